@@ -1,0 +1,1 @@
+"""actjax: which hand-crafted audio feature does each neuron listen to?"""

@@ -1,0 +1,1 @@
+"""Activations of every neuron, and the views that make them comparable with features."""

@@ -1,0 +1,1 @@
+"""Hand-crafted audio features: one file, one feature, pure jnp."""

@@ -1,0 +1,1 @@
+"""Flax networks that return their logits and the outputs of their layers."""

@@ -1,0 +1,1 @@
+"""Similarity of all neurons with all features in one batched pass."""

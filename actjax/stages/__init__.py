@@ -1,0 +1,1 @@
+"""What launch.py runs, one file a stage."""

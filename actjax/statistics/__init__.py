@@ -1,0 +1,1 @@
+"""Which scores mean something: nulls, corrections, intervals, controls."""

@@ -1,0 +1,1 @@
+"""Training under pmap: state, step, loop, checkpoints."""

@@ -1,0 +1,240 @@
+"""The nouns of actjax: what a metric, a feature, a layer is, and how its axes are named.
+
+Axis suffixes, used in array names and docstrings wherever the rank is not obvious:
+
+    b clip      s sample      f frequency   t frame        c channel     n neuron
+    k feature row             o observation r null replicate             d device
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+VIEWS = ("clip", "frame", "map")
+
+
+class Context(NamedTuple):
+    """What is neither side of a pair but some metrics need; every field may be absent.
+
+    Attributes:
+      clip_ids_o: [o] int32, the clip each observation comes from.
+      folds_o: [o] int32, the cross-validation fold of each observation.
+      nuisance_oq: [o, q] float32, rows whose linear effect is to be removed.
+      key: a PRNG key for metrics that sample.
+    """
+
+    clip_ids_o: Any = None
+    folds_o: Any = None
+    nuisance_oq: Any = None
+    key: Any = None
+
+
+class Accumulator(NamedTuple):
+    """A metric computed from batches of observations: state in, state out.
+
+    Metrics whose accumulators have the same `name` share one state and differ in `finalize` only.
+
+    Attributes:
+      name: identifies the state; equal names mean equal init, update and merge.
+      init: (n, k) -> state, for n neurons and k feature rows.
+      update: (state, x_on, y_ok, mask_o, context) -> state.
+      merge: (state, state) -> state; associative and commutative up to rounding.
+      finalize: state -> {"score": [n, k], ...}, NaN where undefined.
+    """
+
+    name: str
+    init: Callable[..., Any]
+    update: Callable[..., Any]
+    merge: Callable[..., Any]
+    finalize: Callable[..., Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """One similarity metric, written for one pair; the kernel vmaps it over all pairs.
+
+    Attributes:
+      name: the registry name, equal to its file's.
+      prepare_x: (values, mask, Context) -> pytree, once per neuron. `values` is [o] with mask [o]
+        when `observes == "vector"`, and [f, t] with mask [t] when `observes == "image"`.
+      prepare_y: the same for one feature row; for `level == "feature"` with `observes ==
+        "vector"` values are [o, k], all rows of one feature.
+      compare: (px, py) -> {"score": scalar, ...}; NaN where undefined, never 0 for undefined.
+      views: those of "clip", "frame", "map" that it accepts.
+      range: (lowest, highest, value of no similarity).
+      reference: the citation.
+      observes: "vector" (a list of observations) or "image" (a frequency x time matrix).
+      level: "row" (each feature row by itself) or "feature" (all rows together).
+      within: how scores within clips are made: "pooled" (each clip's mean removed, then pooled) or
+        "per_clip" (computed in each clip, averaged over valid clips).
+      symmetric: score(x, y) == score(y, x).
+      signed: the sign of the score means direction.
+      dot: `compare` is one inner product of prepared vectors.
+      min_observations: fewer valid ones give NaN.
+      accumulator: how it streams, or None.
+      outputs: the names `compare` returns.
+      options: the hyperparameters it was made with.
+    """
+
+    name: str
+    prepare_x: Callable[..., Any]
+    prepare_y: Callable[..., Any]
+    compare: Callable[[Any, Any], Mapping[str, Any]]
+    views: tuple[str, ...]
+    range: tuple[float, float, float]
+    reference: str
+    observes: str = "vector"
+    level: str = "row"
+    within: str = "per_clip"
+    symmetric: bool = True
+    signed: bool = True
+    dot: bool = True
+    min_observations: int = 3
+    accumulator: Accumulator | None = None
+    outputs: tuple[str, ...] = ("score",)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """One hand-crafted audio feature of one clip.
+
+    Attributes:
+      name: the registry name, equal to its file's.
+      fn: wave [s] float32 -> (values [rows, frames] float32, valid [frames] bool). Undefined
+        frames (unvoiced, silent) have valid False and a finite placeholder value.
+      rows: number of rows.
+      row_names: a name for each row.
+      axis: what the rows are: "frequency", "pitch_class", "coefficient" or "none".
+      centres_hz: the rows' centre frequencies when axis is "frequency", else None.
+      sample_rate_hz: of the wave it expects.
+      hop_samples: between frames; None for a single value per clip (1 x 1).
+      window_samples: the length of the signal that one frame looks at.
+      first_frame_s: the time of the centre of frame 0.
+      unit: of the values.
+      reference: the citation.
+      always_valid: True if `valid` is never False.
+      host: True if fn runs in NumPy in the loader's workers, not under jit.
+    """
+
+    name: str
+    fn: Callable[[Any], tuple[Any, Any]]
+    rows: int
+    row_names: tuple[str, ...]
+    axis: str
+    sample_rate_hz: int
+    hop_samples: int | None
+    window_samples: int
+    unit: str
+    reference: str
+    centres_hz: tuple[float, ...] | None = None
+    first_frame_s: float = 0.0
+    always_valid: bool = True
+    host: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerAxis:
+    """Where the cells of a layer lie along one axis of the network's input.
+
+    Cell i sits at `first + i * step` (in input frames or bands, 0 = centre of the first one) and
+    sees the inputs within `field / 2` of it.
+
+    Attributes:
+      size: number of cells.
+      first: centre of cell 0.
+      step: distance between cells.
+      field: width of the receptive field, a count of inputs.
+      input_size: number of input frames or bands.
+    """
+
+    size: int
+    first: float
+    step: float
+    field: int
+    input_size: int
+
+    @classmethod
+    def of_input(cls, size: int) -> "LayerAxis":
+        """The input itself: one cell an input, each seeing itself."""
+        return cls(size=size, first=0.0, step=1.0, field=1, input_size=size)
+
+    def window(self, kernel: int, stride: int = 1, padding: str | tuple[int, int] = "SAME") -> "LayerAxis":
+        """The axis after a convolution or pooling window of `kernel` cells and `stride`."""
+        if padding == "SAME":
+            size = -(-self.size // stride)
+            total = max((size - 1) * stride + kernel - self.size, 0)
+            low, high = total // 2, total - total // 2
+        else:
+            low, high = (0, 0) if padding == "VALID" else padding
+            size = (self.size + low + high - kernel) // stride + 1
+        return LayerAxis(
+            size=size,
+            first=self.first + ((kernel - 1) / 2 - low) * self.step,
+            step=self.step * stride,
+            field=round(self.field + (kernel - 1) * self.step),
+            input_size=self.input_size,
+        )
+
+    def centres(self) -> np.ndarray:
+        """[size] the cells' centres, in inputs."""
+        return self.first + self.step * np.arange(self.size)
+
+    def inside(self) -> np.ndarray:
+        """[size] bool, True where the receptive field holds no padding."""
+        half = (self.field - 1) / 2
+        centres = self.centres()
+        return (centres - half >= -1e-6) & (centres + half <= self.input_size - 1 + 1e-6)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One layer whose neurons are scored.
+
+    Attributes:
+      name: as in the model's dict of layer outputs.
+      neurons: number of channels or units.
+      depth: 0 at the input, 1 at the output.
+      frequency, time: where its cells lie; both None for an embedding.
+    """
+
+    name: str
+    neurons: int
+    depth: float
+    frequency: LayerAxis | None = None
+    time: LayerAxis | None = None
+
+    @property
+    def is_map(self) -> bool:
+        """True for a convolution layer, False for an embedding."""
+        return self.time is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class Frontend:
+    """How a wave becomes the network's input image, mel bands x frames.
+
+    Attributes:
+      sample_rate_hz, n_fft, hop_samples, n_mels, fmin_hz, fmax_hz: as in librosa's melspectrogram
+        (Slaney mel scale and area normalisation; fmax_hz None is half the sample rate).
+      squared: squares the mel power spectrogram once more, as the authors' earlier systems did.
+      floor: the smallest power before the logarithm.
+      top_db: dynamic range kept below each clip's maximum, or None.
+      scale, offset: the image is (dB + offset) / scale.
+      subtract: an image [mel, frame] subtracted last, or None.
+    """
+
+    sample_rate_hz: int = 12000
+    n_fft: int = 512
+    hop_samples: int = 256
+    n_mels: int = 96
+    fmin_hz: float = 0.0
+    fmax_hz: float | None = None
+    squared: bool = False
+    floor: float = 1e-10
+    top_db: float | None = 80.0
+    scale: float = 1.0
+    offset: float = 0.0
+    subtract: tuple[tuple[float, ...], ...] | None = None
