@@ -51,9 +51,12 @@ class Accumulator(NamedTuple):
     finalize: Callable[..., Mapping[str, Any]]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Metric:
     """One similarity metric, written for one pair; the kernel vmaps it over all pairs.
+
+    Metrics are told apart by identity, so that one can be a static argument of `jax.jit`;
+    `actjax.similarity.api.make_metric` returns the same object for the same options.
 
     Attributes:
       name: the registry name, equal to its file's.
@@ -66,12 +69,18 @@ class Metric:
       range: (lowest, highest, value of no similarity).
       reference: the citation.
       observes: "vector" (a list of observations) or "image" (a frequency x time matrix).
+      compares: for the map view, "cells" (both images have the same rows, compared cell by cell;
+        every metric that observes vectors does so) or "frames" (the rows may differ: the geometry
+        of the frames is compared).
       level: "row" (each feature row by itself) or "feature" (all rows together).
       within: how scores within clips are made: "pooled" (each clip's mean removed, then pooled) or
         "per_clip" (computed in each clip, averaged over valid clips).
       symmetric: score(x, y) == score(y, x).
       signed: the sign of the score means direction.
-      dot: `compare` is one inner product of prepared vectors.
+      dot: `compare` is one inner product of prepared vectors (or a loop over blocks of one), so
+        that all pairs are one matrix product; a metric that is not is computed in tiles of pairs.
+      pair_copies: arrays of a prepared item's size that `compare` makes for one pair; sets the tile
+        of metrics that are no inner product.
       min_observations: fewer valid ones give NaN.
       accumulator: how it streams, or None.
       outputs: the names `compare` returns.
@@ -86,11 +95,13 @@ class Metric:
     range: tuple[float, float, float]
     reference: str
     observes: str = "vector"
+    compares: str = "cells"
     level: str = "row"
     within: str = "per_clip"
     symmetric: bool = True
     signed: bool = True
     dot: bool = True
+    pair_copies: int = 4
     min_observations: int = 3
     accumulator: Accumulator | None = None
     outputs: tuple[str, ...] = ("score",)
