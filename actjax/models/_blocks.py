@@ -1,0 +1,114 @@
+"""What the networks are built of: windows that also know their geometry, and batch normalisation."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from actjax.types import Layer, LayerAxis
+
+Padding = str | tuple[tuple[int, int], tuple[int, int]]
+
+
+class Window(NamedTuple):
+    """A convolution or pooling window, (frequency, time); padding is "SAME", "VALID" or pairs."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: Padding = "VALID"
+
+    def over(self, grid: "Grid") -> "Grid":
+        """The grid of cells after this window."""
+        pads = (self.padding, self.padding) if isinstance(self.padding, str) else self.padding
+        axes = zip(grid, self.kernel, self.stride, pads, strict=True)
+        return Grid(*(axis.window(kernel, stride, pad) for axis, kernel, stride, pad in axes))
+
+    def conv(self, filters: int, *, name: str, **kwargs: Any) -> nn.Conv:
+        """The convolution with this window."""
+        return nn.Conv(filters, self.kernel, self.stride, self.padding, name=name, **kwargs)
+
+    def max_pool(self, x_bftc: jax.Array) -> jax.Array:
+        """The largest value in each window."""
+        return nn.max_pool(x_bftc, self.kernel, self.stride, self.padding)
+
+
+class Grid(NamedTuple):
+    """Where the cells of a map lie along frequency and time."""
+
+    frequency: LayerAxis
+    time: LayerAxis
+
+    @classmethod
+    def of_input(cls, shape_ft: Sequence[int]) -> "Grid":
+        """The network's input itself."""
+        return cls(LayerAxis.of_input(shape_ft[0]), LayerAxis.of_input(shape_ft[1]))
+
+    def check(self, where: str) -> "Grid":
+        """This grid; ValueError if it has no cell left, which names `where` that happened."""
+        for axis, unit in zip(self, ("bands", "frames"), strict=True):
+            if axis.size < 1:
+                raise ValueError(
+                    f"{where}: an input of {axis.input_size} {unit} leaves no cell; expected at least "
+                    f"{axis.field} {unit}, so take longer clips, more bands or another model"
+                )
+        return self
+
+    def layer(self, name: str, neurons: int, depth: float) -> Layer:
+        """The layer of `neurons` channels on this grid."""
+        return Layer(name=name, neurons=neurons, depth=depth, frequency=self.frequency, time=self.time)
+
+
+class BatchNorm(nn.Module):
+    """Normalises each channel by its moments over the real clips of all devices.
+
+    y = (x - mean) / sqrt(var + epsilon) * scale + bias, with centred variances; clips with mask
+    False count nowhere, however they fall on the devices, so that any number of devices gives the
+    same result. Ioffe and Szegedy, "Batch Normalization", ICML 2015.
+
+    Attributes:
+      axis_name: of the device axis to synchronise over, None alone.
+      momentum: of the running moments.
+      epsilon: added to the variance.
+    """
+
+    axis_name: str | None = None
+    momentum: float = 0.9
+    epsilon: float = 1e-3
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool, mask_b: jax.Array | None = None) -> jax.Array:
+        """[b, ..., c] -> [b, ..., c]; mask_b [b] bool marks the real clips."""
+        channels = (x.shape[-1],)
+        mean = self.variable("batch_stats", "mean", jnp.zeros, channels, x.dtype)
+        var = self.variable("batch_stats", "var", jnp.ones, channels, x.dtype)
+        scale = self.param("scale", nn.initializers.ones, channels, x.dtype)
+        bias = self.param("bias", nn.initializers.zeros, channels, x.dtype)
+        mean_c, var_c = mean.value, var.value
+        if train:
+            mean_c, var_c = self._moments(x, mask_b)
+            if not self.is_initializing():
+                mean.value = self.momentum * mean.value + (1 - self.momentum) * mean_c
+                var.value = self.momentum * var.value + (1 - self.momentum) * var_c
+        gain_c = jax.lax.rsqrt(var_c + self.epsilon) * scale
+        return x * _last(gain_c, x) + _last(bias - mean_c * gain_c, x)
+
+    def _moments(self, x: jax.Array, mask_b: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+        """Mean and centred variance of each channel over real clips, cells and devices."""
+        axes = tuple(range(x.ndim - 1))
+        weight = jnp.ones(x.shape[0], x.dtype) if mask_b is None else mask_b.astype(x.dtype)
+        cells = x.size // (x.shape[0] * x.shape[-1])
+        count = self._total(weight.sum()) * cells
+        weight = weight.reshape(-1, *(1,) * (x.ndim - 1))
+        mean_c = self._total((x * weight).sum(axes)) / count
+        deviation = x - _last(mean_c, x)
+        return mean_c, self._total((deviation * deviation * weight).sum(axes)) / count
+
+    def _total(self, part: jax.Array) -> jax.Array:
+        return part if self.axis_name is None else jax.lax.psum(part, self.axis_name)
+
+
+def _last(vector_c: jax.Array, like: jax.Array) -> jax.Array:
+    """[c] -> [1, ..., c], broadcast against `like` explicitly."""
+    return vector_c.reshape(*(1,) * (like.ndim - 1), -1)

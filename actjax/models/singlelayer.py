@@ -1,0 +1,85 @@
+"""One layer of parallel filters, tall and narrow, that each look for a timbre."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from actjax.models._blocks import BatchNorm, Grid, Window
+from actjax.types import Layer
+
+# Width in frames -> number of filters.
+FILTERS = {1: 128, 3: 64, 5: 32}
+POOL_FRAMES = 32
+
+
+class SingleLayer(nn.Module):
+    """See `model`."""
+
+    num_classes: int
+    axis_name: str | None
+    filter_heights: tuple[int, ...]
+    dropout: float
+
+    @nn.compact
+    def __call__(
+        self, mel_bft: jax.Array, *, train: bool, mask_b: jax.Array | None = None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """[b, f, t] -> logits [b, classes], layers."""
+        self.layers(mel_bft.shape[1:])
+        layers, pooled = {}, []
+        for name, window, filters in self._branches():
+            x = window.conv(filters, name=name)(mel_bft[..., None])
+            x = BatchNorm(self.axis_name, name=f"{name}_bn")(x, train=train, mask_b=mask_b)
+            x = layers[name] = nn.elu(x)
+            x = _pool(mel_bft.shape[1]).max_pool(x)
+            pooled.append(x[:, 0].transpose(0, 2, 1).reshape(len(x), -1))
+        x = layers["embedding"] = jnp.concatenate(pooled, 1)
+        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return nn.Dense(self.num_classes, name="logits")(x), layers
+
+    def layers(self, input_shape_ft: tuple[int, int]) -> tuple[Layer, ...]:
+        """Name, size, depth and geometry of every layer, for an input of (bands, frames)."""
+        whole = Grid.of_input(input_shape_ft)
+        parts = _pool(input_shape_ft[0]).over(whole).check("singlelayer, pooling").time.size
+        found = [window.over(whole).layer(name, n, 1 / 3) for name, window, n in self._branches()]
+        return (*found, Layer("embedding", parts * sum(layer.neurons for layer in found), 2 / 3))
+
+    def _branches(self) -> list[tuple[str, Window, int]]:
+        return [
+            (f"conv_m{height}x{width}", Window((height, width), padding="SAME"), filters)
+            for height in self.filter_heights
+            for width, filters in FILTERS.items()
+        ]
+
+
+def _pool(bands: int) -> Window:
+    """All bands, POOL_FRAMES frames; what remains at the end is dropped."""
+    return Window((bands, POOL_FRAMES), (bands, POOL_FRAMES))
+
+
+def model(
+    *,
+    num_classes: int,
+    axis_name: str | None = None,
+    filter_heights: tuple[int, ...] = (50, 70),
+    dropout: float = 0.5,
+) -> SingleLayer:
+    """The single-layer network of Pons et al., "Timbre Analysis of Music Audio Signals with CNNs".
+
+    Parallel branches: each height in `filter_heights` (mel bands) by 1, 3 and 5 frames with 128, 64
+    and 32 filters, padded 'same' - batch norm - ELU - max-pool over all bands and 32 frames. The
+    concatenation, height by height and width by width, channels before pooled frames, is the
+    embedding; dropout and the output layer follow. EUSIPCO 2017 (the published weights: (5, 80)).
+
+    Args:
+      num_classes: number of outputs.
+      axis_name: of the device axis over which batch normalisation is synchronised.
+      filter_heights: in mel bands.
+      dropout: rate before the last layer.
+    """
+    return SingleLayer(
+        num_classes=num_classes,
+        axis_name=axis_name,
+        filter_heights=tuple(filter_heights),
+        dropout=dropout,
+    )

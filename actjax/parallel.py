@@ -1,0 +1,212 @@
+"""Work on all devices of all processes: the one file that names pmap, its axis and its collectives.
+
+Arrays of a program on devices carry a leading axis `d`, one entry for each device of this process.
+"""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+AXIS = "device"
+
+
+def pmap(
+    fn: Callable[..., Any], *, donate: Sequence[int] = (), static: Sequence[int] = ()
+) -> Callable[..., Any]:
+    """`fn` on every device at once, over the leading axis [d] of its arguments, named AXIS inside.
+
+    Args:
+      fn: a function of one device's part; inside it psum, pmean, all_gather and device_index work.
+      donate: positions of arguments whose memory the call may reuse; they are dead afterwards.
+      static: positions of hashable arguments that are compiled in and carry no device axis.
+    """
+    return jax.pmap(
+        fn, axis_name=AXIS, donate_argnums=tuple(donate), static_broadcasted_argnums=tuple(static)
+    )
+
+
+def psum(tree: Any) -> Any:
+    """Inside pmap: the sum over all devices of all processes."""
+    return jax.lax.psum(tree, AXIS)
+
+
+def pmean(tree: Any) -> Any:
+    """Inside pmap: the mean over all devices of all processes."""
+    return jax.lax.pmean(tree, AXIS)
+
+
+def all_gather(tree: Any) -> Any:
+    """Inside pmap: every leaf stacked over all devices of all processes, [all d, ...]."""
+    return jax.lax.all_gather(tree, AXIS)
+
+
+def device_index() -> jax.Array:
+    """Inside pmap: int32 index of this device among those of all processes."""
+    return jax.lax.axis_index(AXIS)
+
+
+def local_device_count() -> int:
+    """Number of devices of this process."""
+    return jax.local_device_count()
+
+
+def device_count() -> int:
+    """Number of devices of all processes."""
+    return jax.device_count()
+
+
+def process_index() -> int:
+    """Index of this process."""
+    return jax.process_index()
+
+
+def process_count() -> int:
+    """Number of processes."""
+    return jax.process_count()
+
+
+def replicate(tree: Any) -> Any:
+    """[...] -> [d, ...]: a copy of every leaf on each device of this process."""
+    copy = jax.pmap(lambda _, one: one, in_axes=(0, None))
+    return copy(np.arange(local_device_count(), dtype=np.int32), tree)
+
+
+def unreplicate(tree: Any) -> Any:
+    """[d, ...] -> [...]: the first device's copy of every leaf, as NumPy arrays on the host."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_shards[0].data)[0], tree)
+
+
+def check_divisible(batch_size: int, what: str = "batch size", devices: int | None = None) -> None:
+    """Raises ValueError unless `devices` (default: this process's) divide the batch size."""
+    d = local_device_count() if devices is None else devices
+    if batch_size % d:
+        nearest = max(d, round(batch_size / d) * d)
+        raise ValueError(f"expected a {what} divisible by {d} devices, got {batch_size}; take {nearest}, say")
+
+
+def shard(tree: Any) -> Any:
+    """[b, ...] -> [d, b / d, ...] for host arrays, consecutive clips on one device.
+
+    Raises:
+      ValueError: the number of devices does not divide b.
+    """
+    d = local_device_count()
+
+    def split(leaf: Any) -> np.ndarray:
+        check_divisible(leaf.shape[0])
+        return np.reshape(leaf, (d, leaf.shape[0] // d, *leaf.shape[1:]))
+
+    return jax.tree.map(split, tree)
+
+
+def unshard(tree: Any) -> Any:
+    """[d, b / d, ...] -> [b, ...] on the host, the inverse of `shard`."""
+
+    def join(leaf: Any) -> np.ndarray:
+        if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+            leaf = np.concatenate([np.asarray(part.data) for part in leaf.addressable_shards])
+        leaf = np.asarray(leaf)
+        return leaf.reshape(-1, *leaf.shape[2:])
+
+    return jax.tree.map(join, tree)
+
+
+def initialize(
+    coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None
+) -> None:
+    """Joins this process to a run of several; call it before anything else touches a device.
+
+    Args:
+      coordinator: "host:port" of process 0. "auto" asks JAX to find all three by itself, as it can
+        under Slurm, Open MPI and on TPU pods. None runs alone and does nothing.
+      num_processes, process_id: required with an explicit coordinator.
+
+    Raises:
+      ValueError: only some of the three are given, or process_id is out of range.
+    """
+    given = (coordinator, num_processes, process_id)
+    if given == (None, None, None):
+        return
+    if "cpu" in (jax.config.jax_platforms or os.environ.get("JAX_PLATFORMS", "")):
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    if coordinator == "auto":
+        jax.distributed.initialize()
+        return
+    if None in given:
+        raise ValueError(
+            f"expected coordinator, num_processes and process_id together, got {coordinator}, "
+            f"{num_processes}, {process_id}; give all three, or coordinator='auto'"
+        )
+    if not 0 <= process_id < num_processes:
+        raise ValueError(f"expected process_id in 0 .. {num_processes - 1}, got {process_id}")
+    jax.distributed.initialize(coordinator, num_processes, process_id)
+
+
+def gather_bytes(payload: bytes) -> list[bytes]:
+    """What each process passed, in process order, at every process; lengths may differ."""
+    if process_count() == 1:
+        return [payload]
+    longest = int(_gather_uint32(np.asarray([len(payload)], np.uint32)).max())
+    words = np.zeros(longest // 4 + 2, np.uint32)
+    words[0] = len(payload)
+    words[1:].view(np.uint8)[: len(payload)] = np.frombuffer(payload, np.uint8)
+    return [row[1:].tobytes()[: int(row[0])] for row in _gather_uint32(words)]
+
+
+def gather_hosts(tree: Any) -> list[Any]:
+    """Every process's host pytree, in process order, at every process; bits and dtypes are kept.
+
+    Trees must have one structure; the leaves' shapes may differ between processes.
+    """
+    leaves, structure = jax.tree.flatten(tree)
+    leaves = [np.asarray(leaf) for leaf in leaves]
+    header = json.dumps([[leaf.dtype.str, leaf.shape] for leaf in leaves]).encode()
+    payload = len(header).to_bytes(8, "little") + header + b"".join(leaf.tobytes() for leaf in leaves)
+    return [jax.tree.unflatten(structure, _leaves(part)) for part in gather_bytes(payload)]
+
+
+def sum_hosts(tree: Any) -> Any:
+    """The leaf-wise sum of every process's host pytree, in process order, in each leaf's own dtype."""
+    first, *rest = gather_hosts(tree)
+    for other in rest:
+        first = jax.tree.map(lambda a, b: np.add(a, b, dtype=a.dtype), first, other)
+    return first
+
+
+def barrier() -> None:
+    """Waits until every process has come here."""
+    gather_bytes(b"")
+
+
+def _leaves(payload: bytes) -> list[np.ndarray]:
+    """The arrays that gather_hosts wrote into one payload."""
+    start = 8 + int.from_bytes(payload[:8], "little")
+    leaves = []
+    for dtype, shape in json.loads(payload[8:start]):
+        count = int(np.prod(shape, dtype=np.int64))
+        leaf = np.frombuffer(payload, np.dtype(dtype), count, start).reshape(shape)
+        start += leaf.nbytes
+        leaves.append(leaf.copy())
+    return leaves
+
+
+def _gather_uint32(words: np.ndarray) -> np.ndarray:
+    """[w] of each process -> [processes, w]; the first device of each process speaks for it."""
+    gathered = jax.pmap(lambda one: jax.lax.all_gather(one, AXIS), axis_name=AXIS)(
+        jnp.broadcast_to(jnp.asarray(words)[None], (local_device_count(), *words.shape))
+    )
+    everyone = np.asarray(gathered.addressable_shards[0].data)[0]
+    first_of = {}
+    for row, device in enumerate(_pmap_devices()):
+        first_of.setdefault(device.process_index, row)
+    return everyone[[first_of[p] for p in range(process_count())]]
+
+
+def _pmap_devices() -> list[jax.Device]:
+    """All devices in the order in which pmap numbers them: by process, then as each lists its own."""
+    return [d for p in range(process_count()) for d in jax.local_devices(process_index=p)]
