@@ -1,0 +1,282 @@
+"""Score tables on disk: one Parquet file per score set, long form, one row per scored pair.
+
+A score set is written from blocks. A block is a dict of columns in which a single value stands for
+all rows of the block, so that the [n, k] scores of one layer and one feature need no label arrays:
+
+    block = score_block({"score": score_nk}, network="trained", layer="conv1", depth=0.2,
+                        feature="chroma_stft", view="frame", part="within", metric="pearson",
+                        n_observations=20_000)
+    write_scores("runs/a/scores/first.parquet", [block, ...], {"config": {...}, "step": 400})
+    table = load_scores("runs/a")
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+STRINGS = ("network", "control", "options", "layer", "feature", "view", "part", "metric")
+KEY = ("network", "control", "layer", "neuron", "feature", "row", "view", "part", "metric", "options")
+NULLABLE = ("std_error", "lag", "shift")
+STATISTICS = ("null_mean", "null_std", "p_value", "q_value", "p_maxt", "ci_low", "ci_high")
+DEFAULTS = {"control": "none", "options": "{}", "part": "within"}
+PARTS = ("within", "between", "total")
+VIEWS = ("clip", "frame", "map")
+_METADATA_KEY = b"actjax"
+
+
+class ScoresError(ValueError):
+    """A score table that cannot be written or read; the message is one line."""
+
+
+def schema():
+    """The pyarrow schema of a score set: 10 key columns, then numbers, then what may be null."""
+    import pyarrow as pa
+
+    label = pa.dictionary(pa.int32(), pa.string())
+    types = {
+        "network": label,
+        "control": label,
+        "options": label,
+        "layer": label,
+        "depth": pa.float32(),
+        "neuron": pa.int32(),
+        "feature": label,
+        "row": pa.int32(),
+        "view": label,
+        "part": label,
+        "metric": label,
+        "score": pa.float32(),
+        "valid": pa.bool_(),
+        "n_observations": pa.int64(),
+    }
+    fields = [pa.field(name, kind, nullable=False) for name, kind in types.items()]
+    return pa.schema(fields + [pa.field(name, pa.float32()) for name in NULLABLE + STATISTICS])
+
+
+def score_block(
+    outputs: Mapping[str, Any], *, n_observations: Any, whole_feature: bool = False, **labels: Any
+) -> dict[str, Any]:
+    """The [n, k] outputs of one metric on one layer and one feature as a block of n * k rows.
+
+    Args:
+      outputs: "score" [n, k] and what else the metric finds ("std_error", "lag", "shift", the
+        statistics), each [n, k]; NaN is undefined. Names that the table has not are left out.
+      n_observations: a number, or an array that broadcasts to [n, k].
+      whole_feature: the scores are of the feature as a whole: k is 1 and `row` becomes -1.
+      **labels: network, layer, depth, feature, view, metric; control ("none"), options ("{}") and
+        part ("within") have defaults.
+
+    Returns:
+      The block: flat columns, neuron by neuron, and single-valued labels.
+    """
+    score_nk = np.asarray(outputs["score"], np.float32)
+    n, k = score_nk.shape
+    if whole_feature and k != 1:
+        raise ScoresError(f"a whole-feature score is one column; got {k}: leave whole_feature out for rows")
+    rows_k = np.full(1, -1) if whole_feature else np.arange(k)
+    block = dict(labels) | {
+        "neuron": np.repeat(np.arange(n, dtype=np.int32), k),
+        "row": np.tile(rows_k.astype(np.int32), n),
+        "score": score_nk.ravel(),
+        "valid": np.isfinite(score_nk).ravel(),
+        "n_observations": np.broadcast_to(np.asarray(n_observations, np.int64), (n, k)).ravel(),
+    }
+    for name in NULLABLE + STATISTICS:
+        if name in outputs:
+            block[name] = np.asarray(outputs[name], np.float32).ravel()
+    return block
+
+
+def write_scores(
+    path: str | os.PathLike,
+    columns: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    metadata: Mapping[str, Any],
+) -> Path:
+    """Writes one score set, whole or not at all (aside, fsync, rename).
+
+    Args:
+      path: of the `.parquet` file; its folder is made.
+      columns: one block or a list of blocks, name -> array or single value. `control`, `options`,
+        `part` and `valid` (where the score is finite) have defaults; std_error, lag, shift and the
+        statistics may be absent, and NaN in them is stored as null.
+      metadata: what JSON can hold: the config, the checkpoint's step and hash.
+
+    Returns:
+      The path written.
+
+    Raises:
+      ScoresError: an unknown or missing column, lengths that differ, an infinite score, a valid
+        row without a score, an unknown view or part, or a key that occurs twice.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    blocks = [columns] if isinstance(columns, Mapping) else list(columns)
+    if not blocks:
+        raise ScoresError("no scores to write: expected at least one block of columns, got none")
+    table = pa.concat_tables([_table(block) for block in blocks]).unify_dictionaries().combine_chunks()
+    _check(table)
+    repeated = _repeated(table)
+    if repeated is not None:
+        row = {name: table[name][int(repeated)].as_py() for name in KEY}
+        raise ScoresError(f"this key occurs twice in the scores, expected once: {json.dumps(row)}")
+    table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(dict(metadata))})
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(aside, "wb") as file:
+            pq.write_table(table, file, compression="zstd", use_dictionary=[*STRINGS, "neuron", "row"])
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    _fsync_folder(path.parent)
+    return path
+
+
+def load_scores(workdir: str | os.PathLike):
+    """All score sets of a workdir as one pyarrow Table in `schema()`.
+
+    Where several sets hold the same key, the row of the newest file stands. The sets' metadata are
+    read by `scores_metadata(table)`.
+
+    Raises:
+      ScoresError: no workdir, no score set in it, or a file that is no score set.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = Path(workdir) / "scores"
+    hint = f"run `python launch.py --stage=score --workdir={workdir}` first"
+    if not Path(workdir).is_dir():
+        raise ScoresError(f"no workdir {workdir}: expected a folder with scores/*.parquet; {hint}")
+    paths = sorted(folder.glob("*.parquet"), key=lambda p: (p.stat().st_mtime_ns, p.name), reverse=True)
+    if not paths:
+        raise ScoresError(f"no score sets in {folder}: expected at least one .parquet file; {hint}")
+    tables, notes = [], {}
+    for path in paths:
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise ScoresError(f"{path} is not readable ({reason}); delete it and {hint}") from None
+        if not table.schema.equals(schema()):
+            names = sorted(set(schema().names) ^ set(table.schema.names)) or ["types"]
+            raise ScoresError(
+                f"{path} is no score set: its columns differ in {', '.join(names)}; delete it or move it"
+            )
+        notes[path.name] = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
+        tables.append(table.replace_schema_metadata(None))
+    table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    if len(tables) > 1:
+        first = np.sort(np.unique(_keys(table), return_index=True)[1])
+        table = table if len(first) == len(table) else table.take(pa.array(first))
+    return table.replace_schema_metadata({_METADATA_KEY: json.dumps(notes)})
+
+
+def scores_metadata(table) -> dict[str, dict]:
+    """File name -> the metadata given to `write_scores`, for a table from `load_scores`."""
+    return json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
+
+
+def codes(table, name: str) -> tuple[np.ndarray, list[str]]:
+    """A string column as ([rows] int32 codes, the names that the codes index)."""
+    column = table[name].combine_chunks()
+    column = column.chunk(0) if hasattr(column, "chunk") else column
+    return column.indices.to_numpy(zero_copy_only=False), column.dictionary.to_pylist()
+
+
+def _table(block: Mapping[str, Any]):
+    import pyarrow as pa
+
+    block = DEFAULTS | dict(block)
+    if "valid" not in block and "score" in block:
+        block["valid"] = np.isfinite(np.asarray(block["score"], np.float32))
+    names = schema().names
+    unknown = [name for name in block if name not in names]
+    missing = [name for name in names if name not in block and name not in NULLABLE + STATISTICS]
+    if unknown or missing:
+        raise ScoresError(
+            f"score columns: unknown {unknown or 'none'}, missing {missing or 'none'}; known: {names}"
+        )
+    lengths = {name: len(value) for name, value in block.items() if _is_column(value)}
+    if len(set(lengths.values())) > 1:
+        raise ScoresError(f"score columns must have one length; got {lengths}")
+    rows = next(iter(lengths.values()), 1)
+    return pa.table([_column(block.get(f.name), f, rows) for f in schema()], schema=schema())
+
+
+def _is_column(value: Any) -> bool:
+    return not isinstance(value, str) and hasattr(value, "__len__")
+
+
+def _column(value: Any, field: Any, rows: int):
+    import pyarrow as pa
+
+    if value is None:
+        return pa.nulls(rows, field.type)
+    if field.name in STRINGS:
+        if not _is_column(value):
+            return pa.DictionaryArray.from_arrays(
+                np.zeros(rows, np.int32), pa.array([str(value)], pa.string())
+            )
+        array = value if isinstance(value, pa.Array) else pa.array(value, pa.string())
+        array = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+        return array.cast(field.type)
+    array = np.asarray(value, field.type.to_pandas_dtype())
+    array = array if array.ndim else np.full(rows, array)
+    return pa.array(array, field.type, from_pandas=field.nullable)
+
+
+def _check(table) -> None:
+    score, valid = table["score"].to_numpy(), table["valid"].to_numpy()
+    infinite, empty = np.isinf(score), valid & ~np.isfinite(score)
+    for bad, what in ((infinite, "an infinite score"), (empty, "no score although it is valid")):
+        if bad.any():
+            row = {name: table[name][int(np.argmax(bad))].as_py() for name in KEY}
+            raise ScoresError(
+                f"{bad.sum()} rows have {what}; expected a number or NaN: first {json.dumps(row)}"
+            )
+    for name, known in (("view", VIEWS), ("part", PARTS)):
+        unknown = sorted(set(table[name].unique().to_pylist()) - set(known))
+        if unknown:
+            raise ScoresError(f"unknown {name} {unknown[0]!r} in the scores; known: {', '.join(known)}")
+
+
+def _repeated(table) -> int | None:
+    """The index of a row whose key another row has too, or None."""
+    keys = _keys(table)
+    ordered = np.sort(keys)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    return int(np.argmax(keys == twice[0])) if twice.size else None
+
+
+def _keys(table) -> np.ndarray:
+    """[rows] int64, equal exactly where the key columns are: the columns as digits of one number."""
+    key, size = np.zeros(len(table), np.int64), 1
+    for name in KEY:
+        if name in STRINGS:
+            digit, base = codes(table, name)[0], len(codes(table, name)[1])
+        else:
+            digit = table[name].to_numpy().astype(np.int64)
+            digit = digit - (digit.min() if digit.size else 0)
+            base = int(digit.max()) + 1 if digit.size else 1
+        size *= max(base, 1)
+        if size >= 2**63:
+            raise ScoresError("too many different keys for one table; write fewer networks or options a set")
+        key = key * max(base, 1) + digit
+    return key
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

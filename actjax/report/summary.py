@@ -1,0 +1,296 @@
+"""From a table of scores to what the report shows: the best row of each unit, the spread of each layer.
+
+Everything is a group-by in NumPy on integer codes. A *score set* is what may be compared: one view,
+part, metric and options. Dense results carry the axes [set, network, layer, feature].
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from actjax import lookup
+from actjax.report.scores import codes
+
+TRAINED, UNTRAINED, INPUT = "trained", "untrained", "input"
+# Differences of best scores below this are called equal (or below two standard errors, if those are wider).
+TOLERANCE = 0.02
+_METRIC_ORDER = ("pearson", "cka", "spearman", "cosine", "ssim")
+
+
+class ScoreSet(NamedTuple):
+    """One way of comparing: the scores within a set are on one scale."""
+
+    view: str
+    part: str
+    metric: str
+    options: str
+
+    @property
+    def title(self) -> str:
+        """For people: 'frame view, pearson within clips'."""
+        part = {"within": "within clips", "between": "between clips", "total": "total"}[self.part]
+        options = "" if self.options == "{}" else f", {self.options}"
+        return f"{self.view} view, {self.metric} {part}{options}"
+
+    @property
+    def slug(self) -> str:
+        """For file names: 'frame_within_pearson'."""
+        raw = "_".join([self.view, self.part, self.metric] + ([self.options] if self.options != "{}" else []))
+        return "".join(c if c.isalnum() or c in "_-." else "" for c in raw.replace(" ", ""))
+
+
+class Spread(NamedTuple):
+    """The strengths of the units of each group; every array is dense over the groups.
+
+    Attributes:
+      best, median, p90: NaN where no unit is valid.
+      units, valid: how many units there are, and how many have a defined score.
+      unit: the index of the best unit among `Summary.units`, -1 where there is none.
+    """
+
+    best: np.ndarray
+    median: np.ndarray
+    p90: np.ndarray
+    units: np.ndarray
+    valid: np.ndarray
+    unit: np.ndarray
+
+
+class Units(NamedTuple):
+    """One entry per (set, network, layer, feature, neuron): its best feature row."""
+
+    set: np.ndarray
+    network: np.ndarray
+    layer: np.ndarray
+    feature: np.ndarray
+    neuron: np.ndarray
+    row: np.ndarray
+    score: np.ndarray
+    strength: np.ndarray
+    std_error: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What the tables and pictures are made of.
+
+    Attributes:
+      sets: the score sets, leading ones of each view first.
+      networks: trained, untrained, others, input.
+      layers: by depth, of all networks.
+      depths: [layers].
+      features: in the order of the table.
+      units: the best row of each unit.
+      spread: over the units of each [set, network, layer, feature].
+      signed: metric -> whether its strength is |score|.
+      rows: how many rows the table has.
+      controls: rows of the table under another control than "none", not shown here.
+    """
+
+    sets: tuple[ScoreSet, ...]
+    networks: tuple[str, ...]
+    layers: tuple[str, ...]
+    depths: np.ndarray
+    features: tuple[str, ...]
+    units: Units
+    spread: Spread
+    signed: dict[str, bool]
+    rows: int
+    controls: int
+
+    def leading(self) -> list[int]:
+        """The index of the first set of each view."""
+        views = [s.view for s in self.sets]
+        return [views.index(view) for view in ("clip", "frame", "map") if view in views]
+
+    def network(self, name: str) -> int | None:
+        """The index of a network, None where it was not scored."""
+        return self.networks.index(name) if name in self.networks else None
+
+    def layers_of(self, network: int, score_set: int | None = None) -> list[int]:
+        """The layers that a network has scores in, by depth."""
+        units = (
+            self.spread.units[:, network] if score_set is None else self.spread.units[[score_set], network]
+        )
+        return [int(i) for i in np.flatnonzero(units.sum(axis=(0, 2)))]
+
+    def features_of(self, score_set: int) -> list[int]:
+        """The features that occur in a set."""
+        return [int(i) for i in np.flatnonzero(self.spread.units[score_set].sum(axis=(0, 1)))]
+
+    def best_of(self, score_set: int, network: int | None, feature: int) -> int:
+        """The index of the best unit of a network in any layer, -1 where there is none."""
+        if network is None:
+            return -1
+        strengths = self.spread.best[score_set, network, :, feature]
+        if np.isnan(strengths).all():
+            return -1
+        return int(self.spread.unit[score_set, network, np.nanargmax(strengths), feature])
+
+
+class Verdict(NamedTuple):
+    """How a feature's best trained unit stands against the controls.
+
+    Attributes:
+      trained, untrained, input: indices of the best units, -1 where there is none.
+      gain: strength of the trained one minus that of the strongest control, NaN without either.
+      close: the controls that come as close, and those that come closer.
+      words: for people.
+    """
+
+    trained: int
+    untrained: int
+    input: int
+    gain: float
+    close: tuple[str, ...]
+    words: str
+
+
+def summarise(table: Any) -> Summary:
+    """Groups a table from `load_scores`; rows of controls other than "none" are counted, not shown."""
+    control, control_names = codes(table, "control")
+    shown = control == (control_names.index("none") if "none" in control_names else -1)
+    sets, set_code = _sets(table)
+    network_code, networks = _ordered(*codes(table, "network"), key=_network_rank)
+    layer_code, layer_names = codes(table, "layer")
+    depth = _first(layer_code, table["depth"].to_numpy(), len(layer_names))
+    order = np.argsort(depth, kind="stable")
+    layer_code, layers = np.argsort(order)[layer_code], tuple(layer_names[i] for i in order)
+    feature_code, features = codes(table, "feature")
+    signed = {s.metric: _is_signed(s.metric) for s in sets}
+    labels = [c[shown] for c in (set_code, network_code, layer_code, feature_code)]
+    units = _best_rows(table, shown, labels, np.array([signed[s.metric] for s in sets]))
+    shape = (len(sets), len(networks), len(layers), len(features))
+    group = np.ravel_multi_index((units.set, units.network, units.layer, units.feature), shape)
+    return Summary(
+        sets=sets,
+        networks=networks,
+        layers=layers,
+        depths=depth[order],
+        features=tuple(features),
+        units=units,
+        spread=spread_of(group, units.strength, shape),
+        signed=signed,
+        rows=len(table),
+        controls=int(np.sum(~shown)),
+    )
+
+
+def spread_of(group: np.ndarray, strength: np.ndarray, shape: Sequence[int]) -> Spread:
+    """The spread of `strength` in each group: codes [units] into a dense array of `shape`.
+
+    Percentiles are interpolated linearly, as numpy.percentile does; NaN strengths are left out.
+    """
+    size = int(np.prod(shape))
+    order = np.lexsort((strength, group))  # NaN sorts last within its group
+    units = np.bincount(group, minlength=size)
+    valid = np.bincount(group[~np.isnan(strength)], minlength=size)
+    start = np.concatenate([[0], np.cumsum(units)[:-1]])
+    ordered = strength[order]
+
+    def at(quantile: float) -> np.ndarray:
+        place = start + quantile * np.maximum(valid - 1, 0)
+        low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
+        result = np.full(size, np.nan)
+        some = valid > 0
+        low, high, part = low[some], high[some], (place - np.floor(place))[some]
+        result[some] = ordered[low] * (1 - part) + ordered[high] * part
+        return result.reshape(shape)
+
+    unit = np.full(size, -1)
+    unit[valid > 0] = order[(start + valid - 1)[valid > 0]]
+    whole = (units.reshape(shape), valid.reshape(shape), unit.reshape(shape))
+    return Spread(at(1.0), at(0.5), at(0.9), *whole)
+
+
+def verdict(summary: Summary, score_set: int, feature: int) -> Verdict:
+    """Says plainly whether a control comes as close to a feature as the trained network.
+
+    As close: within TOLERANCE, or within two standard errors of the difference where the table
+    holds standard errors and that is wider.
+    """
+    names = (TRAINED, UNTRAINED, INPUT)
+    trained, *controls = (summary.best_of(score_set, summary.network(name), feature) for name in names)
+    strength, error = summary.units.strength, summary.units.std_error
+    found = [(name, i) for name, i in zip(names[1:], controls, strict=True) if i >= 0]
+    if trained < 0 or not found:
+        words = "no trained score" if trained < 0 else "no control scored"
+        return Verdict(trained, *controls, float("nan"), (), words)
+    close = []
+    for name, i in found:
+        gap = strength[trained] - strength[i]
+        margin = np.nanmax([TOLERANCE, 2 * np.hypot(error[trained], error[i])])
+        if gap <= margin:
+            close.append(f"{name} {'closer' if gap < -margin else 'as close'}")
+    gain = float(strength[trained] - max(strength[i] for _, i in found))
+    return Verdict(
+        trained, *controls, gain, tuple(close), ", ".join(close) or f"trained closer by {gain:.2f}"
+    )
+
+
+def _best_rows(table: Any, shown: np.ndarray, labels: list[np.ndarray], signed: np.ndarray) -> Units:
+    score = table["score"].to_numpy()[shown]
+    neuron, row = table["neuron"].to_numpy()[shown], table["row"].to_numpy()[shown]
+    std_error = table["std_error"].to_numpy()[shown]
+    strength = np.where(signed[labels[0]], np.abs(score), score).astype(np.float32)
+    strength = np.where(table["valid"].to_numpy()[shown], strength, np.nan)
+    key = np.zeros(len(score), np.int64)
+    for digit in (*labels, neuron):
+        key = key * (int(digit.max(initial=0)) + 1) + digit
+    order = np.argsort(key, kind="stable")
+    if not len(order):
+        return Units(*(label.astype(int) for label in labels), neuron, row, score, strength, std_error)
+    ordered, level = key[order], np.nan_to_num(strength[order], nan=-np.inf)
+    begin = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    best = np.repeat(np.maximum.reduceat(level, begin), np.diff(np.append(begin, len(order))))
+    at_best = np.flatnonzero(level == best)
+    segment = np.searchsorted(begin, at_best, side="right")
+    pick = order[at_best[np.concatenate([[True], segment[1:] != segment[:-1]])]]
+    columns = (*labels, neuron, row, score, strength, std_error)
+    return Units(*(column[pick] for column in columns))
+
+
+def _sets(table: Any) -> tuple[tuple[ScoreSet, ...], np.ndarray]:
+    """The score sets, leading ones first, and each row's set."""
+    columns = [codes(table, name) for name in ScoreSet._fields]
+    shape = [len(names) for _, names in columns]
+    joint = np.ravel_multi_index([code for code, _ in columns], shape)
+    present = np.flatnonzero(np.bincount(joint, minlength=int(np.prod(shape))))
+    found = [
+        ScoreSet(*(names[i] for (_, names), i in zip(columns, digits, strict=True)))
+        for digits in zip(*np.unravel_index(present, shape), strict=True)
+    ]
+    sets = tuple(sorted(found, key=_set_rank))
+    code = np.zeros(int(np.prod(shape)), int)
+    code[present] = [sets.index(s) for s in found]
+    return sets, code[joint]
+
+
+def _set_rank(s: ScoreSet) -> tuple:
+    # In the map view cka comes first: it takes every feature, cell-by-cell metrics matching axes only.
+    order = ("cka", *_METRIC_ORDER) if s.view == "map" else _METRIC_ORDER
+    metric = order.index(s.metric) if s.metric in order else len(order)
+    return ("clip", "frame", "map").index(s.view), s.part == "total", s.options != "{}", metric, s
+
+
+def _network_rank(name: str) -> tuple:
+    known = {TRAINED: 0, UNTRAINED: 1, INPUT: 3}
+    return known.get(name, 2), name
+
+
+def _ordered(code: np.ndarray, names: list[str], key: Any) -> tuple[np.ndarray, tuple[str, ...]]:
+    ordered = tuple(sorted(names, key=key))
+    return np.array([ordered.index(name) for name in names] or [0])[code], ordered
+
+
+def _first(code: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
+    result = np.full(size, np.nan)
+    result[code[::-1]] = values[::-1]
+    return result
+
+
+def _is_signed(metric: str) -> bool:
+    """Whether a metric's sign means direction; one that is not installed here counts as signed."""
+    return bool(lookup.load("metric", metric).signed) if metric in lookup.names("metric") else True
