@@ -4,11 +4,13 @@ A plug-in is a module in its kind's folder, whose public name has no leading und
 exports a factory named after the kind: `actjax/similarity/metrics/pearson.py` exports `metric`.
 """
 
+import ast
 import difflib
 import functools
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -56,6 +58,11 @@ def factory(kind: str, name: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(f"{KINDS[kind]}.{name}"), kind)
 
 
+def options_of(kind: str, name: str) -> tuple[str, ...]:
+    """The options that a plug-in's factory takes."""
+    return tuple(inspect.signature(factory(kind, name)).parameters)
+
+
 def load(kind: str, name: str, **hyper: Any) -> Any:
     """Makes the plug-in `name` with keyword-only hyperparameters.
 
@@ -63,10 +70,53 @@ def load(kind: str, name: str, **hyper: Any) -> Any:
       UnknownNameError: the plug-in, or one of its options, does not exist.
     """
     make = factory(kind, name)
-    parameters = inspect.signature(make).parameters
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        for option in hyper:
-            if option not in parameters:
-                known = tuple(parameters) or ("none",)
-                raise UnknownNameError(f"{kind} {name!r} has no option {option!r}; {suggest(option, known)}")
+    known = options_of(kind, name)
+    for option in hyper:
+        if option not in known:
+            raise UnknownNameError(f"{kind} {name!r} has no option {option!r}; {suggest(option, known or ('none',))}")
     return make(**hyper)
+
+
+def parse_specs(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """Reads a comma-separated list of plug-ins with options.
+
+    >>> parse_specs("log_mel, cka(kernel='rbf', debiased=False)")
+    [('log_mel', {}), ('cka', {'kernel': 'rbf', 'debiased': False})]
+
+    Raises:
+      ValueError: an item is neither `name` nor `name(option=value, ...)` with literal values.
+    """
+    specs = []
+    for item in (part.strip() for part in _split_outside_brackets(text)):
+        if not item:
+            continue
+        match = re.fullmatch(r"([\w.]+)(\(.*\))?", item, flags=re.DOTALL)
+        if match is None:
+            raise ValueError(f"expected name or name(option=value, ...), got {item!r}")
+        options = {}
+        if match[2]:
+            try:
+                call = ast.parse(f"f{match[2]}", mode="eval").body
+                options = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+                plain = not call.args and None not in options
+            except (SyntaxError, ValueError):
+                plain = False
+            if not plain:
+                raise ValueError(f"options are written name(option=value, ...) with plain values, got {item!r}")
+        specs.append((match[1], options))
+    return specs
+
+
+def format_spec(name: str, options: dict[str, Any]) -> str:
+    """The inverse of `parse_specs` for one item."""
+    return f"{name}({', '.join(f'{k}={v!r}' for k, v in options.items())})" if options else name
+
+
+def _split_outside_brackets(text: str) -> list[str]:
+    parts, depth, start = [], 0, 0
+    for i, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+    return [*parts, text[start:]]

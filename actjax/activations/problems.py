@@ -1,0 +1,274 @@
+"""Which comparisons a run makes: every layer against every group of features that shares its grid.
+
+A problem is one batched comparison: all neurons of a layer against all rows of a few features that
+live on the same grid with the same mask. `plan` lays them out from static shapes; `observe_layer`
+and `observe_features` turn one batch of activations and features into its two sides on the device.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from actjax.activations import views
+from actjax.types import Feature, Frontend, Layer
+
+# A frame or map view with fewer frames than this is not made.
+MIN_FRAMES = 4
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Problem:
+    """One batched comparison.
+
+    Attributes:
+      layer: whose neurons are compared.
+      view: "clip", "frame" or "map".
+      observes: "vector": sides are [b, o, n] and [b, o, k]; "image": [b, n, f, t] and
+        [b, k, rows, t].
+      features: the features compared, in order.
+      rows: one (feature name, row) per column of the feature side; row -1 is the whole feature.
+      time: the common frames; None in the clip view.
+      frequency: the common bands of a cell-by-cell map view, else None.
+      layer_usable_f, layer_usable_t: [f], [t] cells of the layer that see no padding.
+      feature_usable_t: [frames] bool, likewise for the features.
+      feature_reach_s: [frames, 2] the stretch of signal that each frame sees.
+      cells: True if both sides lie on common cells in frequency, too.
+      split_frequency: every (channel, frequency cell) is a neuron of its own.
+      neurons: how many neurons the layer side has.
+    """
+
+    layer: Layer
+    view: str
+    observes: str
+    features: tuple[Feature, ...]
+    rows: tuple[tuple[str, int], ...]
+    time: views.Grid | None = None
+    frequency: views.Grid | None = None
+    layer_usable_f: np.ndarray | None = None
+    layer_usable_t: np.ndarray | None = None
+    feature_usable_t: np.ndarray | None = None
+    feature_reach_s: np.ndarray | None = None
+    cells: bool = False
+    split_frequency: bool = False
+    neurons: int = 0
+
+    @property
+    def name(self) -> str:
+        """A label that is unique in a plan."""
+        features = "+".join(f.name for f in self.features)
+        return f"{self.layer.name}/{self.view}/{'cells' if self.cells else self.observes}/{features}"
+
+
+@dataclasses.dataclass(frozen=True)
+class LeftOut:
+    """A comparison that cannot be made, and why."""
+
+    layer: str
+    view: str
+    feature: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Setting:
+    """What a plan depends on beside layers and features.
+
+    Attributes:
+      frontend: makes the network's input.
+      band_centres_hz: [bands] of the input.
+      clip_samples: the length of a clip.
+      wants: (view, observes, cells) that some chosen metric asks for.
+      neurons: "channel" or "channel_freq".
+      grid: "time" or "seed".
+    """
+
+    frontend: Frontend
+    band_centres_hz: np.ndarray
+    clip_samples: int
+    wants: frozenset[tuple[str, str, bool]]
+    neurons: str = "channel"
+    grid: str = "time"
+
+    @property
+    def clip_s(self) -> float:
+        """The clip's length in seconds."""
+        return self.clip_samples / self.frontend.sample_rate_hz
+
+
+def frames_of(feature: Feature, clip_samples: int) -> int:
+    """The number of frames a feature has on a clip, from its shape alone."""
+    wave = jax.ShapeDtypeStruct((clip_samples,), jnp.float32)
+    return jax.eval_shape(feature.fn, wave)[0].shape[1]
+
+
+def plan(
+    layers: Sequence[Layer], features: Sequence[Feature], setting: Setting
+) -> tuple[list[Problem], list[LeftOut]]:
+    """All comparisons of the layers with the features in the views that the metrics ask for."""
+    problems, left_out = [], []
+    frames = {f.name: frames_of(f, setting.clip_samples) for f in features}
+    for layer in layers:
+        for view, observes, cells in sorted(setting.wants):
+            candidates = []
+            for feature in features:
+                reason = _unfit(layer, feature, view, cells)
+                if reason is None:
+                    candidates.append(feature)
+                elif reason:
+                    left_out.append(LeftOut(layer.name, view, feature.name, reason))
+            groups: dict = {}
+            for feature in candidates:
+                groups.setdefault(_group_key(feature, view, observes, cells, frames), []).append(feature)
+            for group in groups.values():
+                made = _problem(layer, tuple(group), view, observes, cells, frames, setting)
+                if isinstance(made, str):
+                    left_out.extend(LeftOut(layer.name, view, f.name, made) for f in group)
+                else:
+                    problems.append(made)
+    return problems, sorted(set(left_out), key=dataclasses.astuple)
+
+
+def observe_layer(problem: Problem, output: jax.Array) -> jax.Array:
+    """The layer's side of a problem: [b, o, n], or [b, n, f, t] for images.
+
+    Args:
+      problem: from `plan`.
+      output: [b, f, t, c] activation maps, or [b, c] of an embedding.
+    """
+    if not problem.layer.is_map:
+        return output[:, None, :]
+    if problem.view == "map":
+        return _layer_map(problem, output)
+    if problem.split_frequency:
+        b, _, t, c = output.shape
+        usable = np.flatnonzero(problem.layer_usable_f)
+        series = output[:, usable].transpose(0, 2, 3, 1).reshape(b, t, c * len(usable))
+    else:
+        series = views.pool_frequency(output, problem.layer_usable_f)
+    if problem.view == "frame":
+        return views.average(problem.time.of_layer, series, axis=1)
+    weights = problem.layer_usable_t / max(problem.layer_usable_t.sum(), 1)
+    return views.average(jnp.asarray(weights[None, :], jnp.float32), series, axis=1)
+
+
+def observe_features(
+    problem: Problem, values: Mapping[str, tuple[jax.Array, jax.Array]], length_s_b: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The features' side and the mask of a problem.
+
+    Args:
+      problem: from `plan`.
+      values: feature name -> ([b, rows, frames], [b, frames] valid).
+      length_s_b: [b] seconds of signal in each clip; what lies beyond is padding.
+
+    Returns:
+      ([b, o, k], [b, o]), or ([b, k, rows, t], [b, t]) for images.
+    """
+    if problem.view == "clip":
+        return _clip_features(problem, values, length_s_b)
+    averaged = [views.average_valid(problem.time.of_feature, *values[f.name]) for f in problem.features]
+    in_signal = jnp.asarray(problem.time.ends, jnp.float32)[None, :] <= length_s_b[:, None] + 1e-6
+    # Features of one problem share their mask: see _group_key.
+    mask = averaged[0][1] & in_signal
+    if problem.view == "frame":
+        return jnp.concatenate([v for v, _ in averaged], axis=1).transpose(0, 2, 1), mask
+    if problem.cells:
+        stacked = jnp.stack(
+            [views.average(problem.frequency.of_feature, v, axis=1) for v, _ in averaged], axis=1
+        )
+        if problem.observes == "vector":
+            b, k, f, t = stacked.shape
+            mask = jnp.broadcast_to(mask[:, None, :], (b, f, t)).reshape(b, f * t)
+            return stacked.reshape(b, k, f * t).transpose(0, 2, 1), mask
+        return stacked, mask
+    return jnp.stack([v for v, _ in averaged], axis=1), mask
+
+
+def _layer_map(problem: Problem, output: jax.Array) -> jax.Array:
+    maps = views.average(problem.time.of_layer, output, axis=2)
+    if problem.cells:
+        maps = views.average(problem.frequency.of_layer, maps, axis=1)
+    else:
+        maps = maps[:, np.flatnonzero(problem.layer_usable_f)]
+    if problem.observes == "vector":
+        b, f, t, c = maps.shape
+        return maps.reshape(b, f * t, c)
+    return maps.transpose(0, 3, 1, 2)
+
+
+def _clip_features(problem, values, length_s_b):
+    columns, valid = [], None
+    for feature in problem.features:
+        series_bkt, valid_bt = values[feature.name]
+        ends = jnp.asarray(problem.feature_reach_s[:, 1], jnp.float32)
+        usable = jnp.asarray(problem.feature_usable_t)[None, :]
+        seen = valid_bt & usable & (ends[None, :] <= length_s_b[:, None] + 1e-6)
+        weights = seen.astype(series_bkt.dtype)
+        count = weights.sum(axis=1)
+        total = jnp.einsum("bkt,bt->bk", series_bkt, weights, precision=jax.lax.Precision.HIGHEST)
+        columns.append(total / jnp.maximum(count, 1.0)[:, None])
+        valid = count > 0
+    return jnp.concatenate(columns, axis=1)[:, None, :], valid[:, None]
+
+
+def _unfit(layer: Layer, feature: Feature, view: str, cells: bool) -> str | None:
+    """None if the pair can be compared, '' if the view is not meant for it, else the reason."""
+    if view == "clip":
+        return None
+    if not layer.is_map or feature.hop_samples is None:
+        return ""
+    if view == "map" and feature.rows < 2:
+        return ""
+    if view == "map" and cells and feature.axis != "frequency":
+        return ""
+    return None
+
+
+def _group_key(feature: Feature, view: str, observes: str, cells: bool, frames: Mapping[str, int]):
+    timing = (feature.hop_samples, feature.first_frame_s, feature.window_samples, frames[feature.name])
+    mask = None if feature.always_valid else feature.name
+    if view == "map" and cells:
+        return (timing, mask, feature.centres_hz)
+    if observes == "image":
+        return (timing, mask, feature.rows)
+    return (timing, mask)
+
+
+def _problem(layer, features, view, observes, cells, frames, setting: Setting) -> Problem | str:
+    first = features[0]
+    whole = view == "map"
+    rows = tuple((f.name, -1 if whole else r) for f in features for r in range(1 if whole else f.rows))
+    split = setting.neurons == "channel_freq" and view == "frame" and layer.is_map
+    fields: dict = {"cells": cells, "split_frequency": split, "neurons": layer.neurons}
+    if layer.is_map:
+        layer_t = views.layer_time(layer, setting.frontend, setting.clip_s)
+        layer_f = views.layer_frequency(layer, setting.band_centres_hz)
+        if not layer_f.usable.any() or not layer_t.usable.any():
+            return f"every cell of layer {layer.name} sees padding: use longer clips or smaller kernels"
+        fields |= {"layer_usable_f": layer_f.usable, "layer_usable_t": layer_t.usable}
+        if split:
+            fields["neurons"] = layer.neurons * int(layer_f.usable.sum())
+    if first.hop_samples is None:
+        reach, usable = np.zeros((frames[first.name], 2)), np.ones(frames[first.name], bool)
+    else:
+        feature_t = views.feature_time(first, frames[first.name], setting.clip_s)
+        reach, usable = feature_t.reach, feature_t.usable
+    fields |= {"feature_usable_t": usable, "feature_reach_s": reach}
+    if view != "clip":
+        if setting.grid == "seed":
+            fields["time"] = views.seed_grid(layer.time.size, frames[first.name])
+        else:
+            fields["time"] = views.common_grid(layer_t, feature_t)
+        if fields["time"].size < MIN_FRAMES:
+            return f"only {fields['time'].size} frames of {layer.name} see no padding, {MIN_FRAMES} are needed"
+    if cells:
+        if setting.grid == "seed":
+            fields["frequency"] = views.seed_grid(layer.frequency.size, first.rows)
+        else:
+            fields["frequency"] = views.common_grid(layer_f, views.feature_frequency(first))
+        if fields["frequency"].size < 2:
+            return f"only {fields['frequency'].size} bands of {layer.name} see no padding, 2 are needed"
+    return Problem(layer=layer, view=view, observes=observes, features=features, rows=rows, **fields)

@@ -1,0 +1,62 @@
+"""Every option of a run, with its default; a config file changes some of them."""
+
+import ml_collections
+
+
+def default_config() -> ml_collections.ConfigDict:
+    """A complete, typed config; unknown keys fail.
+
+    Options that name plug-ins are comma strings of `name` or `name(option=value)`, for example
+    `--config.score.metrics="pearson,cka(kernel='rbf')"`.
+    """
+    config = ml_collections.ConfigDict()
+    config.seed = 0  # one seed: data draws, initialisation, shuffling and dropout derive from it
+
+    config.data = ml_collections.ConfigDict()
+    config.data.name = "gm_instruments"  # a data set: python launch.py --list=datasets
+    config.data.config = "small"  # its builder config
+    config.data.clip_seconds = 3.0
+    config.data.sample_rate_hz = 12000
+
+    config.frontend = ml_collections.ConfigDict()  # wave -> the network's input image
+    config.frontend.n_fft = 512
+    config.frontend.hop_samples = 256
+    config.frontend.n_mels = 64
+    config.frontend.fmin_hz = 0.0
+    config.frontend.squared = False
+    config.frontend.floor = 1e-10
+    config.frontend.top_db = 80.0
+    config.frontend.offset = 40.0  # the image is (dB + offset) / scale
+    config.frontend.scale = 20.0
+
+    config.model = ml_collections.ConfigDict()
+    config.model.name = "vgg"  # a model: python launch.py --list=models
+
+    config.train = ml_collections.ConfigDict()
+    config.train.steps = 1000
+    config.train.batch_size = 32
+    config.train.optimizer = "adam"
+    config.train.learning_rate = 1e-3
+    config.train.schedule = "cosine"
+    config.train.weight_decay = 0.0
+    config.train.label_smoothing = 0.0
+    config.train.eval_every = 100
+    config.train.patience = 10  # evaluations without improvement before training stops
+    config.train.shuffled_labels = False
+
+    config.score = ml_collections.ConfigDict()
+    config.score.split = "test"
+    config.score.networks = "trained,untrained,input"
+    config.score.layers = ".*"  # a regular expression that a layer's whole name matches
+    config.score.features = "log_mel,harmonic,percussive,chroma_stft,rms"
+    config.score.metrics = "pearson"
+    config.score.views = "clip,frame,map"
+    config.score.neurons = "channel"  # or channel_freq
+    config.score.grid = "time"  # or seed
+    config.score.part = "within"  # frame and map views: within or total
+    config.score.batch_size = 32
+    config.score.memory_gib = 1.0
+
+    config.report = ml_collections.ConfigDict()
+    config.report.examples = 6  # map-view pairs shown as pictures
+    return config

@@ -1,0 +1,143 @@
+"""Wiring: from a config to stages, each of which finds in the workdir what earlier ones left."""
+
+import importlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+
+from actjax import lookup, parallel, workdir
+from actjax.stages import _parts
+from actjax.types import VIEWS
+
+
+def run(
+    *,
+    config: ml_collections.ConfigDict,
+    workdir: str | None = None,
+    stage: str = "all",
+    config_path: str | None = None,
+    data_dir: str | None = None,
+    dry_run: bool = False,
+) -> list[Path]:
+    """Runs one stage, or all of them, and returns the files written.
+
+    Args:
+      config: see `actjax.defaults.default_config`.
+      workdir: where results go; runs/<config file's name> by default.
+      stage: "all" or a stage's name (`python launch.py --list=stages`).
+      config_path: the config file, for stages that read its `get_sweep`.
+      data_dir: where prepared data sets live; TFDS's default otherwise.
+      dry_run: print what would run and return.
+
+    Raises:
+      ValueError: an unknown name or an impossible option, before any expensive work.
+    """
+    if stage != "all":
+        lookup.check("stage", stage)
+    validate(config)
+    name = Path(config_path.split(":")[0]).stem if config_path else "run"
+    this = _parts.Run(
+        config=ml_collections.FrozenConfigDict(config),
+        workdir=Path(workdir or f"runs/{name}"),
+        config_path=config_path,
+        data_dir=data_dir,
+    )
+    if dry_run:
+        print(_load_stage("dry_run").describe(this))
+        return []
+    written = []
+    for each in _STAGES_OF_ALL if stage == "all" else (stage,):
+        written += _load_stage(each).stage(this)
+    if written and parallel.process_index() == 0:
+        print("files:\n" + "\n".join(f"  {path}" for path in dict.fromkeys(written)))
+    return written
+
+
+def validate(config: ml_collections.ConfigDict) -> None:
+    """Checks every name and the plainly impossible, without touching data or devices' memory."""
+    lookup.check("dataset", _one_name(config.data.name))
+    if "." not in config.model.name.split("(")[0]:
+        lookup.check("model", _one_name(config.model.name))
+    _parts.features(config)
+    views = _parts.comma_list(config.score.views)
+    for view in views:
+        if view not in VIEWS:
+            raise ValueError(f"score.views knows {', '.join(VIEWS)}; got {view!r}")
+    for metric in _parts.metrics(config):
+        if not set(metric.views) & set(views):
+            raise ValueError(
+                f"metric {metric.name} has the views {', '.join(metric.views)}, none of which is in "
+                f"score.views = {config.score.views!r}: add one of them"
+            )
+    for network in _parts.comma_list(config.score.networks):
+        if network not in _parts.NETWORKS:
+            raise ValueError(f"score.networks knows {', '.join(_parts.NETWORKS)}; got {network!r}")
+    for option, known in (
+        ("neurons", ("channel", "channel_freq")),
+        ("grid", ("time", "seed")),
+        ("part", ("within", "total")),
+    ):
+        if config.score[option] not in known:
+            raise ValueError(f"score.{option} knows {', '.join(known)}; got {config.score[option]!r}")
+    devices = parallel.device_count()
+    for option, size in (("train", config.train.batch_size), ("score", config.score.batch_size)):
+        if size < 1 or size % devices:
+            raise ValueError(
+                f"{option}.batch_size must be a multiple of the {devices} devices, got {size}: "
+                f"{math.ceil(max(size, 1) / devices) * devices} would do"
+            )
+
+
+def listing(kind_plural: str) -> str:
+    """The table that --list prints."""
+    kind = kind_plural.removesuffix("s")
+    rows = [_describe(kind, name) for name in lookup.names(kind)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def join_processes(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+    """Joins the other processes of a run; see `parallel.initialize`."""
+    parallel.initialize(coordinator, num_processes, process_id)
+
+
+_STAGES_OF_ALL = workdir.STAGES
+
+
+def _load_stage(name: str) -> Any:
+    return importlib.import_module(f"{lookup.KINDS['stage']}.{name}")
+
+
+def _one_name(spec: str) -> str:
+    specs = lookup.parse_specs(spec)
+    if len(specs) != 1:
+        raise ValueError(f"expected one name, got {spec!r}")
+    return specs[0][0]
+
+
+def _describe(kind: str, name: str) -> tuple[str, ...]:
+    if kind == "feature":
+        try:
+            made = lookup.load("feature", name)
+            shape = f"{made.rows} x {'frames' if made.hop_samples else '1'}"
+            return name, shape, made.axis, made.unit, made.reference
+        except ValueError as error:
+            return name, "", "", "", str(error)
+    if kind == "metric":
+        made = lookup.load("metric", name)
+        low, high, none = made.range
+        streams = "streams" if made.accumulator else ""
+        return name, ",".join(made.views), f"{low:g} to {high:g}, none {none:g}", streams, made.reference
+    module = importlib.import_module(f"{lookup.KINDS[kind]}.{name}")
+    first_line = (module.__doc__ or "").strip().split("\n")[0]
+    return name, first_line
+
+
+def dump(config: ml_collections.ConfigDict) -> str:
+    """The config as JSON, for the files that record it."""
+    return json.dumps(config.to_dict(), sort_keys=True)

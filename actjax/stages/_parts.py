@@ -1,0 +1,100 @@
+"""The parts of a run, made from its config: data, front end, network, features, metrics."""
+
+import dataclasses
+import functools
+import importlib
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import ml_collections
+
+from actjax import lookup
+from actjax.types import Feature, Frontend, Metric
+
+NETWORKS = ("trained", "untrained", "input")
+# Options that a feature takes from the run's front end unless its own spec says otherwise.
+SHARED_OPTIONS = ("sample_rate_hz", "hop_samples", "n_fft", "n_mels", "fmin_hz")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run: its config and its directories."""
+
+    config: ml_collections.FrozenConfigDict
+    workdir: Path
+    config_path: str | None = None
+    data_dir: str | None = None
+
+
+def comma_list(text: str) -> list[str]:
+    """'a, b' -> ['a', 'b']."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def frontend(config: Any) -> Frontend:
+    """What turns a wave into the network's input image."""
+    return Frontend(sample_rate_hz=config.data.sample_rate_hz, **config.frontend.to_dict())
+
+
+def features(config: Any) -> list[Feature]:
+    """The features of `score.features`; they share the front end's analysis unless told otherwise."""
+    shared = {"sample_rate_hz": config.data.sample_rate_hz}
+    shared |= {k: v for k, v in config.frontend.to_dict().items() if k in SHARED_OPTIONS}
+    made = []
+    for name, options in lookup.parse_specs(config.score.features):
+        accepted = lookup.options_of("feature", name)
+        made.append(lookup.load("feature", name, **{k: v for k, v in shared.items() if k in accepted} | options))
+    _refuse_repeats("score.features", [f.name for f in made])
+    return made
+
+
+def metrics(config: Any) -> list[Metric]:
+    """The metrics of `score.metrics`."""
+    made = [lookup.load("metric", name, **options) for name, options in lookup.parse_specs(config.score.metrics)]
+    _refuse_repeats("score.metrics", [m.name for m in made])
+    return made
+
+
+def module(config: Any, num_classes: int, **options: Any) -> Any:
+    """The network, a Flax module: one of ours by name, or `package.module` of the user's."""
+    [(name, own)] = lookup.parse_specs(config.model.name)
+    if "." in name:
+        return importlib.import_module(name).model(num_classes=num_classes, **own)
+    return lookup.load("model", name, num_classes=num_classes, **options, **own)
+
+
+def builder(run: Run) -> Any:
+    """The data set's TFDS builder, not yet prepared."""
+    data = run.config.data
+    [(name, own)] = lookup.parse_specs(data.name)
+    accepted = lookup.options_of("dataset", name)
+    given = {"config": data.config, "clip_seconds": data.clip_seconds, "sample_rate_hz": data.sample_rate_hz}
+    given |= {"seed": run.config.seed, "data_dir": run.data_dir}
+    return lookup.load("dataset", name, **{k: v for k, v in given.items() if k in accepted} | own)
+
+
+@functools.cache
+def band_centres_hz(front: Frontend) -> Any:
+    """[bands] centre frequencies of the network's input."""
+    from actjax import dsp
+
+    return dsp.mel_centres_hz(front.sample_rate_hz, front.n_mels, front.fmin_hz, front.fmax_hz)
+
+
+def image_shape(front: Frontend, clip_samples: int) -> tuple[int, int]:
+    """(bands, frames) of the network's input for a clip."""
+    import jax
+
+    from actjax import dsp
+
+    wave = jax.ShapeDtypeStruct((clip_samples,), jnp.float32)
+    return jax.eval_shape(lambda w: dsp.log_mel_image(w, front), wave).shape
+
+
+def _refuse_repeats(option: str, names: list[str]) -> None:
+    repeated = sorted({n for n in names if names.count(n) > 1})
+    if repeated:
+        raise ValueError(f"{option} names {', '.join(repeated)} more than once; name each once")
+    if not names:
+        raise ValueError(f"{option} is empty; name at least one")

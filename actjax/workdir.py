@@ -1,0 +1,109 @@
+"""A run's directory: what a stage leaves there, and what the next run may rely on.
+
+Files appear whole or not at all: they are written aside, flushed to disk and renamed.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+# The config keys that each stage reads beside those of the stages before it.
+STAGE_KEYS = {"data": ("seed", "data"), "train": ("frontend", "model", "train")}
+STAGES = ("data", "train", "score", "report")
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path` to write to; renames it to `path` if no error came."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield aside
+        with open(aside, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Writes JSON, whole or not at all."""
+    with written_whole(path) as aside:
+        aside.write_text(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
+    return path
+
+
+def read_json(path: Path, default: Any = None) -> Any:
+    """The parsed file, or `default` where there is none."""
+    return json.loads(path.read_text()) if path.exists() else default
+
+
+def claim(workdir: Path, stage: str, config: Mapping[str, Any]) -> None:
+    """Records the config that a stage runs with, or refuses a workdir made with another one.
+
+    Only the keys that this stage and those before it read are compared, so that score and report
+    options may change freely in a trained workdir.
+
+    Raises:
+      ValueError: names the keys that differ.
+    """
+    path = workdir / "config.json"
+    recorded = read_json(path, {})
+    for earlier in STAGES[: STAGES.index(stage) + 1]:
+        asked = _flat({k: config[k] for k in STAGE_KEYS.get(earlier, ())})
+        before = recorded.get(earlier)
+        if before is not None and before != asked:
+            keys = sorted(k for k in before.keys() | asked.keys() if before.get(k) != asked.get(k))
+            changes = ", ".join(f"{k} = {before.get(k)!r} there, {asked.get(k)!r} asked" for k in keys)
+            raise ValueError(
+                f"workdir {workdir} was made with another config ({changes}): "
+                "choose another --workdir, or ask for the same"
+            )
+        recorded[earlier] = asked
+    recorded["latest"] = _flat(config)
+    write_json(path, recorded)
+
+
+def update_manifest(workdir: Path, **entries: Any) -> None:
+    """Adds entries (devices, fingerprints, content hashes ...) to manifest.json."""
+    path = workdir / "manifest.json"
+    packages = ("actjax", "jax", "jaxlib", "flax", "optax", "numpy", "librosa", "tensorflow-datasets", "grain")
+    manifest = read_json(path, {})
+    manifest["versions"] = {"python": platform.python_version()} | {p: _version(p) for p in packages}
+    manifest.update(entries)
+    write_json(path, manifest)
+
+
+def digest(value: Any, length: int = 10) -> str:
+    """A short hash of anything JSON can hold."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:length]
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    out = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            out |= _flat(value, f"{name}.")
+        else:
+            out[name] = value
+    return json.loads(json.dumps(out, default=str))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
