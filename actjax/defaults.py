@@ -32,17 +32,20 @@ def default_config() -> ml_collections.ConfigDict:
     config.model = ml_collections.ConfigDict()
     config.model.name = "vgg"  # a model: python launch.py --list=models
 
-    config.train = ml_collections.ConfigDict()
+    config.train = ml_collections.ConfigDict()  # see actjax.train.options.TrainOptions
     config.train.steps = 1000
-    config.train.batch_size = 32
+    config.train.batch_size = 32  # over all devices
     config.train.optimizer = "adam"
     config.train.learning_rate = 1e-3
     config.train.schedule = "cosine"
+    config.train.warmup_steps = 0
+    config.train.halve_epochs = 10  # for schedule "halving"
     config.train.weight_decay = 0.0
     config.train.label_smoothing = 0.0
-    config.train.eval_every = 100
-    config.train.patience = 10  # evaluations without improvement before training stops
-    config.train.shuffled_labels = False
+    config.train.eval_every = 100  # steps
+    config.train.log_every = 20  # steps
+    config.train.patience = 10  # evaluations without a better one before training stops; 0 never
+    config.train.monitor = "loss"  # or accuracy
 
     config.score = ml_collections.ConfigDict()
     config.score.split = "test"

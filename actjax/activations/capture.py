@@ -1,0 +1,93 @@
+"""From waves to both sides of every comparison: features and all layers of all networks at once."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from actjax import dsp, parallel
+from actjax.activations import problems as problems_lib
+from actjax.types import Feature, Frontend, Layer, LayerAxis
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Family:
+    """Networks of one architecture, scored together: their weights are stacked.
+
+    Attributes:
+      networks: their names.
+      apply: (variables, image [b, f, t]) -> dict layer name -> [b, f, t, c] or [b, c].
+      variables: every leaf with a leading axis [networks].
+      problems: the comparisons of these networks' layers.
+    """
+
+    networks: tuple[str, ...]
+    apply: Callable[[Any, jax.Array], dict[str, jax.Array]]
+    variables: Any
+    problems: tuple[problems_lib.Problem, ...]
+
+
+def network_outputs(module: Any) -> Callable[[Any, jax.Array], dict[str, jax.Array]]:
+    """The layer outputs of a network in evaluation mode, as `Family.apply` wants them."""
+
+    def apply(variables, image_bft):
+        return module.apply(variables, image_bft, train=False)[1]
+
+    return apply
+
+
+def input_outputs(_: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
+    """The input spectrogram as a network of its own: every band a neuron, and the whole image one."""
+    return {"bands": image_bft.transpose(0, 2, 1)[:, None], "image": image_bft[..., None]}
+
+
+def input_layers(shape_ft: tuple[int, int]) -> tuple[Layer, Layer]:
+    """The layers of `input_outputs`: (bands, image)."""
+    bands, frames = shape_ft
+    time = LayerAxis.of_input(frames)
+    all_bands = LayerAxis(size=1, first=(bands - 1) / 2, step=float(bands), field=bands, input_size=bands)
+    return (
+        Layer("bands", neurons=bands, depth=0.0, frequency=all_bands, time=time),
+        Layer("image", neurons=1, depth=0.0, frequency=LayerAxis.of_input(bands), time=time),
+    )
+
+
+def stack(variables: Sequence[Any]) -> Any:
+    """Stacks the variables of networks of one architecture: every leaf gets a leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *variables)
+
+
+def make_observe(
+    families: Sequence[Family], features: Sequence[Feature], front: Frontend
+) -> Callable[[Sequence[Any], jax.Array, jax.Array], Any]:
+    """The program that turns a batch into the two sides of every problem.
+
+    Returns:
+      A pmapped function of (the families' variables [d, networks, ...], audio [d, b, s],
+      length [d, b] in samples), whose value holds one entry a family: a list over its problems of
+      (layer side [d, networks, b, ...], features' side [d, b, ...], mask [d, b, ...]).
+    """
+    from actjax.features import compute
+
+    device_features = [f for f in features if not f.host]
+
+    def observe(variables, audio_bs, length_b):
+        image = jax.vmap(lambda wave: dsp.log_mel_image(wave, front))(audio_bs)
+        values = compute(device_features, audio_bs)
+        length_s = length_b.astype(jnp.float32) / front.sample_rate_hz
+        out = []
+        for family, weights in zip(families, variables, strict=True):
+
+            def layer_sides(one, family=family):
+                outputs = family.apply(one, image)
+                return [problems_lib.observe_layer(p, outputs[p.layer.name]) for p in family.problems]
+
+            # One network after another: the memory of one, the compilation of one.
+            xs = jax.lax.map(layer_sides, weights)
+            ys = [problems_lib.observe_features(p, values, length_s) for p in family.problems]
+            out.append([(x, y, mask) for x, (y, mask) in zip(xs, ys, strict=True)])
+        return out
+
+    return parallel.pmap(observe)
