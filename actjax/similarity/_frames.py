@@ -1,0 +1,51 @@
+"""Frame-by-frame matrices of an image: products, distances, and their centrings under a mask."""
+
+import jax
+import jax.numpy as jnp
+
+from actjax.similarity._precision import PRECISION
+
+
+def centred_frames(values_ft: jax.Array, mask_t: jax.Array) -> jax.Array:
+    """[f, t] each row minus its mean over valid frames, zero at invalid ones."""
+    count = jnp.maximum(jnp.sum(mask_t), 1).astype(values_ft.dtype)
+    first = jnp.take(values_ft, jnp.argmax(mask_t), axis=1)
+    shifted = jnp.where(mask_t[None, :], values_ft - first[:, None], jnp.zeros_like(values_ft))
+    mean = jnp.sum(shifted, 1) / count
+    return jnp.where(mask_t[None, :], shifted - mean[:, None], jnp.zeros_like(values_ft))
+
+
+def frame_products(values_ft: jax.Array, mask_t: jax.Array) -> jax.Array:
+    """[t, t] inner products of the frames, rows centred first (which no centring of K can see)."""
+    x = centred_frames(values_ft, mask_t)
+    return jnp.matmul(x.T, x, precision=PRECISION)
+
+
+def squared_distances(values_ft: jax.Array, mask_t: jax.Array) -> jax.Array:
+    """[t, t] squared Euclidean distances between frames; meaningless at invalid frames."""
+    gram = frame_products(values_ft, mask_t)
+    squares = jnp.diagonal(gram)
+    return jnp.maximum(squares[:, None] + squares[None, :] - 2 * gram, 0.0)
+
+
+def double_centred(matrix_tt: jax.Array, mask_t: jax.Array) -> jax.Array:
+    """Row, column and grand means over valid frames removed; zero at invalid ones."""
+    valid_tt = mask_t[:, None] & mask_t[None, :]
+    count = jnp.maximum(jnp.sum(mask_t), 1).astype(matrix_tt.dtype)
+    matrix = jnp.where(valid_tt, matrix_tt, jnp.zeros_like(matrix_tt))
+    rows = jnp.sum(matrix, 1) / count
+    centred = matrix - rows[:, None] - rows[None, :] + jnp.sum(rows) / count
+    return jnp.where(valid_tt, centred, jnp.zeros_like(matrix_tt))
+
+
+def u_centred(matrix_tt: jax.Array, mask_t: jax.Array) -> jax.Array:
+    """U-centring of Székely and Rizzo (2014): the inner product of two such is unbiased.
+
+    m (m - 3) times the unbiased HSIC estimate of Song et al. (2012), for m valid frames.
+    """
+    off = mask_t[:, None] & mask_t[None, :] & ~jnp.eye(mask_t.shape[0], dtype=bool)
+    m = jnp.maximum(jnp.sum(mask_t), 4).astype(matrix_tt.dtype)
+    matrix = jnp.where(off, matrix_tt, jnp.zeros_like(matrix_tt))
+    rows = jnp.sum(matrix, 1)
+    centred = matrix - (rows[:, None] + rows[None, :]) / (m - 2) + jnp.sum(rows) / ((m - 1) * (m - 2))
+    return jnp.where(off, centred, jnp.zeros_like(matrix_tt))
