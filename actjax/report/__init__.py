@@ -1,1 +1,86 @@
-"""Tables, plots and pages."""
+"""Tables, plots and pages, made from a workdir by `build`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_MOST_OTHER_MAPS = 6
+
+
+def build(workdir: str | os.PathLike, *, examples: Mapping[str, Any] | None = None) -> list[Path]:
+    """Prints the tables and writes the whole report to `workdir`/report.
+
+    Everything is read from the workdir, as `actjax.report.material` describes; only the scores must
+    be there. Pictures of an earlier report that this one does not have are removed.
+
+    Args:
+      workdir: the run's folder.
+      examples: map pictures to show instead of scores/examples.npz, in its format.
+
+    Returns:
+      The files written: the page, the tables, the pictures.
+
+    Raises:
+      ScoresError, ReportError: what is missing or malformed; one line.
+    """
+    from actjax.report import page, tables
+    from actjax.report.material import read_material
+    from actjax.report.scores import load_scores, scores_metadata
+    from actjax.report.summary import summarise
+
+    table = load_scores(workdir)
+    summary, material = summarise(table), read_material(Path(workdir), examples)
+    folder = Path(workdir) / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = tables.console(summary, material)
+    print(text)
+    pictures = _draw(summary, material, folder)
+    markdown = "\n".join(t.markdown() for t in tables.all_tables(summary, material))
+    written = [
+        _write(folder / "index.html", page.render(summary, material, pictures, scores_metadata(table))),
+        _write(folder / "tables.txt", text),
+        _write(folder / "tables.md", markdown),
+        *(picture.path for picture in pictures),
+    ]
+    for stale in set(folder.glob("*.png")) - set(written):
+        stale.unlink()
+    print("Written:\n" + "\n".join(f"  {path}" for path in written))
+    return written
+
+
+def _draw(summary: Any, material: Any, folder: Path) -> list[Any]:
+    """Draws every picture: all kinds for each view's leading scores, a heat map for some others."""
+    from tqdm import tqdm
+
+    from actjax.report import pictures, plots
+    from actjax.report.page import Picture
+
+    leading = summary.leading()
+    others = [s for s in range(len(summary.sets)) if s not in leading][:_MOST_OTHER_MAPS]
+    jobs = []
+    for s in leading + others:
+        slug = summary.sets[s].slug
+        jobs.append((Picture("heat", folder / f"heat_{slug}.png", s), plots.heat_map, (summary, s)))
+        if s in leading:
+            jobs.append((Picture("depth", folder / f"depth_{slug}.png", s), plots.depth_plot, (summary, s)))
+    if material.examples:
+        drawn = (material.examples, summary.networks)
+        jobs.append((Picture("maps", folder / "maps.png"), pictures.map_pairs, drawn))
+    if material.curve:
+        jobs.append((Picture("training", folder / "training.png"), pictures.training_curve, (material,)))
+    if material.evaluation is not None:
+        jobs.append((Picture("confusion", folder / "confusion.png"), pictures.confusion, (material,)))
+    for picture, draw, arguments in tqdm(jobs, desc="report", unit="picture", disable=None):
+        draw(*arguments, picture.path)
+    return [picture for picture, _, _ in jobs]
+
+
+def _write(path: Path, text: str) -> Path:
+    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path

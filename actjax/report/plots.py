@@ -1,0 +1,244 @@
+"""Pictures of the scores: the layer x feature heat map and the score by depth.
+
+All networks of a picture share one scale. What is not defined is hatched, never drawn as 0.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actjax import lookup
+from actjax.report import style
+from actjax.report.summary import INPUT, TRAINED, UNTRAINED, Summary, spread_of
+
+_CELL = (0.43, 0.31)  # inches
+_WIDEST, _MOST_NUMBERS = 16.0, 900
+
+
+def heat_map(summary: Summary, score_set: int, path: Path) -> Path:
+    """Draws the best score of each layer (columns) for each feature (rows), one panel per network.
+
+    The last panel is the trained network minus the strongest control: the same layer untrained or
+    the input, whichever comes closer.
+    """
+    features = summary.features_of(score_set)
+    panels = _panels(summary, score_set, features)
+    low, high = _scale(summary, score_set)
+    columns = sum(len(p["layers"]) for p in panels)
+    cell = min(_CELL[0], _WIDEST / columns)
+    widths = [cell * len(p["layers"]) for p in panels]
+    gap, bar = 0.32, 0.62
+    left = 0.4 + 0.08 * max(len(summary.features[f]) for f in features)
+    bars = bar * (1 + any(p["difference"] for p in panels))
+    width = max(left + sum(widths) + gap * (len(panels) - 1) + bars, 8.2)
+    longest = max(len(summary.layers[i]) for p in panels for i in p["layers"])
+    top, bottom = 1.15, 0.25 + 0.075 * longest
+    height = top + bottom + _CELL[1] * len(features)
+    with style.look():
+        fig = style.figure(width, height)
+        numbers = cell > 0.8 * _CELL[0] and columns * len(features) <= _MOST_NUMBERS
+        x = left
+        for i, panel in enumerate(panels):
+            box = (x / width, bottom / height, widths[i] / width, _CELL[1] * len(features) / height)
+            axes = fig.add_axes(box)
+            limits = (low, high) if not panel["difference"] else (-panel["reach"], panel["reach"])
+            image = _cells(axes, panel, limits, numbers)
+            _label(axes, summary, panel, [summary.features[f] for f in features] if i == 0 else None)
+            if panel["difference"] or i + 1 == len(panels) or panels[i + 1]["difference"]:
+                x += _colour_bar(fig, image, box, width)
+            x += widths[i] + gap
+        kind = "|score|" if summary.signed[summary.sets[score_set].metric] else "score"
+        subtitle = (
+            f"{summary.sets[score_set].title}: best {kind} over the layer's units and the feature's rows"
+        )
+        style.heading(fig, "How close does each layer come to each feature?", subtitle)
+        return style.save(fig, path)
+
+
+def depth_plot(summary: Summary, score_set: int, path: Path) -> Path:
+    """Draws for each feature the best unit by depth, with the median and 90th percentile of all units."""
+    features = summary.features_of(score_set)
+    depths, spread = _by_depth(summary, score_set)
+    low, high = _scale(summary, score_set)
+    columns = min(4, len(features))
+    lines = -(-len(features) // columns)
+    width, height = 1.0 + 2.55 * columns, 1.75 + 1.75 * lines
+    with style.look():
+        fig = style.figure(max(width, 8.2), height)
+        grid = fig.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+        edge = fig.get_figwidth()
+        fig.subplots_adjust(
+            left=0.62 / edge,
+            right=1 - 0.15 / edge,
+            top=1 - 1.3 / height,
+            bottom=0.55 / height,
+            wspace=0.1,
+            hspace=0.28,
+        )
+        for axes in grid.flat[len(features) :]:
+            axes.set_visible(False)
+        for axes, feature in zip(grid.flat, features, strict=False):
+            for n, network in enumerate(summary.networks):
+                _depth_line(axes, depths, spread, n, network, summary, feature)
+            axes.set_title(summary.features[feature], pad=4)
+            axes.set(xlim=(-0.04, 1.04), ylim=(low, high))
+            axes.grid(axis="y")
+            axes.set_axisbelow(True)
+            axes.tick_params(length=0)
+        for axes in grid.flat[max(0, len(features) - columns) : len(features)]:
+            axes.set_xlabel("depth (0 input, 1 output)")
+            axes.tick_params(labelbottom=True)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("|score|" if summary.signed[summary.sets[score_set].metric] else "score")
+        _depth_legend(fig, summary)
+        title = "Where in the network does each feature appear?"
+        subtitle = f"{summary.sets[score_set].title}; each unit counts with its best row of the feature"
+        style.heading(fig, title, subtitle)
+        return style.save(fig, path)
+
+
+def _panels(summary: Summary, score_set: int, features: list[int]) -> list[dict[str, Any]]:
+    best = summary.spread.best[score_set]
+    panels = []
+    for n, network in enumerate(summary.networks):
+        layers = summary.layers_of(n, score_set)
+        if layers:
+            values = best[n][np.ix_(layers, features)].T
+            title = network if network == INPUT else f"{network} network"
+            panels.append({"title": title, "layers": layers, "values": values, "difference": False})
+    trained, untrained, bands = (summary.network(name) for name in (TRAINED, UNTRAINED, INPUT))
+    if trained is None or (untrained is None and bands is None):
+        return panels
+    layers = summary.layers_of(trained, score_set)
+    controls = np.full((2, len(layers), len(features)), -np.inf)
+    if untrained is not None:
+        controls[0] = np.nan_to_num(best[untrained][np.ix_(layers, features)], nan=-np.inf)
+    if bands is not None:
+        controls[1] = np.nan_to_num(best[bands][:, features], nan=-np.inf).max(axis=0)[None, :]
+    strongest = controls.max(axis=0)
+    gain = np.where(np.isfinite(strongest), best[trained][np.ix_(layers, features)] - strongest, np.nan).T
+    reach = max(float(np.nanmax(np.abs(gain))) if np.isfinite(gain).any() else 0.0, 0.1)
+    title = "trained − best control"
+    panels.append({"title": title, "layers": layers, "values": gain, "difference": True, "reach": reach})
+    return panels
+
+
+def _scale(summary: Summary, score_set: int) -> tuple[float, float]:
+    """One scale for all networks: 0 to 1 where the metric is bounded so, else the range of the data."""
+    metric, strength = summary.sets[score_set].metric, summary.units.strength[summary.units.set == score_set]
+    low, high = 0.0, 1.0
+    if metric in lookup.names("metric"):
+        low, high, _ = lookup.load("metric", metric).range
+        low = 0.0 if summary.signed[metric] else low
+    if not np.isfinite([low, high]).all():
+        low, high = (float(f(strength)) for f in (np.nanmin, np.nanmax))
+    return (low, high) if high > low else (low - 0.5, low + 0.5)
+
+
+def _cells(axes: Any, panel: dict[str, Any], limits: tuple[float, float], numbers: bool) -> Any:
+    values = panel["values"]
+    axes.set_facecolor("#f1f3f5")
+    missing = np.ma.masked_invalid(values)
+    cmap = "PuOr_r" if panel["difference"] else "YlGnBu"
+    image = axes.imshow(missing, cmap=cmap, vmin=limits[0], vmax=limits[1], aspect="auto")
+    for y, x in np.argwhere(np.isnan(values)):
+        axes.add_patch(_hatched(x, y))
+    if numbers:
+        middle = 0.6 * (limits[1] - limits[0])
+        for (y, x), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                far = abs(value) > 0.7 * limits[1] if panel["difference"] else value - limits[0] > middle
+                text = f"{value:+.2f}" if panel["difference"] else f"{value:.2f}"
+                text = "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
+                size = 6.8 if panel["difference"] else 7.4
+                axes.text(
+                    x, y, text, ha="center", va="center", size=size, color="white" if far else style.INK
+                )
+    return image
+
+
+def _hatched(x: int, y: int) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch="////", edgecolor="#c3cad1", linewidth=0)
+
+
+def _label(axes: Any, summary: Summary, panel: dict[str, Any], features: list[str] | None) -> None:
+    axes.set_title(panel["title"] if len(panel["layers"]) > 2 else panel["title"].split()[0], pad=7)
+    names = [summary.layers[i] for i in panel["layers"]]
+    axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 4 else 0)
+    axes.set_yticks(range(len(panel["values"])), features if features else [""] * len(panel["values"]))
+    if features:
+        axes.tick_params(axis="y", labelsize=9.5, labelcolor=style.INK)
+    axes.tick_params(length=0, pad=4)
+    axes.set_xticks(np.arange(len(names) - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(len(panel["values"]) - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.6)
+    axes.tick_params(which="minor", length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _colour_bar(fig: Any, image: Any, box: tuple[float, ...], width: float) -> float:
+    """Draws it right of the panel; returns the inches it takes."""
+    axes = fig.add_axes((box[0] + box[2] + 0.12 / width, box[1], 0.11 / width, box[3]))
+    bar = fig.colorbar(image, cax=axes)
+    bar.outline.set_visible(False)
+    axes.tick_params(length=0, labelsize=8)
+    return 0.62
+
+
+def _by_depth(summary: Summary, score_set: int) -> tuple[np.ndarray, Any]:
+    """Units pooled over the layers of one depth: depths and a Spread [network, depth, feature]."""
+    u = summary.units
+    depths, code = np.unique(np.round(summary.depths, 4), return_inverse=True)
+    mine = u.set == score_set
+    shape = (len(summary.networks), len(depths), len(summary.features))
+    group = np.ravel_multi_index((u.network[mine], code[u.layer[mine]], u.feature[mine]), shape)
+    return depths, spread_of(group, u.strength[mine], shape)
+
+
+def _depth_line(
+    axes: Any, depths: np.ndarray, spread: Any, n: int, network: str, summary: Summary, feature: int
+) -> None:
+    best, median, p90 = (a[n, :, feature] for a in (spread.best, spread.median, spread.p90))
+    shown = np.isfinite(best)
+    if not shown.any():
+        return
+    colour = style.colour(network, summary.networks)
+    if network == INPUT:
+        axes.axhline(best[shown].max(), color=colour, linestyle=(0, (4, 3)), linewidth=1.3)
+        return
+    marker = "o" if network == TRAINED else "s"
+    axes.fill_between(depths[shown], median[shown], p90[shown], color=colour, alpha=0.22, linewidth=0)
+    axes.plot(depths[shown], best[shown], color=colour, marker=marker, markersize=4, linewidth=1.8)
+    if shown.sum() == 1:
+        axes.vlines(depths[shown], median[shown], p90[shown], color=colour, alpha=0.35, linewidth=6)
+
+
+def _depth_legend(fig: Any, summary: Summary) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles = []
+    for network in summary.networks:
+        colour = style.colour(network, summary.networks)
+        if network == INPUT:
+            line = Line2D([], [], color=colour, linestyle=(0, (4, 3)), label="input: best band")
+            handles.append(line)
+            continue
+        marker = "o" if network == TRAINED else "s"
+        handles.append(
+            Line2D([], [], color=colour, marker=marker, markersize=4, label=f"{network}: best unit")
+        )
+        handles.append(Patch(color=colour, alpha=0.22, linewidth=0, label="median to 90th percentile"))
+    width, height = fig.get_figwidth(), fig.get_figheight()
+    fig.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.04 / width, 1 - 0.62 / height),
+        ncols=len(handles),
+        handlelength=1.8,
+        columnspacing=1.4,
+        fontsize=9,
+    )

@@ -1,0 +1,80 @@
+"""How all pictures look: one palette (safe for colour-blind readers), one set of fonts, one way to save."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+INK, MUTED, FAINT = "#1b2733", "#5f6b76", "#d9dee3"
+# Okabe and Ito's palette: blue, vermillion, and grey for what is no network.
+COLOURS = {"trained": "#0072B2", "untrained": "#D55E00", "input": "#6b7280"}
+_OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DPI = 130
+_RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": "#9aa4ae",
+    "axes.labelcolor": MUTED,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.7,
+    "figure.facecolor": "white",
+    "legend.frameon": False,
+    "image.interpolation": "nearest",
+    "hatch.linewidth": 0.5,
+}
+
+
+def colour(network: str, networks: tuple[str, ...]) -> str:
+    """The colour of a network in every picture."""
+    if network in COLOURS:
+        return COLOURS[network]
+    return _OTHERS[[n for n in networks if n not in COLOURS].index(network) % len(_OTHERS)]
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """The style, within a `with` block; nothing global changes."""
+    import matplotlib
+
+    with matplotlib.rc_context(_RC):
+        yield
+
+
+def figure(width: float, height: float) -> Any:
+    """An empty Figure of that many inches, drawn by Agg without a display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    result = Figure(figsize=(width, height))
+    FigureCanvasAgg(result)
+    return result
+
+
+def heading(fig: Any, title: str, subtitle: str, left: float = 0.12) -> None:
+    """Title and subtitle at the top left, at the same distance in inches in every picture."""
+    height = fig.get_figheight()
+    fig.text(left / fig.get_figwidth(), 1 - 0.12 / height, title, size=13, weight="bold", va="top")
+    fig.text(left / fig.get_figwidth(), 1 - 0.42 / height, subtitle, size=9.5, color=MUTED, va="top")
+
+
+def save(fig: Any, path: Path) -> Path:
+    """Writes a PNG, whole or not at all."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        fig.savefig(aside, dpi=DPI, format="png")
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,216 @@
+"""Tables for the console, as Markdown and for the page: one `Table`, three renderings."""
+
+import dataclasses
+import html
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from actjax.report.material import Material
+from actjax.report.summary import INPUT, TRAINED, UNTRAINED, Summary, verdict
+
+WIDTH = 110
+_LONGEST_LIST = 20
+_MOST_CLASSES = 14
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A titled table; cells are text already.
+
+    Attributes:
+      columns: (heading, "<" or ">") each.
+      note: one sentence below the title.
+    """
+
+    title: str
+    columns: tuple[tuple[str, str], ...]
+    rows: list[tuple[str, ...]]
+    note: str = ""
+
+    def text(self, width: int = WIDTH) -> str:
+        """Aligned columns, never wider than `width`: the widest text column gives way."""
+        cells = [tuple(name for name, _ in self.columns), *self.rows]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
+        while sum(widths) + 2 * (len(widths) - 1) > width:
+            widths[int(np.argmax(widths))] -= 1
+        lines = [
+            "  ".join(_fit(*cell) for cell in zip(row, widths, self._sides(), strict=True)) for row in cells
+        ]
+        rule = "  ".join("-" * w for w in widths)
+        head = [_fit(self.title, min(len(self.title), width), "<")]
+        head += textwrap.wrap(self.note, width) if self.note else []
+        return "\n".join(line.rstrip() for line in [*head, "", lines[0], rule, *lines[1:]]) + "\n"
+
+    def markdown(self) -> str:
+        """A heading and a Markdown table."""
+        rule = ["--:" if side == ">" else ":--" for side in self._sides()]
+        names = [name for name, _ in self.columns]
+        rows = [[cell.replace("|", "\\|") for cell in row] for row in self.rows]
+        lines = ["| " + " | ".join(row) + " |" for row in [names, rule, *rows]]
+        return f"## {self.title}\n\n" + (f"{self.note}\n\n" if self.note else "") + "\n".join(lines) + "\n"
+
+    def html(self) -> str:
+        """A table element; the title and note are left to the page."""
+
+        def row(cells: Sequence[str], tag: str) -> str:
+            inside = zip(cells, self._sides(), strict=True)
+            return "".join(
+                f'<{tag} class="{"n" if s == ">" else "t"}">{html.escape(c)}</{tag}>' for c, s in inside
+            )
+
+        head = row([name for name, _ in self.columns], "th")
+        body = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in self.rows)
+        return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+    def _sides(self) -> list[str]:
+        return [side for _, side in self.columns]
+
+
+def feature_table(summary: Summary, score_set: int) -> Table:
+    """For each feature the best trained unit, the controls' best, and what that proves."""
+    rows = []
+    for f in summary.features_of(score_set):
+        v = verdict(summary, score_set, f)
+        where = _unit(summary, v.trained)
+        best = [_score(summary, i) for i in (v.trained, v.untrained, v.input)]
+        rows.append((summary.features[f], *where, *best, v.words))
+    columns = [("feature", "<"), ("layer", "<"), ("neuron", ">"), ("row", ">")]
+    columns += [(name, ">") for name in (TRAINED, UNTRAINED, INPUT)] + [("what it shows", "<")]
+    note = f"Each network's best unit in any layer; layer, neuron and row are the {TRAINED} one's."
+    return Table(f"Best units per feature: {summary.sets[score_set].title}", tuple(columns), rows, note)
+
+
+def layer_table(summary: Summary, score_set: int) -> Table:
+    """For each layer the feature that one of its units comes closest to, trained beside untrained."""
+    trained, untrained, bands = (summary.network(name) for name in (TRAINED, UNTRAINED, INPUT))
+    rows = []
+    networks = [n for n in (trained, untrained, bands) if n is not None] or range(len(summary.networks))
+    layers = sorted({layer for n in networks for layer in summary.layers_of(n, score_set)})
+    for layer in layers:
+        cells = [summary.layers[layer], f"{summary.depths[layer]:.2f}"]
+        for network in (
+            (trained, untrained) if layer not in _only(summary, bands, score_set) else (bands, None)
+        ):
+            cells += _best_in_layer(summary, score_set, network, layer)
+        rows.append(tuple(cells))
+    columns = [("layer", "<"), ("depth", ">")]
+    for name in (TRAINED, UNTRAINED):
+        columns += [(f"{name}: feature", "<"), ("neuron", ">"), ("row", ">"), ("score", ">")]
+    note = f"The {INPUT} itself stands in the first columns of its own line."
+    title = f"Best unit of each layer: {summary.sets[score_set].title}"
+    return Table(title, tuple(columns), rows, note if bands is not None else "")
+
+
+def undefined_table(summary: Summary) -> Table:
+    """Where scores are undefined: constant, silent or too short inputs are never counted as 0."""
+    rows = []
+    for s, n, layer, f in np.argwhere(summary.spread.units > summary.spread.valid):
+        units, valid = (int(a[s, n, layer, f]) for a in (summary.spread.units, summary.spread.valid))
+        place = (summary.sets[s].title, summary.networks[n], summary.layers[layer], summary.features[f])
+        rows.append((*place, str(units - valid), str(units)))
+    names = ("scores", "network", "layer", "feature")
+    columns = tuple((name, "<") for name in names) + (("undefined", ">"), ("of units", ">"))
+    return Table("Units without a defined score", columns, rows, "Constant or too short; left out, not 0.")
+
+
+def confusion_table(material: Material) -> Table:
+    """Counts of clips, true class by predicted class."""
+    names, counts = material.evaluation["class_names"], np.asarray(material.evaluation["confusion"], int)
+    summary = f"Accuracy {material.evaluation['accuracy']:.3f} on {counts.sum()} held-out clips"
+    if len(names) > _MOST_CLASSES:
+        return _mistaken_table(names, counts, summary)
+    rows = [
+        (name, *(str(c) if c else "." for c in line), _share(line[i], line.sum()))
+        for i, (name, line) in enumerate(zip(names, counts, strict=True))
+    ]
+    columns = (("true class", "<"), *((s, ">") for s in _short(names)), ("recall", ">"))
+    return Table("Confusion", columns, rows, f"{summary}; columns: predicted, in the same order.")
+
+
+def skipped_table(material: Material) -> Table:
+    """The clips that could not be used."""
+    count = len(material.skipped)
+    note = f"{count} files left out." if count else "None: every file could be used."
+    return Table("Skipped files", (("clip", "<"), ("reason", "<")), list(material.skipped), note)
+
+
+def console(summary: Summary, material: Material) -> str:
+    """What is printed: the leading score set of each view, the confusion, and skipped files."""
+    parts = []
+    for s in summary.leading():
+        parts += [feature_table(summary, s).text(), layer_table(summary, s).text()]
+    if material.evaluation is not None:
+        parts.append(confusion_table(material).text())
+    if material.skipped:
+        table = skipped_table(material)
+        more = len(table.rows) - _LONGEST_LIST
+        table = dataclasses.replace(table, rows=table.rows[:_LONGEST_LIST])
+        parts.append(table.text() + (f"... and {more} more, in the report\n" if more > 0 else ""))
+    return "\n".join(parts)
+
+
+def all_tables(summary: Summary, material: Material) -> list[Table]:
+    """Every table, as written to the report's folder."""
+    tables = [make(summary, s) for s in range(len(summary.sets)) for make in (feature_table, layer_table)]
+    if material.evaluation is not None:
+        tables.append(confusion_table(material))
+    undefined = undefined_table(summary)
+    return tables + ([undefined] if undefined.rows else []) + [skipped_table(material)]
+
+
+def _unit(summary: Summary, unit: int) -> tuple[str, str, str]:
+    if unit < 0:
+        return "-", "-", "-"
+    u = summary.units
+    row = "all" if u.row[unit] < 0 else str(u.row[unit])
+    return summary.layers[u.layer[unit]], str(u.neuron[unit]), row
+
+
+def _score(summary: Summary, unit: int) -> str:
+    return f"{summary.units.score[unit]:+.2f}" if unit >= 0 else "-"
+
+
+def _only(summary: Summary, network: int | None, score_set: int) -> list[int]:
+    return [] if network is None else summary.layers_of(network, score_set)
+
+
+def _best_in_layer(summary: Summary, score_set: int, network: int | None, layer: int) -> list[str]:
+    if network is None or np.isnan(summary.spread.best[score_set, network, layer]).all():
+        return ["-", "-", "-", "-"]
+    feature = int(np.nanargmax(summary.spread.best[score_set, network, layer]))
+    unit = int(summary.spread.unit[score_set, network, layer, feature])
+    return [summary.features[feature], *_unit(summary, unit)[1:], _score(summary, unit)]
+
+
+def _mistaken_table(names: Sequence[str], counts: np.ndarray, summary: str) -> Table:
+    """For many classes: each with its recall and the class it is most often taken for."""
+    rows = []
+    for i, line in enumerate(counts):
+        wrong = np.where(np.arange(len(names)) == i, 0, line)
+        other = f"{names[wrong.argmax()]} ({wrong.max()})" if wrong.any() else "-"
+        rows.append((names[i], str(line.sum()), _share(line[i], line.sum()), other))
+    columns = (("true class", "<"), ("clips", ">"), ("recall", ">"), ("most often taken for", "<"))
+    return Table("Confusion", columns, rows, f"{summary}.")
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.2f}" if whole else "-"
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """Distinct abbreviations of class names: as many letters as it takes, three at least."""
+    for letters in range(3, max(map(len, names), default=3) + 1):
+        cut = [name[:letters] for name in names]
+        if len(set(cut)) == len(cut):
+            return cut
+    return list(names)
+
+
+def _fit(cell: Any, width: int, side: str) -> str:
+    cell = str(cell)
+    if len(cell) > width:
+        cell = cell[: width - 1] + "…"
+    return f"{cell:{side}{width}}"
