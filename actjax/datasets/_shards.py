@@ -1,0 +1,156 @@
+"""Resumable work for data sets: items in, files of examples out, on all cores, with a progress bar.
+
+TFDS runs one generator in one process and starts again from nothing. Work that takes time is therefore
+done here first, in shards that appear whole or not at all, and the builder only collects them.
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import multiprocessing
+import os
+import pathlib
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tqdm
+
+Example = dict[str, Any]
+
+
+class BadAudio(ValueError):
+    """An item that cannot be used; the message is the reason recorded beside the data set."""
+
+
+def make_shards(
+    groups: Mapping[str, Sequence[Any]],
+    work: Callable[[Any], list[Example]],
+    *,
+    folder: str | os.PathLike,
+    title: str,
+    shard_size: int = 40,
+    workers: int | None = None,
+    bytes_per_item: int = 0,
+) -> dict[str, list[pathlib.Path]]:
+    """Runs `work` on every item and returns each group's shards in the items' order.
+
+    Args:
+      groups: what is to be done, by group (a split); each item a picklable value.
+      work: a picklable function item -> examples, each a dict of arrays, numbers and strings with
+        the same keys, shapes and types throughout; raises BadAudio(reason) to leave an item out.
+      folder: where the shards go; those already there are not made again, so its name must stand
+        for the items and the work.
+      title: shown by the progress bar.
+      shard_size: items a file.
+      workers: processes; None for one a core, 1 to work in this process.
+      bytes_per_item: expected on disk, to refuse a disk that is too full before the work begins.
+
+    Raises:
+      OSError: the disk is, or would become, full.
+    """
+    folder = pathlib.Path(folder)
+    parts = {
+        group: [
+            (folder / f"{group}-{start:08d}.npz", items[start : start + shard_size])
+            for start in range(0, len(items), shard_size)
+        ]
+        for group, items in groups.items()
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [(path, part) for pairs in parts.values() for path, part in pairs if not path.exists()]
+    left = sum(len(part) for _, part in missing)
+    total = sum(map(len, groups.values()))
+    _check_space(folder, bytes_per_item * left)
+    workers = min(workers or available_cores(), max(len(missing), 1))
+    with tqdm.tqdm(
+        total=total, initial=total - left, desc=title, unit="clip", file=sys.stderr, disable=not left
+    ) as bar:
+        for count in _run(missing, work, workers):
+            bar.update(count)
+    return {group: [path for path, _ in pairs] for group, pairs in parts.items()}
+
+
+def read_shard(path: pathlib.Path) -> tuple[list[Example], list[dict[str, str]]]:
+    """(examples, skipped) of one shard; skipped is a list of {"item", "reason"}."""
+    with np.load(path, allow_pickle=False) as archive:
+        columns = {name: archive[name] for name in archive.files if name != "__skipped__"}
+        skipped = json.loads(str(archive["__skipped__"]))
+    count = len(next(iter(columns.values()))) if columns else 0
+    return [{name: column[i] for name, column in columns.items()} for i in range(count)], skipped
+
+
+def read_shards(paths: Sequence[pathlib.Path]) -> Iterator[Example]:
+    """The examples of all shards, one shard in memory at a time."""
+    for path in paths:
+        yield from read_shard(path)[0]
+
+
+def content_hash(*arrays: Any) -> str:
+    """Of the arrays' bytes, shapes and types: 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for array in map(np.asarray, arrays):
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def available_cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _run(missing, work, workers: int) -> Iterator[int]:
+    """Makes the missing shards and yields the number of items of each as it is done."""
+    if workers == 1:
+        for path, part in missing:
+            yield _make_shard(path, part, work)
+        return
+    # Processes are spawned: a fork of a process with JAX's threads can hang.
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_ignore_interrupt)
+    try:
+        tasks = [pool.submit(_make_shard, path, part, work) for path, part in missing]
+        for task in concurrent.futures.as_completed(tasks):
+            yield task.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupt() -> None:
+    """Ctrl-C is the parent's to handle: it lets the shards in work finish."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _make_shard(path: pathlib.Path, items: Sequence[Any], work: Callable[[Any], list[Example]]) -> int:
+    examples, skipped = [], []
+    for item in items:
+        try:
+            examples += work(item)
+        except BadAudio as reason:
+            skipped.append({"item": str(item), "reason": str(reason)})
+    names = examples[0] if examples else ()
+    columns = {name: np.stack([np.asarray(example[name]) for example in examples]) for name in names}
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(aside, "wb") as file:
+            np.savez(file, __skipped__=np.array(json.dumps(skipped)), **columns)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    return len(items)
+
+
+def _check_space(folder: pathlib.Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(
+            f"not enough disk space in {folder}: {needed / 2**20:.0f} MiB needed, {free / 2**20:.0f} MiB free; "
+            "free some space or choose another --data_dir"
+        )
