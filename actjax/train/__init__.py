@@ -1,1 +1,1 @@
-"""Training under pmap: state, step, loop, checkpoints."""
+"""Training under pmap: `loop.fit`, `loop.evaluate`, `loop.init_variables`."""

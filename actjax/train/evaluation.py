@@ -1,0 +1,159 @@
+"""What a network does on clips: loss, accuracy, confusion, probabilities, batch statistics."""
+
+import collections
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from actjax import models, parallel
+from actjax.train import step
+from actjax.train.state import apply_model
+from actjax.types import Frontend
+
+Batches = Iterable[dict[str, np.ndarray]]
+
+
+class EvalResult(NamedTuple):
+    """Means over clips, each clip counted once.
+
+    Attributes:
+      loss: mean cross entropy in nats.
+      accuracy: share of clips right (with several labels: of clip-class pairs).
+      confusion: [c, c] int64, rows the true class, columns the one named.
+      count: clips.
+    """
+
+    loss: float
+    accuracy: float
+    confusion: np.ndarray
+    count: int
+
+
+def evaluate(
+    model: nn.Module,
+    frontend: Frontend,
+    variables: dict[str, Any],
+    batches: Batches,
+    num_classes: int | None = None,
+    *,
+    multilabel: bool = False,
+) -> EvalResult:
+    """Runs all batches of every process through the network, sums, then divides.
+
+    Raises:
+      ValueError: there is no clip, or the network has not `num_classes` outputs.
+    """
+    run = _pmapped(step.eval_step, model, frontend, multilabel)
+    held = parallel.replicate(variables)
+    total = collections.defaultdict(float)
+    for batch in batches:
+        for name, part in parallel.unreplicate(run(held, parallel.shard(_arrays(batch)))).items():
+            total[name] = total[name] + part.astype(np.float64)
+    count = int(total["count"])
+    if count == 0:
+        raise ValueError("expected at least one clip to evaluate, got none; check the split")
+    if num_classes not in (None, len(total["confusion"])):
+        raise ValueError(f"expected {num_classes} network outputs, got {len(total['confusion'])}")
+    return EvalResult(
+        float(total["loss"] / count),
+        float(total["correct"] / count),
+        np.rint(total["confusion"]).astype(np.int64),
+        count,
+    )
+
+
+def predict(
+    model: nn.Module,
+    frontend: Frontend,
+    variables: dict[str, Any],
+    batches: Batches,
+    *,
+    multilabel: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities [clips, classes] and clip indices [clips] of this process, padding left out."""
+    run = _pmapped(step.predict_step, model, frontend, multilabel)
+    held = parallel.replicate(variables)
+    probabilities, indices = [], []
+    for batch in batches:
+        mask = np.asarray(batch["mask"])
+        probabilities.append(parallel.unshard(run(held, parallel.shard(_arrays(batch))))[mask])
+        indices.append(np.asarray(batch["index"])[mask])
+    if not indices:
+        raise ValueError("expected at least one clip to predict, got none; check the split")
+    return np.concatenate(probabilities), np.concatenate(indices)
+
+
+def recompute_batch_stats(
+    model: nn.Module, frontend: Frontend, variables: dict[str, Any], batches: Batches
+) -> dict[str, Any]:
+    """Variables whose batch statistics are the averages of every batch's own moments.
+
+    Each batch is run in training mode, without dropout where the model has a rate of that name; a
+    layer's mean and variance are averaged over batches by their number of clips, exactly, not by a
+    running average. An untrained network so gets the statistics that fit its weights.
+
+    Batches must be global: with a model synchronised over parallel.AXIS they are.
+    """
+    if "batch_stats" not in variables:
+        return dict(variables)
+    if hasattr(model, "dropout"):
+        model = model.clone(dropout=0.0)
+    run = _pmapped(_batch_moments, model, frontend, False)
+    held = parallel.replicate(variables)
+    total, count = (
+        jax.tree.map(lambda leaf: np.zeros(np.shape(leaf), np.float64), variables["batch_stats"]),
+        0.0,
+    )
+    for batch in batches:
+        moments, clips = parallel.unreplicate(run(held, parallel.shard(_arrays(batch))))
+        total = jax.tree.map(
+            lambda sum_, part, n=float(clips): sum_ + part.astype(np.float64) * n, total, moments
+        )
+        count += float(clips)
+    if count == 0:
+        raise ValueError("expected at least one clip for batch statistics, got none; check the split")
+    stats = jax.tree.map(lambda sum_: (sum_ / count).astype(np.float32), total)
+    return {**variables, "batch_stats": stats}
+
+
+def _batch_moments(
+    variables: dict[str, Any], batch: step.Batch, *, model: nn.Module, frontend: Frontend, multilabel: bool
+) -> tuple[Any, jax.Array]:
+    """This batch's moments of every batch-norm layer, whatever its momentum, and its clips.
+
+    A running average is a straight line in its old value: from 0 it goes to (1 - m) new and from 1
+    to m + (1 - m) new, so two passes give m and with it the new moment. XLA shares their work.
+    """
+
+    def update(old: float) -> Any:
+        stats = jax.tree.map(lambda leaf: leaf * 0 + old, variables["batch_stats"])
+        _, changed = apply_model(
+            model,
+            {**variables, "batch_stats": stats},
+            models.images(batch["audio"], frontend),
+            batch["mask"],
+            train=True,
+            mutable=["batch_stats"],
+            rngs={"dropout": jax.random.key(0)},
+        )
+        return changed["batch_stats"]
+
+    moments = jax.tree.map(lambda zero, one: zero / (1 - (one - zero)), update(0.0), update(1.0))
+    return parallel.pmean(moments), parallel.psum(batch["mask"].astype(np.float32).sum())
+
+
+@functools.lru_cache(maxsize=16)
+def _pmapped(
+    fn: Callable[..., Any], model: nn.Module, frontend: Frontend, multilabel: bool
+) -> Callable[..., Any]:
+    """The compiled function, kept from call to call so that nothing compiles twice."""
+    return parallel.pmap(functools.partial(fn, model=model, frontend=frontend, multilabel=multilabel))
+
+
+def _arrays(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The entries of a loader's batch that a step reads."""
+    return {name: np.asarray(batch[name]) for name in step.ENTRIES}

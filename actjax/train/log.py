@@ -1,0 +1,117 @@
+"""Where the numbers of a training run go: metrics.jsonl, TensorBoard, the progress bar."""
+
+import json
+import math
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import tqdm
+from tensorboardX import SummaryWriter
+
+from actjax import parallel
+
+
+def every(step: int, interval: int, last: int) -> bool:
+    """True after every `interval` steps and after the `last` one; steps done are counted from 1.
+
+    The one place that decides "each N steps". An interval of 0 means the last step only.
+    """
+    return step == last or (interval > 0 and step > 0 and step % interval == 0)
+
+
+class Log:
+    """Writes scalars by step; only process 0 writes.
+
+    Going on from a checkpoint at `start_step` first drops the lines written after it, so that no
+    step stands twice in metrics.jsonl.
+    """
+
+    def __init__(self, workdir: Path, start_step: int) -> None:
+        """Opens `workdir`/metrics.jsonl and `workdir`/events."""
+        self._writer = self._lines = None
+        if parallel.process_index() != 0:
+            return
+        workdir = Path(workdir)
+        workdir.mkdir(parents=True, exist_ok=True)
+        path = workdir / "metrics.jsonl"
+        kept = _lines_until(path, start_step)
+        aside = path.with_suffix(".jsonl.part")
+        aside.write_text("".join(kept))
+        aside.replace(path)
+        self._lines = path.open("a", buffering=1)
+        self._writer = SummaryWriter(str(workdir / "events"), purge_step=start_step + 1, flush_secs=10)
+
+    def write(self, step: int, part: str, values: dict[str, float]) -> None:
+        """One line {"step", "part", ...} and as many TensorBoard scalars `part/name`.
+
+        Raises:
+          FloatingPointError: the loss is not finite.
+        """
+        if self._lines is not None:
+            self._lines.write(json.dumps({"step": step, "part": part, **values}) + "\n")
+            for name, value in values.items():
+                self._writer.add_scalar(f"{part}/{name}", value, step)
+        if not math.isfinite(values["loss"]):
+            raise FloatingPointError(
+                f"expected a finite loss, got {values['loss']} ({part}, step {step}); lower "
+                "train.learning_rate or set train.clip_norm"
+            )
+
+    def close(self) -> None:
+        """Closes both files."""
+        if self._lines is not None:
+            self._lines.close()
+            self._writer.close()
+
+
+def _lines_until(path: Path, step: int) -> list[str]:
+    """The whole lines of a metrics.jsonl up to and with `step`."""
+    if not path.exists():
+        return []
+    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n")]
+    return [line for line in lines if json.loads(line)["step"] <= step]
+
+
+def progress_bar(show: bool, total: int, start: int) -> tqdm.tqdm:
+    """A bar over training steps; only process 0 shows it."""
+    hidden = not show or parallel.process_index() != 0
+    return tqdm.tqdm(
+        total=total, initial=start, desc="train", unit="step", disable=hidden, dynamic_ncols=True
+    )
+
+
+class StopRequest:
+    """Turns the first Ctrl-C or SIGTERM into a request that the loop reads between two steps.
+
+    A KeyboardInterrupt inside a step would leave the state donated and lost. The second signal
+    interrupts at once. Outside the main thread, where Python allows no handlers, it does nothing.
+    """
+
+    def __init__(self) -> None:
+        """No request yet."""
+        self._asked = False
+        self._old: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopRequest":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._old[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+    def agreed(self) -> bool:
+        """True if any process was asked to stop; every process must call it at the same steps."""
+        return any(parallel.gather_hosts(self._asked))
+
+    def _handle(self, number: int, frame: Any) -> None:
+        self._asked = True
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+        self._old = {}

@@ -1,0 +1,103 @@
+"""What a training run can be told, and the optimiser that follows from it."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "cosine", "halving")
+MONITORS = ("loss", "accuracy")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+    """Settings of one training run.
+
+    Attributes:
+      batch_size: clips a step over all devices of all processes.
+      learning_rate: the largest one.
+      optimizer: "adam", "adamw", or "sgd" (momentum 0.9, Nesterov).
+      schedule: "constant", "cosine" (to 0 over all steps) or "halving" (every `halve_epochs`).
+      warmup_steps: of linear increase from 0 at the start.
+      halve_epochs: epochs between halvings.
+      weight_decay: of kernels only; decoupled for adamw, an L2 penalty of half of it otherwise.
+      clip_norm: largest global norm of the gradient, None without bound.
+      label_smoothing: probability spread evenly over all classes.
+      dropout: replaces the model's own rate where it has one, None keeps that.
+      multilabel: sigmoid outputs and labels [b, classes], else softmax and labels [b].
+      eval_every: steps between evaluations, 0 for once an epoch.
+      log_every: steps between log lines.
+      patience: evaluations without a better one before stopping, 0 never stops early.
+      monitor: what "better" means in evaluation: "loss" or "accuracy".
+      seed: of initial weights and dropout.
+    """
+
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    optimizer: str = "adam"
+    schedule: str = "cosine"
+    warmup_steps: int = 0
+    halve_epochs: int = 10
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    dropout: float | None = None
+    multilabel: bool = False
+    eval_every: int = 0
+    log_every: int = 20
+    patience: int = 10
+    monitor: str = "loss"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, one line, on a value that cannot be."""
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("monitor", MONITORS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"expected train.{name} to be one of {known}, got {getattr(self, name)!r}")
+        for name in ("batch_size", "learning_rate", "log_every", "halve_epochs"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"expected train.{name} > 0, got {getattr(self, name)}")
+        for name in ("warmup_steps", "weight_decay", "eval_every", "patience"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"expected train.{name} >= 0, got {getattr(self, name)}")
+        for name in ("label_smoothing", "dropout"):
+            if not 0 <= (getattr(self, name) or 0) < 1:
+                raise ValueError(f"expected train.{name} in [0, 1), got {getattr(self, name)}")
+
+
+def learning_rate(options: TrainOptions, num_steps: int, steps_per_epoch: int) -> optax.Schedule:
+    """step -> learning rate, with warm-up and schedule of `options`."""
+    peak, warmup = options.learning_rate, options.warmup_steps
+    if options.schedule == "constant":
+        main = optax.constant_schedule(peak)
+    elif options.schedule == "cosine":
+        main = optax.cosine_decay_schedule(peak, max(num_steps - warmup, 1))
+    else:
+        every = options.halve_epochs * steps_per_epoch
+        main = optax.exponential_decay(peak, every, 0.5, staircase=True)
+    if not warmup:
+        return main
+    return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), main], [warmup])
+
+
+def make_optimizer(
+    options: TrainOptions, num_steps: int, steps_per_epoch: int
+) -> optax.GradientTransformation:
+    """The optax chain of `options`."""
+    rate = learning_rate(options, num_steps, steps_per_epoch)
+    decay = optax.add_decayed_weights(options.weight_decay, mask=_kernels)
+    parts = [] if options.clip_norm is None else [optax.clip_by_global_norm(options.clip_norm)]
+    if options.optimizer == "sgd":
+        parts += [decay, optax.trace(decay=0.9, nesterov=True)]
+    elif options.optimizer == "adam":
+        parts += [decay, optax.scale_by_adam()]
+    else:
+        parts += [optax.scale_by_adam(), decay]
+    return optax.chain(*parts, optax.scale_by_learning_rate(rate))
+
+
+def _kernels(params: dict) -> dict:
+    """True for kernels, False for biases and batch-norm parameters."""
+    return jax.tree.map(lambda leaf: jnp.ndim(leaf) > 1, params)

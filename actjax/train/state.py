@@ -1,0 +1,67 @@
+"""What changes while a network is trained."""
+
+import inspect
+from typing import Any
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from actjax import models
+from actjax.types import Frontend
+
+
+@flax.struct.dataclass
+class TrainState:
+    """One device's copy of everything a step reads and writes.
+
+    Attributes:
+      step: int32, steps done.
+      params: trained variables.
+      extra: the model's other collections, such as batch_stats.
+      opt_state: of the optax chain.
+      rng: the PRNG key data from which each step's key is folded.
+    """
+
+    step: Any
+    params: Any
+    extra: Any
+    opt_state: Any
+    rng: Any
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """As `model.apply` takes them."""
+        return {"params": self.params, **self.extra}
+
+
+def init_variables(model: nn.Module, frontend: Frontend, seed: int, clip_samples: int) -> dict[str, Any]:
+    """The untrained variables of `model` for clips of `clip_samples`, a function of the seed."""
+    wave = jax.ShapeDtypeStruct((1, clip_samples), np.float32)
+    shape = jax.eval_shape(lambda w: models.images(w, frontend), wave).shape
+    init = jax.jit(lambda key: model.init(key, jnp.zeros(shape, jnp.float32), train=False))
+    return dict(init(jax.random.key(seed)))
+
+
+def create(variables: dict[str, Any], optimizer: optax.GradientTransformation, seed: int) -> TrainState:
+    """The state before the first step, unreplicated."""
+    params = variables["params"]
+    return TrainState(
+        step=np.int32(0),
+        params=params,
+        extra={name: part for name, part in variables.items() if name != "params"},
+        opt_state=optimizer.init(params),
+        rng=np.asarray(jax.random.key_data(jax.random.key(seed))),
+    )
+
+
+def apply_model(
+    model: nn.Module, variables: dict[str, Any], image_bft: jax.Array, mask_b: jax.Array, **kwargs: Any
+) -> Any:
+    """`model.apply`, telling it which clips are padding if it asks."""
+    if "mask_b" in inspect.signature(type(model).__call__).parameters:
+        kwargs["mask_b"] = mask_b
+    return model.apply(variables, image_bft, **kwargs)
