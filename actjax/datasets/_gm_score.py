@@ -105,7 +105,7 @@ def write_score(
     change = intervention or Intervention()
     if not 1 / MAX_TEMPO_RATIO <= change.tempo_ratio <= MAX_TEMPO_RATIO:
         raise ValueError(
-            f"tempo_ratio must lie within 1/{MAX_TEMPO_RATIO:g} and {MAX_TEMPO_RATIO:g}, got {change.tempo_ratio}"
+            f"tempo_ratio must be 1/{MAX_TEMPO_RATIO:g} to {MAX_TEMPO_RATIO:g}, got {change.tempo_ratio}"
         )
     label, split = label_of(index), split_of(index)
     rng = np.random.default_rng([seed, index, _PERFORMANCE])

@@ -4,20 +4,19 @@ TFDS runs one generator in one process and starts again from nothing. Work that 
 done here first, in shards that appear whole or not at all, and the builder only collects them.
 """
 
-import concurrent.futures
 import hashlib
 import json
-import multiprocessing
 import os
 import pathlib
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tqdm
+
+from actjax.datasets import _pool
 
 Example = dict[str, Any]
 
@@ -65,11 +64,12 @@ def make_shards(
     left = sum(len(part) for _, part in missing)
     total = sum(map(len, groups.values()))
     _check_space(folder, bytes_per_item * left)
-    workers = min(workers or available_cores(), max(len(missing), 1))
+    workers = min(workers or _pool.available_cores(), max(len(missing), 1))
+    calls = [(path, part, work) for path, part in missing]
     with tqdm.tqdm(
         total=total, initial=total - left, desc=title, unit="clip", file=sys.stderr, disable=not left
     ) as bar:
-        for count in _run(missing, work, workers):
+        for count in _pool.run(_make_shard, calls, workers):
             bar.update(count)
     return {group: [path for path, _ in pairs] for group, pairs in parts.items()}
 
@@ -98,33 +98,6 @@ def content_hash(*arrays: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-def available_cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _run(missing, work, workers: int) -> Iterator[int]:
-    """Makes the missing shards and yields the number of items of each as it is done."""
-    if workers == 1:
-        for path, part in missing:
-            yield _make_shard(path, part, work)
-        return
-    # Processes are spawned: a fork of a process with JAX's threads can hang.
-    context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_ignore_interrupt)
-    try:
-        tasks = [pool.submit(_make_shard, path, part, work) for path, part in missing]
-        for task in concurrent.futures.as_completed(tasks):
-            yield task.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _ignore_interrupt() -> None:
-    """Ctrl-C is the parent's to handle: it lets the shards in work finish."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _make_shard(path: pathlib.Path, items: Sequence[Any], work: Callable[[Any], list[Example]]) -> int:
     examples, skipped = [], []
     for item in items:
@@ -151,6 +124,6 @@ def _check_space(folder: pathlib.Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(
-            f"not enough disk space in {folder}: {needed / 2**20:.0f} MiB needed, {free / 2**20:.0f} MiB free; "
-            "free some space or choose another --data_dir"
+            f"not enough disk space in {folder}: {needed / 2**20:.0f} MiB needed, {free / 2**20:.0f} MiB "
+            "free; make room or choose another --data_dir"
         )

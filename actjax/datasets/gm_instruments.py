@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from actjax.datasets import _gm_render, _gm_score, _shards
+from actjax.datasets import _gm_score, _shards
 from actjax.datasets._builder import ClipBuilder, ClipConfig, quiet
+from actjax.datasets._gm_example import example, max_notes
 from actjax.datasets._gm_render import Clip, render_clip
 from actjax.datasets._gm_scene import SCENE_FIELDS
 from actjax.datasets._gm_score import CLASS_NAMES, DRUMS, NOTE_FIELDS, Intervention
@@ -31,7 +32,6 @@ __all__ = [
 ]
 
 CONFIGS = {"tiny": 48, "small": 2_400, "full": 24_000}
-_NOTES_PER_SECOND = 64
 
 
 @dataclasses.dataclass(eq=False)
@@ -68,7 +68,7 @@ class GmInstruments(ClipBuilder, skip_registration=True):
     def work(self) -> Callable[[int], list[_shards.Example]]:
         """Renders one clip."""
         config = self.builder_config
-        return functools.partial(_example, config.seed, config.render_options)
+        return functools.partial(example, config.seed, config.render_options)
 
     def extra_features(self) -> dict[str, Any]:
         """The truth of a clip."""
@@ -145,36 +145,3 @@ def intervene(clip_id: str, intervention: Intervention, **options: Any) -> Clip:
     """The clip with this clip_id under an intervention; `options` as the data set was made with."""
     seed, index = (int(part) for part in clip_id.removeprefix("gm-").split("-"))
     return clip(index, seed=seed, intervention=intervention, **options)
-
-
-def max_notes(clip_seconds: float) -> int:
-    """Rows of the padded `notes`."""
-    return int(np.ceil(_NOTES_PER_SECOND * (clip_seconds + 0.5)))
-
-
-def _example(seed: int, options: dict[str, Any], index: int) -> list[_shards.Example]:
-    rendered = _gm_render.render_clip(seed, index, **options)
-    score = rendered.score
-    limit = max_notes(options["clip_seconds"])
-    if len(score.notes) > limit:
-        raise ValueError(f"clip {index} has {len(score.notes)} notes, more than the {limit} kept")
-    notes = np.zeros((limit, len(NOTE_FIELDS)), np.float32)
-    notes[: len(score.notes)] = score.notes
-    audio = np.round(np.clip(rendered.audio, -1.0, 1.0) * 32767.0).astype(np.int16)
-    clip_id = f"gm-{seed}-{index:06d}"
-    scene = {name: np.float32(getattr(rendered.scene, name)) for name in SCENE_FIELDS}
-    return [
-        {
-            "audio": audio,
-            "label": np.int32(score.label),
-            "clip_id": clip_id,
-            "recording_id": clip_id,
-            "content": _shards.content_hash(audio, score.label),
-            "notes": notes,
-            "note_count": np.int32(len(score.notes)),
-            "transpose": np.int32(score.transpose),
-            "tempo_bpm": np.float32(score.tempo_bpm),
-            "phrase": score.phrase,
-            **scene,
-        }
-    ]
