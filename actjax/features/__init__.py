@@ -1,1 +1,5 @@
-"""Hand-crafted audio features: one file, one feature, pure jnp."""
+"""Hand-crafted audio features, one per file: a wave in, a matrix rows x frames and its valid frames out."""
+
+from actjax.features._batch import compute, feature
+
+__all__ = ["compute", "feature"]

@@ -1,0 +1,59 @@
+"""Cutting a wave into centred frames, and the checks that every frame-based block shares."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def frame_count(samples: int, hop_samples: int) -> int:
+    """The number of centred frames of a wave: 1 + samples // hop; frame i is centred on sample i * hop."""
+    return 1 + samples // hop_samples
+
+
+def frame(wave_s: jax.Array, length: int, hop_samples: int, *, pad_mode: str = "constant") -> jax.Array:
+    """Cuts a wave into overlapping frames centred on multiples of the hop.
+
+    Args:
+      wave_s: [s] samples.
+      length: samples per frame.
+      hop_samples: samples between frame centres.
+      pad_mode: how the ends are continued by length // 2 samples: "constant" (zeros) or "edge".
+
+    Returns:
+      [t, length] with t = 1 + s // hop_samples.
+    """
+    check_wave(wave_s)
+    frames = frame_count(wave_s.shape[0], hop_samples)
+    padded = jnp.pad(wave_s, length // 2, mode=pad_mode)
+    if length % hop_samples == 0:  # overlapping frames are neighbouring hops side by side: no gather
+        per_frame = length // hop_samples
+        hops = frames + per_frame - 1
+        surplus = hops * hop_samples - padded.shape[0]
+        padded = jnp.pad(padded, (0, max(surplus, 0)))[: hops * hop_samples]
+        blocks = padded.reshape(hops, hop_samples)
+        return jnp.concatenate([blocks[i : i + frames] for i in range(per_frame)], axis=1)
+    starts = hop_samples * np.arange(frames)
+    surplus = int(starts[-1]) + length - padded.shape[0]
+    padded = jnp.pad(padded, (0, max(surplus, 0)))
+    return padded[starts[:, None] + np.arange(length)[None, :]]
+
+
+def check_wave(wave_s: jax.Array) -> None:
+    """Raises ValueError unless the wave is [s] floating point with at least one sample."""
+    if wave_s.ndim != 1 or wave_s.shape[0] < 1:
+        raise ValueError(f"expected one mono wave [s] of at least 1 sample, got shape {wave_s.shape}")
+    if not jnp.issubdtype(wave_s.dtype, jnp.floating):
+        raise ValueError(
+            f"expected a floating-point wave in [-1, 1], got {wave_s.dtype}; divide by full scale"
+        )
+
+
+def check_settings(sample_rate_hz: int, n_fft: int, hop_samples: int, *, least_rate_hz: float = 0) -> None:
+    """Raises ValueError for an impossible window, hop or sample rate."""
+    if sample_rate_hz <= 0 or sample_rate_hz < least_rate_hz:
+        needed = f"at least {least_rate_hz:g}" if least_rate_hz else "a positive"
+        raise ValueError(f"expected {needed} Hz sample rate, got {sample_rate_hz}; resample the audio")
+    if n_fft < 4 or n_fft % 2:
+        raise ValueError(f"expected an even n_fft of at least 4 samples, got {n_fft}")
+    if not 1 <= hop_samples <= n_fft:
+        raise ValueError(f"expected hop_samples from 1 to the window of {n_fft} samples, got {hop_samples}")

@@ -1,0 +1,100 @@
+"""Running median by a pruned sorting network over shifted copies."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def running_median(x: jax.Array, window: int, axis: int) -> jax.Array:
+    """The median of the `window` values around each one, mirrored at the ends (edge value repeated).
+
+    A sorting network (Batcher 1968) that keeps only the exchanges the middle depends on runs elementwise on
+    `window` shifted views: no sort, no gather, no data-dependent step. For 31 values it takes 152 exchanges;
+    bisection on the float bits, also exact, takes 31 x 31 comparisons.
+
+    The reverse-mode derivative goes to the values equal to the median, in equal shares.
+
+    Args:
+      x: any shape, no NaN.
+      window: odd number of values.
+      axis: along which the window slides.
+
+    Returns:
+      As x.
+    """
+    padded, size = _mirrored(x, window, axis), x.shape[axis]
+    views = [jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(window)]
+    for low, high in _median_network(window):
+        a, b = views[low], views[high]
+        views[low], views[high] = jax.lax.min(a, b), jax.lax.max(a, b)
+    return views[window // 2]
+
+
+def _forward(x, window, axis):
+    median = running_median(x, window, axis)
+    return median, (x, median)
+
+
+def _backward(window, axis, saved, cotangent):
+    x, median = saved
+    padded, unpad = jax.vjp(lambda x: _mirrored(x, window, axis), x)
+    size = x.shape[axis]
+
+    def chosen(shift):
+        view = jax.lax.dynamic_slice_in_dim(padded, shift, size, axis)
+        return (view == median).astype(x.dtype)
+
+    # Loops, not unrolled sums: XLA would otherwise compute the network anew for each of the shifts.
+    count = jax.lax.fori_loop(0, window, lambda i, total: total + chosen(i), jnp.zeros_like(x))
+    share = cotangent / count
+
+    def spread(shift, total):
+        old = jax.lax.dynamic_slice_in_dim(total, shift, size, axis)
+        new = old + chosen(shift) * share
+        return jax.lax.dynamic_update_slice_in_dim(total, new, shift, axis)
+
+    return unpad(jax.lax.fori_loop(0, window, spread, jnp.zeros_like(padded)))
+
+
+running_median.defvjp(_forward, _backward)
+
+
+def _mirrored(x, window, axis):
+    """x continued by window // 2 mirrored values on both sides of the axis."""
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"expected an odd median window of at least 1, got {window}")
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (window // 2, window // 2)
+    return jnp.pad(x, widths, mode="symmetric")
+
+
+@functools.cache
+def _median_network(size: int) -> tuple[tuple[int, int], ...]:
+    """The exchanges (low, high) of an odd-even merge sort of `size` items that bear on its middle output."""
+    padded = 1 << (size - 1).bit_length()
+    # Items beyond `size` would be +infinity and never move, so their exchanges drop out.
+    exchanges = [(i, j) for i, j in _merge_sort(0, padded) if j < size]
+    needed, kept = {size // 2}, []
+    for pair in reversed(exchanges):
+        if needed & set(pair):
+            needed |= set(pair)
+            kept.append(pair)
+    return tuple(reversed(kept))
+
+
+def _merge_sort(first, size):
+    if size < 2:
+        return []
+    half = size // 2
+    return [*_merge_sort(first, half), *_merge_sort(first + half, half), *_merge(first, size, 1)]
+
+
+def _merge(first, size, step):
+    """Exchanges that merge the two interleaved sorted halves first, first + step, ..."""
+    double = 2 * step
+    if double >= size:
+        return [(first, first + step)]
+    inner = [*_merge(first, size, double), *_merge(first + step, size, double)]
+    return inner + [(i, i + step) for i in range(first + step, first + size - step, double)]

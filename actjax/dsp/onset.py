@@ -1,0 +1,65 @@
+"""Onset envelope (spectral flux of the log-mel spectrum) and peak picking."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from actjax.dsp.spectrum import mel_power, power_spectrum, power_to_db
+
+
+def onset_envelope(
+    wave_s: jax.Array,
+    *,
+    sample_rate_hz: int,
+    n_fft: int = 2048,
+    hop_samples: int = 512,
+    n_mels: int = 128,
+    fmax_hz: float | None = None,
+    lag: int = 1,
+) -> jax.Array:
+    """[t] mean over mel bands of the rise in dB since `lag` frames ago (spectral flux; Böck & Widmer 2013).
+
+    A frame sees an onset half a window before it reaches the frame's centre, so the envelope is delayed by
+    n_fft // (2 hop) frames; the frames before have value 0.
+    """
+    power = mel_power(power_spectrum(wave_s, n_fft, hop_samples), sample_rate_hz, n_mels, 0.0, fmax_hz)
+    db = power_to_db(power)
+    rise = jnp.mean(jnp.maximum(db[lag:] - db[:-lag], 0.0), axis=1)
+    return jnp.pad(rise, (lag + n_fft // (2 * hop_samples), 0))[: db.shape[0]]
+
+
+def pick_peaks(
+    envelope_t: jax.Array, *, sample_rate_hz: int, hop_samples: int, delta: float = 0.07
+) -> jax.Array:
+    """[t] bool: the peaks of an envelope, by the rule of Böck, Krebs, Schedl (2012).
+
+    The envelope is scaled to 0 .. 1. A frame is a peak if it is the maximum of the last 30 ms, at least
+    `delta` above the mean of the 100 ms around it, and more than 30 ms after the last peak. A constant
+    envelope has none.
+    """
+    low, high = jnp.min(envelope_t), jnp.max(envelope_t)
+    varies = high > low
+    scaled = (envelope_t - low) / jnp.where(varies, high - low, 1.0)
+    short = int(0.03 * sample_rate_hz // hop_samples)
+    long = int(0.10 * sample_rate_hz // hop_samples)
+    is_maximum = scaled == _windowed(scaled, short, 0, -jnp.inf, jax.lax.max)
+    total = _windowed(scaled, long, long, 0.0, jax.lax.add)
+    frames = np.arange(scaled.shape[0])
+    count = np.minimum(frames + long, scaled.shape[0] - 1) - np.maximum(frames - long, 0) + 1
+    above = scaled >= total / jnp.asarray(count, scaled.dtype) + delta
+    return _spaced(is_maximum & above & varies, short)
+
+
+def _windowed(x, before, after, initial, reducer):
+    initial = jnp.asarray(initial, x.dtype)
+    return jax.lax.reduce_window(x, initial, reducer, (before + 1 + after,), (1,), [(before, after)])
+
+
+def _spaced(candidate_t, wait):
+    """Keeps a candidate unless one kept before lies within `wait` frames."""
+
+    def step(blocked, candidate):
+        kept = candidate & (blocked == 0)
+        return jnp.where(kept, wait, jnp.maximum(blocked - 1, 0)), kept
+
+    return jax.lax.scan(step, jnp.int32(0), candidate_t)[1]

@@ -1,0 +1,55 @@
+"""The features whose rows are mel bands."""
+
+from collections.abc import Callable
+
+import jax
+
+from actjax import dsp
+from actjax.features._shared import every_frame, hz_names
+from actjax.types import Feature
+
+
+def mel_feature(
+    name: str,
+    from_power: Callable[[jax.Array], jax.Array],
+    *,
+    sample_rate_hz: int,
+    n_fft: int,
+    hop_samples: int,
+    n_mels: int,
+    fmin_hz: float,
+    fmax_hz: float | None,
+    scale: str,
+    top_db: float | None,
+    reference: str,
+) -> Feature:
+    """A Feature that sends a power spectrum [t, f], changed by `from_power`, through the mel bank.
+
+    Raises:
+      ValueError: impossible settings, or a scale that is neither "power" nor "db".
+    """
+    dsp.check_settings(sample_rate_hz, n_fft, hop_samples)
+    dsp.mel_bank(sample_rate_hz, n_fft, n_mels, fmin_hz, fmax_hz)
+    if scale not in ("power", "db"):
+        raise ValueError(f"expected scale 'power' or 'db', got {scale!r}")
+
+    def fn(wave_s):
+        power = from_power(dsp.power_spectrum(wave_s, n_fft, hop_samples))
+        mel = dsp.mel_power(power, sample_rate_hz, n_mels, fmin_hz, fmax_hz)
+        mel = dsp.power_to_db(mel, top_db=top_db) if scale == "db" else mel
+        return every_frame(mel.T)
+
+    centres = tuple(float(hz) for hz in dsp.mel_centres_hz(sample_rate_hz, n_mels, fmin_hz, fmax_hz))
+    return Feature(
+        name=name,
+        fn=fn,
+        rows=n_mels,
+        row_names=hz_names(centres),
+        axis="frequency",
+        centres_hz=centres,
+        sample_rate_hz=sample_rate_hz,
+        hop_samples=hop_samples,
+        window_samples=n_fft,
+        unit="dB" if scale == "db" else "power",
+        reference=reference,
+    )

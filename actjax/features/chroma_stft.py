@@ -1,0 +1,54 @@
+"""Chromagram from the short-time Fourier transform."""
+
+import jax.numpy as jnp
+
+from actjax import dsp
+from actjax.features._shared import PITCH_CLASSES, where_valid
+from actjax.types import Feature
+
+
+def feature(
+    *,
+    sample_rate_hz: int = 22050,
+    hop_samples: int = 512,
+    n_fft: int = 2048,
+    tuning: float | None = None,
+) -> Feature:
+    """Energy by pitch class, each frame scaled to a maximum of 1: c = B |X|^2, c / max c.
+
+    B has a Gaussian bump per pitch class around each bin's pitch, columns of unit length, weighted by a
+    Gaussian over octaves (centre 5 octaves above A0, width 2). Pitches are counted from A = 440 Hz raised by
+    `tuning` (fractions of a semitone); None estimates it for each clip from its spectral peaks. The window
+    must resolve semitones: 2048 samples at 12 kHz do down to 100 Hz, 512 do not.
+
+    Rows: pitch classes C, C#, ... B. Unit: relative. Invalid where the frame is silent.
+
+    Raises:
+      ValueError: impossible window or hop, or a sample rate below 4000 Hz, which has no octave left to fold.
+
+    Reference: Fujishima (1999), ICMC; Ellis (2007), Chroma feature analysis and synthesis.
+    """
+    dsp.check_settings(sample_rate_hz, n_fft, hop_samples, least_rate_hz=4000)
+
+    def fn(wave_s):
+        power = dsp.power_spectrum(wave_s, n_fft, hop_samples)
+        raised = dsp.estimate_tuning(power, sample_rate_hz=sample_rate_hz) if tuning is None else tuning
+        bank = dsp.chroma_bank(jnp.asarray(raised, power.dtype), sample_rate_hz, n_fft)
+        chroma = jnp.dot(bank, power.T, precision=dsp.PRECISION)
+        peak = jnp.max(chroma, axis=0)
+        valid = peak > jnp.finfo(power.dtype).tiny
+        return where_valid(chroma / jnp.where(valid, peak, 1.0)[None, :], valid)
+
+    return Feature(
+        name="chroma_stft",
+        fn=fn,
+        rows=12,
+        row_names=PITCH_CLASSES,
+        axis="pitch_class",
+        sample_rate_hz=sample_rate_hz,
+        hop_samples=hop_samples,
+        window_samples=n_fft,
+        unit="relative",
+        reference="Fujishima 1999; Ellis 2007",
+        always_valid=False,
+    )

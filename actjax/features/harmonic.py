@@ -1,0 +1,53 @@
+"""Harmonic part of the mel spectrogram."""
+
+from actjax import dsp
+from actjax.features._mel_family import mel_feature
+from actjax.types import Feature
+
+
+def feature(
+    *,
+    sample_rate_hz: int = 22050,
+    hop_samples: int = 512,
+    n_fft: int = 2048,
+    n_mels: int = 128,
+    fmin_hz: float = 0.0,
+    fmax_hz: float | None = None,
+    kernel: tuple[int, int] = (31, 31),
+    margin: tuple[float, float] = (1.0, 1.0),
+    mask_power: float = 2.0,
+    scale: str = "power",
+    top_db: float | None = 80.0,
+) -> Feature:
+    """Mel spectrum of the harmonic part of the power spectrum.
+
+    The part is |X mask|^2 with mask = H^p / (H^p + (margin P)^p), p = mask_power;
+    H is the running median of |X| over time (kernel[0] frames), P the one over frequency (kernel[1] bins).
+    Each margin is the factor by which a part must exceed the other (harmonic, percussive).
+
+    Rows: mel bands, low to high. Unit: power, or dB with scale="db" (as in log_mel). Always valid.
+
+    Raises:
+      ValueError: impossible window, hop, sample rate or band edges, an even kernel, a margin below 1.
+
+    Reference: Fitzgerald (2010), Harmonic/Percussive Separation using Median Filtering, DAFx; margins from
+    Driedger, Müller, Disch (2014), ISMIR.
+    """
+    dsp.check_separation(kernel, margin, mask_power)
+
+    def part(power):
+        return dsp.harmonic_percussive_power(power, kernel=kernel, margin=margin, mask_power=mask_power)[0]
+
+    return mel_feature(
+        "harmonic",
+        part,
+        sample_rate_hz=sample_rate_hz,
+        n_fft=n_fft,
+        hop_samples=hop_samples,
+        n_mels=n_mels,
+        fmin_hz=fmin_hz,
+        fmax_hz=fmax_hz,
+        scale=scale,
+        top_db=top_db,
+        reference="Fitzgerald 2010",
+    )

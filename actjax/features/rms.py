@@ -1,0 +1,37 @@
+"""Root mean square level."""
+
+import jax.numpy as jnp
+
+from actjax import dsp
+from actjax.features._shared import every_frame
+from actjax.types import Feature
+
+
+def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int = 2048) -> Feature:
+    """The level of each frame of n_fft samples, centred, zeros beyond the ends: sqrt(mean(x^2)).
+
+    Rows: one. Unit: full scale, 0 .. 1. Always valid.
+
+    Raises:
+      ValueError: impossible window, hop or sample rate.
+
+    Reference: Lartillot, Toiviainen (2007), MIR toolbox, DAFx.
+    """
+    dsp.check_settings(sample_rate_hz, n_fft, hop_samples)
+
+    def fn(wave_s):
+        frames = dsp.frame(wave_s, n_fft, hop_samples)
+        return every_frame(dsp.magnitude(jnp.mean(frames**2, axis=1))[None, :])
+
+    return Feature(
+        name="rms",
+        fn=fn,
+        rows=1,
+        row_names=("rms",),
+        axis="none",
+        sample_rate_hz=sample_rate_hz,
+        hop_samples=hop_samples,
+        window_samples=n_fft,
+        unit="full scale",
+        reference="Lartillot & Toiviainen 2007",
+    )
