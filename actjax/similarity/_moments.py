@@ -21,7 +21,7 @@ class Moments(NamedTuple):
     """Count, means and centred sums of products over the observations so far.
 
     Attributes:
-      count: scalar float32, the number of observations (exact to 16.7 million a batch, then rounded).
+      count: scalar uint32, the number of observations.
       origin_n, origin_k: what the means are relative to.
       mean_n, mean_k: means minus their origins.
       xx_n, yy_k: sums of squared deviations.
@@ -48,7 +48,7 @@ def init(n: int, k: int) -> Moments:
     """No observations yet."""
     zero_n, zero_k = jnp.zeros((n,), jnp.float32), jnp.zeros((k,), jnp.float32)
     return Moments(
-        jnp.zeros((), jnp.float32), zero_n, zero_k, zero_n, zero_k, zero_n, zero_k,
+        jnp.zeros((), jnp.uint32), zero_n, zero_k, zero_n, zero_k, zero_n, zero_k,
         jnp.zeros((n, k), jnp.float32),
     )  # fmt: skip
 
@@ -60,7 +60,7 @@ def update(state: Moments, x_on, y_ok, mask_o, context=None) -> Moments:
 
 def of_batch(x_on, y_ok, mask_o) -> Moments:
     """The moments of one batch, centred on itself."""
-    count = jnp.sum(mask_o).astype(jnp.float32)
+    count = jnp.sum(mask_o).astype(jnp.uint32)
     origin_n, mean_n, x = _centre(x_on, mask_o, count)
     origin_k, mean_k, y = _centre(y_ok, mask_o, count)
     xy = jnp.matmul(x.T, y, precision=PRECISION)
@@ -70,10 +70,10 @@ def of_batch(x_on, y_ok, mask_o) -> Moments:
 def merge(a: Moments, b: Moments) -> Moments:
     """The moments of both sets of observations; associative and commutative up to rounding."""
     count = a.count + b.count
-    weight = b.count / jnp.maximum(count, 1)
+    weight = b.count.astype(jnp.float32) / jnp.maximum(count, 1).astype(jnp.float32)
     origin_n, mean_a_n, mean_b_n = _common_origin(a.count, a.origin_n, a.mean_n, b.origin_n, b.mean_n)
     origin_k, mean_a_k, mean_b_k = _common_origin(a.count, a.origin_k, a.mean_k, b.origin_k, b.mean_k)
-    between = a.count * weight
+    between = a.count.astype(jnp.float32) * weight
     delta_n, delta_k = _delta(a, b, mean_a_n, mean_b_n), _delta(a, b, mean_a_k, mean_b_k)
     return Moments(
         count=count,
@@ -94,10 +94,11 @@ def correlation(state: Moments) -> dict[str, jax.Array]:
 
 def raw_cosine(state: Moments) -> dict[str, jax.Array]:
     """The uncentred cosine of all pairs; NaN where a side is zero throughout."""
+    count = state.count.astype(jnp.float32)
     mean_n, mean_k = state.origin_n + state.mean_n, state.origin_k + state.mean_k
-    xx = state.xx_n + state.count * mean_n * mean_n
-    yy = state.yy_k + state.count * mean_k * mean_k
-    xy = state.xy_nk + mean_n[:, None] * (state.count * mean_k)[None, :]
+    xx = state.xx_n + count * mean_n * mean_n
+    yy = state.yy_k + count * mean_k * mean_k
+    xy = state.xy_nk + mean_n[:, None] * (count * mean_k)[None, :]
     return _cosine(xx, yy, xy, state.count, MIN_OBSERVATIONS["raw"])
 
 
@@ -113,7 +114,7 @@ def _centre(values_on, mask_o, count):
     origin = values_on[jnp.argmax(mask_o)]
     origin = jnp.where(count > 0, origin, jnp.zeros_like(origin))
     shifted = jnp.where(mask_o[:, None], values_on - origin[None, :], jnp.zeros_like(values_on))
-    mean = jnp.sum(shifted, 0) / jnp.maximum(count, 1)
+    mean = jnp.sum(shifted, 0) / jnp.maximum(count, 1).astype(shifted.dtype)
     return origin, mean, jnp.where(mask_o[:, None], shifted - mean[None, :], jnp.zeros_like(values_on))
 
 

@@ -2,7 +2,8 @@
 
 XLA's sort on a CPU takes 100 to 300 ns an element. There short vectors are ranked by counting, which
 needs no sort (7 ns an element at 100 observations, 25 at 400), and long ones by the host, which sorts
-64-bit (value, index) keys in threads (15 to 30 ns); elsewhere the device sorts. `ranks` is the one place that decides.
+64-bit (value, index) keys in threads (15 to 30 ns); elsewhere the device sorts. `ranks` is the one
+place that decides.
 """
 
 import os

@@ -1,0 +1,92 @@
+"""Observations on disk, for metrics that need all of them at once: appended in rows, read in columns.
+
+The file is a sequence of blocks, each holding some observations column by column, so that a tile of
+columns is read by one `pread` a block and resident memory stays bounded by the tile.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+_BLOCK_BYTES = 32 * 2**20
+
+
+class ObservationStore:
+    """A float32 matrix [o, columns] that grows by rows and is read by columns.
+
+    Args:
+      path: the file; an existing one is replaced.
+      columns: number of columns.
+      block_bytes: memory for rows not yet written.
+
+    Raises:
+      ValueError: columns is not positive.
+    """
+
+    def __init__(self, path: str | os.PathLike, columns: int, *, block_bytes: int = _BLOCK_BYTES):
+        if columns < 1:
+            raise ValueError(f"expected at least 1 column, got {columns}")
+        self.path, self.columns, self.rows = Path(path), columns, 0
+        self._block = np.empty((max(1, block_bytes // (4 * columns)), columns), np.float32)
+        self._filled = 0
+        self._lengths: list[int] = []
+        self._file = open(self.path, "w+b", buffering=0)  # noqa: SIM115 (closed by close)
+
+    def append(self, rows_oc) -> None:
+        """Adds rows [o, columns]; raises ValueError for another number of columns."""
+        rows = np.asarray(rows_oc, np.float32)
+        if rows.ndim != 2 or rows.shape[1] != self.columns:
+            raise ValueError(f"expected rows of {self.columns} columns, got shape {rows.shape}")
+        self.rows += len(rows)
+        while len(rows):
+            part = rows[: len(self._block) - self._filled]
+            self._block[self._filled : self._filled + len(part)] = part
+            self._filled += len(part)
+            rows = rows[len(part) :]
+            if self._filled == len(self._block):
+                self.flush()
+
+    def flush(self) -> None:
+        """Writes the rows that wait in memory."""
+        if self._filled:
+            data = memoryview(np.ascontiguousarray(self._block[: self._filled].T)).cast("B")
+            while data:
+                data = data[self._file.write(data) :]
+            self._lengths.append(self._filled)
+            self._filled = 0
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Columns start to stop of all rows, [stop - start, o]: one contiguous vector a column."""
+        self.flush()
+        out = np.empty((stop - start, self.rows), np.float32)
+        row = offset = 0
+        for length in self._lengths:
+            data = _pread(self._file.fileno(), 4 * length * (stop - start), offset + 4 * length * start)
+            out[:, row : row + length] = np.frombuffer(data, np.float32).reshape(stop - start, length)
+            row += length
+            offset += 4 * length * self.columns
+        return out
+
+    def close(self) -> None:
+        """Closes and removes the file."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> "ObservationStore":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+
+def _pread(descriptor: int, size: int, offset: int) -> bytes:
+    """Exactly `size` bytes; one call may return at most 2 GiB."""
+    parts = []
+    while size:
+        part = os.pread(descriptor, size, offset)
+        if not part:
+            raise OSError(f"expected {size} more bytes at {offset}, the file ends before them")
+        parts.append(part)
+        size, offset = size - len(part), offset + len(part)
+    return b"".join(parts)
