@@ -72,7 +72,8 @@ def process_count() -> int:
 
 def replicate(tree: Any) -> Any:
     """[...] -> [d, ...]: a copy of every leaf on each device of this process."""
-    copy = jax.pmap(lambda _, one: one, in_axes=(0, None))
+    # Under the same axis name as every other program: arrays of another would compile it twice.
+    copy = jax.pmap(lambda _, one: one, axis_name=AXIS, in_axes=(0, None))
     return copy(np.arange(local_device_count(), dtype=np.int32), tree)
 
 
