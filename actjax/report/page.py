@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from actjax.report._page_text import CAUTION, CONTROLS, FEWER, READ, STYLE
 from actjax.report.material import Material
-from actjax.report.summary import INPUT, TOLERANCE, TRAINED, UNTRAINED, Summary, verdict
+from actjax.report.summary import INPUT, UNTRAINED, Summary, verdict
 from actjax.report.tables import confusion_table, feature_table, layer_table, skipped_table, undefined_table
 
 
@@ -22,40 +23,6 @@ class Picture(NamedTuple):
     score_set: int | None = None
 
 
-_READ = f"""A <em>unit</em> is a channel of a convolution layer or one unit of an embedding. A <em>score</em> is the
-similarity of one unit to one row of a feature (or to the whole feature: row “all”), on clips that training never
-saw. <b>Clip view</b>: both averaged over a clip, what differs between clips. <b>Frame view</b>: frame by frame
-inside the clips. <b>Map view</b>: both as images of frequency and time. The sign of a score is direction only:
-units that fall while the feature rises count like units that rise with it. Differences below {TOLERANCE} (or two
-standard errors, where these are wider) are called “as close”."""
-_CONTROLS = """<li><b>trained</b>: the network after training.</li>
-<li><b>untrained</b>: the same architecture and seed before training, its batch-norm statistics recomputed on the
-training clips. A similarity that it shows too comes from the architecture, not from learning.</li>
-<li><b>input</b>: the spectrogram that the network is given, without any network. A similarity that it shows too
-was there before the first layer.</li>"""
-_CAUTION = """Every number named “best” is the largest of many (units × rows), so part of it is chance and selection:
-read it beside the same number of the controls, which were selected in the same way."""
-_STYLE = """
-:root{--ink:#1b2733;--muted:#5f6b76;--line:#e3e7eb;--blue:#0072B2;--orange:#D55E00}
-*{box-sizing:border-box}body{margin:0;background:#f6f7f9;color:var(--ink);
-font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
-main{max-width:1120px;margin:0 auto;padding:36px 24px 72px}h1{font-size:30px;line-height:1.2;margin:0 0 6px}
-h2{font-size:21px;margin:0 0 4px}h3{font-size:16px;margin:22px 0 6px}p{margin:6px 0 12px;max-width:78ch}
-.lead{color:var(--muted);margin-bottom:22px}section{background:#fff;border:1px solid var(--line);border-radius:10px;
-padding:22px 24px;margin:18px 0}.cards{display:flex;flex-wrap:wrap;gap:12px}.card{flex:1 1 130px;background:#fff;
-border:1px solid var(--line);border-radius:10px;padding:12px 16px}.card b{display:block;font-size:25px;line-height:1.25}
-.card span,.note,figcaption{color:var(--muted);font-size:14px}img{max-width:100%;height:auto;display:block;margin:10px 0}
-.scroll{overflow-x:auto;margin:8px 0 14px}table{border-collapse:collapse;font-size:14px;
-font-variant-numeric:tabular-nums}th,td{padding:4px 12px 4px 0;border-bottom:1px solid var(--line);white-space:nowrap}
-th{color:var(--muted);font-weight:600}.n{text-align:right}.t{text-align:left}
-.chips{display:flex;flex-wrap:wrap;gap:6px;margin:4px 0 12px;padding:0;list-style:none}
-.chips li{border-radius:14px;padding:2px 11px;font-size:14px;background:#eef1f4}
-.chips.yes li{background:#dcecf6;color:#00466e}.chips.no li{background:#fbe6da;color:#7c3600}
-details{margin:10px 0}summary{cursor:pointer;font-weight:600}pre{background:#f6f7f9;border-radius:8px;padding:12px;
-overflow-x:auto;font-size:13px}ul{margin:6px 0 12px;padding-left:20px}li{max-width:78ch}
-"""
-
-
 def render(
     summary: Summary, material: Material, pictures: Sequence[Picture], metadata: Mapping[str, Any]
 ) -> str:
@@ -65,8 +32,10 @@ def render(
         "<h1>Which feature does each neuron listen to?</h1>",
         f'<p class="lead">{_lead(summary, material)}</p>',
         _cards(summary, material),
-        _section("In short", f"<p>{_CAUTION}</p>" + "".join(_in_short(summary, s) for s in leading)),
-        _section("How to read", f"<p>{_READ}</p><ul>{_CONTROLS}</ul>"),
+        _section(
+            "In short", f"<p>{CAUTION}{_fewer(summary)}</p>" + "".join(_in_short(summary, s) for s in leading)
+        ),
+        _section("How to read", f"<p>{READ}</p><ul>{CONTROLS}</ul>"),
         *(_view(summary, s, pictures) for s in leading),
         _pictures("Maps beside features", pictures, "maps"),
         _others(summary, pictures),
@@ -74,7 +43,7 @@ def render(
         _section("Files and settings", _files(summary, material, metadata)),
     ]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-    head += f"<title>actjax report</title><style>{_STYLE}</style>"
+    head += f"<title>actjax report</title><style>{STYLE}</style>"
     body = "\n".join(part for part in parts if part)
     return (
         f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n{body}\n</main></body></html>\n'
@@ -82,7 +51,7 @@ def render(
 
 
 def sort_features(summary: Summary, score_set: int) -> dict[str, list[str]]:
-    """Features by what their best scores show: "gain", "untrained", "input" (in both where both are as close).
+    """Features by what their best scores show: "gain", or the controls that are as close or closer.
 
     Each entry names the feature and the trained unit's layer and gain, or by how much a control is
     closer.
@@ -113,13 +82,12 @@ def _lead(summary: Summary, material: Material) -> str:
 
 
 def _cards(summary: Summary, material: Material) -> str:
-    network = summary.network(TRAINED) or 0
-    u = summary.units
-    units = len(
-        np.unique(u.layer[u.network == network].astype(np.int64) << 32 | u.neuron[u.network == network])
-    )
-    cards = [(f"{units:,}", f"units in {len(summary.layers_of(network))} layers")]
-    cards.append((str(len(summary.features)), "features"))
+    network = summary.networks.index(summary.main)
+    units = f"{_count(summary, network):,}"
+    cards = [
+        (units, f"units in {len(summary.layers_of(network))} layers"),
+        (str(len(summary.features)), "features"),
+    ]
     if material.evaluation is not None:
         clips = int(np.sum(material.evaluation["confusion"]))
         cards.insert(0, (f"{material.evaluation['accuracy']:.1%}", f"accuracy on {clips:,} held-out clips"))
@@ -128,18 +96,39 @@ def _cards(summary: Summary, material: Material) -> str:
     return f'<div class="cards">{inside}</div>'
 
 
+def _count(summary: Summary, network: int) -> int:
+    """How many different units of a network are scored."""
+    u, mine = summary.units, summary.units.network == network
+    return len(np.unique(u.layer[mine].astype(np.int64) << 32 | u.neuron[mine]))
+
+
+def _fewer(summary: Summary) -> str:
+    """The warning that the input has fewer units to choose the best from, where that is so."""
+    bands = summary.network(INPUT)
+    if bands is None or summary.main == INPUT:
+        return ""
+    few, many = _count(summary, bands), _count(summary, summary.networks.index(summary.main))
+    return FEWER.format(few=few, many=many) if few < many else ""
+
+
 def _in_short(summary: Summary, score_set: int) -> str:
-    found = sort_features(summary, score_set)
-    if not any(found.values()):
-        return f"<h3>{_title(summary, score_set)}</h3><p>No control was scored, so nothing can be said.</p>"
+    found, main = sort_features(summary, score_set), html.escape(summary.main)
     lines = [f"<h3>{_title(summary, score_set)}</h3>"]
-    for name, kind, words in (
-        ("gain", "yes", "The trained network comes closer than every control to"),
-        (UNTRAINED, "no", "The untrained network is as close or closer, so training shows nothing here, for"),
-        (INPUT, "no", "The input itself is as close or closer, so no network is needed, for"),
-    ):
+    controls = [n for n in (UNTRAINED, INPUT) if n != summary.main and summary.scored(score_set, n)]
+    if not controls:
+        return lines[0] + "<p>No control was scored, so these scores prove nothing about training.</p>"
+    sentences = {
+        "gain": f"The {main} network comes closer than {' and '.join(controls)} to",
+        UNTRAINED: "The untrained network is as close or closer, so training shows nothing here, for",
+        INPUT: "The input itself is as close or closer, so no network is needed, for",
+    }
+    for name, words in sentences.items():
+        if name != "gain" and name not in controls:
+            lines.append(f"<p>The control “{name}” was not scored here.</p>")
+            continue
         items = "".join(f"<li>{html.escape(item)}</li>" for item in found[name])
-        lines.append(f'{words}{":" if items else " no feature."}<ul class="chips {kind}">{items}</ul>')
+        chips = f'<ul class="chips {"yes" if name == "gain" else "no"}">{items}</ul>' if items else ""
+        lines.append(f"<p>{words}{':' if items else ' no feature.'}</p>{chips}")
     return "".join(lines)
 
 

@@ -107,8 +107,8 @@ def _panels(summary: Summary, score_set: int, features: list[int]) -> list[dict[
             values = best[n][np.ix_(layers, features)].T
             title = network if network == INPUT else f"{network} network"
             panels.append({"title": title, "layers": layers, "values": values, "difference": False})
-    trained, untrained, bands = (summary.network(name) for name in (TRAINED, UNTRAINED, INPUT))
-    if trained is None or (untrained is None and bands is None):
+    trained, untrained, bands = (summary.network(name) for name in (summary.main, UNTRAINED, INPUT))
+    if not summary.scored(score_set, summary.main) or summary.main in (UNTRAINED, INPUT):
         return panels
     layers = summary.layers_of(trained, score_set)
     controls = np.full((2, len(layers), len(features)), -np.inf)
@@ -117,9 +117,11 @@ def _panels(summary: Summary, score_set: int, features: list[int]) -> list[dict[
     if bands is not None:
         controls[1] = np.nan_to_num(best[bands][:, features], nan=-np.inf).max(axis=0)[None, :]
     strongest = controls.max(axis=0)
+    if np.isneginf(strongest).all():
+        return panels
     gain = np.where(np.isfinite(strongest), best[trained][np.ix_(layers, features)] - strongest, np.nan).T
     reach = max(float(np.nanmax(np.abs(gain))) if np.isfinite(gain).any() else 0.0, 0.1)
-    title = "trained − best control"
+    title = f"{summary.main} − best control"
     panels.append({"title": title, "layers": layers, "values": gain, "difference": True, "reach": reach})
     return panels
 
@@ -139,23 +141,20 @@ def _scale(summary: Summary, score_set: int) -> tuple[float, float]:
 def _cells(axes: Any, panel: dict[str, Any], limits: tuple[float, float], numbers: bool) -> Any:
     values = panel["values"]
     axes.set_facecolor("#f1f3f5")
-    missing = np.ma.masked_invalid(values)
     cmap = "PuOr_r" if panel["difference"] else "YlGnBu"
-    image = axes.imshow(missing, cmap=cmap, vmin=limits[0], vmax=limits[1], aspect="auto")
+    edges = (np.arange(size + 1) - 0.5 for size in values.shape[::-1])
+    look = {"cmap": cmap, "vmin": limits[0], "vmax": limits[1], "edgecolors": "white", "linewidth": 1.4}
+    mesh = axes.pcolormesh(*edges, np.ma.masked_invalid(values), **look)
+    axes.invert_yaxis()
     for y, x in np.argwhere(np.isnan(values)):
         axes.add_patch(_hatched(x, y))
-    if numbers:
-        middle = 0.6 * (limits[1] - limits[0])
-        for (y, x), value in np.ndenumerate(values):
-            if np.isfinite(value):
-                far = abs(value) > 0.7 * limits[1] if panel["difference"] else value - limits[0] > middle
-                text = f"{value:+.2f}" if panel["difference"] else f"{value:.2f}"
-                text = "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
-                size = 6.8 if panel["difference"] else 7.4
-                axes.text(
-                    x, y, text, ha="center", va="center", size=size, color="white" if far else style.INK
-                )
-    return image
+    for (y, x), value in np.ndenumerate(values) if numbers else ():
+        if np.isfinite(value):
+            text, size = (f"{value:+.2f}", 6.8) if panel["difference"] else (f"{value:.2f}", 7.4)
+            text = "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
+            dark = abs(value) > 0.7 * limits[1] if panel["difference"] else value > np.dot(limits, (0.4, 0.6))
+            axes.text(x, y, text, ha="center", va="center", size=size, color="white" if dark else style.INK)
+    return mesh
 
 
 def _hatched(x: int, y: int) -> Any:
@@ -168,14 +167,10 @@ def _label(axes: Any, summary: Summary, panel: dict[str, Any], features: list[st
     axes.set_title(panel["title"] if len(panel["layers"]) > 2 else panel["title"].split()[0], pad=7)
     names = [summary.layers[i] for i in panel["layers"]]
     axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 4 else 0)
-    axes.set_yticks(range(len(panel["values"])), features if features else [""] * len(panel["values"]))
+    axes.set_yticks(range(len(features)) if features else [], features)
+    axes.tick_params(length=0, pad=4)
     if features:
         axes.tick_params(axis="y", labelsize=9.5, labelcolor=style.INK)
-    axes.tick_params(length=0, pad=4)
-    axes.set_xticks(np.arange(len(names) - 1) + 0.5, minor=True)
-    axes.set_yticks(np.arange(len(panel["values"]) - 1) + 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=1.6)
-    axes.tick_params(which="minor", length=0)
     axes.spines[:].set_visible(False)
 
 

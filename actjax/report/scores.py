@@ -167,10 +167,9 @@ def load_scores(workdir: str | os.PathLike):
             reason = str(error).splitlines()[0]
             raise ScoresError(f"{path} is not readable ({reason}); delete it and {hint}") from None
         if not table.schema.equals(schema()):
-            names = sorted(set(schema().names) ^ set(table.schema.names)) or ["types"]
-            raise ScoresError(
-                f"{path} is no score set: its columns differ in {', '.join(names)}; delete it or move it"
-            )
+            names = sorted(set(schema().names) ^ set(table.schema.names)) or ["column types"]
+            names = names[:3] + ["..."] * (len(names) > 3)
+            raise ScoresError(f"{path} is no score set: it differs in {', '.join(names)}; move or delete it")
         notes[path.name] = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
         tables.append(table.replace_schema_metadata(None))
     table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()

@@ -100,6 +100,16 @@ class Summary:
     rows: int
     controls: int
 
+    @property
+    def main(self) -> str:
+        """The network that the report is about: the trained one where there is one."""
+        return TRAINED if TRAINED in self.networks else self.networks[0]
+
+    def scored(self, score_set: int, name: str) -> bool:
+        """Whether a network has scores in a set."""
+        network = self.network(name)
+        return network is not None and bool(self.spread.units[score_set, network].sum())
+
     def leading(self) -> list[int]:
         """The index of the first set of each view."""
         views = [s.view for s in self.sets]
@@ -211,12 +221,12 @@ def verdict(summary: Summary, score_set: int, feature: int) -> Verdict:
     As close: within TOLERANCE, or within two standard errors of the difference where the table
     holds standard errors and that is wider.
     """
-    names = (TRAINED, UNTRAINED, INPUT)
+    names = (summary.main, *(n if n != summary.main else "" for n in (UNTRAINED, INPUT)))
     trained, *controls = (summary.best_of(score_set, summary.network(name), feature) for name in names)
     strength, error = summary.units.strength, summary.units.std_error
     found = [(name, i) for name, i in zip(names[1:], controls, strict=True) if i >= 0]
     if trained < 0 or not found:
-        words = "no trained score" if trained < 0 else "no control scored"
+        words = f"no {summary.main} score" if trained < 0 else "no control scored"
         return Verdict(trained, *controls, float("nan"), (), words)
     close = []
     for name, i in found:
@@ -226,7 +236,7 @@ def verdict(summary: Summary, score_set: int, feature: int) -> Verdict:
             close.append(f"{name} {'closer' if gap < -margin else 'as close'}")
     gain = float(strength[trained] - max(strength[i] for _, i in found))
     return Verdict(
-        trained, *controls, gain, tuple(close), ", ".join(close) or f"trained closer by {gain:.2f}"
+        trained, *controls, gain, tuple(close), ", ".join(close) or f"{summary.main} closer by {gain:.2f}"
     )
 
 

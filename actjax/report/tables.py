@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from actjax.report.material import Material
-from actjax.report.summary import INPUT, TRAINED, UNTRAINED, Summary, verdict
+from actjax.report.summary import INPUT, UNTRAINED, Summary, verdict
 
 WIDTH = 110
 _LONGEST_LIST = 20
@@ -78,30 +78,27 @@ def feature_table(summary: Summary, score_set: int) -> Table:
         best = [_score(summary, i) for i in (v.trained, v.untrained, v.input)]
         rows.append((summary.features[f], *where, *best, v.words))
     columns = [("feature", "<"), ("layer", "<"), ("neuron", ">"), ("row", ">")]
-    columns += [(name, ">") for name in (TRAINED, UNTRAINED, INPUT)] + [("what it shows", "<")]
-    note = f"Each network's best unit in any layer; layer, neuron and row are the {TRAINED} one's."
+    columns += [(name, ">") for name in (summary.main, UNTRAINED, INPUT)] + [("what it shows", "<")]
+    note = f"Each network's best unit in any layer; layer, neuron and row are the {summary.main} one's."
     return Table(f"Best units per feature: {summary.sets[score_set].title}", tuple(columns), rows, note)
 
 
 def layer_table(summary: Summary, score_set: int) -> Table:
     """For each layer the feature that one of its units comes closest to, trained beside untrained."""
-    trained, untrained, bands = (summary.network(name) for name in (TRAINED, UNTRAINED, INPUT))
+    main, untrained, bands = (summary.network(name) for name in (summary.main, UNTRAINED, INPUT))
+    own = [] if bands is None else summary.layers_of(bands, score_set)
+    shown = {n: summary.layers_of(n, score_set) for n in (main, untrained, bands) if n is not None}
     rows = []
-    networks = [n for n in (trained, untrained, bands) if n is not None] or range(len(summary.networks))
-    layers = sorted({layer for n in networks for layer in summary.layers_of(n, score_set)})
-    for layer in layers:
+    for layer in sorted(set().union(*shown.values())):
         cells = [summary.layers[layer], f"{summary.depths[layer]:.2f}"]
-        for network in (
-            (trained, untrained) if layer not in _only(summary, bands, score_set) else (bands, None)
-        ):
+        for network in (bands, None) if layer in own else (main, untrained):
             cells += _best_in_layer(summary, score_set, network, layer)
         rows.append(tuple(cells))
     columns = [("layer", "<"), ("depth", ">")]
-    for name in (TRAINED, UNTRAINED):
+    for name in (summary.main, UNTRAINED):
         columns += [(f"{name}: feature", "<"), ("neuron", ">"), ("row", ">"), ("score", ">")]
-    note = f"The {INPUT} itself stands in the first columns of its own line."
-    title = f"Best unit of each layer: {summary.sets[score_set].title}"
-    return Table(title, tuple(columns), rows, note if bands is not None else "")
+    note = f"The {INPUT} itself stands in the first columns of its own line." if own else ""
+    return Table(f"Best unit of each layer: {summary.sets[score_set].title}", tuple(columns), rows, note)
 
 
 def undefined_table(summary: Summary) -> Table:
@@ -171,10 +168,6 @@ def _unit(summary: Summary, unit: int) -> tuple[str, str, str]:
 
 def _score(summary: Summary, unit: int) -> str:
     return f"{summary.units.score[unit]:+.2f}" if unit >= 0 else "-"
-
-
-def _only(summary: Summary, network: int | None, score_set: int) -> list[int]:
-    return [] if network is None else summary.layers_of(network, score_set)
 
 
 def _best_in_layer(summary: Summary, score_set: int, network: int | None, layer: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""A made-up workdir: scores in which it is known which unit follows which feature, and all else a report reads."""
+"""A made-up workdir: scores with planted pairs, and all else that a report reads."""
 
 import json
 
@@ -25,6 +25,7 @@ LAYERS = {
     "conv4": (0.8, 64),
     "embedding": (1.0, 128),
 }
+PITCHES = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"]
 CLASSES = ["accordion", "cello", "chamber", "flute", "guitar", "piano"]
 # Typical size of a layer's scores for each network, and the bonus that training plants in one unit.
 LEVEL = {"trained": 0.18, "untrained": 0.15, "input": 0.2}
@@ -62,17 +63,15 @@ def examples(seed=0):
     t = np.arange(64)
     arrays = {}
     notes = np.repeat(rng.integers(0, 12, 8), 8)
-    chroma = np.exp(
-        -0.8 * np.minimum((np.arange(12)[:, None] - notes) % 12, (notes - np.arange(12)[:, None]) % 12)
-    )
-    bands = np.arange(24)[:, None]
-    partials = sum(np.exp(-((bands - 4 - notes / 2 - 5 * h) ** 2)) / (1 + h) for h in range(4)) * (
-        1 - t % 8 / 12
-    )
+    upward = (np.arange(12)[:, None] - notes) % 12
+    chroma = np.exp(-0.8 * np.minimum(upward, 12 - upward))
+    places = np.arange(24)[:, None] - 4 - notes / 2
+    fading = 1 - t % 8 / 12
+    partials = fading * sum(np.exp(-((places - 5 * h) ** 2)) / (1 + h) for h in range(4))
     item = 0
     for feature, matrix in (("chroma_stft", chroma), ("harmonic", partials)):
         for network, noise in (("trained", 0.1), ("untrained", 0.6), ("input", 0.4)):
-            image = matrix[:, :] + noise * rng.normal(size=matrix.shape)
+            image = matrix + noise * rng.normal(size=matrix.shape)
             about = {
                 "network": network,
                 "layer": "input" if network == "input" else "conv3",
@@ -84,15 +83,11 @@ def examples(seed=0):
                 "clip_id": "test-00012",
                 "map_hz": list(100.0 * 1.2 ** np.arange(len(matrix))),
                 "feature_hz": None if feature == "chroma_stft" else list(100.0 * 1.2 ** np.arange(24)),
-                "row_names": list("C C# D D# E F F# G G# A A# B".split())
-                if feature == "chroma_stft"
-                else None,
+                "row_names": PITCHES if feature == "chroma_stft" else None,
                 "times_s": list(0.02 + t * 0.0427),
             }
-            arrays[f"{item}_map"], arrays[f"{item}_feature"] = (
-                image.astype(np.float32),
-                matrix.astype(np.float32),
-            )
+            arrays[f"{item}_map"] = image.astype(np.float32)
+            arrays[f"{item}_feature"] = matrix.astype(np.float32)
             arrays[f"{item}_json"] = np.array(json.dumps(about))
             item += 1
     return arrays
@@ -100,14 +95,9 @@ def examples(seed=0):
 
 def write_workdir(workdir, seed=0, **kwargs):
     """Everything that a report reads."""
-    config = {
-        "model": {"name": "vgg"},
-        "train": {"steps": 400, "seed": seed},
-        "dataset": "gm_instruments/small",
-    }
-    write_scores(
-        workdir / "scores" / "main.parquet", list(blocks(seed, **kwargs)), {"config": config, "step": 400}
-    )
+    config = {"model": {"name": "vgg"}, "train": {"steps": 400, "seed": seed}, "dataset": "made-up"}
+    metadata = {"config": config, "step": 400}
+    write_scores(workdir / "scores" / "main.parquet", list(blocks(seed, **kwargs)), metadata)
     np.savez(workdir / "scores" / "examples.npz", **examples(seed))
     rng = np.random.default_rng(seed)
     confusion = rng.poisson(0.6, (6, 6)) + np.diag(rng.integers(15, 25, 6))
@@ -123,7 +113,8 @@ def write_workdir(workdir, seed=0, **kwargs):
                 {"step": step, "split": "validation", "loss": loss + 0.15, "accuracy": 0.93 - loss / 2}
             )
     (workdir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    skipped = [{"clip": "a/broken.wav", "reason": "empty file"}, {"clip": "b/silent.wav", "reason": "silent"}]
+    skipped = [("a/broken.wav", "empty file"), ("b/silent.wav", "silent")]
+    skipped = [{"clip": clip, "reason": reason} for clip, reason in skipped]
     (workdir / "skipped.json").write_text(json.dumps(skipped))
     (workdir / "config.json").write_text(json.dumps(config))
     return workdir

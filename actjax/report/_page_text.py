@@ -1,0 +1,65 @@
+"""The page's words and its style sheet."""
+
+from actjax.report.summary import TOLERANCE
+
+READ = f"""
+A <em>unit</em> is a channel of a convolution layer or one unit of an embedding. A <em>score</em> is the
+similarity of one unit to one row of a feature (or to the whole feature: row “all”), on clips that
+training never saw. <b>Clip view</b>: both averaged over a clip; what differs between clips.
+<b>Frame view</b>: frame by frame inside the clips. <b>Map view</b>: both as images of frequency and time.
+The sign of a correlation is direction only: units that fall while the feature rises count like units that rise with it.
+Differences below {TOLERANCE} (or two standard errors, where those are wider) are called “as close”.
+"""
+
+CONTROLS = """
+<li><b>trained</b>: the network after training.</li>
+<li><b>untrained</b>: the same architecture and seed before training, its batch-norm statistics recomputed on
+the training clips. A similarity that it shows too comes from the architecture, not from learning.</li>
+<li><b>input</b>: the spectrogram that the network is given, without any network. A similarity that it shows
+too was there before the first layer.</li>
+"""
+
+CAUTION = """
+Every number named “best” is the largest of many (units × rows), so part of it is chance and
+selection: read it beside the same number of the controls, which were selected in the same way. No
+difference on this page is a test of significance.
+"""
+
+FEWER = (
+    " The input has only {few:,} units to choose the best from, against {many:,}, which favours the networks."
+)
+
+STYLE = """
+:root { --ink: #1b2733; --muted: #5f6b76; --line: #e3e7eb }
+* { box-sizing: border-box }
+body { margin: 0; background: #f6f7f9; color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif }
+main { max-width: 1120px; margin: 0 auto; padding: 36px 24px 72px }
+h1 { font-size: 30px; line-height: 1.2; margin: 0 0 6px }
+h2 { font-size: 21px; margin: 0 0 8px }
+h3 { font-size: 16px; margin: 22px 0 6px }
+p { margin: 6px 0; max-width: 84ch }
+.lead { color: var(--muted); margin-bottom: 22px }
+section, .card { background: #fff; border: 1px solid var(--line); border-radius: 10px }
+section { padding: 22px 24px; margin: 18px 0 }
+.cards { display: flex; flex-wrap: wrap; gap: 12px }
+.card { flex: 1 1 130px; padding: 12px 16px }
+.card b { display: block; font-size: 25px; line-height: 1.25 }
+.card span, .note { color: var(--muted); font-size: 14px }
+img { max-width: 100%; height: auto; display: block; margin: 10px 0 18px }
+.scroll { overflow-x: auto; margin: 8px 0 14px }
+table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums }
+th, td { padding: 4px 14px 4px 0; border-bottom: 1px solid var(--line); white-space: nowrap }
+th { color: var(--muted); font-weight: 600 }
+.n { text-align: right }
+.t { text-align: left }
+.chips { display: flex; flex-wrap: wrap; gap: 6px; margin: 4px 0 14px; padding: 0; list-style: none }
+.chips li { border-radius: 14px; padding: 2px 11px; font-size: 14px }
+.chips.yes li { background: #dcecf6; color: #00466e }
+.chips.no li { background: #fbe6da; color: #7c3600 }
+details { margin: 10px 0 }
+summary { cursor: pointer; font-weight: 600 }
+pre { background: #f6f7f9; border-radius: 8px; padding: 12px; overflow-x: auto; font-size: 13px }
+ul { margin: 6px 0 12px; padding-left: 20px }
+li { max-width: 84ch }
+"""

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+from synthetic_scores import blocks
+
+from actjax.report import scores, summary
+from actjax.report.summary import spread_of, summarise, verdict
+
+
+def table_of(made, tmp_path):
+    scores.write_scores(tmp_path / "scores" / "a.parquet", list(made), {})
+    return scores.load_scores(tmp_path)
+
+
+def test_best_rows_agree_with_a_loop_over_all_rows(tmp_path):
+    table = table_of(blocks(layers={"conv1": (0.3, 5), "conv2": (0.7, 4)}), tmp_path)
+    # Rows in any order give the same answer.
+    table = table.take(np.random.default_rng(0).permutation(len(table)))
+    found = summarise(table)
+    expected = {}
+    for row in table.to_pylist():
+        key = tuple(row[n] for n in ("view", "metric", "network", "layer", "feature", "neuron"))
+        strength = abs(row["score"]) if found.signed[row["metric"]] else row["score"]
+        if row["valid"] and strength > expected.get(key, (-1,))[0]:
+            expected[key] = (strength, row["score"], row["row"])
+    u = found.units
+    seen = {}
+    for i in np.flatnonzero(~np.isnan(u.strength)):
+        s = found.sets[u.set[i]]
+        place = (found.networks[u.network[i]], found.layers[u.layer[i]], found.features[u.feature[i]])
+        seen[(s.view, s.metric, *place, u.neuron[i])] = (u.strength[i], u.score[i], u.row[i])
+    assert seen == expected
+    assert np.isnan(u.strength).any()
+
+
+def test_order_is_that_of_the_network(tmp_path):
+    made = list(blocks(layers={"zeta": (0.3, 3), "alpha": (0.9, 3)}))
+    found = summarise(table_of(reversed(made), tmp_path))
+    assert found.layers == ("input", "zeta", "alpha")
+    assert found.networks == ("trained", "untrained", "input")
+    assert [s.view for s in found.sets] == ["clip", "frame", "map"]
+    assert found.leading() == [0, 1, 2]
+
+
+def test_spread_agrees_with_numpy_percentiles():
+    rng = np.random.default_rng(1)
+    group, strength = rng.integers(0, 6, 200), rng.random(200).astype(np.float32)
+    group[group == 3] = 4  # an empty group
+    strength[group == 5] = np.nan  # one without a valid unit
+    strength[:20:3] = np.nan
+    found = spread_of(group, strength, (2, 3))
+    for g in range(6):
+        valid = strength[(group == g) & ~np.isnan(strength)]
+        place = np.unravel_index(g, (2, 3))
+        assert found.units[place] == np.sum(group == g) and found.valid[place] == len(valid)
+        if len(valid):
+            np.testing.assert_allclose(found.median[place], np.median(valid), rtol=1e-6)
+            np.testing.assert_allclose(found.p90[place], np.percentile(valid, 90), rtol=1e-6)
+            assert strength[found.unit[place]] == found.best[place] == valid.max()
+        else:
+            assert np.isnan(found.best[place]) and found.unit[place] == -1
+
+
+def one_score(network, score, layer="conv1", std_error=None, **labels):
+    outputs = {"score": np.array([[score]])}
+    if std_error is not None:
+        outputs["std_error"] = np.array([[std_error]])
+    labels = {"view": "frame", "metric": "pearson", "feature": "rms", "n_observations": 9} | labels
+    return scores.score_block(outputs, network=network, layer=layer, depth=0.5, **labels)
+
+
+@pytest.mark.parametrize(
+    ("trained", "untrained", "bands", "words", "gain"),
+    [
+        (-0.8, 0.5, -0.6, "trained closer by 0.20", 0.2),
+        (0.8, -0.79, 0.2, "untrained as close", 0.01),
+        (0.5, 0.7, 0.51, "untrained closer, input as close", -0.2),
+        (0.5, None, 0.9, "input closer", -0.4),
+        (0.5, None, None, "no control scored", np.nan),
+        (np.nan, 0.3, 0.2, "no trained score", np.nan),
+    ],
+)
+def test_verdict_says_what_the_controls_do(tmp_path, trained, untrained, bands, words, gain):
+    values = {"trained": trained, "untrained": untrained, "input": bands}
+    made = [
+        one_score(n, v, layer="input" if n == "input" else "c") for n, v in values.items() if v is not None
+    ]
+    found = verdict(summarise(table_of(made, tmp_path)), 0, 0)
+    assert found.words == words
+    np.testing.assert_allclose(found.gain, gain, atol=1e-6)
+
+
+def test_standard_errors_widen_what_counts_as_close(tmp_path):
+    made = [one_score("trained", 0.6, std_error=0.04), one_score("untrained", 0.5, std_error=0.04)]
+    assert verdict(summarise(table_of(made, tmp_path)), 0, 0).words == "untrained as close"
+    made = [one_score("trained", 0.6, std_error=0.01), one_score("untrained", 0.5, std_error=0.01)]
+    assert verdict(summarise(table_of(made, tmp_path)), 0, 0).words == "trained closer by 0.10"
+
+
+def test_an_unsigned_metric_is_not_ranked_by_size_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(summary, "_is_signed", lambda metric: metric != "cka")
+    made = [
+        one_score("trained", -0.9, layer="a", metric="cka"),
+        one_score("trained", 0.1, layer="b", metric="cka"),
+    ]
+    found = summarise(table_of(made, tmp_path))
+    best = found.units
+    i = found.best_of(0, 0, 0)
+    assert found.layers[best.layer[i]] == "b" and best.score[i] == np.float32(0.1)
+
+
+def test_other_controls_are_counted_but_not_shown(tmp_path):
+    made = [one_score("trained", 0.3), one_score("trained", 0.9, control="rotated")]
+    found = summarise(table_of(made, tmp_path))
+    assert found.controls == 1 and found.rows == 2
+    assert found.units.score.tolist() == [np.float32(0.3)]
+
+
+def test_a_network_of_another_name_stands_in_for_the_trained_one(tmp_path):
+    found = summarise(
+        table_of([one_score("external", 0.7), one_score("input", 0.2, layer="input")], tmp_path)
+    )
+    assert found.main == "external"
+    assert verdict(found, 0, 0).words == "external closer by 0.50"
