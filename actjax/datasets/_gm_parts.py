@@ -32,6 +32,8 @@ _SCALES = (
     (0, 3, 5, 7, 10),
     (0, 2, 4, 7, 9),
 )
+_STEPS = np.array([-3, -2, -1, 0, 1, 2, 3])
+_STEP_WEIGHTS = np.array([0.06, 0.14, 0.27, 0.06, 0.27, 0.14, 0.06])
 _DURATIONS = np.array([0.25, 0.5, 0.75, 1.0, 1.5, 2.0])
 
 
@@ -156,18 +158,22 @@ def write_part(rng: np.random.Generator, part: Part, plan: Plan) -> list[Event]:
 def _line(rng, part: Part, plan: Plan, pitches: np.ndarray, pace: float) -> list[Event]:
     """A walk over the scale; long notes and beat starts lean to the chord of the moment."""
     weights = np.exp(-0.5 * (np.log2(_DURATIONS * plan.density * part.pace * pace) / 0.8) ** 2) + 1e-3
-    weights /= weights.sum()
+    # One draw of all random numbers: a call for each would cost more than the rest.
+    longest = int(plan.beats / _DURATIONS[0]) + 1
+    durations = _pick(rng.random(longest), _DURATIONS, weights)
+    steps = _pick(rng.random(longest), _STEPS, _STEP_WEIGHTS)
+    homing, rest = rng.random(longest) < 0.2, rng.random(longest) < 0.08
     span = len(pitches)
     centre = int(rng.integers(span // 4, max(span - span // 4, span // 4 + 1)))
     place, beat, line = centre, 0.0, []
-    while beat < plan.beats:
-        duration = float(rng.choice(_DURATIONS, p=weights))
-        step = int(rng.choice([-3, -2, -1, 0, 1, 2, 3], p=[0.06, 0.14, 0.27, 0.06, 0.27, 0.14, 0.06]))
-        place = int(np.clip(place + step + np.sign(centre - place) * (rng.random() < 0.2), 0, span - 1))
+    for duration, step, home, silent in zip(durations.tolist(), steps.tolist(), homing, rest, strict=True):
+        if beat >= plan.beats:
+            break
+        place = min(max(place + step + int(home) * ((centre > place) - (centre < place)), 0), span - 1)
         pitch = int(pitches[place])
         if duration >= 1.0:
             pitch = _nearest(pitch, _chord(plan, beat), part.low, part.high)
-        if rng.random() > 0.08:
+        if not silent:
             line.append((beat, duration, pitch, 1.08 if beat % 1.0 == 0 else 0.96))
         beat += duration
     return line or [(0.0, 1.0, int(pitches[centre]), 1.0)]
@@ -235,6 +241,12 @@ def _chord(plan: Plan, beat: float) -> tuple[int, ...]:
     """Pitch classes of the triad on the scale degree of the moment, root first."""
     degree = plan.roots[min(int(beat // 2), len(plan.roots) - 1)]
     return tuple(plan.scale[(degree + 2 * i) % len(plan.scale)] for i in range(3))
+
+
+def _pick(uniform: np.ndarray, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Values drawn with these weights from uniform numbers."""
+    edges = np.cumsum(weights / weights.sum())
+    return values[np.minimum(np.searchsorted(edges, uniform, side="right"), len(values) - 1)]
 
 
 def _scale_pitches(scale: tuple[int, ...], low: int, high: int) -> np.ndarray:

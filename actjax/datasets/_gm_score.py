@@ -2,7 +2,8 @@
 
 Tempo, transposition and the phrase are drawn from the seed and the index alone. The phrase as heard
 (rhythm in beats and intervals) is hashed, and each split owns a part of the hash space: a phrase is
-drawn again until its hash belongs to the clip's split, so no two splits can share one.
+drawn again until its hash belongs to the clip's split, so no two splits can share one, and until a note
+begins in the first half of the clip.
 """
 
 import dataclasses
@@ -124,8 +125,11 @@ def write_score(
         draw = np.random.default_rng([seed, index, _PHRASE, attempt])
         events = _draw_events(draw, lineup, bars * BAR_BEATS)
         phrase = _phrase_hash(events, beats - (0.4 + start_s) * tempo / 60.0)
-        if _owner(phrase) == split:
+        onset_s = start_s + events[:, 0] * 60.0 / tempo
+        if _owner(phrase) == split and ((onset_s >= 0) & (onset_s <= clip_seconds / 2)).any():
             break
+    else:
+        raise ValueError(f"no phrase fits into clips of {clip_seconds:g} s; expected 0.5 s or more")
     # The phrase comes round again where a faster tempo reaches its end.
     rounds = int(np.ceil(beats * change.tempo_ratio / (bars * BAR_BEATS)))
     events = np.concatenate([events + np.array([i * bars * BAR_BEATS, 0, 0, 0, 0, 0]) for i in range(rounds)])

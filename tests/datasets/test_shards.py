@@ -1,0 +1,84 @@
+"""Shards: resumable, whole or not at all, bad items named, the same in worker processes."""
+
+import numpy as np
+import pytest
+
+from actjax.datasets import _builder, _pool, _shards
+
+
+def double(item):
+    if item < 0:
+        raise _shards.BadAudio("negative")
+    return [{"value": np.full(3, 2 * item), "name": f"n{item}"}]
+
+
+def fail(item):
+    raise RuntimeError(f"cannot do {item}")
+
+
+def make(folder, items, work=double, **options):
+    return _shards.make_shards({"train": items}, work, folder=folder, title="t", shard_size=2, **options)[
+        "train"
+    ]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_examples_come_back_in_order_and_bad_ones_by_name(tmp_path, workers):
+    paths = make(tmp_path, [1, -5, 3, 4, -6], workers=workers)
+    examples = list(_shards.read_shards(paths))
+    assert [str(e["name"]) for e in examples] == ["n1", "n3", "n4"]
+    np.testing.assert_array_equal(examples[2]["value"], [8, 8, 8])
+    skipped = [entry for path in paths for entry in _shards.read_shard(path)[1]]
+    assert skipped == [{"item": "-5", "reason": "negative"}, {"item": "-6", "reason": "negative"}]
+
+
+def test_shards_that_are_there_are_not_made_again(tmp_path):
+    paths = make(tmp_path, [1, 2, 3])
+    before = paths[0].stat().st_mtime_ns
+    paths[1].unlink()
+    make(tmp_path, [1, 2, 3])
+    assert paths[0].stat().st_mtime_ns == before and paths[1].exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failure_is_raised_and_leaves_no_half_file(tmp_path, workers):
+    with pytest.raises(RuntimeError, match="cannot do"):
+        make(tmp_path, [1, 2, 3, 4], fail, workers=workers)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        make(tmp_path, [1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_too_full_is_refused_before_the_work(tmp_path):
+    with pytest.raises(OSError, match=r"not enough disk space in .*choose another --data_dir"):
+        make(tmp_path, [1], bytes_per_item=2**62)
+
+
+def test_a_dead_worker_is_an_error():
+    import os
+
+    with pytest.raises(RuntimeError, match="worker process ended unexpectedly"):
+        list(_pool.run(os._exit, [(3,), (3,)], workers=2))
+
+
+def index(**clips):
+    return {
+        split: {"clip_id": np.array([c for c, _ in pairs]), "recording_id": np.array([r for _, r in pairs])}
+        for split, pairs in clips.items()
+    }
+
+
+def test_duplicate_clips_and_shared_recordings_are_refused():
+    _builder.check_index(index(train=[("a", "r"), ("b", "r")], test=[("c", "s")]))
+    with pytest.raises(ValueError, match="clip ids must be unique; 1 occur twice, the first: a"):
+        _builder.check_index(index(train=[("a", "r")], test=[("a", "s")]))
+    with pytest.raises(ValueError, match="recording 'r' stands in the splits train and test"):
+        _builder.check_index(index(train=[("a", "r")], test=[("b", "r")]))
