@@ -1,0 +1,102 @@
+"""Sums over all pairs of observations, without a matrix of them: a loop of inner products.
+
+A metric whose kernel lives on pairs (i, j) of observations is the inner product of two vectors with an
+entry for each pair. Those vectors are never made whole: one step takes the o pairs (i, i + s mod o) of
+one cyclic shift s, so that memory stays that of the observations, and shifts up to o / 2 meet every
+unordered pair once. Under the doubly vmapped kernel each step is one matrix product.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from actjax.similarity._precision import PRECISION
+
+# Short vectors take several shifts a step, up to this many pairs, to keep the matrix products busy.
+PAIRS_A_STEP = 512
+
+
+def sum_over_pairs(
+    of_x: Callable[[Any, Any], jax.Array],
+    of_y: Callable[[Any, Any], jax.Array],
+    x: Any,
+    y: Any,
+    *,
+    tiny_integers: bool = False,
+) -> jax.Array:
+    """sum over unordered pairs {i, j} of of_x(x_i, x_j) of_y(y_i, y_j), compensated for rounding.
+
+    Args:
+      of_x, of_y: symmetric up to a common sign, and zero for i = j; elementwise on [p] pairs.
+      x, y: pytrees of [o] arrays.
+      tiny_integers: of_x and of_y take values in -1, 0, 1 only, which bfloat16 holds exactly: products
+        then run in it, summed in float32, where that is faster (not on a CPU).
+    """
+    o = jax.tree.leaves(x)[0].shape[0]
+    dot = _dot_of_signs if tiny_integers else _dot
+    doubled_x, doubled_y = _doubled(x), _doubled(y)
+
+    def at(shift, count):
+        left = _pairs(of_x, x, doubled_x, shift, count)
+        return dot(left, _pairs(of_y, y, doubled_y, shift, count))
+
+    shifts = (o - 1) // 2
+    a_step = max(1, min(shifts, PAIRS_A_STEP // max(o, 1)))
+    steps, rest = divmod(shifts, a_step)
+    zero = jnp.zeros((), jnp.float32)
+    total, lost = jax.lax.fori_loop(
+        0, steps, lambda i, carry: _add(*carry, at(1 + i * a_step, a_step)), (zero, zero)
+    )
+    if rest:
+        total, lost = _add(total, lost, at(1 + steps * a_step, rest))
+    if o % 2 == 0 and o > 0:
+        # The shift by half of an even number meets each of its pairs twice.
+        total, lost = _add(total, lost, at(o // 2, 1) / 2)
+    return total - lost
+
+
+def row_sums(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.Array:
+    """[o] the sums over j of of_pair(x_i, x_j), which is zero for i = j."""
+    values = jax.tree.leaves(x)[0]
+    doubled = _doubled(x)
+
+    def add(shift, total):
+        return total + of_pair(x, _slice(doubled, shift, values.shape[0]))
+
+    return jax.lax.fori_loop(1, values.shape[0], add, jnp.zeros_like(values))
+
+
+def _pairs(of_pair, x, doubled, shift, count: int) -> jax.Array:
+    """[count * o] the values at `count` shifts from `shift` on."""
+    o = jax.tree.leaves(x)[0].shape[0]
+    parts = [of_pair(x, _slice(doubled, shift + i, o)) for i in range(count)]
+    return parts[0] if count == 1 else jnp.concatenate(parts)
+
+
+def _doubled(tree):
+    return jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), tree)
+
+
+def _slice(doubled, shift, size: int):
+    return jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, shift, size), doubled)
+
+
+def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.vdot(a, b, precision=PRECISION)
+
+
+def _dot_of_signs(a: jax.Array, b: jax.Array) -> jax.Array:
+    def in_bfloat16(a, b):
+        small_a, small_b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
+        return jnp.vdot(small_a, small_b, preferred_element_type=jnp.float32)
+
+    return jax.lax.platform_dependent(a, b, cpu=_dot, default=in_bfloat16)
+
+
+def _add(total: jax.Array, lost: jax.Array, term: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Kahan's sum: thousands of steps would otherwise cost two digits."""
+    corrected = term - lost
+    grown = total + corrected
+    return grown, (grown - total) - corrected

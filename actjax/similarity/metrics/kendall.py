@@ -1,0 +1,70 @@
+"""Kendall's rank correlation."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from actjax.similarity._pairs import sum_over_pairs
+from actjax.similarity._ranks import ranks
+from actjax.types import Metric
+
+
+class Ranked(NamedTuple):
+    """Twice the mid-ranks (whole numbers), and what scales the sum of signs.
+
+    Attributes:
+      twice: [o]; where the mask is False NaN on the neuron's side, 0 on the feature's.
+      scale: scalar, NaN for a constant.
+    """
+
+    twice: Any
+    scale: Any
+
+
+def metric() -> Metric:
+    """Kendall's tau-b: the cosine of the vectors of signs of all pairs of observations.
+
+        tau = sum_{i<j} sign(x_i - x_j) sign(y_i - y_j) / sqrt(untied pairs of x * untied pairs of y)
+
+    Range [-1, 1], 0 for no monotone relation, NaN where a side is constant or fewer than 3 observations
+    count. Invariant under increasing maps of either side. Symmetric, signed; the inner product runs over
+    o^2 / 2 pairs, in steps of o, so time grows with the square of the observations and memory does not.
+    Needs all observations at once, so it does not stream.
+
+    Reference: M. Kendall, "The treatment of ties in ranking problems", 1945.
+    """
+    return Metric(
+        name="kendall",
+        prepare_x=lambda values_o, mask_o, context: _prepare(values_o, mask_o, jnp.nan),
+        prepare_y=lambda values_o, mask_o, context: _prepare(values_o, mask_o, 0.0),
+        compare=_compare,
+        views=("clip", "frame"),
+        range=(-1.0, 1.0, 0.0),
+        reference="Kendall 1945",
+        within="per_clip",
+    )
+
+
+def _prepare(values_o, mask_o, outside):
+    twice_o = 2 * ranks(values_o, mask_o)
+    tied = jnp.zeros((2 * values_o.shape[0] + 1,), jnp.float32)
+    tied = tied.at[twice_o.astype(jnp.int32)].add(mask_o.astype(jnp.float32))
+    # Group by group, the pairs with the other groups: no difference of large counts.
+    untied = jnp.sum(tied * (jnp.sum(tied) - tied)) / 2
+    return Ranked(jnp.where(mask_o, twice_o, outside), jnp.where(untied > 0, 1 / jnp.sqrt(untied), jnp.nan))
+
+
+def _compare(px: Ranked, py: Ranked) -> dict[str, jax.Array]:
+    total = sum_over_pairs(_signs_or_zero, _signs, px.twice, py.twice, tiny_integers=True)
+    return {"score": jnp.clip(total * px.scale * py.scale, -1.0, 1.0)}
+
+
+def _signs(left, right):
+    # Ranks that differ do so by a whole number at least, once doubled.
+    return jnp.clip(left - right, -1.0, 1.0)
+
+
+def _signs_or_zero(left, right):
+    signs = _signs(left, right)
+    return jnp.where(jnp.isnan(signs), jnp.zeros_like(signs), signs)
