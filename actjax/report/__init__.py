@@ -53,7 +53,7 @@ def _draw(summary: Any, material: Any, folder: Path) -> list[Any]:
     """Draws every picture: all kinds for each view's leading scores, a heat map for some others."""
     from tqdm import tqdm
 
-    from actjax.report import pictures, plots
+    from actjax.report import depth, pictures, plots
     from actjax.report.page import Picture
 
     leading = summary.leading()
@@ -63,7 +63,7 @@ def _draw(summary: Any, material: Any, folder: Path) -> list[Any]:
         slug = summary.sets[s].slug
         jobs.append((Picture("heat", folder / f"heat_{slug}.png", s), plots.heat_map, (summary, s)))
         if s in leading:
-            jobs.append((Picture("depth", folder / f"depth_{slug}.png", s), plots.depth_plot, (summary, s)))
+            jobs.append((Picture("depth", folder / f"depth_{slug}.png", s), depth.depth_plot, (summary, s)))
     if material.examples:
         drawn = (material.examples, summary.networks)
         jobs.append((Picture("maps", folder / "maps.png"), pictures.map_pairs, drawn))

@@ -1,14 +1,15 @@
 """The page's words and its style sheet."""
 
-from actjax.report.summary import TOLERANCE
+from actjax.report.verdicts import TOLERANCE
 
 READ = f"""
 A <em>unit</em> is a channel of a convolution layer or one unit of an embedding. A <em>score</em> is the
 similarity of one unit to one row of a feature (or to the whole feature: row “all”), on clips that
 training never saw. <b>Clip view</b>: both averaged over a clip; what differs between clips.
-<b>Frame view</b>: frame by frame inside the clips. <b>Map view</b>: both as images of frequency and time.
-The sign of a correlation is direction only: units that fall while the feature rises count like units that rise with it.
-Differences below {TOLERANCE} (or two standard errors, where those are wider) are called “as close”.
+<b>Frame view</b>: frame by frame inside the clips. <b>Map view</b>: both as images of frequency and
+time. The sign of a correlation is direction only: units that fall while the feature rises count like
+units that rise with it. Differences below {TOLERANCE} (or two standard errors, where those are wider)
+are called “as close”.
 """
 
 CONTROLS = """

@@ -11,8 +11,9 @@ import numpy as np
 
 from actjax.report._page_text import CAUTION, CONTROLS, FEWER, READ, STYLE
 from actjax.report.material import Material
-from actjax.report.summary import INPUT, UNTRAINED, Summary, verdict
+from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.tables import confusion_table, feature_table, layer_table, skipped_table, undefined_table
+from actjax.report.verdicts import sort_features
 
 
 class Picture(NamedTuple):
@@ -48,29 +49,6 @@ def render(
     return (
         f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n{body}\n</main></body></html>\n'
     )
-
-
-def sort_features(summary: Summary, score_set: int) -> dict[str, list[str]]:
-    """Features by what their best scores show: "gain", or the controls that are as close or closer.
-
-    Each entry names the feature and the trained unit's layer and gain, or by how much a control is
-    closer.
-    """
-    found: dict[str, list[tuple[float, str]]] = {"gain": [], UNTRAINED: [], INPUT: []}
-    strength = summary.units.strength
-    for f in summary.features_of(score_set):
-        v = verdict(summary, score_set, f)
-        if v.trained < 0 or np.isnan(v.gain):
-            continue
-        if not v.close:
-            layer = summary.layers[summary.units.layer[v.trained]]
-            found["gain"].append((v.gain, f"{summary.features[f]} +{v.gain:.2f} in {layer}"))
-        for name, unit in ((UNTRAINED, v.untrained), (INPUT, v.input)):
-            if any(words.startswith(f"{name} ") for words in v.close):
-                ahead = float(strength[unit] - strength[v.trained])
-                words = f" {ahead:.2f} closer" if f"{name} closer" in v.close else ""
-                found[name].append((ahead, summary.features[f] + words))
-    return {name: [text for _, text in sorted(items, reverse=True)] for name, items in found.items()}
 
 
 def _lead(summary: Summary, material: Material) -> str:

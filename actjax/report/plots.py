@@ -1,4 +1,4 @@
-"""Pictures of the scores: the layer x feature heat map and the score by depth.
+"""The layer x feature heat map of the best scores.
 
 All networks of a picture share one scale. What is not defined is hatched, never drawn as 0.
 """
@@ -10,10 +10,10 @@ import numpy as np
 
 from actjax import lookup
 from actjax.report import style
-from actjax.report.summary import INPUT, TRAINED, UNTRAINED, Summary, spread_of
+from actjax.report.summary import INPUT, UNTRAINED, Summary
 
 _CELL = (0.43, 0.31)  # inches
-_WIDEST, _MOST_NUMBERS = 16.0, 900
+_WIDEST, _NARROWEST, _MOST_NUMBERS = 16.0, 0.95, 900
 
 
 def heat_map(summary: Summary, score_set: int, path: Path) -> Path:
@@ -24,10 +24,10 @@ def heat_map(summary: Summary, score_set: int, path: Path) -> Path:
     """
     features = summary.features_of(score_set)
     panels = _panels(summary, score_set, features)
-    low, high = _scale(summary, score_set)
+    low, high = scale(summary, score_set)
     columns = sum(len(p["layers"]) for p in panels)
     cell = min(_CELL[0], _WIDEST / columns)
-    widths = [cell * len(p["layers"]) for p in panels]
+    widths = [max(cell * len(p["layers"]), _NARROWEST * (p["title"] != INPUT)) for p in panels]
     gap, bar = 0.32, 0.62
     left = 0.4 + 0.08 * max(len(summary.features[f]) for f in features)
     bars = bar * (1 + any(p["difference"] for p in panels))
@@ -53,48 +53,6 @@ def heat_map(summary: Summary, score_set: int, path: Path) -> Path:
             f"{summary.sets[score_set].title}: best {kind} over the layer's units and the feature's rows"
         )
         style.heading(fig, "How close does each layer come to each feature?", subtitle)
-        return style.save(fig, path)
-
-
-def depth_plot(summary: Summary, score_set: int, path: Path) -> Path:
-    """Draws for each feature the best unit by depth, with the median and 90th percentile of all units."""
-    features = summary.features_of(score_set)
-    depths, spread = _by_depth(summary, score_set)
-    low, high = _scale(summary, score_set)
-    columns = min(4, len(features))
-    lines = -(-len(features) // columns)
-    width, height = 1.0 + 2.55 * columns, 1.75 + 1.75 * lines
-    with style.look():
-        fig = style.figure(max(width, 8.2), height)
-        grid = fig.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
-        edge = fig.get_figwidth()
-        fig.subplots_adjust(
-            left=0.62 / edge,
-            right=1 - 0.15 / edge,
-            top=1 - 1.3 / height,
-            bottom=0.55 / height,
-            wspace=0.1,
-            hspace=0.28,
-        )
-        for axes in grid.flat[len(features) :]:
-            axes.set_visible(False)
-        for axes, feature in zip(grid.flat, features, strict=False):
-            for n, network in enumerate(summary.networks):
-                _depth_line(axes, depths, spread, n, network, summary, feature)
-            axes.set_title(summary.features[feature], pad=4)
-            axes.set(xlim=(-0.04, 1.04), ylim=(low, high))
-            axes.grid(axis="y")
-            axes.set_axisbelow(True)
-            axes.tick_params(length=0)
-        for axes in grid.flat[max(0, len(features) - columns) : len(features)]:
-            axes.set_xlabel("depth (0 input, 1 output)")
-            axes.tick_params(labelbottom=True)
-        for axes in grid[:, 0]:
-            axes.set_ylabel("|score|" if summary.signed[summary.sets[score_set].metric] else "score")
-        _depth_legend(fig, summary)
-        title = "Where in the network does each feature appear?"
-        subtitle = f"{summary.sets[score_set].title}; each unit counts with its best row of the feature"
-        style.heading(fig, title, subtitle)
         return style.save(fig, path)
 
 
@@ -126,7 +84,7 @@ def _panels(summary: Summary, score_set: int, features: list[int]) -> list[dict[
     return panels
 
 
-def _scale(summary: Summary, score_set: int) -> tuple[float, float]:
+def scale(summary: Summary, score_set: int) -> tuple[float, float]:
     """One scale for all networks: 0 to 1 where the metric is bounded so, else the range of the data."""
     metric, strength = summary.sets[score_set].metric, summary.units.strength[summary.units.set == score_set]
     low, high = 0.0, 1.0
@@ -164,7 +122,10 @@ def _hatched(x: int, y: int) -> Any:
 
 
 def _label(axes: Any, summary: Summary, panel: dict[str, Any], features: list[str] | None) -> None:
-    axes.set_title(panel["title"] if len(panel["layers"]) > 2 else panel["title"].split()[0], pad=7)
+    title = panel["title"] if len(panel["layers"]) > 3 else panel["title"].replace(" network", "")
+    axes.set_title(
+        title.replace(" best control", "\nbest control") if len(panel["layers"]) < 4 else title, pad=7
+    )
     names = [summary.layers[i] for i in panel["layers"]]
     axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 4 else 0)
     axes.set_yticks(range(len(features)) if features else [], features)
@@ -181,59 +142,3 @@ def _colour_bar(fig: Any, image: Any, box: tuple[float, ...], width: float) -> f
     bar.outline.set_visible(False)
     axes.tick_params(length=0, labelsize=8)
     return 0.62
-
-
-def _by_depth(summary: Summary, score_set: int) -> tuple[np.ndarray, Any]:
-    """Units pooled over the layers of one depth: depths and a Spread [network, depth, feature]."""
-    u = summary.units
-    depths, code = np.unique(np.round(summary.depths, 4), return_inverse=True)
-    mine = u.set == score_set
-    shape = (len(summary.networks), len(depths), len(summary.features))
-    group = np.ravel_multi_index((u.network[mine], code[u.layer[mine]], u.feature[mine]), shape)
-    return depths, spread_of(group, u.strength[mine], shape)
-
-
-def _depth_line(
-    axes: Any, depths: np.ndarray, spread: Any, n: int, network: str, summary: Summary, feature: int
-) -> None:
-    best, median, p90 = (a[n, :, feature] for a in (spread.best, spread.median, spread.p90))
-    shown = np.isfinite(best)
-    if not shown.any():
-        return
-    colour = style.colour(network, summary.networks)
-    if network == INPUT:
-        axes.axhline(best[shown].max(), color=colour, linestyle=(0, (4, 3)), linewidth=1.3)
-        return
-    marker = "o" if network == TRAINED else "s"
-    axes.fill_between(depths[shown], median[shown], p90[shown], color=colour, alpha=0.22, linewidth=0)
-    axes.plot(depths[shown], best[shown], color=colour, marker=marker, markersize=4, linewidth=1.8)
-    if shown.sum() == 1:
-        axes.vlines(depths[shown], median[shown], p90[shown], color=colour, alpha=0.35, linewidth=6)
-
-
-def _depth_legend(fig: Any, summary: Summary) -> None:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    handles = []
-    for network in summary.networks:
-        colour = style.colour(network, summary.networks)
-        if network == INPUT:
-            line = Line2D([], [], color=colour, linestyle=(0, (4, 3)), label="input: best band")
-            handles.append(line)
-            continue
-        marker = "o" if network == TRAINED else "s"
-        handles.append(
-            Line2D([], [], color=colour, marker=marker, markersize=4, label=f"{network}: best unit")
-        )
-        handles.append(Patch(color=colour, alpha=0.22, linewidth=0, label="median to 90th percentile"))
-    width, height = fig.get_figwidth(), fig.get_figheight()
-    fig.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(0.04 / width, 1 - 0.62 / height),
-        ncols=len(handles),
-        handlelength=1.8,
-        columnspacing=1.4,
-        fontsize=9,
-    )

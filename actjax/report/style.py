@@ -43,6 +43,11 @@ def colour(network: str, networks: tuple[str, ...]) -> str:
     return _OTHERS[[n for n in networks if n not in COLOURS].index(network) % len(_OTHERS)]
 
 
+def marker(network: str) -> str:
+    """The marker of a network, so that colour is not needed to tell them apart."""
+    return {"trained": "o", "untrained": "s"}.get(network, "^")
+
+
 @contextmanager
 def look() -> Iterator[None]:
     """The style, within a `with` block; nothing global changes."""

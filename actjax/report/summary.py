@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actjax import lookup
-from actjax.report.scores import codes
+from actjax.report._score_table import codes
 
 TRAINED, UNTRAINED, INPUT = "trained", "untrained", "input"
-# Differences of best scores below this are called equal (or below two standard errors, if those are wider).
-TOLERANCE = 0.02
 _METRIC_ORDER = ("pearson", "cka", "spearman", "cosine", "ssim")
 
 
@@ -140,24 +138,6 @@ class Summary:
         return int(self.spread.unit[score_set, network, np.nanargmax(strengths), feature])
 
 
-class Verdict(NamedTuple):
-    """How a feature's best trained unit stands against the controls.
-
-    Attributes:
-      trained, untrained, input: indices of the best units, -1 where there is none.
-      gain: strength of the trained one minus that of the strongest control, NaN without either.
-      close: the controls that come as close, and those that come closer.
-      words: for people.
-    """
-
-    trained: int
-    untrained: int
-    input: int
-    gain: float
-    close: tuple[str, ...]
-    words: str
-
-
 def summarise(table: Any) -> Summary:
     """Groups a table from `load_scores`; rows of controls other than "none" are counted, not shown."""
     control, control_names = codes(table, "control")
@@ -213,31 +193,6 @@ def spread_of(group: np.ndarray, strength: np.ndarray, shape: Sequence[int]) -> 
     unit[valid > 0] = order[(start + valid - 1)[valid > 0]]
     whole = (units.reshape(shape), valid.reshape(shape), unit.reshape(shape))
     return Spread(at(1.0), at(0.5), at(0.9), *whole)
-
-
-def verdict(summary: Summary, score_set: int, feature: int) -> Verdict:
-    """Says plainly whether a control comes as close to a feature as the trained network.
-
-    As close: within TOLERANCE, or within two standard errors of the difference where the table
-    holds standard errors and that is wider.
-    """
-    names = (summary.main, *(n if n != summary.main else "" for n in (UNTRAINED, INPUT)))
-    trained, *controls = (summary.best_of(score_set, summary.network(name), feature) for name in names)
-    strength, error = summary.units.strength, summary.units.std_error
-    found = [(name, i) for name, i in zip(names[1:], controls, strict=True) if i >= 0]
-    if trained < 0 or not found:
-        words = f"no {summary.main} score" if trained < 0 else "no control scored"
-        return Verdict(trained, *controls, float("nan"), (), words)
-    close = []
-    for name, i in found:
-        gap = strength[trained] - strength[i]
-        margin = np.nanmax([TOLERANCE, 2 * np.hypot(error[trained], error[i])])
-        if gap <= margin:
-            close.append(f"{name} {'closer' if gap < -margin else 'as close'}")
-    gain = float(strength[trained] - max(strength[i] for _, i in found))
-    return Verdict(
-        trained, *controls, gain, tuple(close), ", ".join(close) or f"{summary.main} closer by {gain:.2f}"
-    )
 
 
 def _best_rows(table: Any, shown: np.ndarray, labels: list[np.ndarray], signed: np.ndarray) -> Units:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from actjax.report.material import Material
-from actjax.report.summary import INPUT, UNTRAINED, Summary, verdict
+from actjax.report.summary import INPUT, UNTRAINED, Summary
+from actjax.report.verdicts import verdict
 
 WIDTH = 110
 _LONGEST_LIST = 20

@@ -7,10 +7,11 @@ import pytest
 from synthetic_scores import CLASSES, blocks, examples, write_workdir
 
 from actjax import report
-from actjax.report import page, tables
+from actjax.report import tables
 from actjax.report.material import Material, ReportError, read_material
 from actjax.report.scores import load_scores, write_scores
 from actjax.report.summary import summarise
+from actjax.report.verdicts import sort_features
 
 SMALL = {"layers": {"conv1": (0.3, 6), "conv4": (0.8, 8), "embedding": (1.0, 10)}}
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -61,7 +62,7 @@ def test_the_planted_pair_is_found_and_the_rest_is_not_praised(built):
     s = [x.view for x in summary.sets].index("map")
     rows = {row[0]: row for row in tables.feature_table(summary, s).rows}
     assert rows["chroma_stft"][1] == "conv4" and rows["chroma_stft"][-1].startswith("trained closer by")
-    found = page.sort_features(summary, s)
+    found = sort_features(summary, s)
     assert any(item.startswith("chroma_stft +") for item in found["gain"])
     every = {item.split()[0] for items in found.values() for item in items}
     assert every == {"log_mel", "harmonic", "percussive", "chroma_stft", "mfcc"}

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from actjax.report import scores
+from actjax.report import _score_table
 from actjax.report.scores import ScoresError, load_scores, score_block, scores_metadata, write_scores
 
 LABELS = {"network": "trained", "layer": "conv1", "depth": 0.25, "feature": "rms", "view": "frame"}
@@ -25,7 +25,7 @@ def test_round_trip_keeps_every_value_and_type(tmp_path):
     )
     assert [p.name for p in path.parent.iterdir()] == ["a.parquet"]
     table = load_scores(tmp_path)
-    assert table.schema.equals(scores.schema()) and len(table) == 6
+    assert table.schema.equals(_score_table.schema()) and len(table) == 6
     columns = table.to_pydict()
     assert columns["neuron"] == [0, 0, 1, 1, 0, 1]
     assert columns["row"] == [0, 1, 0, 1, -1, -1]
@@ -40,15 +40,15 @@ def test_round_trip_keeps_every_value_and_type(tmp_path):
 
 
 def test_the_schema_is_the_documented_one():
-    kinds = {f.name: str(f.type) for f in scores.schema()}
+    kinds = {f.name: str(f.type) for f in _score_table.schema()}
     text = "dictionary<values=string, indices=int32, ordered=0>"
     assert [n for n, kind in kinds.items() if kind == text] == [
         *("network", "control", "options", "layer", "feature", "view", "part", "metric")
     ]
     assert kinds["neuron"] == kinds["row"] == "int32" and kinds["n_observations"] == "int64"
     assert kinds["score"] == "float" and kinds["valid"] == "bool"
-    nullable = [f.name for f in scores.schema() if f.nullable]
-    assert nullable == [*scores.NULLABLE, *scores.STATISTICS]
+    nullable = [f.name for f in _score_table.schema() if f.nullable]
+    assert nullable == [*_score_table.NULLABLE, *_score_table.STATISTICS]
 
 
 def test_string_columns_may_be_arrays(tmp_path):
@@ -70,9 +70,9 @@ def test_keys_differ_exactly_where_the_rows_do(tmp_path):
     columns |= {"neuron": rng.integers(5, 9, 4000), "row": rng.integers(-1, 3, 4000), "depth": 0.5}
     columns |= {"view": "clip", "part": rng.choice(["within", "total"], 4000), "metric": "m"}
     columns |= {"score": 0.5, "n_observations": 9}
-    table = scores._table(columns)
-    expected = {tuple(row.values()) for row in table.select(scores.KEY).to_pylist()}
-    assert len(np.unique(scores._keys(table))) == len(expected) < 4000
+    table = _score_table.table_of(columns)
+    expected = {tuple(row.values()) for row in table.select(_score_table.KEY).to_pylist()}
+    assert len(np.unique(_score_table.keys(table))) == len(expected) < 4000
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@ import pytest
 from synthetic_scores import blocks
 
 from actjax.report import scores, summary
-from actjax.report.summary import spread_of, summarise, verdict
+from actjax.report.summary import spread_of, summarise
+from actjax.report.verdicts import verdict
 
 
 def table_of(made, tmp_path):
