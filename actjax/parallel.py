@@ -82,12 +82,24 @@ def unreplicate(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_shards[0].data)[0], tree)
 
 
+def to_host(tree: Any) -> Any:
+    """[d, ...] -> [d, ...]: this process's devices' parts of every leaf, as NumPy arrays."""
+
+    def fetch(leaf: Any) -> np.ndarray:
+        if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+            return np.concatenate([np.asarray(part.data) for part in leaf.addressable_shards])
+        return np.asarray(leaf)
+
+    return jax.tree.map(fetch, tree)
+
+
 def check_divisible(batch_size: int, what: str = "batch size", devices: int | None = None) -> None:
     """Raises ValueError unless `devices` (default: this process's) divide the batch size."""
     d = local_device_count() if devices is None else devices
     if batch_size % d:
-        nearest = max(d, round(batch_size / d) * d)
-        raise ValueError(f"expected a {what} divisible by {d} devices, got {batch_size}; take {nearest}, say")
+        below = batch_size // d * d
+        take = f"{below} or {below + d}" if below else str(d)
+        raise ValueError(f"expected a {what} divisible by {d} devices, got {batch_size}; take {take}")
 
 
 def shard(tree: Any) -> Any:
@@ -107,14 +119,7 @@ def shard(tree: Any) -> Any:
 
 def unshard(tree: Any) -> Any:
     """[d, b / d, ...] -> [b, ...] on the host, the inverse of `shard`."""
-
-    def join(leaf: Any) -> np.ndarray:
-        if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
-            leaf = np.concatenate([np.asarray(part.data) for part in leaf.addressable_shards])
-        leaf = np.asarray(leaf)
-        return leaf.reshape(-1, *leaf.shape[2:])
-
-    return jax.tree.map(join, tree)
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), to_host(tree))
 
 
 def initialize(
