@@ -1,0 +1,192 @@
+"""From replicate scores to p-values, and from many pairs to families of tests.
+
+A family is all pairs of one layer, view and metric. Its pairs may be computed in parts (tiles of
+neurons, features on different grids) as long as all parts used the same draws; `correct` joins them.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from actjax.statistics.corrections import benjamini_hochberg
+from actjax.statistics.resolution import StatisticsError
+
+# Histograms of studentised scores: bins a unit of deviation, and where the last bin begins.
+BINS_PER_UNIT = 256
+BINS = 40 * BINS_PER_UNIT
+# Replicates this close to the observed score (in null deviations) count as reaching it, so that
+# rounding never breaks a tie in the observed score's favour.
+TIE = 1e-4
+
+
+class Null(NamedTuple):
+    """What a part of a family keeps of its replicates; memory does not grow with R times pairs.
+
+    Attributes:
+      score: [n, k] observed; NaN where undefined.
+      mean, std: [n, k] of the R null scores.
+      z: [n, k] (score - mean) / std.
+      p: [n, k] p-value of the pair by itself, (1 + replicates that reach it) / (R + 1).
+      statistic: [n, k] the score studentised by mean and deviation of all R + 1 values, the
+        observed one among them, so that it and its replicates are exchangeable; |.| if signed.
+      max_r: [r] the largest statistic of each replicate over the part.
+      counts: [BINS] int64, histogram of the null statistics of all pairs and replicates.
+      unit_statistic: [n, g] each neuron's best statistic within each group of rows.
+      unit_counts: [g, BINS] int64, histograms of the same under the null.
+    """
+
+    score: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    z: np.ndarray
+    p: np.ndarray
+    statistic: np.ndarray
+    max_r: np.ndarray
+    counts: np.ndarray
+    unit_statistic: np.ndarray
+    unit_counts: np.ndarray
+
+
+class Corrected(NamedTuple):
+    """Family-wise results for one part: [n, k] p by max-T and q by Benjamini-Hochberg."""
+
+    p_maxt: np.ndarray
+    q: np.ndarray
+
+
+def correct(parts: Sequence[Null]) -> list[Corrected]:
+    """Max-T p-values and Benjamini-Hochberg q-values over one family.
+
+    p_maxt = (1 + replicates whose largest statistic over the family reaches the pair's) / (R + 1).
+    The q-value's p is the same count over the studentised null of all pairs and replicates pooled.
+
+    Args:
+      parts: all parts of one family (one layer, view and metric), made from the same draws.
+
+    Raises:
+      StatisticsError: no parts, or parts with different numbers of replicates.
+    """
+    replicates = {len(part.max_r) for part in parts}
+    if len(replicates) != 1:
+        raise StatisticsError(f"parts of one family share their draws; got replicates {sorted(replicates)}")
+    max_r = np.sort(np.max([part.max_r for part in parts], axis=0))
+    statistics = np.concatenate([part.statistic.ravel() for part in parts])
+    valid = ~np.isnan(statistics)
+    reached = len(max_r) - np.searchsorted(max_r, statistics[valid] - TIE)
+    p_maxt, pooled = np.full(statistics.shape, np.nan), np.full(statistics.shape, np.nan)
+    p_maxt[valid] = (1 + reached) / (len(max_r) + 1)
+    counts = np.sum([part.counts for part in parts], axis=0)
+    # A statistic's own bin counts as reached: at most 1 / BINS_PER_UNIT too many, never too few.
+    at_least = np.cumsum(counts[::-1])[::-1]
+    pooled[valid] = (1 + at_least[bins_of(statistics[valid])]) / (1 + counts.sum())
+    q = benjamini_hochberg(pooled)
+    shapes = [part.statistic.shape for part in parts]
+    ends = np.cumsum([np.prod(s, dtype=int) for s in shapes])[:-1]
+    return [
+        Corrected(a.reshape(s), b.reshape(s))
+        for a, b, s in zip(np.split(p_maxt, ends), np.split(q, ends), shapes, strict=True)
+    ]
+
+
+def share_above(part: Null, quantile: float = 0.99) -> np.ndarray:
+    """[g] the share of a layer's units whose best row of each group passes the null's quantile.
+
+    The null is the best statistic over the same rows, pooled over units and replicates: by chance
+    the share is 1 - quantile.
+    """
+    shares = []
+    for unit_n, counts in zip(part.unit_statistic.T, part.unit_counts, strict=True):
+        valid = ~np.isnan(unit_n)
+        if not valid.any() or counts.sum() == 0:
+            shares.append(np.nan)
+            continue
+        threshold = np.searchsorted(np.cumsum(counts), quantile * counts.sum())
+        shares.append(float((bins_of(unit_n[valid]) > threshold).mean()))
+    return np.asarray(shares)
+
+
+def bins_of(statistics: np.ndarray) -> np.ndarray:
+    """The histogram bin of each statistic (not NaN)."""
+    return np.clip(np.floor(statistics * np.float32(BINS_PER_UNIT)), 0, BINS - 1).astype(np.int64)
+
+
+def reduce_replicates(scores_rnk: jax.Array, *, signed: bool, groups: Sequence[int]) -> Null:
+    """Replicate scores of a tile, the observed ones first, to what a family needs.
+
+    Args:
+      scores_rnk: [1 + R, n, k]; index 0 is the observed score.
+      signed: the statistic is |.|: both directions count as evidence.
+      groups: [k] the group (feature) of each row, 0 .. g - 1.
+    """
+    *arrays, bins_rnk, unit_bins_rng = _reduce(scores_rnk, signed=signed, groups=tuple(groups))
+    score, mean, std, z, p, statistic, max_r, unit = map(np.asarray, arrays)
+    unit_bins = np.asarray(unit_bins_rng)
+    return Null(
+        *(score, mean, std, z, p, statistic, max_r, _histogram(np.asarray(bins_rnk))),
+        unit_statistic=unit,
+        unit_counts=np.stack([_histogram(unit_bins[:, :, g]) for g in range(unit_bins.shape[2])]),
+    )
+
+
+def join_tiles(tiles: Sequence[Null]) -> Null:
+    """Tiles of neurons of one part, in order, as one part."""
+    joined = {name: np.concatenate([getattr(t, name) for t in tiles]) for name in Null._fields[:6]}
+    return Null(
+        **joined,
+        max_r=np.max([t.max_r for t in tiles], axis=0),
+        counts=np.sum([t.counts for t in tiles], axis=0),
+        unit_statistic=np.concatenate([t.unit_statistic for t in tiles]),
+        unit_counts=np.sum([t.unit_counts for t in tiles], axis=0),
+    )
+
+
+def studentise(scores_rnk: jax.Array, signed: bool) -> jax.Array:
+    """[1 + R, n, k] statistics: each pair by mean and deviation of all its values; NaN if invalid."""
+    finite = jnp.isfinite(scores_rnk).all(axis=0)
+    safe = jnp.where(finite[None], scores_rnk, jnp.zeros_like(scores_rnk))
+    mean = safe.mean(axis=0)
+    std = jnp.sqrt(((safe - mean[None]) ** 2).mean(axis=0))
+    varies = finite & (std > 1e-6 * jnp.abs(safe).max(axis=0))
+    t = (safe - mean[None]) / jnp.where(varies, std, jnp.ones_like(std))[None]
+    return jnp.where(varies[None], jnp.abs(t) if signed else t, jnp.nan)
+
+
+def max_t_p(statistics_rnk: jax.Array) -> jax.Array:
+    """[n, k] max-T p-values when the family is this one array, the observed statistics first."""
+    largest_r = jnp.nanmax(statistics_rnk[1:], axis=(1, 2))
+    reached = (largest_r[:, None, None] >= statistics_rnk[:1] - TIE).sum(axis=0)
+    p = (1 + reached).astype(statistics_rnk.dtype) / (1 + len(largest_r))
+    return jnp.where(jnp.isnan(statistics_rnk[0]), jnp.nan, p)
+
+
+@functools.partial(jax.jit, static_argnames=("signed", "groups"))
+def _reduce(scores_rnk: jax.Array, *, signed: bool, groups: tuple[int, ...]):
+    t_rnk = studentise(scores_rnk, signed)
+    valid = ~jnp.isnan(t_rnk[0])
+    null = scores_rnk[1:]
+    mean = null.mean(axis=0)
+    std = jnp.sqrt(((null - mean[None]) ** 2).sum(axis=0) / max(len(null) - 1, 1))
+    z = jnp.where(valid, (scores_rnk[0] - mean) / std, jnp.nan)
+    low_rnk = jnp.where(valid[None], t_rnk, -jnp.inf)
+    reached = (low_rnk[1:] >= low_rnk[:1] - TIE).sum(axis=0)
+    p = jnp.where(valid, (1 + reached).astype(z.dtype) / (1 + len(null)), jnp.nan)
+    members = [np.flatnonzero(np.asarray(groups) == g) for g in range(max(groups) + 1)]
+    unit_rng = jnp.stack([low_rnk[:, :, m].max(axis=2) for m in members], axis=2)
+    unit = jnp.where(jnp.isneginf(unit_rng[0]), jnp.nan, unit_rng[0])
+    arrays = (scores_rnk[0], mean, std, z, p, t_rnk[0], low_rnk[1:].max(axis=(1, 2)), unit)
+    return (*arrays, _bins(low_rnk[1:]), _bins(unit_rng[1:]))
+
+
+def _bins(statistics: jax.Array) -> jax.Array:
+    """int32 histogram bins; BINS for invalid ones."""
+    scaled = jnp.floor(statistics * BINS_PER_UNIT)
+    inside = jnp.clip(scaled, 0, BINS - 1).astype(jnp.int32)
+    return jnp.where(jnp.isneginf(statistics), jnp.int32(BINS), inside)
+
+
+def _histogram(bins: np.ndarray) -> np.ndarray:
+    return np.bincount(bins.ravel(), minlength=BINS + 1)[:BINS]

@@ -1,0 +1,203 @@
+"""Correlations of many rearrangements or weightings of the same clips, as matrix products.
+
+Two ways to the same numbers. `direct`: the feature rows of R rearrangements are R times more
+columns of one product. `by_clip_pairs`: the products of each clip with each clip it can meet are
+made once, and a replicate is a weighted sum of them, itself a matrix product; cheaper where a
+clip meets few others (small classes), and the form of every reweighting (halves, bootstrap).
+
+Where masks differ between clips, a pair of clips is compared on the observations valid in both,
+and its means and norms are those of these observations.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from actjax.similarity._precision import PRECISION
+
+CENTRES = ("clip", "all", "none")
+# A column that varies by less than this share of its largest value is constant up to rounding.
+_ROUNDING = 1e-6
+
+
+class Moments(NamedTuple):
+    """Sums over observations of one replicate or many, those a correlation is made of.
+
+    Attributes:
+      xy: [r, n, k] sums of products.
+      xx, x: [r, n] sums of squares and sums of the neurons.
+      yy, y: [r, k] those of the feature rows.
+      count: [r] observations.
+    """
+
+    xy: jax.Array
+    xx: jax.Array
+    x: jax.Array
+    yy: jax.Array
+    y: jax.Array
+    count: jax.Array
+
+
+def centred(values_bov: jax.Array, mask_bo: jax.Array, centre: str) -> jax.Array:
+    """[b, o, v] values made ready: means removed, scaled, zero where masked.
+
+    Args:
+      values_bov: neurons or feature rows.
+      mask_bo: [b, o] bool.
+      centre: "clip" removes each clip's own mean (scores within clips), "all" the mean over all
+        clips (clip view, total), "none" nothing (cosine).
+
+    Returns:
+      Each column divided by its largest magnitude; columns that are constant come back as zeros.
+    """
+    weights = mask_bo.astype(values_bov.dtype)[:, :, None]
+    values = jnp.where(weights > 0, values_bov, jnp.zeros_like(values_bov))
+    largest = jnp.abs(values).max(axis=(0, 1), keepdims=True)
+    values = values / jnp.where(largest > 0, largest, jnp.ones_like(largest))
+    if centre == "none":
+        return values
+    axes = (1,) if centre == "clip" else (0, 1)
+    count = jnp.maximum(weights.sum(axis=axes, keepdims=True), 1.0)
+    # Twice: the second pass removes what rounding left of a large mean.
+    for _ in range(2):
+        values = (values - values.sum(axis=axes, keepdims=True) / count) * weights
+    left = jnp.abs(values).max(axis=(0, 1), keepdims=True)
+    return jnp.where(left > _ROUNDING, values / jnp.where(left > 0, left, jnp.ones_like(left)), 0.0)
+
+
+def correlation(moments: Moments) -> jax.Array:
+    """[r, n, k] correlations in [-1, 1]; NaN where a side does not vary."""
+    count = jnp.maximum(moments.count, 1.0)
+    covariance = moments.xy - moments.x[:, :, None] * (moments.y / count[:, None])[:, None, :]
+    xx = moments.xx - moments.x**2 / count[:, None]
+    yy = moments.yy - moments.y**2 / count[:, None]
+    # Sums of centred squares below this share of the raw ones are rounding.
+    inverse_x = _inverse_root(xx, moments.xx * 1e-6)
+    inverse_y = _inverse_root(yy, moments.yy * 1e-6)
+    return covariance * inverse_x[:, :, None] * inverse_y[:, None, :]
+
+
+def direct(
+    x_bon: jax.Array,
+    own_bo: jax.Array,
+    y_bok: jax.Array,
+    mask_bo: jax.Array,
+    source_rb: jax.Array,
+    index_rbo: jax.Array | None = None,
+    *,
+    centre: str,
+    joint: bool,
+) -> Moments:
+    """Moments of R rearrangements; they add up over batches of clips.
+
+    Args:
+      x_bon: [b, o, n] neurons of these clips, from `centred`.
+      own_bo: [b, o] bool, the mask of these clips.
+      y_bok: [all b, o, k] feature rows of all clips, from `centred`.
+      mask_bo: [all b, o] bool, the mask of all clips.
+      source_rb: [r, b] int32, which of all clips these clips meet.
+      index_rbo: [r, b, o] int32, the observation of the source that o meets; None for o itself.
+      centre: as in `centred`.
+      joint: whether the masks of clips that meet may differ.
+    """
+    own_bo, mask_bo = own_bo.astype(x_bon.dtype), mask_bo.astype(x_bon.dtype)
+    y_rbok, mask_rbo = y_bok[source_rb], mask_bo[source_rb]
+    if index_rbo is not None:
+        y_rbok = jnp.take_along_axis(y_rbok, index_rbo[..., None], axis=2)
+        mask_rbo = jnp.take_along_axis(mask_rbo, index_rbo, axis=2)
+    xy = _einsum("bon,rbok->rnk", x_bon, y_rbok)
+    if not joint:
+        xx, x = (x_bon**2).sum(axis=(0, 1))[None, :], x_bon.sum(axis=(0, 1))[None, :]
+        yy, y = (y_bok**2).sum(axis=1)[source_rb].sum(axis=1), y_bok.sum(axis=1)[source_rb].sum(axis=1)
+        return _uncentred(Moments(xy, xx, x, yy, y, mask_rbo.sum(axis=(1, 2))), centre)
+    count_rb = _einsum("bo,rbo->rb", own_bo, mask_rbo)
+    x_rbn, xx = _einsum("bon,rbo->rbn", x_bon, mask_rbo), _einsum("bon,rbo->rn", x_bon**2, mask_rbo)
+    y_rbk, yy = _einsum("bo,rbok->rbk", own_bo, y_rbok), _einsum("bo,rbok->rk", own_bo, y_rbok**2)
+    if centre == "clip":
+        share_rb1 = (1.0 / jnp.maximum(count_rb, 1.0))[:, :, None]
+        xy = xy - _einsum("rbn,rbk->rnk", x_rbn * share_rb1, y_rbk)
+        xx, yy = xx - (x_rbn**2 * share_rb1).sum(axis=1), yy - (y_rbk**2 * share_rb1).sum(axis=1)
+    totals = Moments(xy, xx, x_rbn.sum(axis=1), yy, y_rbk.sum(axis=1), count_rb.sum(axis=1))
+    return _uncentred(totals, centre)
+
+
+def by_clip_pairs(
+    x_bon: jax.Array,
+    y_bok: jax.Array,
+    mask_bo: jax.Array,
+    partner_bj: jax.Array,
+    weights_rbj: jax.Array,
+    *,
+    centre: str,
+    joint: bool,
+    block: int,
+) -> Moments:
+    """Moments of weighted sums over pairs of clips.
+
+    Args:
+      x_bon, y_bok: [b, o, n], [b, o, k] of all clips, from `centred`.
+      mask_bo: [b, o] bool.
+      partner_bj: [b, j] int32, the clips whose feature clip b can meet.
+      weights_rbj: [r, b, j], how much that pair counts: 0 and 1 for permutations (one 1 for each b),
+        counts for a bootstrap.
+      centre, joint: as in `direct`.
+      block: clips at a time; [block, j, n, k] products are held.
+    """
+    clips, partners = partner_bj.shape
+    own_bo = mask_bo.astype(x_bon.dtype)
+    rows = jnp.arange(clips)
+
+    def add(total: Moments, start: jax.Array) -> tuple[Moments, None]:
+        # The last block overlaps the one before; its weights there are zeroed.
+        first = jnp.minimum(start, clips - block)
+        own = first + jnp.arange(block)
+        fresh = (rows[own] >= start).astype(x_bon.dtype)
+        met = partner_bj[own]
+        pairs = _pair_moments(x_bon[own], own_bo[own], y_bok[met], own_bo[met], centre, joint)
+        weights = (weights_rbj[:, own] * fresh[None, :, None]).reshape(-1, block * partners)
+        sums = jax.tree.map(lambda part: _einsum("rp,p...->r...", weights, part), pairs)
+        return jax.tree.map(jnp.add, total, sums), None
+
+    shape = (weights_rbj.shape[0], x_bon.shape[2], y_bok.shape[2])
+    r, n, k = shape
+    zero = Moments(*(jnp.zeros(s, x_bon.dtype) for s in (shape, (r, n), (r, n), (r, k), (r, k), (r,))))
+    total, _ = jax.lax.scan(add, zero, jnp.arange(0, clips, block))
+    return _uncentred(total, centre)
+
+
+def _pair_moments(x_bon, own_bo, y_bjok, mask_bjo, centre: str, joint: bool) -> Moments:
+    """Moments of each pair of clips; all leaves begin with the axis of the b * j pairs."""
+    b, j = mask_bjo.shape[:2]
+    xy = _einsum("bon,bjok->bjnk", x_bon, y_bjok)
+    if joint:
+        count = _einsum("bo,bjo->bj", own_bo, mask_bjo)
+        x, xx = _einsum("bon,bjo->bjn", x_bon, mask_bjo), _einsum("bon,bjo->bjn", x_bon**2, mask_bjo)
+        y, yy = _einsum("bo,bjok->bjk", own_bo, y_bjok), _einsum("bo,bjok->bjk", own_bo, y_bjok**2)
+        if centre == "clip":
+            share = (1.0 / jnp.maximum(count, 1.0))[:, :, None]
+            xy = xy - (x * share)[..., None] * y[:, :, None, :]
+            xx, yy = xx - x**2 * share, yy - y**2 * share
+    else:
+        count, y, yy = mask_bjo.sum(axis=2), y_bjok.sum(axis=2), (y_bjok**2).sum(axis=2)
+        x, xx = (
+            jnp.broadcast_to(v[:, None, :], (b, j, v.shape[1])) for v in (x_bon.sum(1), (x_bon**2).sum(1))
+        )
+    pairs = Moments(xy, xx, x, yy, y, count)
+    return jax.tree.map(lambda part: part.reshape(b * j, *part.shape[2:]), pairs)
+
+
+def _uncentred(moments: Moments, centre: str) -> Moments:
+    """Drops the sums of deviations unless they are to be taken off in `correlation`."""
+    if centre == "all":
+        return moments
+    return moments._replace(x=jnp.zeros_like(moments.x), y=jnp.zeros_like(moments.y))
+
+
+def _inverse_root(square: jax.Array, smallest: jax.Array) -> jax.Array:
+    varies = square > smallest
+    return jnp.where(varies, jax.lax.rsqrt(jnp.where(varies, square, jnp.ones_like(square))), jnp.nan)
+
+
+def _einsum(spec: str, *operands: jax.Array) -> jax.Array:
+    return jnp.einsum(spec, *operands, precision=PRECISION)

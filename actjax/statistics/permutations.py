@@ -1,0 +1,187 @@
+"""Rearrangements of clips under which neuron and feature have nothing to do with each other.
+
+One rearrangement per replicate is shared by all pairs: clip b of the neuron meets the feature of
+clip `source_rb[r, b]`, frame by frame in place. Drawn on the host in NumPy and fixed by the seed.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from actjax.statistics.resolution import StatisticsError, check_recordings, check_replicates
+
+NULLS = ("within_class", "unrestricted", "circular_shift")
+ASSUMES = {
+    "within_class": "recordings of one class are exchangeable",
+    "unrestricted": "all recordings are exchangeable: neuron and feature do not both differ between classes",
+    "circular_shift": "each clip is stationary: neuron and feature do not share an onset envelope",
+}
+_STREAMS = {"within_class": 0, "unrestricted": 0, "circular_shift": 1}
+
+
+class Draws(NamedTuple):
+    """R rearrangements of b clips.
+
+    Attributes:
+      kind: one of NULLS; `ASSUMES[kind]` says what the p-values rest on.
+      source_rb: [r, b] int32, the clip whose feature clip b meets in replicate r.
+      partner_bj: [b, j] int32, the clip that b meets if its recording trades places with the j-th
+        recording of its class; None for shifts. `source_rb[r, b] == partner_bj[b, slot_rb[r, b]]`.
+      slot_rb: [r, b] int32, or None for shifts.
+      shift_rb: [r, b] int32 frames by which the feature is rotated, or None.
+      length_b: [b] int32 frames that take part in the rotation, or None.
+    """
+
+    kind: str
+    source_rb: np.ndarray
+    partner_bj: np.ndarray | None = None
+    slot_rb: np.ndarray | None = None
+    shift_rb: np.ndarray | None = None
+    length_b: np.ndarray | None = None
+
+    @property
+    def replicates(self) -> int:
+        """R."""
+        return len(self.source_rb)
+
+    @property
+    def assumes(self) -> str:
+        """What p-values from these draws rest on, one line."""
+        return ASSUMES[self.kind]
+
+
+def within_class(
+    recording_ids: Sequence[Any],
+    class_ids: Sequence[Any],
+    *,
+    replicates: int,
+    seed: int,
+    level: float = 0.05,
+    unequal: str = "cycle",
+) -> Draws:
+    """Permutes whole recordings within their class; frames stay in place.
+
+    Args:
+      recording_ids: [b] the recording of each clip, any hashable values.
+      class_ids: [b] the class of each clip, the same for all clips of a recording.
+      replicates: R.
+      seed: fixes the draws.
+      level: the smallest level that R and the recordings must resolve.
+      unequal: what happens where recordings of a class have different numbers of clips. "cycle":
+        clip q of a recording meets clip q modulo c of a recording with c clips, so some clips are
+        met twice and others not at all (exact when all counts of a class agree, else nearly so).
+        "same_count": only recordings with equal counts trade places (always exact).
+
+    Raises:
+      StatisticsError: a class (with "same_count": a class and count) has a single recording, or R
+        or the number of permutations cannot resolve `level`.
+    """
+    check_replicates(replicates, level)
+    recording_b, clip_in_recording_b = _index_recordings(recording_ids)
+    classes = _class_of_recording(recording_b, class_ids)
+    counts = np.bincount(recording_b)
+    if unequal == "same_count":
+        strata = [f"{c} ({n} clips)" for c, n in zip(classes, counts, strict=True)]
+    elif unequal == "cycle":
+        strata = [str(c) for c in classes]
+    else:
+        raise StatisticsError(f"unequal is 'cycle' or 'same_count', got {unequal!r}")
+    members = {name: np.flatnonzero(np.asarray(strata) == name) for name in sorted(set(strata))}
+    check_recordings({name: len(found) for name, found in members.items()}, level)
+    return _permute(
+        "within_class", recording_b, clip_in_recording_b, list(members.values()), replicates, seed
+    )
+
+
+def unrestricted(recording_ids: Sequence[Any], *, replicates: int, seed: int, level: float = 0.05) -> Draws:
+    """Permutes whole recordings regardless of class; counts that differ are handled by cycling."""
+    check_replicates(replicates, level)
+    recording_b, clip_in_recording_b = _index_recordings(recording_ids)
+    everything = np.arange(recording_b.max() + 1)
+    check_recordings({"the data": len(everything)}, level)
+    return _permute("unrestricted", recording_b, clip_in_recording_b, [everything], replicates, seed)
+
+
+def circular_shift(mask_bt: np.ndarray, *, replicates: int, seed: int, level: float = 0.05) -> Draws:
+    """Rotates each clip's feature in time by a uniform number of frames, one draw a clip.
+
+    Args:
+      mask_bt: [b, t] valid frames; a clip rotates within the frames up to its last valid one.
+      replicates, seed, level: as for `within_class`.
+    """
+    check_replicates(replicates, level)
+    mask_bt = np.asarray(mask_bt, bool)
+    clips, frames = mask_bt.shape
+    length_b = np.where(mask_bt.any(axis=1), frames - np.argmax(mask_bt[:, ::-1], axis=1), 1)
+    if not (length_b > 1).any():
+        raise StatisticsError(
+            "a circular shift needs clips of at least 2 frames: use a permutation of recordings"
+        )
+    rng = np.random.default_rng([seed, _STREAMS["circular_shift"]])
+    shift_rb = np.floor(rng.random((replicates, clips)) * length_b).astype(np.int32)
+    source_rb = np.broadcast_to(np.arange(clips, dtype=np.int32), (replicates, clips))
+    return Draws("circular_shift", source_rb, shift_rb=shift_rb, length_b=length_b.astype(np.int32))
+
+
+def random_orders(rng: np.random.Generator, rows: int, size: int) -> np.ndarray:
+    """[rows, size] int32, each row a uniform permutation of 0 .. size - 1."""
+    return np.argsort(rng.random((rows, size)), axis=1).astype(np.int32)
+
+
+def _permute(kind, recording_b, clip_in_recording_b, groups, replicates: int, seed: int) -> Draws:
+    """Permutes the recordings of each group among themselves."""
+    clips_of = _clips_of_recordings(recording_b)
+    clips = len(recording_b)
+    widest = max(len(group) for group in groups)
+    # Slots beyond a small group's size are never drawn; they point at the clip itself.
+    partner_bj = np.tile(np.arange(clips, dtype=np.int32)[:, None], (1, widest))
+    slot_rb = np.zeros((replicates, clips), np.int32)
+    for number, group in enumerate(groups):
+        order_rm = random_orders(
+            np.random.default_rng([seed, _STREAMS[kind], number]), replicates, len(group)
+        )
+        for place, recording in enumerate(group):
+            for clip in clips_of[recording]:
+                q = clip_in_recording_b[clip]
+                partner_bj[clip, : len(group)] = [
+                    clips_of[other][q % len(clips_of[other])] for other in group
+                ]
+                slot_rb[:, clip] = order_rm[:, place]
+    source_rb = partner_bj[np.arange(clips)[None, :], slot_rb]
+    return Draws(kind, source_rb, partner_bj=partner_bj, slot_rb=slot_rb)
+
+
+def _index_recordings(recording_ids: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """[b] recording numbers in order of appearance, and [b] each clip's place in its recording."""
+    numbers: dict[Any, int] = {}
+    seen: list[int] = []
+    recording_b, place_b = [], []
+    for recording in np.asarray(recording_ids).tolist():
+        number = numbers.setdefault(recording, len(numbers))
+        if number == len(seen):
+            seen.append(0)
+        recording_b.append(number)
+        place_b.append(seen[number])
+        seen[number] += 1
+    if not recording_b:
+        raise StatisticsError("there are no clips to permute")
+    return np.asarray(recording_b), np.asarray(place_b)
+
+
+def _class_of_recording(recording_b: np.ndarray, class_ids: Sequence[Any]) -> list[Any]:
+    labels = np.asarray(class_ids).tolist()
+    if len(labels) != len(recording_b):
+        raise StatisticsError(f"expected one class for each of {len(recording_b)} clips, got {len(labels)}")
+    classes: dict[int, Any] = {}
+    for recording, label in zip(recording_b.tolist(), labels, strict=True):
+        if classes.setdefault(recording, label) != label:
+            raise StatisticsError(
+                f"clips of one recording have the classes {classes[recording]} and {label}; "
+                "a recording that is permuted within its class has one"
+            )
+    return [classes[i] for i in range(len(classes))]
+
+
+def _clips_of_recordings(recording_b: np.ndarray) -> list[np.ndarray]:
+    return [np.flatnonzero(recording_b == i) for i in range(recording_b.max() + 1)]

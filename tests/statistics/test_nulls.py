@@ -1,0 +1,229 @@
+"""Replicate scores against brute force in float64, the two ways against each other, p against scipy."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from actjax.statistics import families, nulls, permutations
+from actjax.statistics.resolution import StatisticsError
+
+B, O, N, K, R = 12, 9, 5, 3, 40
+CLASSES = np.repeat([0, 1, 2], 4)
+
+
+def sides(seed=0, offset=0.0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(B, O, N)) + offset
+    y = rng.normal(size=(B, O, K)) + offset
+    y[:, :, 0] += 0.5 * x[:, :, 1]
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def prefix_mask(seed=1):
+    lengths = np.random.default_rng(seed).integers(O - 4, O + 1, size=B)
+    return np.arange(O)[None, :] < lengths[:, None]
+
+
+def brute_force(x, y, mask, source, shift, length, centre, bands=1):
+    """Scores of one rearrangement, one pair at a time, float64."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    frames = O // bands
+    out = np.empty((N, K))
+    for n in range(N):
+        for k in range(K):
+            xs, ys = [], []
+            for b in range(B):
+                other, own = y[source[b], :, k].reshape(bands, frames), mask[b]
+                valid = mask[source[b]].reshape(bands, frames)
+                if shift is not None:
+                    cut = length[b]
+                    other = np.concatenate(
+                        [np.roll(other[:, :cut], shift[b], axis=1), other[:, cut:]], axis=1
+                    )
+                    valid = np.concatenate(
+                        [np.roll(valid[:, :cut], shift[b], axis=1), valid[:, cut:]], axis=1
+                    )
+                both = own & valid.ravel()
+                a, c = x[b, both, n], other.ravel()[both]
+                xs.append(a - a.mean() if centre == "clip" else a)
+                ys.append(c - c.mean() if centre == "clip" else c)
+            a, c = np.concatenate(xs), np.concatenate(ys)
+            if centre == "all":
+                a, c = a - a.mean(), c - c.mean()
+            out[n, k] = (a @ c) / np.sqrt((a @ a) * (c @ c))
+    return out
+
+
+def replicate_scores(monkeypatch, *args, **options):
+    """The [1 + R, n, k] scores that `moment_null` reduces."""
+    seen = []
+    reduce = families.reduce_replicates
+    monkeypatch.setattr(
+        families, "reduce_replicates", lambda s, **o: (seen.append(np.asarray(s)), reduce(s, **o))[1]
+    )
+    part = nulls.moment_null(*args, **options)
+    return np.concatenate(seen, axis=1), part
+
+
+@pytest.mark.parametrize("centre", ["clip", "all", "none"])
+@pytest.mark.parametrize("way", ["direct", "pairs"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_replicates_equal_brute_force(monkeypatch, centre, way, masked):
+    x, y = sides(offset=3.0 if centre != "none" else 0.0)
+    mask = prefix_mask() if masked else np.ones((B, O), bool)
+    draws = permutations.within_class(np.arange(B), CLASSES, replicates=R, seed=4)
+    scores, _ = replicate_scores(monkeypatch, x, y, mask, draws, centre=centre, way=way)
+    assert scores.shape == (R + 1, N, K)
+    identity = np.arange(B)
+    for r in (0, 1, 7, R):
+        source = identity if r == 0 else draws.source_rb[r - 1]
+        # float32 products of 108 observations against float64.
+        np.testing.assert_allclose(scores[r], brute_force(x, y, mask, source, None, None, centre), atol=3e-6)
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+def test_shifts_equal_brute_force(monkeypatch, bands):
+    x, y = sides(1)
+    frames = O // bands
+    lengths = np.random.default_rng(1).integers(frames - 1, frames + 1, size=B)
+    mask_bt = np.arange(frames)[None, :] < lengths[:, None]
+    draws = permutations.circular_shift(mask_bt, replicates=R, seed=4)
+    np.testing.assert_array_equal(draws.length_b, lengths)
+    mask = np.repeat(mask_bt[:, None, :], bands, axis=1).reshape(B, O)
+    scores, _ = replicate_scores(monkeypatch, x, y, mask, draws, frames=frames)
+    for r in (1, 5, R):
+        want = brute_force(x, y, mask, np.arange(B), draws.shift_rb[r - 1], lengths, "clip", bands)
+        np.testing.assert_allclose(scores[r], want, atol=3e-6)
+
+
+def test_shifts_rotate_masks_with_holes(monkeypatch):
+    x, y = sides(2)
+    mask = np.random.default_rng(3).random((B, O)) < 0.8
+    draws = permutations.circular_shift(mask, replicates=R, seed=4)
+    scores, _ = replicate_scores(monkeypatch, x, y, mask, draws)
+    want = brute_force(x, y, mask, np.arange(B), draws.shift_rb[2], draws.length_b, "clip")
+    np.testing.assert_allclose(scores[3], want, atol=3e-6)
+
+
+def test_tiles_change_nothing():
+    x, y = sides()
+    mask = np.ones((B, O), bool)
+    draws = permutations.within_class(np.arange(B), CLASSES, replicates=R, seed=4)
+    whole = nulls.moment_null(x, y, mask, draws, groups=[0, 0, 1])
+    # Room for the scores of one neuron only.
+    tiled = nulls.moment_null(x, y, mask, draws, groups=[0, 0, 1], memory_gib=5 * (R + 1) * K * 4 / 2**30)
+    for name, a, b in zip(families.Null._fields, whole, tiled, strict=True):
+        if name.endswith("counts"):
+            # A statistic within rounding of a bin's edge may fall on either side.
+            assert a.sum() == b.sum() and np.abs(a - b).sum() <= 0.02 * a.sum(), name
+        else:
+            np.testing.assert_allclose(a, b, atol=1e-4, err_msg=name)
+
+
+def test_p_agrees_with_scipy_permutation_test():
+    """One class, one observation a clip: scipy enumerates pairings of the same statistic."""
+    rng = np.random.default_rng(5)
+    a = rng.normal(size=30)
+    b = 0.35 * a + rng.normal(size=30)
+    draws = permutations.unrestricted(np.arange(30), replicates=4000, seed=0)
+    part = nulls.moment_null(
+        a[:, None, None].astype(np.float32), b[:, None, None].astype(np.float32), np.ones((30, 1), bool), draws,
+        centre="all",
+    )  # fmt: skip
+
+    def statistic(x):
+        return scipy.stats.pearsonr(x, b).statistic
+
+    outside = scipy.stats.permutation_test(
+        (a,), statistic, permutation_type="pairings", n_resamples=4000, rng=np.random.default_rng(1)
+    )
+    # Both are Monte Carlo estimates of one p near 0.06: three standard errors of their difference.
+    assert abs(part.p[0, 0] - outside.pvalue) < 3 * np.sqrt(2 * 0.06 * 0.94 / 4000)
+    assert part.score[0, 0] == pytest.approx(scipy.stats.pearsonr(a, b).statistic, abs=1e-6)
+    # Under unrestricted permutation r has mean 0 and variance 1 / (n - 1), exactly.
+    assert part.mean[0, 0] == pytest.approx(0.0, abs=0.01)
+    assert part.std[0, 0] == pytest.approx(1 / np.sqrt(29), rel=0.04)
+    assert part.z[0, 0] == pytest.approx((part.score[0, 0] - part.mean[0, 0]) / part.std[0, 0], rel=1e-5)
+
+
+def test_a_constant_neuron_is_undefined_and_leaves_the_family_alone():
+    x, y = sides(6)
+    mask = np.ones((B, O), bool)
+    draws = permutations.within_class(np.arange(B), CLASSES, replicates=R, seed=4)
+    without = nulls.moment_null(x, y, mask, draws)
+    x = np.concatenate([x, np.full((B, O, 1), 0.1, np.float32)], axis=2)
+    part = nulls.moment_null(x, y, mask, draws)
+    assert np.isnan(part.p[N]).all() and np.isnan(part.score[N]).all() and np.isnan(part.z[N]).all()
+    assert part.counts.sum() == R * N * K
+    [a], [b] = families.correct([without]), families.correct([part])
+    np.testing.assert_allclose(a.p_maxt, b.p_maxt[:N])
+    np.testing.assert_allclose(a.q, b.q[:N], rtol=0.05)
+    assert np.isnan(b.q[N]).all()
+
+
+def test_pair_null_equals_rescoring_of_rearranged_clips():
+    x, y = sides(7)
+    draws = permutations.within_class(np.arange(B), CLASSES, replicates=R, seed=4)
+
+    def clip_score(i, j, n, k):
+        return np.nan if (i, j) == (2, 2) else scipy.stats.spearmanr(x[i, :, n], y[j, :, k]).statistic
+
+    def pair_scores(clips, partners, chosen):
+        made = [[[[clip_score(i, j, n, k) for k in range(K)] for n in range(N)[chosen]] for j in row]
+                for i, row in zip(clips, partners, strict=True)]  # fmt: skip
+        return np.asarray(made, np.float32)
+
+    part = nulls.pair_null(pair_scores, N, K, draws, signed=True)
+    want = np.asarray(
+        [[[np.nanmean([clip_score(b, source[b], n, k) for b in range(B)]) for k in range(K)] for n in range(N)]
+         for source in draws.source_rb]
+    )  # fmt: skip
+    np.testing.assert_allclose(part.mean, want.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(part.std, want.std(axis=0, ddof=1), atol=1e-6)
+    observed = np.asarray([[np.nanmean([clip_score(b, b, n, k) for b in range(B)]) for k in range(K)]
+                           for n in range(N)])  # fmt: skip
+    np.testing.assert_allclose(part.score, observed, atol=1e-6)
+
+
+def test_pair_null_is_undefined_where_too_few_clips_are_valid():
+    draws = permutations.within_class(np.arange(B), CLASSES, replicates=R, seed=4)
+
+    def pair_scores(clips, partners, chosen):
+        scores = np.random.default_rng(0).normal(size=(*partners.shape, len(range(N)[chosen]), K))
+        scores[:2, :, 0] = np.nan  # 2 of 12 clips: more than a tenth
+        return scores.astype(np.float32)
+
+    part = nulls.pair_null(pair_scores, N, K, draws, signed=True)
+    assert np.isnan(part.p[0]).all() and not np.isnan(part.p[1:]).any()
+
+
+def test_column_null_equals_scipy_spearman():
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(size=(B, N)), rng.normal(size=(B, K)).astype(np.float32)
+    draws = permutations.within_class(np.arange(B), CLASSES, replicates=R, seed=4)
+
+    def score_columns(columns):
+        return np.asarray(scipy.stats.spearmanr(x, np.asarray(columns)).statistic, np.float32)[:N, N:]
+
+    part = nulls.column_null(score_columns, y, draws, signed=True, chunk=7)
+    want = np.stack([scipy.stats.spearmanr(x, y[s]).statistic[:N, N:] for s in draws.source_rb])
+    np.testing.assert_allclose(part.mean, want.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(part.std, want.std(axis=0, ddof=1), atol=1e-6)
+
+
+def test_the_cheaper_way_follows_class_size():
+    small = permutations.within_class(np.arange(B), CLASSES, replicates=1000, seed=0)
+    assert nulls.cheaper_way((B, 128, 4096), small) == "pairs"
+    large = permutations.unrestricted(np.arange(500), replicates=100, seed=0)
+    assert nulls.cheaper_way((500, 128, 4096), large) == "direct"
+    assert nulls.cheaper_way((B, 1, 4096), small) == "direct"
+
+
+def test_sides_that_disagree_are_refused():
+    x, y = sides()
+    draws = permutations.within_class(np.arange(B), CLASSES, replicates=R, seed=4)
+    with pytest.raises(StatisticsError, match="must agree in clips and observations"):
+        nulls.moment_null(x[:-1], y, np.ones((B, O), bool), draws)
+    with pytest.raises(StatisticsError, match="takes permutations"):
+        shifts = permutations.circular_shift(np.ones((B, O), bool), replicates=R, seed=0)
+        nulls.pair_null(lambda *_: None, N, K, shifts, signed=True)
