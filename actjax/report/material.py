@@ -14,7 +14,8 @@ examples.npz holds three arrays for each pair i = 0, 1, ...:
     <i>_map      [f, t] the activation map, on the grid where it was compared
     <i>_feature  [rows, t] the feature matrix on the same grid
     <i>_json     a 0-d string array, JSON with
-        network, layer, neuron, feature, metric, score, clip_id
+        network, layer, neuron, feature, metric, clip_id
+        score              over all clips, as in the table
         times_s            [t] the centres of the frames, seconds
         map_hz             [f] centre frequencies of the map's rows, or null
         feature_hz         [rows] of the feature's, or null

@@ -16,6 +16,9 @@ from actjax.report.tables import confusion_table, feature_table, layer_table, sk
 from actjax.report.verdicts import sort_features
 
 
+_NAMES = {UNTRAINED: "the untrained network", INPUT: "the input"}
+
+
 class Picture(NamedTuple):
     """A picture of the page: `kind` is heat, depth, maps, confusion or training."""
 
@@ -96,7 +99,7 @@ def _in_short(summary: Summary, score_set: int) -> str:
     if not controls:
         return lines[0] + "<p>No control was scored, so these scores prove nothing about training.</p>"
     sentences = {
-        "gain": f"The {main} network comes closer than {' and '.join(controls)} to",
+        "gain": f"The {main} network comes closer than {' and '.join(_NAMES[n] for n in controls)} to",
         UNTRAINED: "The untrained network is as close or closer, so training shows nothing here, for",
         INPUT: "The input itself is as close or closer, so no network is needed, for",
     }
