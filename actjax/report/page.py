@@ -15,7 +15,6 @@ from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.tables import confusion_table, feature_table, layer_table, skipped_table, undefined_table
 from actjax.report.verdicts import sort_features
 
-
 _NAMES = {UNTRAINED: "the untrained network", INPUT: "the input"}
 
 

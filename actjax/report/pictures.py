@@ -41,7 +41,9 @@ def map_pairs(examples: Sequence[Example], networks: tuple[str, ...], path: Path
                     continue
                 box = ((0.62 + _PITCH * column) / width, low + 0.48 / height, 2.2 / width, 1.08 / height)
                 _matrix(fig, box, first if not network else line[network], network, networks)
-        subtitle = "Left, the feature; then each network's closest map on the same clip and grid; scores are over all clips."
+        subtitle = (
+            "Left, the feature; then each network's closest map on that clip and grid. Scores: all clips."
+        )
         style.heading(fig, "What the closest maps look like", subtitle)
         return style.save(fig, path)
 
