@@ -16,6 +16,7 @@ from actjax.similarity._precision import PRECISION
 
 # Short vectors take several shifts a step, up to this many pairs, to keep the matrix products busy.
 PAIRS_A_STEP = 512
+SHIFTS_A_STEP = 8
 
 
 def sum_over_pairs(
@@ -38,22 +39,15 @@ def sum_over_pairs(
     dot = _dot_of_signs if tiny_integers else _dot
     doubled_x, doubled_y = _doubled(x), _doubled(y)
 
-    def at(shift, count):
-        left = _pairs(of_x, x, doubled_x, shift, count)
-        return dot(left, _pairs(of_y, y, doubled_y, shift, count))
+    a_step = max(1, min(o // 2, PAIRS_A_STEP // max(o, 1), SHIFTS_A_STEP))
 
-    shifts = (o - 1) // 2
-    a_step = max(1, min(shifts, PAIRS_A_STEP // max(o, 1)))
-    steps, rest = divmod(shifts, a_step)
+    def add(step, carry):
+        shifts = [1 + step * a_step + i for i in range(a_step)]
+        left = jnp.concatenate([_weight(s, o) * of_x(x, _slice(doubled_x, s, o)) for s in shifts])
+        return _add(*carry, dot(left, jnp.concatenate([of_y(y, _slice(doubled_y, s, o)) for s in shifts])))
+
     zero = jnp.zeros((), jnp.float32)
-    total, lost = jax.lax.fori_loop(
-        0, steps, lambda i, carry: _add(*carry, at(1 + i * a_step, a_step)), (zero, zero)
-    )
-    if rest:
-        total, lost = _add(total, lost, at(1 + steps * a_step, rest))
-    if o % 2 == 0 and o > 0:
-        # The shift by half of an even number meets each of its pairs twice.
-        total, lost = _add(total, lost, at(o // 2, 1) / 2)
+    total, lost = jax.lax.fori_loop(0, -(-(o // 2) // a_step), add, (zero, zero))
     return total - lost
 
 
@@ -68,11 +62,10 @@ def row_sums(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.Array:
     return jax.lax.fori_loop(1, values.shape[0], add, jnp.zeros_like(values))
 
 
-def _pairs(of_pair, x, doubled, shift, count: int) -> jax.Array:
-    """[count * o] the values at `count` shifts from `shift` on."""
-    o = jax.tree.leaves(x)[0].shape[0]
-    parts = [of_pair(x, _slice(doubled, shift + i, o)) for i in range(count)]
-    return parts[0] if count == 1 else jnp.concatenate(parts)
+def _weight(shift, o: int):
+    """1 for a shift that counts, 1/2 for half of an even o, which meets its pairs twice, 0 beyond it."""
+    twice = 2 * shift
+    return jnp.where(twice < o, 1.0, jnp.where(twice == o, 0.5, 0.0)).astype(jnp.float32)
 
 
 def _doubled(tree):

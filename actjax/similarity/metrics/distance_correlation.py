@@ -12,6 +12,10 @@ from actjax.similarity._vectors import centred, masked
 from actjax.types import Metric
 
 
+# An entry of a centred matrix of distances up to 2 is known to about this.
+ROUNDING = 1e-6
+
+
 class Distances(NamedTuple):
     """What a row of the doubly centred distance matrix is made of, when it is needed.
 
@@ -36,7 +40,8 @@ def metric(*, debiased: bool = False) -> Metric:
 
     0 for independent sides (in the limit; the biased form of few observations is well above it, and the
     debiased one is its square's unbiased counterpart, 0 on average and negative half of the time). Finds
-    relations of any form. NaN where a side is constant or too few observations count (3; debiased: 4).
+    relations of any form. NaN where a side is constant or too few observations count (3; debiased: 4), and,
+    debiased, where all observations but one are equal.
     Symmetric; the inner product runs over o^2 / 2 pairs in steps of o, so time grows with the square of
     the observations and memory does not. Needs all observations at once, so it does not stream.
 
@@ -77,7 +82,9 @@ def _prepare(values_o, mask_o, context, *, debiased):
         rows_o, grand = sums_o / count, total / count**2
     item = Distances(values_o, masked(rows_o - grand / 2, mask_o), weight_o, jnp.ones_like(grand))
     squares = _inner(item, item, debiased)
-    return item._replace(scale=jnp.where((squares > 0) & (largest > 0), 1 / jnp.sqrt(squares), jnp.nan))
+    # A constant, or debiased one observation unlike all others, is zero but for rounding.
+    some = squares > (ROUNDING * count) ** 2
+    return item._replace(scale=jnp.where(some & (largest > 0), 1 / jnp.sqrt(squares), jnp.nan))
 
 
 def _compare(px: Distances, py: Distances, *, debiased) -> dict[str, jax.Array]:
