@@ -1,9 +1,9 @@
 """Command line of actjax: trains a network, scores its neurons against audio features, reports.
 
-    python launch.py                                        # the quickstart, all stages
-    python launch.py --config=configs/quickstart.py --workdir=runs/mine --config.train.steps=200
-    python launch.py --workdir=runs/mine --stage=score --config.score.metrics=pearson,cka
-    python launch.py --list=metrics
+python launch.py                                        # the quickstart, all stages
+python launch.py --config=configs/quickstart.py --workdir=runs/mine --config.train.steps=200
+python launch.py --workdir=runs/mine --stage=score --config.score.metrics=pearson,cka
+python launch.py --list=metrics
 """
 
 import difflib
@@ -14,7 +14,9 @@ from absl import app, flags
 from ml_collections import config_flags
 
 QUICKSTART = "configs/quickstart.py"
-CONFIG = config_flags.DEFINE_config_file("config", None, "A file with get_config(); the quickstart by default.")
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "A file with get_config(); the quickstart by default."
+)
 WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/<config's name> by default.")
 STAGE = flags.DEFINE_string("stage", "all", "all (data, train, score, report), or one stage's name.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets live; TFDS's default otherwise.")

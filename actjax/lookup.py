@@ -73,7 +73,9 @@ def load(kind: str, name: str, **hyper: Any) -> Any:
     known = options_of(kind, name)
     for option in hyper:
         if option not in known:
-            raise UnknownNameError(f"{kind} {name!r} has no option {option!r}; {suggest(option, known or ('none',))}")
+            raise UnknownNameError(
+                f"{kind} {name!r} has no option {option!r}; {suggest(option, known or ('none',))}"
+            )
     return make(**hyper)
 
 
@@ -102,7 +104,9 @@ def parse_specs(text: str) -> list[tuple[str, dict[str, Any]]]:
             except (SyntaxError, ValueError):
                 plain = False
             if not plain:
-                raise ValueError(f"options are written name(option=value, ...) with plain values, got {item!r}")
+                raise ValueError(
+                    f"options are written name(option=value, ...) with plain values, got {item!r}"
+                )
         specs.append((match[1], options))
     return specs
 

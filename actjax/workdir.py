@@ -73,7 +73,17 @@ def claim(workdir: Path, stage: str, config: Mapping[str, Any]) -> None:
 def update_manifest(workdir: Path, **entries: Any) -> None:
     """Adds entries (devices, fingerprints, content hashes ...) to manifest.json."""
     path = workdir / "manifest.json"
-    packages = ("actjax", "jax", "jaxlib", "flax", "optax", "numpy", "librosa", "tensorflow-datasets", "grain")
+    packages = (
+        "actjax",
+        "jax",
+        "jaxlib",
+        "flax",
+        "optax",
+        "numpy",
+        "librosa",
+        "tensorflow-datasets",
+        "grain",
+    )
     manifest = read_json(path, {})
     manifest["versions"] = {"python": platform.python_version()} | {p: _version(p) for p in packages}
     manifest.update(entries)

@@ -1,6 +1,6 @@
 """The quickstart: a small CNN on real sampled instruments, every neuron against every feature.
 
-    python launch.py
+python launch.py
 """
 
 from actjax.defaults import default_config

@@ -24,7 +24,16 @@ ALLOWED = {
     "activations": {"parallel", "dsp", "features"},
     "similarity": {"parallel"},
     "statistics": {"similarity", "parallel"},
-    "benchmark": {"similarity", "statistics", "parallel", "features", "dsp", "datasets", "activations", "report"},
+    "benchmark": {
+        "similarity",
+        "statistics",
+        "parallel",
+        "features",
+        "dsp",
+        "datasets",
+        "activations",
+        "report",
+    },
     "report": {"statistics", "workdir"},
 }
 EVERYTHING = {"stages", "experiment", "__init__"}

@@ -15,8 +15,9 @@ import numpy as np
 from actjax.activations import views
 from actjax.types import Feature, Frontend, Layer
 
-# A frame or map view with fewer frames than this is not made.
+# Views on fewer frames are not made, nor cell-by-cell map views on fewer bands.
 MIN_FRAMES = 4
+MIN_BANDS = 3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,30 +26,30 @@ class Problem:
 
     Attributes:
       layer: whose neurons are compared.
-      view: "clip", "frame" or "map".
-      observes: "vector": sides are [b, o, n] and [b, o, k]; "image": [b, n, f, t] and
+      view: "clip" or "frame": sides are [b, o, n] and [b, o, k]; "map": [b, n, f, t] and
         [b, k, rows, t].
       features: the features compared, in order.
       rows: one (feature name, row) per column of the feature side; row -1 is the whole feature.
       time: the common frames; None in the clip view.
       frequency: the common bands of a cell-by-cell map view, else None.
       layer_usable_f, layer_usable_t: [f], [t] cells of the layer that see no padding.
+      layer_hz: [f] centre frequencies of the layer's cells.
       feature_usable_t: [frames] bool, likewise for the features.
       feature_reach_s: [frames, 2] the stretch of signal that each frame sees.
-      cells: True if both sides lie on common cells in frequency, too.
+      cells: map view: True if both sides lie on common cells in frequency, too.
       split_frequency: every (channel, frequency cell) is a neuron of its own.
       neurons: how many neurons the layer side has.
     """
 
     layer: Layer
     view: str
-    observes: str
     features: tuple[Feature, ...]
     rows: tuple[tuple[str, int], ...]
     time: views.Grid | None = None
     frequency: views.Grid | None = None
     layer_usable_f: np.ndarray | None = None
     layer_usable_t: np.ndarray | None = None
+    layer_hz: np.ndarray | None = None
     feature_usable_t: np.ndarray | None = None
     feature_reach_s: np.ndarray | None = None
     cells: bool = False
@@ -59,7 +60,7 @@ class Problem:
     def name(self) -> str:
         """A label that is unique in a plan."""
         features = "+".join(f.name for f in self.features)
-        return f"{self.layer.name}/{self.view}/{'cells' if self.cells else self.observes}/{features}"
+        return f"{self.layer.name}/{self.view}{'/cells' if self.cells else ''}/{features}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Setting:
       frontend: makes the network's input.
       band_centres_hz: [bands] of the input.
       clip_samples: the length of a clip.
-      wants: (view, observes, cells) that some chosen metric asks for.
+      wants: (view, cells) that some chosen metric asks for.
       neurons: "channel" or "channel_freq".
       grid: "time" or "seed".
     """
@@ -88,7 +89,7 @@ class Setting:
     frontend: Frontend
     band_centres_hz: np.ndarray
     clip_samples: int
-    wants: frozenset[tuple[str, str, bool]]
+    wants: frozenset[tuple[str, bool]]
     neurons: str = "channel"
     grid: str = "time"
 
@@ -111,7 +112,7 @@ def plan(
     problems, left_out = [], []
     frames = {f.name: frames_of(f, setting.clip_samples) for f in features}
     for layer in layers:
-        for view, observes, cells in sorted(setting.wants):
+        for view, cells in sorted(setting.wants):
             candidates = []
             for feature in features:
                 reason = _unfit(layer, feature, view, cells)
@@ -121,9 +122,9 @@ def plan(
                     left_out.append(LeftOut(layer.name, view, feature.name, reason))
             groups: dict = {}
             for feature in candidates:
-                groups.setdefault(_group_key(feature, view, observes, cells, frames), []).append(feature)
+                groups.setdefault(_group_key(feature, view, cells, frames), []).append(feature)
             for group in groups.values():
-                made = _problem(layer, tuple(group), view, observes, cells, frames, setting)
+                made = _problem(layer, tuple(group), view, cells, frames, setting)
                 if isinstance(made, str):
                     left_out.extend(LeftOut(layer.name, view, f.name, made) for f in group)
                 else:
@@ -132,7 +133,7 @@ def plan(
 
 
 def observe_layer(problem: Problem, output: jax.Array) -> jax.Array:
-    """The layer's side of a problem: [b, o, n], or [b, n, f, t] for images.
+    """The layer's side of a problem: [b, o, n], or [b, n, f, t] in the map view.
 
     Args:
       problem: from `plan`.
@@ -165,7 +166,7 @@ def observe_features(
       length_s_b: [b] seconds of signal in each clip; what lies beyond is padding.
 
     Returns:
-      ([b, o, k], [b, o]), or ([b, k, rows, t], [b, t]) for images.
+      ([b, o, k], [b, o]), or ([b, k, rows, t], [b, t]) in the map view.
     """
     if problem.view == "clip":
         return _clip_features(problem, values, length_s_b)
@@ -176,14 +177,8 @@ def observe_features(
     if problem.view == "frame":
         return jnp.concatenate([v for v, _ in averaged], axis=1).transpose(0, 2, 1), mask
     if problem.cells:
-        stacked = jnp.stack(
-            [views.average(problem.frequency.of_feature, v, axis=1) for v, _ in averaged], axis=1
-        )
-        if problem.observes == "vector":
-            b, k, f, t = stacked.shape
-            mask = jnp.broadcast_to(mask[:, None, :], (b, f, t)).reshape(b, f * t)
-            return stacked.reshape(b, k, f * t).transpose(0, 2, 1), mask
-        return stacked, mask
+        weights = problem.frequency.of_feature
+        return jnp.stack([views.average(weights, v, axis=1) for v, _ in averaged], axis=1), mask
     return jnp.stack([v for v, _ in averaged], axis=1), mask
 
 
@@ -193,9 +188,6 @@ def _layer_map(problem: Problem, output: jax.Array) -> jax.Array:
         maps = views.average(problem.frequency.of_layer, maps, axis=1)
     else:
         maps = maps[:, np.flatnonzero(problem.layer_usable_f)]
-    if problem.observes == "vector":
-        b, f, t, c = maps.shape
-        return maps.reshape(b, f * t, c)
     return maps.transpose(0, 3, 1, 2)
 
 
@@ -227,17 +219,17 @@ def _unfit(layer: Layer, feature: Feature, view: str, cells: bool) -> str | None
     return None
 
 
-def _group_key(feature: Feature, view: str, observes: str, cells: bool, frames: Mapping[str, int]):
+def _group_key(feature: Feature, view: str, cells: bool, frames: Mapping[str, int]):
     timing = (feature.hop_samples, feature.first_frame_s, feature.window_samples, frames[feature.name])
     mask = None if feature.always_valid else feature.name
     if view == "map" and cells:
         return (timing, mask, feature.centres_hz)
-    if observes == "image":
+    if view == "map":
         return (timing, mask, feature.rows)
     return (timing, mask)
 
 
-def _problem(layer, features, view, observes, cells, frames, setting: Setting) -> Problem | str:
+def _problem(layer, features, view, cells, frames, setting: Setting) -> Problem | str:
     first = features[0]
     whole = view == "map"
     rows = tuple((f.name, -1 if whole else r) for f in features for r in range(1 if whole else f.rows))
@@ -249,6 +241,7 @@ def _problem(layer, features, view, observes, cells, frames, setting: Setting) -
         if not layer_f.usable.any() or not layer_t.usable.any():
             return f"every cell of layer {layer.name} sees padding: use longer clips or smaller kernels"
         fields |= {"layer_usable_f": layer_f.usable, "layer_usable_t": layer_t.usable}
+        fields["layer_hz"] = layer_f.centres
         if split:
             fields["neurons"] = layer.neurons * int(layer_f.usable.sum())
     if first.hop_samples is None:
@@ -263,12 +256,15 @@ def _problem(layer, features, view, observes, cells, frames, setting: Setting) -
         else:
             fields["time"] = views.common_grid(layer_t, feature_t)
         if fields["time"].size < MIN_FRAMES:
-            return f"only {fields['time'].size} frames of {layer.name} see no padding, {MIN_FRAMES} are needed"
+            return (
+                f"only {fields['time'].size} frames of {layer.name} see no padding, {MIN_FRAMES} are needed"
+            )
     if cells:
         if setting.grid == "seed":
             fields["frequency"] = views.seed_grid(layer.frequency.size, first.rows)
         else:
             fields["frequency"] = views.common_grid(layer_f, views.feature_frequency(first))
-        if fields["frequency"].size < 2:
-            return f"only {fields['frequency'].size} bands of {layer.name} see no padding, 2 are needed"
-    return Problem(layer=layer, view=view, observes=observes, features=features, rows=rows, **fields)
+        if fields["frequency"].size < MIN_BANDS:
+            size = fields["frequency"].size
+            return f"only {size} bands of {layer.name} see no padding, {MIN_BANDS} are needed"
+    return Problem(layer=layer, view=view, features=features, rows=rows, **fields)

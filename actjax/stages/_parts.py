@@ -44,14 +44,18 @@ def features(config: Any) -> list[Feature]:
     made = []
     for name, options in lookup.parse_specs(config.score.features):
         accepted = lookup.options_of("feature", name)
-        made.append(lookup.load("feature", name, **{k: v for k, v in shared.items() if k in accepted} | options))
+        made.append(
+            lookup.load("feature", name, **{k: v for k, v in shared.items() if k in accepted} | options)
+        )
     _refuse_repeats("score.features", [f.name for f in made])
     return made
 
 
 def metrics(config: Any) -> list[Metric]:
     """The metrics of `score.metrics`."""
-    made = [lookup.load("metric", name, **options) for name, options in lookup.parse_specs(config.score.metrics)]
+    made = [
+        lookup.load("metric", name, **options) for name, options in lookup.parse_specs(config.score.metrics)
+    ]
     _refuse_repeats("score.metrics", [m.name for m in made])
     return made
 
@@ -70,7 +74,7 @@ def builder(run: Run) -> Any:
     [(name, own)] = lookup.parse_specs(data.name)
     accepted = lookup.options_of("dataset", name)
     given = {"config": data.config, "clip_seconds": data.clip_seconds, "sample_rate_hz": data.sample_rate_hz}
-    given |= {"seed": run.config.seed, "data_dir": run.data_dir}
+    given |= {"seed": data.seed, "data_dir": run.data_dir}
     return lookup.load("dataset", name, **{k: v for k, v in given.items() if k in accepted} | own)
 
 

@@ -2,20 +2,24 @@
 
 from pathlib import Path
 
-from actjax import datasets, workdir
+from actjax import parallel, workdir
+from actjax.datasets import loader
 from actjax.stages import _parts
 
 
 def stage(run: _parts.Run) -> list[Path]:
     """Prepares the run's data set and records what it holds."""
     workdir.claim(run.workdir, "data", run.config.to_dict())
+    files = [run.workdir / "data.json", run.workdir / "skipped.json"]
     builder = _parts.builder(run)
-    datasets.prepare(builder)
-    splits = {name: info.num_examples for name, info in builder.info.splits.items()}
-    skipped = datasets.skipped(builder)
-    record = {"splits": splits, "class_names": _parts.class_names(builder), "skipped": len(skipped)}
-    workdir.update_manifest(run.workdir, dataset=str(builder.info.full_name))
-    return [
-        workdir.write_json(run.workdir / "data.json", record),
-        workdir.write_json(run.workdir / "skipped.json", skipped),
-    ]
+    builder.download_and_prepare()
+    if parallel.process_index() == 0:
+        splits = {name: split.num_examples for name, split in builder.info.splits.items()}
+        skipped = [{"clip": s["item"], "reason": s["reason"]} for s in loader.builder_skipped(builder)]
+        workdir.write_json(files[0], {"splits": splits, "class_names": list(builder.class_names)})
+        workdir.write_json(files[1], skipped)
+        workdir.update_manifest(run.workdir, dataset=str(builder.info.full_name))
+        left_out = f", {len(skipped)} left out (see skipped.json)" if skipped else ""
+        counts = ", ".join(f"{count} {name}" for name, count in splits.items())
+        print(f"data: {builder.info.full_name}: {counts} clips{left_out}")
+    return files

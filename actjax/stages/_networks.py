@@ -1,0 +1,64 @@
+"""The networks that a run scores: the trained one, its untrained twin, and the input itself."""
+
+from typing import Any
+
+import jax
+
+from actjax import lookup, parallel
+from actjax.activations import capture
+from actjax.datasets import loader
+from actjax.stages import _parts
+from actjax.train import checkpoint, loop
+from actjax.types import Layer
+
+
+def layers(run: _parts.Run, num_classes: int, shape_ft: tuple[int, int]) -> tuple[Layer, ...]:
+    """The network's layers, as many as `score.layers` chooses."""
+    import re
+
+    every = _parts.module(run.config, num_classes).layers(shape_ft)
+    chosen = tuple(layer for layer in every if re.fullmatch(run.config.score.layers, layer.name))
+    if not chosen:
+        known = [layer.name for layer in every]
+        raise ValueError(
+            f"score.layers = {run.config.score.layers!r} matches no layer; {lookup.suggest('', known)}"
+        )
+    return chosen
+
+
+def variables(run: _parts.Run, network: str, source: loader.Source) -> Any:
+    """The weights of the trained or the untrained network.
+
+    The untrained one has the initial weights of the same seed, and batch-norm statistics computed on
+    the training clips; it is kept beside the trained one's checkpoint.
+    """
+    if network == "trained":
+        return checkpoint.load_best(run.workdir)[0]
+    kept = checkpoint.Checkpoints(run.workdir / "checkpoints" / "untrained")
+    try:
+        if kept.latest() is not None:
+            return kept.restore("variables")
+        made = _untrained(run, source)
+        if parallel.process_index() == 0:
+            kept.save(0, {"seed": run.config.seed}, variables=made)
+        return made
+    finally:
+        kept.close()
+
+
+def apply(run: _parts.Run, num_classes: int) -> Any:
+    """The layer outputs of the run's network; see `capture.network_outputs`."""
+    return capture.network_outputs(_parts.module(run.config, num_classes))
+
+
+def _untrained(run: _parts.Run, source: loader.Source) -> Any:
+    front = _parts.frontend(run.config)
+    module = _parts.module(run.config, len(source.class_names), axis_name=parallel.AXIS)
+    initial = loop.init_variables(module, front, run.config.seed, source.clip_samples)
+    batches = loader.batches(
+        source,
+        batch_size=run.config.train.batch_size,
+        process_index=parallel.process_index(),
+        process_count=parallel.process_count(),
+    )
+    return jax.device_get(loop.recompute_batch_stats(module, front, initial, batches))

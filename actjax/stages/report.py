@@ -1,0 +1,12 @@
+"""Tables and pictures from what the other stages left."""
+
+from pathlib import Path
+
+from actjax import parallel, report, workdir
+from actjax.stages import _parts
+
+
+def stage(run: _parts.Run) -> list[Path]:
+    """Builds the report of the workdir's scores."""
+    workdir.claim(run.workdir, "report", run.config.to_dict())
+    return report.build(run.workdir) if parallel.process_index() == 0 else []

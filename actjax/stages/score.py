@@ -1,0 +1,156 @@
+"""Scores every neuron of every network against every feature, in one pass over the clips."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actjax import lookup, parallel, workdir
+from actjax.activations import capture, problems
+from actjax.datasets import loader
+from actjax.report import scores
+from actjax.stages import _examples, _networks, _parts, _score_pass
+
+FOLDS = 5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything a score run will do.
+
+    Attributes:
+      families: networks and their comparisons.
+      features: the features, in order.
+      left_out: comparisons that cannot be made, and why.
+    """
+
+    families: tuple[tuple[capture.Family, tuple[_score_pass.Comparison, ...]], ...]
+    features: tuple[Any, ...]
+    left_out: tuple[problems.LeftOut, ...]
+
+
+def stage(run: _parts.Run) -> list[Path]:
+    """Scores the run's networks; a score set made before with the same options is kept."""
+    workdir.claim(run.workdir, "score", run.config.to_dict())
+    builder = _parts.builder(run)
+    source = loader.open_source(builder, run.config.score.split)
+    path = run.workdir / "scores" / f"{score_set(run, source)}.parquet"
+    files = [path, run.workdir / "scores" / "examples.npz"]
+    if path.exists():
+        print(f"score: done before, {path}")
+        return files
+    networks = _parts.comma_list(run.config.score.networks)
+    train_split = loader.open_source(builder, "train") if "untrained" in networks else source
+    weights = {name: _networks.variables(run, name, train_split) for name in networks if name != "input"}
+    made = plan(run, source, weights)
+    if parallel.process_index() == 0 and made.left_out:
+        workdir.write_json(run.workdir / "left_out.json", [dataclasses.asdict(x) for x in made.left_out])
+    observe = capture.make_observe([f for f, _ in made.families], made.features, _parts.frontend(run.config))
+    replicated = [parallel.replicate(family.variables) for family, _ in made.families]
+    found = list(_results(run, made, source, observe, replicated))
+    _examples.write(files[1], observe, replicated, made.families, found, source, run.config)
+    if parallel.process_index() == 0:
+        blocks = [block for result in found for block in _blocks(run, *result)]
+        config, checkpoint = run.config.to_dict(), _checkpoint_id(run)
+        step = workdir.read_json(run.workdir / "train.json", {}).get("best_step")
+        metadata = {"config": config, "checkpoint": {"hash": checkpoint, "step": step}}
+        scores.write_scores(path, blocks, metadata)
+    return files
+
+
+def score_set(run: _parts.Run, source: loader.Source) -> str:
+    """The name of the score set: a hash of everything the scores depend on."""
+    return workdir.digest([run.config.score.to_dict(), _checkpoint_id(run), source.fingerprint])
+
+
+def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any]) -> Plan:
+    """Lays out all comparisons from shapes alone."""
+    config, front = run.config, _parts.frontend(run.config)
+    features = tuple(_parts.features(config))
+    metrics, views = _parts.metrics(config), _parts.comma_list(config.score.views)
+    shape = _parts.image_shape(front, source.clip_samples)
+    setting = problems.Setting(
+        frontend=front,
+        band_centres_hz=_parts.band_centres_hz(front),
+        clip_samples=source.clip_samples,
+        wants=_score_pass.wants(metrics, views),
+        neurons=config.score.neurons,
+        grid=config.score.grid,
+    )
+    families, left_out = [], []
+
+    def add(networks, apply, variables, made):
+        tile_bytes = int(config.score.memory_gib * 2**30 / 4)
+        comparisons = [_score_pass.compare(p, metrics, config.score.part, tile_bytes) for p in made]
+        family = capture.Family(tuple(networks), apply, variables, tuple(made))
+        families.append((family, tuple(comparisons)))
+
+    if weights:
+        classes = len(source.class_names)
+        made, out = problems.plan(_networks.layers(run, classes, shape), features, setting)
+        left_out += out
+        add(weights, _networks.apply(run, classes), capture.stack(list(weights.values())), made)
+    if "input" in _parts.comma_list(config.score.networks):
+        bands, image = capture.input_layers(shape)
+        series_only = dataclasses.replace(setting, wants=frozenset(w for w in setting.wants if w[0] != "map"))
+        made = problems.plan([bands], features, series_only)[0] + problems.plan([image], features, setting)[0]
+        add(["input"], capture.input_outputs, {"none": np.zeros((1, 1), np.float32)}, made)
+    return Plan(tuple(families), features, tuple(left_out))
+
+
+def _results(run: _parts.Run, made: Plan, source: loader.Source, observe: Any, weights: Any) -> Iterator[Any]:
+    batches = loader.batches(
+        source,
+        batch_size=run.config.score.batch_size,
+        process_index=parallel.process_index(),
+        process_count=parallel.process_count(),
+    )
+    recordings = np.unique(source.recording_ids, return_inverse=True)[1]
+    return _score_pass.run_pass(
+        made.families,
+        observe,
+        weights,
+        batches,
+        clips=len(source),
+        folder=run.workdir / "scores" / f".observations-{parallel.process_index()}",
+        folds_of_clip=recordings % FOLDS,
+    )
+
+
+def _blocks(
+    run: _parts.Run, network: str, comparison: Any, metric: str, found: Any
+) -> Iterator[dict[str, Any]]:
+    """One table block for each feature of a comparison."""
+    problem = comparison.problem
+    [options] = [given for name, given in lookup.parse_specs(run.config.score.metrics) if name == metric]
+    whole = np.shape(found["score"])[1] != sum(f.rows for f in problem.features) or problem.view == "map"
+    start = 0
+    for column, feature in enumerate(problem.features):
+        span = slice(column, column + 1) if whole else slice(start, start + feature.rows)
+        start += feature.rows
+        outputs = {k: np.asarray(v)[:, span] for k, v in found.items() if np.ndim(v) == 2}
+        yield scores.score_block(
+            outputs,
+            n_observations=outputs.pop("n_observations"),
+            whole_feature=whole,
+            network=network,
+            layer=problem.layer.name,
+            depth=problem.layer.depth,
+            feature=feature.name,
+            view=problem.view,
+            part="between" if problem.view == "clip" else run.config.score.part,
+            metric=metric,
+            options=json.dumps(options, sort_keys=True),
+        )
+
+
+def _checkpoint_id(run: _parts.Run) -> str:
+    if "trained" not in _parts.comma_list(run.config.score.networks):
+        return "none"
+    record = workdir.read_json(run.workdir / "train.json")
+    if record is None:
+        raise FileNotFoundError(f"{run.workdir} holds no trained network: run --stage=train (or all) first")
+    return record["weights"]

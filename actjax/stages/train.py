@@ -1,0 +1,85 @@
+"""Trains the network, or goes on from its last checkpoint, and evaluates it on the test split."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actjax import parallel, workdir
+from actjax.datasets import loader
+from actjax.stages import _parts
+from actjax.train import checkpoint, loop
+
+
+def stage(run: _parts.Run) -> list[Path]:
+    """Fits, keeps the best checkpoint, counts every test clip once."""
+    done = run.workdir / "train.json"
+    workdir.claim(run.workdir, "train", run.config.to_dict())
+    files = [run.workdir / "evaluation.json", done]
+    if done.exists():
+        record = workdir.read_json(done)
+        print(f"train: done before, {record['steps']} steps, test accuracy {record['test_accuracy']:.3f}")
+        return files
+    builder = _parts.builder(run)
+    train, validation, test = (loader.open_source(builder, s) for s in ("train", "validation", "test"))
+    config = run.config.train
+    multilabel = train.labels.ndim == 2
+    module = _parts.module(run.config, len(train.class_names), axis_name=parallel.AXIS)
+    front = _parts.frontend(run.config)
+    fitted = loop.fit(
+        model=module,
+        frontend=front,
+        train_batches=lambda start: _batches(train, run, epochs=None, start_step=start, seed=run.config.seed),
+        eval_batches=lambda: _batches(validation, run),
+        num_steps=config.steps,
+        steps_per_epoch=-(-len(train) // config.batch_size),
+        options=options(config, run.config.seed, multilabel),
+        workdir=run.workdir,
+    )
+    result = loop.evaluate(module, front, fitted.variables, _batches(test, run), len(test.class_names))
+    if parallel.process_index() == 0:
+        _record(run, fitted, result, test, train)
+    return files
+
+
+def options(config: Any, seed: int, multilabel: bool) -> loop.TrainOptions:
+    """`config.train` as the loop takes it."""
+    fields = {f.name for f in dataclasses.fields(loop.TrainOptions)}
+    given = {k: v for k, v in config.to_dict().items() if k in fields}
+    return loop.TrainOptions(seed=seed, multilabel=multilabel, **given)
+
+
+def _batches(source: Any, run: _parts.Run, **options: Any) -> Any:
+    return loader.batches(
+        source,
+        batch_size=run.config.train.batch_size,
+        process_index=parallel.process_index(),
+        process_count=parallel.process_count(),
+        **options,
+    )
+
+
+def _record(run: _parts.Run, fitted: loop.FitResult, result: Any, test: Any, train: Any) -> None:
+    evaluation = {
+        "accuracy": float(result.accuracy),
+        "loss": float(result.loss),
+        "class_names": list(test.class_names),
+        "confusion": np.asarray(result.confusion).tolist(),
+        "clips": len(test),
+    }
+    workdir.write_json(run.workdir / "evaluation.json", evaluation)
+    record = {
+        "steps": int(fitted.last_step),
+        "best_step": int(fitted.best_step),
+        "seconds": float(fitted.seconds),
+        "stopped_early": bool(fitted.stopped_early),
+        "test_accuracy": float(result.accuracy),
+        "weights": checkpoint.content_hash(fitted.variables),
+        "train_clips": len(train),
+    }
+    workdir.write_json(run.workdir / "train.json", record)
+    workdir.update_manifest(run.workdir, dataset_fingerprint=test.fingerprint)
+    print(
+        f"train: {record['steps']} steps, best at {record['best_step']}, test accuracy {result.accuracy:.3f}"
+    )

@@ -1,0 +1,50 @@
+"""Plug-ins are found by file name; unknown names and options are one clear line."""
+
+import pytest
+
+from actjax import lookup
+
+
+def test_names_are_the_files_of_the_folder():
+    assert {"pearson", "cosine", "spearman", "cka", "ssim"} <= set(lookup.names("metric"))
+    assert "loader" not in lookup.names("dataset")
+    assert not any(name.startswith("_") for kind in lookup.KINDS for name in lookup.names(kind))
+
+
+def test_an_unknown_name_lists_the_nearest_known():
+    with pytest.raises(
+        lookup.UnknownNameError, match=r"unknown metric 'pearsn'; did you mean pearson"
+    ) as info:
+        lookup.load("metric", "pearsn")
+    assert "\n" not in str(info.value)
+
+
+def test_an_unknown_option_lists_the_known():
+    with pytest.raises(lookup.UnknownNameError, match=r"'cka' has no option 'kernle'; did you mean kernel"):
+        lookup.load("metric", "cka", kernle="rbf")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("pearson,cka", [("pearson", {}), ("cka", {})]),
+        (
+            " pearson , cka(kernel='rbf', sigma=0.5) ,",
+            [("pearson", {}), ("cka", {"kernel": "rbf", "sigma": 0.5})],
+        ),
+        ("vgg(widths=(16, 32))", [("vgg", {"widths": (16, 32)})]),
+        ("my_package.my_module", [("my_package.my_module", {})]),
+    ],
+)
+def test_specs_are_read(text, expected):
+    assert lookup.parse_specs(text) == expected
+    again = ",".join(lookup.format_spec(*spec) for spec in expected)
+    assert lookup.parse_specs(again) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["cka(rbf)", "cka(kernel=rbf)", "cka(kernel=", "a b", "cka(x=__import__('os').getcwd())"]
+)
+def test_broken_specs_are_refused_and_never_evaluated(text):
+    with pytest.raises(ValueError, match="got"):
+        lookup.parse_specs(text)
