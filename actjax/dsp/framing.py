@@ -1,5 +1,7 @@
 """Cutting a wave into centred frames, and the checks that every frame-based block shares."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,6 +38,38 @@ def frame(wave_s: jax.Array, length: int, hop_samples: int, *, pad_mode: str = "
     surplus = int(starts[-1]) + length - padded.shape[0]
     padded = jnp.pad(padded, (0, max(surplus, 0)))
     return padded[starts[:, None] + np.arange(length)[None, :]]
+
+
+def frame_energy(wave_s: jax.Array, length: int, hop_samples: int, *, centred: bool = True) -> jax.Array:
+    """[t] sums of squares of overlapping frames, as `frame` cuts them (zeros beyond the ends).
+
+    Blocks of the greatest common divisor of frame, hop and padding are summed once and then combined.
+    Without `centred`, frame i starts at sample i * hop and only whole frames count.
+    """
+    check_wave(wave_s)
+    before = length // 2 if centred else 0
+    block = math.gcd(math.gcd(length, hop_samples), before)
+    if centred:
+        frames = frame_count(wave_s.shape[0], hop_samples)
+    else:
+        frames = max((wave_s.shape[0] - length) // hop_samples + 1, 0)
+    total = max((frames - 1) * hop_samples + length, 0)
+    padded = jnp.pad(wave_s, (before, max(total - before - wave_s.shape[0], 0)))[:total]
+    sums = jnp.sum(padded.reshape(total // block, block) ** 2, axis=1)
+    starts = (hop_samples // block) * np.arange(frames)
+    return jnp.sum(sums[starts[:, None] + np.arange(length // block)[None, :]], axis=1)
+
+
+def fast_length(least: int) -> int:
+    """The smallest product of powers of 2, 3 and 5 not below `least`: a fast Fourier transform's length."""
+    while True:
+        rest = least
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return least
+        least += 1
 
 
 def check_wave(wave_s: jax.Array) -> None:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.dsp.median import running_median
-from actjax.dsp.spectrum import magnitude
+from actjax.dsp.spectrum import magnitude, power_law
 
 
 def harmonic_percussive_power(
@@ -64,10 +64,5 @@ def _mask(x, reference, exponent, share):
     silent = largest < jnp.finfo(x.dtype).tiny
     scale = jnp.where(silent, 1.0, largest)
     a, b = x / scale, reference / scale
-    a, b = (a * a, b * b) if exponent == 2 else (_power(a, exponent), _power(b, exponent))
+    a, b = (a * a, b * b) if exponent == 2 else (power_law(a, exponent), power_law(b, exponent))
     return jnp.where(silent, share, a / jnp.where(silent, 1.0, a + b))
-
-
-def _power(x, exponent):
-    """x ** exponent for x >= 0 with derivative 0 at 0."""
-    return jnp.where(x > 0, jnp.where(x > 0, x, 1.0) ** exponent, 0.0)

@@ -37,6 +37,12 @@ def _magnitude_jvp(primals, tangents):
     return root, jnp.where(positive, 0.5 / jnp.where(positive, root, 1.0), 0.0) * tangents[0]
 
 
+def power_law(x: jax.Array, exponent: float) -> jax.Array:
+    """x ** exponent for x >= 0, with value and derivative 0 at 0."""
+    positive = x > 0
+    return jnp.where(positive, jnp.where(positive, x, 1.0) ** exponent, 0.0)
+
+
 def mel_power(
     power_tf: jax.Array,
     sample_rate_hz: int,

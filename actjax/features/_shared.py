@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
 
 def every_frame(values_kt: jax.Array) -> tuple[jax.Array, jax.Array]:
     """(values, valid) of a feature defined on every frame."""
@@ -14,9 +16,18 @@ def where_valid(values_kt: jax.Array, valid_t: jax.Array) -> tuple[jax.Array, ja
     return jnp.where(valid_t[None, :], values_kt, 0.0), valid_t
 
 
-def ratio(numerator: jax.Array, denominator: jax.Array, valid: jax.Array) -> jax.Array:
-    """numerator / denominator where valid, 0 elsewhere, with finite derivatives in both places."""
-    return jnp.where(valid, numerator / jnp.where(valid, denominator, 1.0), 0.0)
+def spectral_shape(spectrum_tf: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(each frame's spectrum over its sum [t, f], valid [t]: the frame is not silent)."""
+    total = jnp.sum(spectrum_tf, axis=1)
+    valid = total > jnp.finfo(spectrum_tf.dtype).tiny
+    return spectrum_tf / jnp.where(valid, total, 1.0)[:, None], valid
+
+
+def scaled_to_peak(rows_kt: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(values, valid): each frame over its largest value; invalid where that is 0."""
+    peak = jnp.max(rows_kt, axis=0)
+    valid = peak > jnp.finfo(rows_kt.dtype).tiny
+    return where_valid(rows_kt / jnp.where(valid, peak, 1.0)[None, :], valid)
 
 
 def numbered(prefix: str, count: int) -> tuple[str, ...]:
@@ -27,6 +38,3 @@ def numbered(prefix: str, count: int) -> tuple[str, ...]:
 def hz_names(centres_hz: tuple[float, ...]) -> tuple[str, ...]:
     """Row names from centre frequencies."""
     return tuple(f"{hz:.1f} Hz" for hz in centres_hz)
-
-
-PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import dsp
+from actjax.features._analysis import Analysis
 from actjax.features._shared import every_frame
 from actjax.types import Feature
 
@@ -22,28 +23,14 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int =
 
     Reference: IEC 61672-1:2013.
     """
-    dsp.check_settings(sample_rate_hz, n_fft, hop_samples)
+    at = Analysis(sample_rate_hz, n_fft, hop_samples)
     gain = 10.0 ** (dsp.a_weighting_db(dsp.fft_frequencies_hz(sample_rate_hz, n_fft)) / 10.0)
     gain[1:-1] *= 2.0
-    weights = gain / (
-        n_fft * (3.0 / 8.0) * n_fft
-    )  # the squares of a periodic Hann window sum to 3 / 8 of its length
-    weights = np.asarray(weights, np.float32)
+    # The squares of a periodic Hann window sum to 3 / 8 of its length.
+    weights = np.asarray(gain / (n_fft * 3.0 / 8.0 * n_fft), np.float32)
 
     def fn(wave_s):
-        power = dsp.power_spectrum(wave_s, n_fft, hop_samples)
-        mean_square = jnp.dot(power, jnp.asarray(weights), precision=dsp.PRECISION)
+        mean_square = jnp.dot(at.power(wave_s), jnp.asarray(weights), precision=dsp.PRECISION)
         return every_frame(dsp.power_to_db(mean_square, top_db=None)[None, :])
 
-    return Feature(
-        name="loudness_a_weighted",
-        fn=fn,
-        rows=1,
-        row_names=("loudness_a_weighted",),
-        axis="none",
-        sample_rate_hz=sample_rate_hz,
-        hop_samples=hop_samples,
-        window_samples=n_fft,
-        unit="dB",
-        reference="IEC 61672-1:2013",
-    )
+    return at.feature("loudness_a_weighted", fn, unit="dB", reference="IEC 61672-1:2013")

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from actjax import dsp
+from actjax.features._analysis import Analysis
 from actjax.features._shared import every_frame
 from actjax.types import Feature
 
@@ -29,7 +30,7 @@ def feature(
     Reference: Böck, Krebs, Schedl (2012), Evaluating the online capabilities of onset detection methods,
     ISMIR.
     """
-    dsp.check_settings(sample_rate_hz, n_fft, hop_samples)
+    at = Analysis(sample_rate_hz, n_fft, hop_samples)
     dsp.mel_bank(sample_rate_hz, n_fft, n_mels)
     settings = {"sample_rate_hz": sample_rate_hz, "hop_samples": hop_samples}
 
@@ -38,15 +39,4 @@ def feature(
         onsets = jnp.sum(dsp.pick_peaks(envelope, delta=delta, **settings).astype(jnp.float32))
         return every_frame((onsets * (sample_rate_hz / wave_s.shape[0]))[None, None])
 
-    return Feature(
-        name="onset_rate",
-        fn=fn,
-        rows=1,
-        row_names=("onset_rate",),
-        axis="none",
-        sample_rate_hz=sample_rate_hz,
-        hop_samples=None,
-        window_samples=n_fft,
-        unit="1 / s",
-        reference="Böck, Krebs, Schedl 2012",
-    )
+    return at.feature("onset_rate", fn, unit="1 / s", reference="Böck, Krebs, Schedl 2012", per_clip=True)

@@ -1,17 +1,13 @@
 """Onset strength."""
 
 from actjax import dsp
+from actjax.features._analysis import Analysis
 from actjax.features._shared import every_frame
 from actjax.types import Feature
 
 
 def feature(
-    *,
-    sample_rate_hz: int = 22050,
-    hop_samples: int = 512,
-    n_fft: int = 2048,
-    n_mels: int = 128,
-    lag: int = 1,
+    *, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int = 2048, n_mels: int = 128, lag: int = 1
 ) -> Feature:
     """Spectral flux of the log-mel spectrum L (80 dB range): mean over bands of max(0, L[t] - L[t - lag]).
 
@@ -21,28 +17,24 @@ def feature(
     Rows: one. Unit: dB. Always valid.
 
     Raises:
-      ValueError: impossible window, hop, sample rate or lag.
+      ValueError: impossible window, hop or sample rate, or a lag below 1.
 
     Reference: Böck, Widmer (2013), Maximum filter vibrato suppression for onset detection, DAFx.
     """
-    dsp.check_settings(sample_rate_hz, n_fft, hop_samples)
-    dsp.mel_bank(sample_rate_hz, n_fft, n_mels)
     if lag < 1:
         raise ValueError(f"expected a lag of at least 1 frame, got {lag}")
-    settings = {"sample_rate_hz": sample_rate_hz, "n_fft": n_fft, "hop_samples": hop_samples}
+    at = Analysis(sample_rate_hz, n_fft, hop_samples)
+    dsp.mel_bank(sample_rate_hz, n_fft, n_mels)
+    settings = {"sample_rate_hz": sample_rate_hz, "hop_samples": hop_samples}
 
     def fn(wave_s):
-        return every_frame(dsp.onset_envelope(wave_s, n_mels=n_mels, lag=lag, **settings)[None, :])
+        envelope = dsp.onset_envelope(wave_s, n_fft=n_fft, n_mels=n_mels, lag=lag, **settings)
+        return every_frame(envelope[None, :])
 
-    return Feature(
-        name="onset_strength",
-        fn=fn,
-        rows=1,
-        row_names=("onset_strength",),
-        axis="none",
-        window_samples=n_fft,
-        sample_rate_hz=sample_rate_hz,
-        hop_samples=hop_samples,
+    return at.feature(
+        "onset_strength",
+        fn,
         unit="dB",
         reference="Böck & Widmer 2013",
+        window_samples=n_fft + lag * hop_samples,
     )

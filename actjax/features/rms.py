@@ -1,8 +1,7 @@
 """Root mean square level."""
 
-import jax.numpy as jnp
-
 from actjax import dsp
+from actjax.features._analysis import Analysis
 from actjax.features._shared import every_frame
 from actjax.types import Feature
 
@@ -17,21 +16,10 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int =
 
     Reference: Lartillot, Toiviainen (2007), MIR toolbox, DAFx.
     """
-    dsp.check_settings(sample_rate_hz, n_fft, hop_samples)
+    at = Analysis(sample_rate_hz, n_fft, hop_samples)
 
     def fn(wave_s):
-        frames = dsp.frame(wave_s, n_fft, hop_samples)
-        return every_frame(dsp.magnitude(jnp.mean(frames**2, axis=1))[None, :])
+        energy = dsp.frame_energy(wave_s, n_fft, hop_samples)
+        return every_frame(dsp.magnitude(energy / n_fft)[None, :])
 
-    return Feature(
-        name="rms",
-        fn=fn,
-        rows=1,
-        row_names=("rms",),
-        axis="none",
-        sample_rate_hz=sample_rate_hz,
-        hop_samples=hop_samples,
-        window_samples=n_fft,
-        unit="full scale",
-        reference="Lartillot & Toiviainen 2007",
-    )
+    return at.feature("rms", fn, unit="full scale", reference="Lartillot & Toiviainen 2007")

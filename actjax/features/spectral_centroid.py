@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import dsp
-from actjax.features._shared import where_valid
+from actjax.features._analysis import Analysis
+from actjax.features._shared import spectral_shape, where_valid
 from actjax.types import Feature
 
 
@@ -18,26 +19,12 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int =
 
     Reference: Peeters (2004), A large set of audio features for sound description, IRCAM.
     """
-    dsp.check_settings(sample_rate_hz, n_fft, hop_samples)
+    at = Analysis(sample_rate_hz, n_fft, hop_samples)
     bins_hz = np.asarray(dsp.fft_frequencies_hz(sample_rate_hz, n_fft), np.float32)
 
     def fn(wave_s):
-        magnitude = dsp.magnitude(dsp.power_spectrum(wave_s, n_fft, hop_samples))
-        total = jnp.sum(magnitude, axis=1)
-        valid = total > jnp.finfo(magnitude.dtype).tiny
-        moment = jnp.dot(magnitude, jnp.asarray(bins_hz), precision=dsp.PRECISION)
-        return where_valid((moment / jnp.where(valid, total, 1.0))[None, :], valid)
+        shape, valid = spectral_shape(at.magnitude(wave_s))
+        centroid = jnp.dot(shape, jnp.asarray(bins_hz), precision=dsp.PRECISION)
+        return where_valid(centroid[None, :], valid)
 
-    return Feature(
-        name="spectral_centroid",
-        fn=fn,
-        rows=1,
-        row_names=("spectral_centroid",),
-        axis="none",
-        sample_rate_hz=sample_rate_hz,
-        hop_samples=hop_samples,
-        window_samples=n_fft,
-        unit="Hz",
-        reference="Peeters 2004",
-        always_valid=False,
-    )
+    return at.feature("spectral_centroid", fn, unit="Hz", reference="Peeters 2004", always_valid=False)

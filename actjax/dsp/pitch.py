@@ -1,0 +1,149 @@
+"""Fundamental frequency and its harmonics: YIN, autocorrelation, spectral peaks near multiples."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from actjax.dsp.rhythm import autocorrelation
+from actjax.dsp.spectrum import PRECISION
+
+
+class Pitch(NamedTuple):
+    """What YIN finds in each frame.
+
+    Attributes:
+      f0_hz: [t] the estimate, also where unvoiced.
+      aperiodicity: [t] the normalised difference at the chosen period, 0 periodic .. about 1 noise.
+      sounding: [t] the frame is not silent.
+    """
+
+    f0_hz: jax.Array
+    aperiodicity: jax.Array
+    sounding: jax.Array
+
+
+def yin(
+    frames_ts: jax.Array, *, sample_rate_hz: int, fmin_hz: float, fmax_hz: float, threshold: float = 0.1
+) -> Pitch:
+    """The YIN estimator (de Cheveigné & Kawahara 2002) on frames [t, s].
+
+    d_l = sum (x[s] - x[s + l])^2 over the samples that both have; d'_l = d_l / mean(d_1 .. d_l). The period
+    is the first local minimum of d' below the threshold, else the smallest value, refined by a parabola.
+    """
+    shortest, longest = period_range(frames_ts.shape[1], sample_rate_hz, fmin_hz, fmax_hz)
+    normalised, sounding = _normalised_difference(frames_ts, shortest, longest)
+    before, after = normalised[:, :-2], normalised[:, 2:]
+    middle = normalised[:, 1:-1]
+    inner = (middle < before) & (middle <= after)
+    first = normalised[:, :1] < normalised[:, 1:2]
+    last = normalised[:, -1:] < normalised[:, -2:-1]
+    trough = jnp.concatenate([first, inner, last], axis=1) & (normalised < threshold)
+    chosen = jnp.where(jnp.any(trough, axis=1), jnp.argmax(trough, axis=1), jnp.argmin(normalised, axis=1))
+    curvature, slope = before + after - 2.0 * middle, (after - before) / 2.0
+    inside = jnp.abs(slope) < jnp.abs(curvature)
+    shift = jnp.where(inside, -slope / jnp.where(inside, curvature, 1.0), 0.0)
+    shift = jnp.pad(shift, ((0, 0), (1, 1)))
+    period = shortest + chosen.astype(shift.dtype) + _at(shift, chosen)
+    return Pitch(sample_rate_hz / period, _at(normalised, chosen), sounding)
+
+
+def period_range(length: int, sample_rate_hz: int, fmin_hz: float, fmax_hz: float) -> tuple[int, int]:
+    """(shortest, longest) period in samples for frames of `length`.
+
+    Raises:
+      ValueError: frequencies out of order or above half the sample rate, or a window shorter than two periods
+        of fmin_hz.
+    """
+    if not 0 < fmin_hz < fmax_hz <= sample_rate_hz / 2:
+        raise ValueError(
+            f"expected 0 < fmin_hz < fmax_hz <= {sample_rate_hz / 2:g} Hz, got {fmin_hz:g} and {fmax_hz:g}"
+        )
+    longest = int(np.ceil(sample_rate_hz / fmin_hz))
+    if longest > length // 2:
+        raise ValueError(
+            f"expected a window of two periods of fmin_hz {fmin_hz:g} Hz, {2 * longest} samples, got {length}"
+        )
+    return int(np.floor(sample_rate_hz / fmax_hz)), longest
+
+
+def periodicity(
+    frames_ts: jax.Array, *, sample_rate_hz: int, fmin_hz: float, fmax_hz: float
+) -> tuple[jax.Array, jax.Array]:
+    """(r [t], sounding [t]): the largest normalised autocorrelation at a period in range (Boersma 1993).
+
+    Frames lose their mean and get a Hann window; the autocorrelation is divided by the window's own, scaled
+    to 1 at lag 0, and its maximum refined by a parabola.
+    """
+    shortest, longest = period_range(frames_ts.shape[1], sample_rate_hz, fmin_hz, fmax_hz)
+    length = frames_ts.shape[1]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+    padded = np.fft.rfft(window, 2 * length)
+    of_window = np.fft.irfft(np.abs(padded) ** 2)[: longest + 2]
+    centred = frames_ts - jnp.mean(frames_ts, axis=1, keepdims=True)
+    raw = autocorrelation(centred * jnp.asarray(window, frames_ts.dtype)[None, :], longest + 2)
+    sounding = raw[:, 0] > 1e-12 * length
+    scale = jnp.where(sounding, raw[:, 0], 1.0)
+    r = raw / scale[:, None] * jnp.asarray(of_window[0] / of_window, raw.dtype)[None, :]
+    before, middle, after = r[:, shortest - 1 : longest], r[:, shortest : longest + 1], r[:, shortest + 1 :]
+    peak = (middle > before) & (middle >= after)
+    best = jnp.argmax(jnp.where(peak, middle, -jnp.inf), axis=1)
+    low, top, high = (_at(side, best) for side in (before, middle, after))
+    curvature = jnp.where(jnp.any(peak, axis=1), low + high - 2.0 * top, 1.0)
+    refined = top - (high - low) ** 2 / (8.0 * curvature)
+    return jnp.where(jnp.any(peak, axis=1), refined, jnp.max(middle, axis=1)), sounding
+
+
+class Partials(NamedTuple):
+    """Spectral peaks near the multiples of f0, each [t, harmonic]."""
+
+    hz: jax.Array
+    magnitude: jax.Array
+    number: jax.Array
+    present: jax.Array
+
+
+def partials(magnitude_tf: jax.Array, f0_hz: jax.Array, *, sample_rate_hz: int, count: int) -> Partials:
+    """The largest magnitude within a third of f0 around each of the first `count` multiples of f0.
+
+    Frequency and height are refined by a parabola through three bins; multiples whose neighbourhood passes
+    half the sample rate, or that have no peak, are absent.
+    """
+    bins = magnitude_tf.shape[1]
+    hz_per_bin = sample_rate_hz / (2 * (bins - 1))
+    number = jnp.arange(1, count + 1, dtype=magnitude_tf.dtype)
+    target = f0_hz[:, None] * number[None, :] / hz_per_bin
+    reach = f0_hz[:, None] / (3.0 * hz_per_bin)
+    position = jnp.arange(bins, dtype=magnitude_tf.dtype)
+    near = jnp.abs(position[None, None, :] - target[:, :, None]) <= reach[:, :, None]
+    best = jnp.argmax(jnp.where(near, magnitude_tf[:, None, :], -1.0), axis=2)
+    best = jnp.clip(best, 1, bins - 2)
+    low, top, high = (jnp.take_along_axis(magnitude_tf, best + i, axis=1) for i in (-1, 0, 1))
+    peak = (top > low) & (top >= high)
+    curvature = jnp.where(peak, low + high - 2.0 * top, 1.0)
+    shift = jnp.where(peak, 0.5 * (low - high) / curvature, 0.0)
+    present = peak & (target + reach < bins - 1)
+    hz = (best.astype(magnitude_tf.dtype) + shift) * hz_per_bin
+    height = top - 0.25 * (low - high) * shift
+    return Partials(hz, jnp.where(present, height, 0.0), jnp.broadcast_to(number[None, :], hz.shape), present)
+
+
+def _normalised_difference(frames, shortest, longest):
+    """(d' [t, shortest .. longest], sounding [t])."""
+    acf = autocorrelation(frames, longest + 1)
+    # The running sums as products with a triangle: XLA's cumulative sum is several times slower on a CPU.
+    triangle = np.triu(np.ones((longest, longest), np.float32))
+    energy = jnp.dot(frames[:, :longest] ** 2, jnp.asarray(triangle), precision=PRECISION)
+    difference = 2.0 * (acf[:, :1] - acf[:, 1:]) - energy
+    mean = jnp.dot(difference, jnp.asarray(triangle), precision=PRECISION) / jnp.arange(
+        1, longest + 1, dtype=frames.dtype
+    )
+    difference, mean = difference[:, shortest - 1 :], mean[:, shortest - 1 :]
+    sounding = acf[:, 0] > 1e-12 * frames.shape[1]
+    positive = mean > 0
+    return jnp.where(positive, difference / jnp.where(positive, mean, 1.0), 1.0), sounding
+
+
+def _at(rows, index):
+    return jnp.take_along_axis(rows, index[:, None], axis=1)[:, 0]

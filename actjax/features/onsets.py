@@ -1,0 +1,41 @@
+"""Onset times."""
+
+import jax.numpy as jnp
+
+from actjax import dsp
+from actjax.features._analysis import Analysis
+from actjax.features._shared import every_frame
+from actjax.types import Feature
+
+
+def feature(
+    *,
+    sample_rate_hz: int = 22050,
+    hop_samples: int = 512,
+    n_fft: int = 2048,
+    n_mels: int = 128,
+    delta: float = 0.07,
+) -> Feature:
+    """1 on frames with an onset, else 0: the peaks of the onset strength.
+
+    A frame is a peak if it is the maximum of the last 30 ms, lies `delta` (of the clip's range) above the
+    mean of the 100 ms around it and follows the last peak by more than 30 ms. A decision, so without
+    derivative.
+
+    Rows: one. Unit: none, 0 or 1. Always valid; silence has none.
+
+    Raises:
+      ValueError: impossible window, hop or sample rate.
+
+    Reference: Böck, Krebs, Schedl (2012), Evaluating the online capabilities of onset detection methods,
+    ISMIR.
+    """
+    at = Analysis(sample_rate_hz, n_fft, hop_samples)
+    dsp.mel_bank(sample_rate_hz, n_fft, n_mels)
+    settings = {"sample_rate_hz": sample_rate_hz, "hop_samples": hop_samples}
+
+    def fn(wave_s):
+        envelope = dsp.onset_envelope(wave_s, n_fft=n_fft, n_mels=n_mels, **settings)
+        return every_frame(dsp.pick_peaks(envelope, delta=delta, **settings).astype(jnp.float32)[None, :])
+
+    return at.feature("onsets", fn, unit="binary", reference="Böck, Krebs, Schedl 2012")
