@@ -1,0 +1,170 @@
+"""One side ranked, the other a set: area under the ROC curve, and average precision.
+
+The area is an inner product of centred ranks with an indicator. Average precision is quadratic in the
+indicator, so it is computed pair by pair, from the places of the set's members in the ranking.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from actjax.similarity._binary import Active, active_set
+from actjax.similarity._host import in_blocks
+from actjax.similarity._precision import PRECISION
+from actjax.similarity._ranks import ranks
+from actjax.similarity._vectors import masked
+
+# Gathered members of so many pairs at a time stay in the cache.
+_BLOCK_ELEMENTS = 1 << 16
+_NOBODY = np.iinfo(np.int32).max
+
+
+class Ranked(NamedTuple):
+    """Centred mid-ranks.
+
+    Attributes:
+      vector_o: [o] float32, the rank minus the mean rank; 0 where the mask is False.
+      one: 1, or NaN if the side is constant.
+    """
+
+    vector_o: Any
+    one: Any
+
+
+class Reached(NamedTuple):
+    """How many observations a threshold at each value lets through.
+
+    Attributes:
+      reach_o: [o] int32, the number of valid values that are at least this one; 0 where the mask is False.
+      one: 1, or NaN if the side is constant.
+    """
+
+    reach_o: Any
+    one: Any
+
+
+class Members(NamedTuple):
+    """A set of observations: [o] bool, and its size, NaN if it holds all or none."""
+
+    member_o: Any
+    size: Any
+
+
+def ranked(values_o, mask_o, context) -> Ranked:
+    """Prepares the ranked side of an area under the curve."""
+    mean = (jnp.sum(mask_o) + 1).astype(values_o.dtype) / 2
+    vector = masked(ranks(values_o, mask_o) - mean, mask_o)
+    return Ranked(vector, _one_unless_constant(vector))
+
+
+def area(side: Ranked, chosen: Active) -> jax.Array:
+    """P(value on the set > value off it) + P(equal) / 2, from the ranks' sum over the set."""
+    off = chosen.count - chosen.active
+    total = jnp.vdot(side.vector_o, chosen.hot_o, precision=PRECISION)
+    return jnp.clip(0.5 + total / (chosen.active * off) * side.one, 0.0, 1.0)
+
+
+def reached(values_o, mask_o, context) -> Reached:
+    """Prepares the ranked side of an average precision."""
+    rank = ranks(values_o, mask_o)
+    # Tied values share a mid-rank, a whole number of halves; counting those tells how many tie.
+    halves = (2 * rank).astype(jnp.int32)
+    ties = jnp.zeros((2 * values_o.shape[0] + 1,), jnp.int32).at[halves].add(1)[halves]
+    smaller = (halves - ties - 1) // 2
+    reach = jnp.where(mask_o, jnp.sum(mask_o).astype(jnp.int32) - smaller, 0)
+    return Reached(reach, _one_unless_constant(jnp.where(mask_o, ties - jnp.sum(mask_o), 0)))
+
+
+@functools.cache
+def member_set(alpha: float, threshold: float | None) -> Callable[..., Members]:
+    """The prepare function of average precision's set; the same object for the same options."""
+    prepare_active = active_set(alpha, threshold)
+
+    def prepare(values_o, mask_o, context):
+        chosen = prepare_active(values_o, mask_o, context)
+        return Members(chosen.hot_o > 0, chosen.active)
+
+    return prepare
+
+
+def average_precision(side: Reached, chosen: Members) -> jax.Array:
+    """The mean, over the set's members, of the set's share among the values at least as large."""
+    found = jax.lax.platform_dependent(
+        side.reach_o, chosen.member_o, cpu=_by_host, default=_by_cumulative_sums
+    )
+    return found / chosen.size * side.one
+
+
+def _one_unless_constant(vector: jax.Array) -> jax.Array:
+    return jnp.where(jnp.any(vector != 0), 1.0, jnp.nan).astype(jnp.float32)
+
+
+def _by_cumulative_sums(reach_o: jax.Array, member_o: jax.Array) -> jax.Array:
+    """Sum of precisions: members are counted at their places, place 0 being that of the masked."""
+    places = jnp.arange(reach_o.shape[0] + 1)
+    new = jnp.zeros(places.shape, jnp.float32).at[reach_o].add(member_o.astype(jnp.float32))
+    return jnp.sum(new * jnp.cumsum(new) / jnp.maximum(places, 1).astype(jnp.float32))
+
+
+def _by_host(reach_o: jax.Array, member_o: jax.Array) -> jax.Array:
+    return jax.pure_callback(
+        lambda r, m: host_precision_sums(np.asarray(r), np.asarray(m)),
+        jax.ShapeDtypeStruct((), jnp.float32),
+        reach_o,
+        member_o,
+        vmap_method="expand_dims",
+    )
+
+
+def host_precision_sums(reach: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Sums of precisions over the last axis of reach [..., o] and member [..., o], broadcast.
+
+    Sets of like size are gathered together, so that each pair costs a sort of its members only.
+    """
+    lead = np.broadcast_shapes(reach.shape[:-1], member.shape[:-1])
+    o = reach.shape[-1]
+    places, sizes = _places(member.reshape(-1, o))
+    of_side = np.broadcast_to(np.arange(reach.size // o).reshape(reach.shape[:-1]), lead).ravel()
+    of_set = np.broadcast_to(np.arange(member.size // o).reshape(member.shape[:-1]), lead).ravel()
+    flat = reach.reshape(-1)
+    order = np.argsort(sizes[of_set], kind="stable")
+    out = np.zeros(order.size, np.float32)
+
+    def work(part: slice) -> None:
+        pairs = order[part]
+        widest = int(sizes[of_set[pairs[-1]]])
+        if widest:
+            at = places[of_set[pairs], :widest]
+            found = flat[np.maximum(at, 0) + (of_side[pairs] * o)[:, None]]
+            out[pairs] = _precision_sums(np.where(at < 0, _NOBODY, found))
+
+    in_blocks(work, order.size, max(1, _BLOCK_ELEMENTS // max(int(sizes.max(initial=1)), 1)))
+    return out.reshape(lead)
+
+
+def _places(member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[sets, largest] the members' places, -1 behind the last one, and [sets] the sizes."""
+    rows, columns = np.nonzero(member)
+    sizes = np.bincount(rows, minlength=len(member))
+    places = np.full((len(member), int(sizes.max(initial=0))), -1, np.intp)
+    starts = np.cumsum(sizes) - sizes
+    places[rows, np.arange(rows.size) - starts[rows]] = columns
+    return places, sizes
+
+
+def _precision_sums(reach: np.ndarray) -> np.ndarray:
+    """[pairs] sums over each row of [pairs, members] of (members so far) / reach, ties taken together."""
+    reach.sort(axis=1)
+    last = np.ones(reach.shape, bool)
+    np.not_equal(reach[:, 1:], reach[:, :-1], out=last[:, :-1])
+    rows, columns = np.nonzero(last)
+    so_far = columns + 1
+    before = np.concatenate([[0], so_far[:-1]])
+    before[np.concatenate([[True], rows[1:] != rows[:-1]])] = 0
+    reach = reach[rows, columns]
+    share = (so_far - before) * (so_far / reach)
+    return np.bincount(rows, np.where(reach == _NOBODY, 0.0, share), len(last))
