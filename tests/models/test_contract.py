@@ -1,0 +1,163 @@
+"""Every network of the models folder: outputs, geometry, batch norm, masks, compilation."""
+
+import contextlib
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from actjax import lookup, parallel
+
+NAMES = lookup.names("model")
+CLASSES = 5
+
+
+def shape_of(name):
+    """The smallest of some input shapes, (bands, frames), that leaves cells in every layer."""
+    model = lookup.load("model", name, num_classes=CLASSES)
+    for shape in ((96, 64), (96, 141), (128, 512)):
+        with contextlib.suppress(ValueError):
+            model.layers(shape)
+            return shape
+    raise AssertionError(f"{name} takes none of the shapes tried")
+
+
+@functools.cache
+def made(name, **hyper):
+    """The network and variables drawn for it, with batch statistics and biases away from 0 and 1."""
+    model = lookup.load("model", name, num_classes=CLASSES, **hyper)
+    init = jax.jit(lambda key, x: model.init(key, x, train=False))
+    leaves, structure = jax.tree.flatten(init(jax.random.key(0), images(name, 1)))
+    rng = np.random.default_rng(0)
+    leaves = [leaf + 0.2 * rng.uniform(size=leaf.shape) if leaf.ndim == 1 else leaf for leaf in leaves]
+    return model, jax.tree.unflatten(structure, [np.asarray(leaf, np.float32) for leaf in leaves])
+
+
+def images(name, count, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, *shape_of(name))).astype(np.float32)
+
+
+@functools.cache
+def forward(name):
+    model, _ = made(name)
+    return jax.jit(lambda variables, x: model.apply(variables, x, train=False))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_are_as_layers_says(name):
+    model, variables = made(name)
+    logits, layers = forward(name)(variables, images(name, 2))
+    stated = model.layers(shape_of(name))
+    assert logits.shape == (2, CLASSES) and logits.dtype == jnp.float32
+    assert set(layers) == {layer.name for layer in stated}
+    depths = [layer.depth for layer in stated]
+    assert depths == sorted(depths) and depths[0] > 0 and depths[-1] < 1
+    for layer in stated:
+        values = layers[layer.name]
+        cells = (layer.frequency.size, layer.time.size) if layer.is_map else ()
+        assert values.shape == (2, *cells, layer.neurons) and values.dtype == jnp.float32
+        assert np.isfinite(values).all() and np.std(values) > 0
+    assert not stated[-1].is_map, "the last layer is the embedding"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layers_come_in_depth_order(name):
+    model, variables = made(name)
+    layers = []
+
+    def run(x):
+        logits, found = model.apply(variables, x, train=False)
+        layers.extend(found)
+        return logits
+
+    jax.eval_shape(run, images(name, 1))
+    assert layers == [layer.name for layer in model.layers(shape_of(name))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_jit_and_eager_agree_and_clips_do_not_mix(name):
+    model, variables = made(name)
+    x = images(name, 2)
+    whole = forward(name)(variables, x)[0]
+    alone = model.apply(variables, x[1:], train=False)[0]
+    np.testing.assert_allclose(whole[1:], alone, rtol=2e-4, atol=2e-5)
+    forward(name)(variables, images(name, 2, seed=1))
+    assert forward(name)._cache_size() == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_receptive_fields(name):
+    """The inputs that move a cell are those that LayerAxis says, found by differentiating."""
+    model, variables = made(name)
+    stated = [layer for layer in model.layers(shape_of(name)) if layer.is_map]
+    cells = {layer.name: (layer.frequency.size // 2, layer.time.size // 2) for layer in stated}
+    rng = np.random.default_rng(2)
+    weights = {layer.name: rng.normal(size=layer.neurons).astype(np.float32) for layer in stated}
+
+    @jax.jit
+    def influence(variables, x_ft):
+        def cell_values(one_ft):
+            layers = model.apply(variables, one_ft[None], train=False)[1]
+            return jnp.stack([jnp.vdot(layers[n][0, i, j], weights[n]) for n, (i, j) in cells.items()])
+
+        out, pull = jax.vjp(cell_values, x_ft)
+        return jax.lax.map(lambda one: jnp.abs(pull(one)[0]), jnp.eye(len(out), dtype=x_ft.dtype))
+
+    # Where a maximum is taken only the winner matters; over several inputs each wins once.
+    seen = sum(np.asarray(influence(variables, x)) > 0 for x in images(name, 4, seed=3))
+    for layer, hits in zip(stated, seen, strict=True):
+        for axis, cell, other in zip((layer.frequency, layer.time), cells[layer.name], (1, 0), strict=True):
+            touched = np.flatnonzero(hits.any(other))
+            centre, half = axis.centres()[cell], (axis.field - 1) / 2
+            expected = max(round(centre - half), 0), min(round(centre + half), axis.input_size - 1)
+            assert (touched[0], touched[-1]) == expected, (layer.name, axis)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_batch_norm_is_the_same_on_any_number_of_devices(name):
+    """Statistics and output of 4 devices with padding equal those of 1 without, in training mode."""
+    model, variables = made(name, dropout=0.0)
+    spread = lookup.load("model", name, num_classes=CLASSES, axis_name=parallel.AXIS, dropout=0.0)
+    x, mask = images(name, 8), np.array([1, 1, 1, 0, 1, 1, 0, 0], bool)
+
+    def train(net, variables, x, mask_b):
+        (logits, _), changed = net.apply(variables, x, train=True, mutable=["batch_stats"], mask_b=mask_b)
+        return logits, changed
+
+    alone, stats = jax.jit(functools.partial(train, model))(variables, x[mask], None)
+    run = parallel.pmap(functools.partial(train, spread))
+    together, spread_stats = run(parallel.replicate(variables), parallel.shard(x), parallel.shard(mask))
+    np.testing.assert_allclose(parallel.unshard(together)[mask], alone, rtol=2e-3, atol=2e-4)
+    for got, expected in zip(
+        jax.tree.leaves(parallel.unreplicate(spread_stats)), jax.tree.leaves(stats), strict=True
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dropout_only_in_training(name):
+    model, variables = made(name)
+
+    @jax.jit
+    def run(key, x):
+        return model.apply(variables, x, train=True, mutable=["batch_stats"], rngs={"dropout": key})[0][0]
+
+    x = images(name, 2)
+    a, b = run(jax.random.key(0), x), run(jax.random.key(1), x)
+    assert np.abs(a - b).max() > 0
+    np.testing.assert_array_equal(a, run(jax.random.key(0), x))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_too_small_an_input_is_one_clear_line(name):
+    model = lookup.load("model", name, num_classes=CLASSES)
+    with pytest.raises(ValueError, match=r"leaves no cell; expected at least \d+ (bands|frames)") as error:
+        model.layers((96, 0))
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_option_lists_the_known():
+    with pytest.raises(lookup.UnknownNameError, match="did you mean widths"):
+        lookup.load("model", "vgg", num_classes=3, width=3)
