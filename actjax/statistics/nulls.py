@@ -17,13 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.similarity._clip_means import VALID_CLIPS
 from actjax.similarity._precision import PRECISION
 from actjax.statistics import families, moments
 from actjax.statistics.permutations import Draws
 from actjax.statistics.resolution import StatisticsError
-
-# The mean over clips of a per-clip score is defined where at least this share of clips is valid.
-MIN_VALID_CLIPS = 0.9
 
 
 def moment_null(
@@ -111,33 +109,35 @@ def pair_null(
     for first in range(0, neurons, tile):
         chosen = slice(first, min(first + tile, neurons))
         totals = valid = None
-        for start in range(0, clips, block):
-            own = np.arange(start, min(start + block, clips))
+        for own in _chunks(np.arange(clips), block):
             scores = pair_scores(own, draws.partner_bj[own], chosen)
             weights = _slot_weights(draws, own)
             totals, valid = _add_pairs(totals, valid, weights, scores)
-        mean = jnp.where(valid >= MIN_VALID_CLIPS * clips, totals / jnp.maximum(valid, 1.0), jnp.nan)
+        mean = jnp.where(valid >= VALID_CLIPS * clips, totals / jnp.maximum(valid, 1.0), jnp.nan)
         parts.append(families.reduce_replicates(mean, signed=signed, groups=groups))
     return families.join_tiles(parts)
 
 
 def column_null(
-    score_columns: Callable[[jax.Array], jax.Array],
+    score_columns: Callable[[jax.Array, jax.Array], jax.Array],
     y_bk: np.ndarray,
     draws: Draws,
     *,
     signed: bool,
     groups: Sequence[int] | None = None,
+    mask_b: np.ndarray | None = None,
     chunk: int = 64,
 ) -> families.Null:
     """Null of any metric in the clip view, where a rearrangement reorders a feature's values.
 
     Args:
-      score_columns: [b, any number of columns] -> [n, columns] scores; NaN where undefined.
+      score_columns: ([b, columns], mask [b]) -> [n, columns] scores; NaN where undefined.
       y_bk: [b, k] feature rows, one value a clip.
       draws: permutations from `permutations`.
       signed, groups: as in `moment_null`.
-      chunk: replicates at a time: `chunk` * k columns.
+      mask_b: [b] bool, the clips where both sides are defined; all if None. A rearrangement is scored
+        on the clips that are valid themselves and meet a valid one.
+      chunk: replicates at a time: `chunk` * k columns; 1 where some clips are invalid.
 
     The scores of all neurons are held for all replicates: pass tiles of neurons through
     `families.join_tiles` where (R + 1) * n * k floats are too many.
@@ -145,13 +145,30 @@ def column_null(
     order_rb = np.concatenate([np.arange(len(y_bk))[None, :], draws.source_rb])
     y = jnp.asarray(y_bk)
     groups = tuple(groups) if groups is not None else (0,) * y.shape[1]
+    mask = np.ones(len(y_bk), bool) if mask_b is None else np.asarray(mask_b, bool)
     scores = []
-    for orders in _chunks(order_rb, chunk):
+    for orders in _chunks(order_rb, chunk if mask.all() else 1):
         columns = y[orders].transpose(1, 0, 2).reshape(len(y), -1)
-        out = score_columns(columns)
+        out = score_columns(columns, jnp.asarray(mask & mask[orders[0]]))
         scores.append(out.reshape(out.shape[0], len(orders), -1).transpose(1, 0, 2))
     stacked = jnp.concatenate(scores)[: len(order_rb)]
     return families.reduce_replicates(stacked, signed=signed, groups=groups)
+
+
+def weighted_scores(
+    x_bon: np.ndarray, y_bok: np.ndarray, mask_bo: np.ndarray, weights_rb: np.ndarray, *, centre: str = "clip"
+) -> np.ndarray:
+    """[r, n, k] correlations in which clip b counts weights_rb[r, b] times: halves, resamples.
+
+    Args:
+      x_bon, y_bok, mask_bo, centre: as in `moment_null`.
+      weights_rb: [r, b] not negative.
+    """
+    mask = jnp.asarray(np.asarray(mask_bo, bool))
+    x, y = (_centred(jnp.asarray(v), mask, centre=centre) for v in (x_bon, y_bok))
+    own = jnp.arange(len(mask), dtype=jnp.int32)[:, None]
+    weights = jnp.asarray(weights_rb, jnp.float32)[:, :, None]
+    return np.asarray(_weighted_pairs(x, y, mask, own, weights, centre=centre, joint=False, block=1))
 
 
 def cheaper_way(shape_bon: tuple[int, ...], draws: Draws) -> str:
@@ -203,6 +220,11 @@ def _direct_chunk(x, y, mask, source, shift, *, centre, joint, frames):
 @functools.partial(jax.jit, static_argnames=("centre", "joint", "block"))
 def _pairs(x, y, mask, partner_bj, slot_rb, *, centre, joint, block):
     weights = jax.nn.one_hot(slot_rb, partner_bj.shape[1], dtype=x.dtype)
+    return _weighted_pairs(x, y, mask, partner_bj, weights, centre=centre, joint=joint, block=block)
+
+
+@functools.partial(jax.jit, static_argnames=("centre", "joint", "block"))
+def _weighted_pairs(x, y, mask, partner_bj, weights, *, centre, joint, block):
     sums = moments.by_clip_pairs(x, y, mask, partner_bj, weights, centre=centre, joint=joint, block=block)
     return moments.correlation(sums)
 
@@ -218,7 +240,8 @@ def rotated(shift_rb: jax.Array, length_b: jax.Array, observations: int, frames:
 
 
 @jax.jit
-def _weighted(weights_rp: jax.Array, scores_pnk: jax.Array) -> tuple[jax.Array, jax.Array]:
+def weighted_sums(weights_rp: jax.Array, scores_pnk: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """([r, n, k] sums of the scores that are not NaN, [r, n, k] the weights summed)."""
     finite = jnp.isfinite(scores_pnk)
     values = jnp.where(finite, scores_pnk, jnp.zeros_like(scores_pnk))
     product = functools.partial(jnp.einsum, "rp,pnk->rnk", weights_rp, precision=PRECISION)
@@ -226,14 +249,17 @@ def _weighted(weights_rp: jax.Array, scores_pnk: jax.Array) -> tuple[jax.Array, 
 
 
 def _add_pairs(totals, valid, weights: np.ndarray, scores: jax.Array):
-    sums, counts = _weighted(jnp.asarray(weights), scores.reshape(-1, *scores.shape[2:]))
+    sums, counts = weighted_sums(jnp.asarray(weights), scores.reshape(-1, *scores.shape[2:]))
     return (sums, counts) if totals is None else (totals + sums, valid + counts)
 
 
 def _slot_weights(draws: Draws, own: np.ndarray) -> np.ndarray:
     """[1 + r, c * j] float32, 1 where clip c meets its j-th partner; the observed pairing first."""
     slots = np.concatenate([_own_slot(draws)[None], draws.slot_rb])[:, own]
-    weights = slots[:, :, None] == np.arange(draws.partner_bj.shape[1])[None, None, :]
+    fresh = np.concatenate([[True], np.diff(own) > 0])  # the last chunk is filled up with its last clip
+    weights = (slots[:, :, None] == np.arange(draws.partner_bj.shape[1])[None, None, :]) & fresh[
+        None, :, None
+    ]
     return weights.reshape(len(slots), -1).astype(np.float32)
 
 

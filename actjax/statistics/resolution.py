@@ -32,8 +32,8 @@ def check_replicates(replicates: int, level: float, tests: int = 1) -> None:
     if replicates < max(needed, 2):
         shared = f" over {tests} tests" if tests > 1 else ""
         raise StatisticsError(
-            f"{replicates} replicates give no p-value below {1 / (replicates + 1):.3g}; level {level:g}{shared} "
-            f"needs at least {max(needed, 2)} replicates"
+            f"{replicates} replicates give no p-value below {1 / (replicates + 1):.3g}; "
+            f"level {level:g}{shared} needs at least {max(needed, 2)} replicates"
         )
 
 
@@ -48,7 +48,7 @@ def check_recordings(recordings: Mapping[str, int], level: float) -> None:
     alone = sorted(str(name) for name, count in recordings.items() if count < 2)
     if alone:
         raise StatisticsError(
-            f"a permutation within classes needs at least 2 recordings in every class; only one in {', '.join(alone)}: "
+            f"a permutation needs at least 2 recordings in every class; only one in {', '.join(alone)}: "
             "score more recordings, leave the class out, or use the unrestricted permutation"
         )
     # ln(m!) of every class; 1e-9 guards the equality 1 / level == product against rounding.
@@ -58,8 +58,9 @@ def check_recordings(recordings: Mapping[str, int], level: float) -> None:
             m for m in range(2, 200) if len(recordings) * math.lgamma(m + 1) >= math.log(1 / level) - 1e-9
         )
         raise StatisticsError(
-            f"{sum(recordings.values())} recordings in {len(recordings)} classes allow {round(math.exp(total))} "
-            f"permutations, so no p-value below {math.exp(-total):.3g}; level {level:g} needs {each} recordings in each"
+            f"{sum(recordings.values())} recordings in {len(recordings)} classes allow "
+            f"{round(math.exp(total))} permutations, so no p-value below {math.exp(-total):.3g}; "
+            f"level {level:g} needs {each} recordings in each class"
         )
 
 
@@ -74,5 +75,6 @@ def check_bootstrap(recordings: int, replicates: int, level: float) -> None:
     needed = math.ceil(2 * MIN_BEYOND_END / (1 - level) - 1e-9)
     if replicates < needed:
         raise StatisticsError(
-            f"{replicates} bootstrap replicates are too few for a {level:.0%} interval; at least {needed} are needed"
+            f"{replicates} bootstrap replicates are too few for a {level:.0%} interval; "
+            f"at least {needed} are needed"
         )

@@ -1,0 +1,223 @@
+"""Does a null reject as often as it says? Rejection rates on data where nothing is to be found.
+
+rows = calibration.table()                              # five families x three nulls
+rows += calibration.mismatched(x_bon, y_bok, ...)       # real neurons against other recordings
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from actjax.statistics import families, moments, null_families, nulls, permutations
+from actjax.statistics.resolution import StatisticsError, check_replicates
+
+# Replicates of each test. (R + 1) * 0.05 just above an integer: p < 0.05 has probability 0.0498.
+REPLICATES = 200
+# Null sets drawn and tested at a time.
+BATCH = 50
+
+
+class Rate(NamedTuple):
+    """How often a null's max-T p over a set of pairs fell below the level.
+
+    Attributes:
+      family: what the null sets are.
+      null: one of `permutations.NULLS`.
+      sets: number of null sets.
+      rate: share of sets with a rejection; `level` if the null is calibrated.
+      low, high: the rate's 95 % interval (Wilson).
+    """
+
+    family: str
+    null: str
+    sets: int
+    rate: float
+    low: float
+    high: float
+
+
+class Discoveries(NamedTuple):
+    """False discoveries among rejections at a q, with plants present.
+
+    Attributes:
+      sets: number of sets.
+      proportion: mean over sets of false / all rejections (0 where there is none).
+      std_error: of that mean.
+      power: mean share of related pairs that are found.
+    """
+
+    sets: int
+    proportion: float
+    std_error: float
+    power: float
+
+
+def table(
+    *,
+    sets: int = 1000,
+    replicates: int = REPLICATES,
+    level: float = 0.05,
+    seed: int = 0,
+    families_of: Sequence[str] = tuple(null_families.FAMILIES),
+    kinds: Sequence[str] = permutations.NULLS,
+    design: null_families.Design = null_families.Design(),  # noqa: B008 (frozen)
+) -> list[Rate]:
+    """Rejection rates of each null on each family, on the same null sets.
+
+    Args:
+      sets: null sets in each family.
+      replicates: R of each test.
+      level: a set counts as rejected if its smallest max-T p is below.
+      seed: fixes data and draws.
+      families_of: names from `null_families.FAMILIES`.
+      kinds: names from `permutations.NULLS`.
+      design: the size of a null set.
+    """
+    check_replicates(replicates, level)
+    rows = []
+    for number, name in enumerate(families_of):
+        rejected = dict.fromkeys(kinds, 0)
+        for batch, size in enumerate(_batches(sets)):
+            rng = np.random.default_rng([seed, 5, number, batch])
+            x, y = null_families.draw(name, design, size, rng)
+            for kind in kinds:
+                drawn = _draws(kind, design.class_ids, size, replicates, design.frames, rng)
+                centre, shifts = null_families.FAMILIES[name][1], kind == "circular_shift"
+                smallest = _smallest_p(x, y, *drawn, centre=centre, shifts=shifts)
+                rejected[kind] += int((np.asarray(smallest) < level).sum())
+        rows += [rate(name, kind, rejected[kind], sets) for kind in kinds]
+    return rows
+
+
+def mismatched(
+    x_bon: np.ndarray,
+    y_bok: np.ndarray,
+    recording_ids: Sequence[Any],
+    class_ids: Sequence[Any],
+    *,
+    sets: int = 1000,
+    replicates: int = REPLICATES,
+    level: float = 0.05,
+    seed: int = 0,
+    kinds: Sequence[str] = permutations.NULLS,
+    centre: str = "clip",
+) -> list[Rate]:
+    """Rejection rates on real neurons against the features of other recordings of the same class.
+
+    For every set each class is divided at random into recordings that lend their neurons and recordings
+    that lend their features, paired at random: nothing in a pair belongs together but the class.
+
+    Args:
+      x_bon: [b, o, n] real neurons, all observations valid.
+      y_bok: [b, o, k] real feature rows.
+      recording_ids, class_ids: [b]; the first clip of each recording is used.
+      sets, replicates, level, seed, kinds: as in `table`.
+      centre: as in `nulls.moment_null`.
+    """
+    check_replicates(replicates, level)
+    first_b = np.unique(np.asarray(recording_ids), return_index=True)[1]
+    classes = np.asarray(class_ids)[first_b]
+    members = [first_b[classes == c] for c in np.unique(classes)]
+    sizes = [len(m) // 2 for m in members]
+    if min(sizes) < 2:
+        raise StatisticsError("mismatched clips need at least 4 recordings in every class")
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    rejected = dict.fromkeys(kinds, 0)
+    for batch, size in enumerate(_batches(sets, 10)):
+        rng = np.random.default_rng([seed, 6, batch])
+        orders = [m[permutations.random_orders(rng, size, len(m))] for m in members]
+        of_x = np.concatenate([o[:, :h] for o, h in zip(orders, sizes, strict=True)], axis=1)
+        of_y = np.concatenate([o[:, h : 2 * h] for o, h in zip(orders, sizes, strict=True)], axis=1)
+        for kind in kinds:
+            drawn = _draws(kind, labels, size, replicates, x_bon.shape[1], rng)
+            sides, shifts = (x_bon[of_x], y_bok[of_y]), kind == "circular_shift"
+            smallest = _smallest_p(*sides, *drawn, centre=centre, shifts=shifts)
+            rejected[kind] += int((np.asarray(smallest) < level).sum())
+    return [rate("mismatched clips", kind, rejected[kind], sets) for kind in kinds]
+
+
+def false_discoveries(
+    *,
+    sets: int = 1000,
+    replicates: int = REPLICATES,
+    q: float = 0.1,
+    seed: int = 0,
+    design: null_families.Design = null_families.Design(neurons=16, rows=8),  # noqa: B008
+) -> Discoveries:
+    """False discovery proportion of the within-class null with half of the neurons planted."""
+    clips = np.arange(design.clips)
+    proportions, found = [], []
+    for batch, size in enumerate(_batches(sets)):
+        x, y, related = null_families.plants(design, size, np.random.default_rng([seed, 7, batch]))
+        for i in range(size):
+            draws = permutations.within_class(
+                clips, design.class_ids, replicates=replicates, seed=seed + batch * BATCH + i
+            )
+            part = nulls.moment_null(x[i], y[i], np.ones(x[i].shape[:2], bool), draws)
+            rejected = families.correct([part])[0].q <= q
+            proportions.append((rejected & ~related).sum() / max(rejected.sum(), 1))
+            found.append(rejected[related].mean())
+    spread = np.std(proportions, ddof=1) / np.sqrt(sets)
+    return Discoveries(sets, float(np.mean(proportions)), float(spread), float(np.mean(found)))
+
+
+def rate(family: str, null: str, rejected: int, sets: int) -> Rate:
+    """A rejection rate with its Wilson interval at 95 %."""
+    share, z = rejected / sets, 1.959964
+    centre = (share + z**2 / (2 * sets)) / (1 + z**2 / sets)
+    half = z / (1 + z**2 / sets) * np.sqrt(share * (1 - share) / sets + z**2 / (4 * sets**2))
+    return Rate(family, null, sets, share, float(centre - half), float(centre + half))
+
+
+def _batches(sets: int, size: int = BATCH) -> list[int]:
+    return [min(size, sets - first) for first in range(0, sets, size)]
+
+
+def _draws(kind: str, class_ids: np.ndarray, sets: int, replicates: int, frames: int, rng):
+    """What each clip can meet, [b, j], and which it meets, [s, 1 + r, b], the observed pairing first.
+
+    For shifts, the j-th alternative of clip b is its own feature rotated by j frames.
+    """
+    clips = len(class_ids)
+    if kind == "circular_shift":
+        partner_bj = np.arange(clips * frames, dtype=np.int32).reshape(clips, frames)
+        slot_srb = rng.integers(0, frames, (sets, replicates + 1, clips), dtype=np.int32)
+        slot_srb[:, 0] = 0
+        return partner_bj, slot_srb
+    groups = np.zeros(clips, int) if kind == "unrestricted" else class_ids
+    members = [np.flatnonzero(groups == label) for label in np.unique(groups)]
+    partner_bj = np.zeros((clips, max(map(len, members))), np.int32)
+    slot_srb = np.zeros((sets, replicates + 1, clips), np.int32)
+    for group in members:
+        partner_bj[group, : len(group)] = group
+        orders = permutations.random_orders(rng, sets * replicates, len(group))
+        slot_srb[:, 1:, group] = orders.reshape(sets, replicates, len(group))
+        slot_srb[:, 0, group] = np.arange(len(group))
+    return partner_bj, slot_srb
+
+
+@functools.partial(jax.jit, static_argnames=("centre", "shifts"))
+def _smallest_p(x_sbon, y_sbok, partner_bj, slot_srb, *, centre, shifts):
+    """[s] the smallest max-T p of each set."""
+
+    def one(arguments):
+        x, y, slot = arguments
+        mask = jnp.ones(x.shape[:2], bool)
+        x, y = moments.centred(x, mask, centre), moments.centred(y, mask, centre)
+        if shifts:
+            turns = jnp.arange(y.shape[1])
+            frame = (turns[None, :] - turns[:, None]) % y.shape[1]
+            y = y[:, frame].reshape(-1, *y.shape[1:])
+            mask = jnp.ones(y.shape[:2], bool)
+        weights = jax.nn.one_hot(slot, partner_bj.shape[1], dtype=x.dtype)
+        sums = moments.by_clip_pairs(
+            x, y, mask, partner_bj, weights, centre=centre, joint=False, block=len(x)
+        )
+        statistics = families.studentise(moments.correlation(sums), signed=True)
+        return jnp.nanmin(families.max_t_p(statistics))
+
+    return jax.lax.map(one, (x_sbon, y_sbok, slot_srb))

@@ -1,0 +1,136 @@
+"""What a network scores without having learned: shuffled weights, rotated channels, class, nuisances."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from actjax.similarity._precision import PRECISION
+from actjax.statistics import moments
+from actjax.statistics.resolution import StatisticsError
+
+
+def shuffle_weights(params: Any, key: jax.Array) -> Any:
+    """The parameters with the entries of each array permuted among themselves.
+
+    Every layer keeps the distribution of its weights and loses their arrangement. Batch norm
+    statistics are no parameters: recompute them on the training clips.
+    """
+    leaves, structure = jax.tree.flatten(params)
+    keys = jax.random.split(key, len(leaves))
+    shuffled = [
+        jax.random.permutation(k, leaf.ravel()).reshape(leaf.shape)
+        for k, leaf in zip(keys, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, shuffled)
+
+
+def rotations(key: jax.Array, channels: int, count: int = 20) -> jax.Array:
+    """[count, c, c] uniformly random rotations (and reflections) of a layer's channels.
+
+    Q of a Gaussian matrix's QR decomposition, with signs fixed so that it is Haar distributed
+    (Mezzadri, Notices of the AMS 54, 2007).
+    """
+    gaussian = jax.random.normal(key, (count, channels, channels))
+    q, r = jnp.linalg.qr(gaussian)
+    return q * jnp.sign(jnp.diagonal(r, axis1=1, axis2=2))[:, None, :]
+
+
+def rotate_channels(x_bon: Any, mask_bo: Any, rotation_nn: Any, *, centre: str = "clip") -> jax.Array:
+    """[b, o, n] neurons standardised, then rotated: x' = x @ rotation.
+
+    If a layer's axes mean something, its units score above such mixtures of themselves.
+
+    Args:
+      x_bon: [b, o, n] neurons, all channels of a layer.
+      mask_bo: [b, o] bool.
+      rotation_nn: [n, n] one of `rotations`.
+      centre: the deviations that are standardised: within clips ("clip") or from the mean ("all").
+    """
+    mask = jnp.asarray(mask_bo)
+    x = moments.centred(jnp.asarray(x_bon), mask, centre)
+    deviation = jnp.sqrt(
+        (x**2).sum(axis=(0, 1), keepdims=True) / jnp.maximum(mask.sum().astype(x.dtype), 1.0)
+    )
+    standard = x / jnp.where(deviation > 0, deviation, jnp.ones_like(deviation))
+    return jnp.einsum("bon,nm->bom", standard, jnp.asarray(rotation_nn), precision=PRECISION)
+
+
+def rotated_scores(
+    x_bon: Any, y_bok: Any, mask_bo: Any, rotations_qnn: Any, *, centre: str = "clip"
+) -> jax.Array:
+    """[q, n, k] correlations of the rotated channels, from one pass over the activations.
+
+    With standardised x, covariance S_xx and S_xy: r = (Q' S_xy) / sqrt(diag(Q' S_xx Q) diag(S_yy)), the
+    same as scoring `rotate_channels` for each rotation, at the cost of n x n products.
+    """
+    mask = jnp.asarray(mask_bo)
+    x, y = (moments.centred(jnp.asarray(v), mask, centre) for v in (x_bon, y_bok))
+    norm_x, norm_y = (jnp.sqrt((v**2).sum(axis=(0, 1))) for v in (x, y))
+    x = x / jnp.where(norm_x > 0, norm_x, jnp.ones_like(norm_x))
+    xx = jnp.einsum("bon,bom->nm", x, x, precision=PRECISION)
+    xy = jnp.einsum("bon,bok->nk", x, y, precision=PRECISION)
+    turned = jnp.asarray(rotations_qnn)
+    across = jnp.einsum("qnm,nk->qmk", turned, xy, precision=PRECISION)
+    norm = jnp.einsum("qnm,np,qpm->qm", turned, xx, turned, precision=PRECISION)
+    varies = (norm[:, :, None] > 1e-6) & (norm_y > 0)[None, None, :]
+    scale = jnp.sqrt(jnp.maximum(norm, 1e-6))[:, :, None] * jnp.where(norm_y > 0, norm_y, 1.0)[None, None, :]
+    return jnp.where(varies, across / scale, jnp.nan)
+
+
+def eta_squared(values_bv: Any, class_ids: Any) -> np.ndarray:
+    """[v] the share of each column's variance over clips that lies between classes, in [0, 1].
+
+        eta^2 = sum_c n_c (mean_c - mean)^2 / sum_b (v_b - mean)^2
+
+    Without any relation its expectation is (classes - 1) / (clips - 1). NaN for constant columns; clips
+    with NaN are left out of their column.
+
+    Args:
+      values_bv: [b, v] neurons or feature rows, pooled to one value a clip.
+      class_ids: [b] the class of each clip.
+    """
+    values = np.asarray(values_bv, np.float64)
+    labels = np.unique(np.asarray(class_ids), return_inverse=True)[1]
+    if len(labels) != len(values):
+        raise StatisticsError(f"expected one class for each of {len(values)} clips, got {len(labels)}")
+    valid = ~np.isnan(values)
+    member_cb = (labels[None, :] == np.arange(labels.max() + 1)[:, None]).astype(np.float64)
+    mean = np.where(valid, values, 0.0).sum(axis=0) / np.maximum(valid.sum(axis=0), 1)
+    deviation = np.where(valid, values - mean[None, :], 0.0)
+    count_cv = member_cb @ valid
+    between = ((member_cb @ deviation) ** 2 / np.maximum(count_cv, 1)).sum(axis=0)
+    total = (deviation**2).sum(axis=0)
+    floor = valid.sum(axis=0) * (1e-6 * np.abs(np.where(valid, values, 0.0)).max(axis=0)) ** 2
+    return np.where(total > floor, between / np.where(total > floor, total, 1.0), np.nan)
+
+
+def residuals(values_bov: Any, nuisance_boq: Any, mask_bo: Any, *, centre: str = "clip") -> jax.Array:
+    """[b, o, v] what the nuisance rows do not explain linearly, for partial scores.
+
+    Least squares over all valid observations after centring both; neuron and feature residuals then go
+    to `nulls.moment_null`. A column with less than 1e-6 of its deviation left becomes zero (its
+    scores are undefined), such as a nuisance against itself.
+
+    Args:
+      values_bov: [b, o, v] neurons or feature rows.
+      nuisance_boq: [b, o, q] rows held fixed, such as loudness and local input energy.
+      mask_bo: [b, o] bool.
+      centre: as in `nulls.moment_null`: "clip" or "all".
+    """
+    mask = jnp.asarray(mask_bo)
+    values = moments.centred(jnp.asarray(values_bov), mask, centre)
+    nuisance = moments.centred(jnp.asarray(nuisance_boq), mask, centre)
+    shape = values.shape
+    flat, rows = values.reshape(-1, shape[2]), nuisance.reshape(-1, nuisance.shape[2])
+    u, s, _ = jnp.linalg.svd(rows, full_matrices=False)
+    basis = u * (s > 1e-5 * s.max()).astype(u.dtype)[None, :]
+    before = jnp.sqrt((flat**2).sum(axis=0))
+    # Twice: where little is left, the second pass removes the first one's rounding.
+    for _ in range(2):
+        weights = jnp.matmul(basis.T, flat, precision=PRECISION)
+        flat = flat - jnp.matmul(basis, weights, precision=PRECISION)
+    left = jnp.sqrt((flat**2).sum(axis=0))
+    flat = jnp.where((left > 1e-6 * before)[None, :], flat, jnp.zeros_like(flat))
+    return flat.reshape(shape)
