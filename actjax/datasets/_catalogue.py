@@ -106,7 +106,7 @@ def _open(name: str, catalogue_name: str, source_dir: str | None) -> Any:
 
 def _needs_tensorflow(name: str, catalogue_name: str) -> ModuleNotFoundError:
     return ModuleNotFoundError(
-        f"{name}: tensorflow-datasets needs TensorFlow to read {catalogue_name}: pip install 'actjax[tensorflow]'"
+        f"{name}: TFDS needs TensorFlow to read {catalogue_name}: pip install 'actjax[tensorflow]'"
     )
 
 
@@ -120,14 +120,9 @@ def _feature(name: str, origin: Any, key: str) -> Any:
 
 
 def _list(origin: Any, label: str, class_names: tuple[str, ...], seed: int) -> Listing:
-    # Labels alone are decoded here, not the audio.
-    wanted: Any = True
-    for part in reversed(label.split(".")):
-        wanted = {part: wanted}
-    decode = tfds.decode.PartialDecoding(wanted)
     recordings: dict[str, list[Recording]] = {}
     for split in origin.info.splits:
-        source = origin.as_data_source(split, decoders=decode)
+        source = origin.as_data_source(split)
         for number in range(len(source)):
             place = f"{origin.info.full_name}/{split}/{number}"
             own = (int(_get(source[number], label)),)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pathlib
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -72,6 +73,21 @@ class FileBuilder(ClipBuilder, skip_registration=True):
     def work(self) -> Callable[[Recording], list[_shards.Example]]:
         """Decodes and cuts one recording."""
         return functools.partial(_decode.cut_file, self.builder_config.cutting)
+
+    def check(self, index: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """Says which classes have no usable recording left."""
+        super().check(index)
+        used = np.zeros(len(self.class_names), bool)
+        for columns in index.values():
+            if self.multi_label and "labels" in columns:
+                used |= columns["labels"].any(axis=0)
+            elif "label" in columns:
+                used[columns["label"]] = True
+        if not used.all():
+            lost = ", ".join(
+                name for name, any_left in zip(self.class_names, used, strict=True) if not any_left
+            )
+            print(f"{self.name}: no usable recording is left of class {lost}", file=sys.stderr)
 
 
 def make_builder(

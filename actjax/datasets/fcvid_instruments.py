@@ -9,10 +9,10 @@ from actjax.datasets._gm_parts import CLASS_NAMES
 __all__ = ["CLASS_NAMES", "dataset"]
 
 CITATION = (
-    "O. Slizovskaia, E. Gómez, G. Haro, Musical Instrument Recognition in User-generated Videos using a "
-    "Multimodal Convolutional Neural Network Architecture, ICMR 2017; the videos: Y.-G. Jiang, Z. Wu, J. Wang, X. Xue, "
-    "S.-F. Chang, Exploiting Feature and Class Relationships in Video Categorization with Regularized Deep "
-    "Neural Networks, IEEE TPAMI 40 (2), 2018"
+    "O. Slizovskaia, E. Gómez, G. Haro, Musical Instrument Recognition in User-generated Videos using a"
+    " Multimodal Convolutional Neural Network Architecture, ICMR 2017; the videos: Y.-G. Jiang, Z. Wu, "
+    "J. Wang, X. Xue, S.-F. Chang, Exploiting Feature and Class Relationships in Video Categorization "
+    "with Regularized Deep Neural Networks, IEEE TPAMI 40 (2), 2018"
 )
 _LAYOUT = (
     "FCVID's audio, by request from its makers: one <class>/<video id>.wav (or flac, mp3, ogg, m4a, webm) "

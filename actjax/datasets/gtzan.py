@@ -1,7 +1,7 @@
 """GTZAN: 1,000 excerpts of 30 s of ten musical genres.
 
-Citation: G. Tzanetakis, P. Cook, "Musical Genre Classification of Audio Signals", IEEE Transactions on Speech and
-Audio Processing 10 (5), 2002.
+Citation: G. Tzanetakis, P. Cook, "Musical Genre Classification of Audio Signals", IEEE Transactions on Speech
+and Audio Processing 10 (5), 2002.
 """
 
 from actjax.datasets import _catalogue

@@ -1,7 +1,7 @@
 """NSynth: 305,979 single notes of 4 s at 16 kHz from 1,006 instruments of eleven families.
 
-Citation: J. Engel, C. Resnick, A. Roberts, S. Dieleman, D. Eck, K. Simonyan, M. Norouzi, "Neural Audio Synthesis
-of Musical Notes with WaveNet Autoencoders", ICML 2017.
+Citation: J. Engel, C. Resnick, A. Roberts, S. Dieleman, D. Eck, K. Simonyan, M. Norouzi, "Neural Audio
+Synthesis of Musical Notes with WaveNet Autoencoders", ICML 2017.
 """
 
 from actjax.datasets import _catalogue

@@ -22,10 +22,10 @@ CLASS_NAMES = (
 )
 
 CITATION = (
-    "O. Slizovskaia, E. Gómez, G. Haro, Musical Instrument Recognition in User-generated Videos using a "
-    "Multimodal Convolutional Neural Network Architecture, ICMR 2017; the videos: S. Abu-El-Haija, N. Kothari, J. Lee, "
-    "P. Natsev, G. Toderici, B. Varadarajan, S. Vijayanarasimhan, YouTube-8M: A Large-Scale Video "
-    "Classification Benchmark, arXiv 1609.08675"
+    "O. Slizovskaia, E. Gómez, G. Haro, Musical Instrument Recognition in User-generated Videos using a"
+    " Multimodal Convolutional Neural Network Architecture, ICMR 2017; the videos: S. Abu-El-Haija, N. "
+    "Kothari, J. Lee, P. Natsev, G. Toderici, B. Varadarajan, S. Vijayanarasimhan, YouTube-8M: A Large-"
+    "Scale Video Classification Benchmark, arXiv 1609.08675"
 )
 _LAYOUT = (
     "a CSV with rows <video id>,<class index> and, beside it or in a folder audio, one "
