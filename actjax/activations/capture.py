@@ -39,8 +39,13 @@ def network_outputs(module: Any) -> Callable[[Any, jax.Array], dict[str, jax.Arr
 
 
 def input_outputs(_: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
-    """The input spectrogram as a network of its own: every band a neuron, and the whole image one."""
-    return {"bands": image_bft.transpose(0, 2, 1)[:, None], "image": image_bft[..., None]}
+    """The input spectrogram as a network of its own.
+
+    Layer "bands" holds each band as a neuron and, last, their mean; layer "image" the whole as one map.
+    """
+    bands_btc = image_bft.transpose(0, 2, 1)
+    bands_btc = jnp.concatenate([bands_btc, bands_btc.mean(axis=2, keepdims=True)], axis=2)
+    return {"bands": bands_btc[:, None], "image": image_bft[..., None]}
 
 
 def input_layers(shape_ft: tuple[int, int]) -> tuple[Layer, Layer]:
@@ -49,7 +54,7 @@ def input_layers(shape_ft: tuple[int, int]) -> tuple[Layer, Layer]:
     time = LayerAxis.of_input(frames)
     all_bands = LayerAxis(size=1, first=(bands - 1) / 2, step=float(bands), field=bands, input_size=bands)
     return (
-        Layer("bands", neurons=bands, depth=0.0, frequency=all_bands, time=time),
+        Layer("bands", neurons=bands + 1, depth=0.0, frequency=all_bands, time=time),
         Layer("image", neurons=1, depth=0.0, frequency=LayerAxis.of_input(bands), time=time),
     )
 

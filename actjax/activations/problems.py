@@ -34,8 +34,7 @@ class Problem:
       frequency: the common bands of a cell-by-cell map view, else None.
       layer_usable_f, layer_usable_t: [f], [t] cells of the layer that see no padding.
       layer_hz: [f] centre frequencies of the layer's cells.
-      feature_usable_t: [frames] bool, likewise for the features.
-      feature_reach_s: [frames, 2] the stretch of signal that each frame sees.
+      feature_frames: the frames of each feature, for the clip view.
       cells: map view: True if both sides lie on common cells in frequency, too.
       split_frequency: every (channel, frequency cell) is a neuron of its own.
       neurons: how many neurons the layer side has.
@@ -50,8 +49,7 @@ class Problem:
     layer_usable_f: np.ndarray | None = None
     layer_usable_t: np.ndarray | None = None
     layer_hz: np.ndarray | None = None
-    feature_usable_t: np.ndarray | None = None
-    feature_reach_s: np.ndarray | None = None
+    feature_frames: tuple[views.Cells, ...] = ()
     cells: bool = False
     split_frequency: bool = False
     neurons: int = 0
@@ -166,7 +164,8 @@ def observe_features(
       length_s_b: [b] seconds of signal in each clip; what lies beyond is padding.
 
     Returns:
-      ([b, o, k], [b, o]), or ([b, k, rows, t], [b, t]) in the map view.
+      ([b, o, k], [b, o]), or ([b, k, rows, t], [b, t]) in the map view. In the clip view each feature
+      has its own mask, so a feature that is undefined on a clip is NaN there and the mask is all True.
     """
     if problem.view == "clip":
         return _clip_features(problem, values, length_s_b)
@@ -179,7 +178,10 @@ def observe_features(
     if problem.cells:
         weights = problem.frequency.of_feature
         return jnp.stack([views.average(weights, v, axis=1) for v, _ in averaged], axis=1), mask
-    return jnp.stack([v for v, _ in averaged], axis=1), mask
+    # Zero rows change neither inner products nor distances of frames: features of unequal rows stack.
+    most = max(f.rows for f in problem.features)
+    padded = [jnp.pad(v, ((0, 0), (0, most - v.shape[1]), (0, 0))) for v, _ in averaged]
+    return jnp.stack(padded, axis=1), mask
 
 
 def _layer_map(problem: Problem, output: jax.Array) -> jax.Array:
@@ -192,18 +194,19 @@ def _layer_map(problem: Problem, output: jax.Array) -> jax.Array:
 
 
 def _clip_features(problem, values, length_s_b):
-    columns, valid = [], None
-    for feature in problem.features:
+    columns = []
+    for feature, frames in zip(problem.features, problem.feature_frames, strict=True):
         series_bkt, valid_bt = values[feature.name]
-        ends = jnp.asarray(problem.feature_reach_s[:, 1], jnp.float32)
-        usable = jnp.asarray(problem.feature_usable_t)[None, :]
-        seen = valid_bt & usable & (ends[None, :] <= length_s_b[:, None] + 1e-6)
+        ends = jnp.asarray(frames.reach[:, 1], jnp.float32)
+        seen = valid_bt & jnp.asarray(frames.usable)[None, :] & (ends[None, :] <= length_s_b[:, None] + 1e-6)
         weights = seen.astype(series_bkt.dtype)
         count = weights.sum(axis=1)
-        total = jnp.einsum("bkt,bt->bk", series_bkt, weights, precision=jax.lax.Precision.HIGHEST)
-        columns.append(total / jnp.maximum(count, 1.0)[:, None])
-        valid = count > 0
-    return jnp.concatenate(columns, axis=1)[:, None, :], valid[:, None]
+        # What is not seen may be anything; 0 keeps it out of the sum.
+        shown = jnp.where(seen[:, None, :], series_bkt, 0.0)
+        mean = shown.sum(axis=2) / jnp.maximum(count, 1.0)[:, None]
+        columns.append(jnp.where(count[:, None] > 0, mean, jnp.nan))
+    y_bk = jnp.concatenate(columns, axis=1)
+    return y_bk[:, None, :], jnp.ones((y_bk.shape[0], 1), bool)
 
 
 def _unfit(layer: Layer, feature: Feature, view: str, cells: bool) -> str | None:
@@ -220,17 +223,16 @@ def _unfit(layer: Layer, feature: Feature, view: str, cells: bool) -> str | None
 
 
 def _group_key(feature: Feature, view: str, cells: bool, frames: Mapping[str, int]):
+    """Features with equal keys are compared together: on one grid, under one mask."""
+    if view == "clip":
+        return ()
     timing = (feature.hop_samples, feature.first_frame_s, feature.window_samples, frames[feature.name])
     mask = None if feature.always_valid else feature.name
-    if view == "map" and cells:
-        return (timing, mask, feature.centres_hz)
-    if view == "map":
-        return (timing, mask, feature.rows)
-    return (timing, mask)
+    return (timing, mask, feature.centres_hz if cells else None)
 
 
 def _problem(layer, features, view, cells, frames, setting: Setting) -> Problem | str:
-    first = features[0]
+    """The comparison of a layer with a group of features, or why it cannot be made."""
     whole = view == "map"
     rows = tuple((f.name, -1 if whole else r) for f in features for r in range(1 if whole else f.rows))
     split = setting.neurons == "channel_freq" and view == "frame" and layer.is_map
@@ -244,27 +246,29 @@ def _problem(layer, features, view, cells, frames, setting: Setting) -> Problem 
         fields["layer_hz"] = layer_f.centres
         if split:
             fields["neurons"] = layer.neurons * int(layer_f.usable.sum())
-    if first.hop_samples is None:
-        reach, usable = np.zeros((frames[first.name], 2)), np.ones(frames[first.name], bool)
+    feature_frames = tuple(_frames(f, frames[f.name], setting.clip_s) for f in features)
+    if view == "clip":
+        fields["feature_frames"] = feature_frames
+    elif setting.grid == "seed":
+        fields["time"] = views.seed_grid(layer.time.size, frames[features[0].name])
     else:
-        feature_t = views.feature_time(first, frames[first.name], setting.clip_s)
-        reach, usable = feature_t.reach, feature_t.usable
-    fields |= {"feature_usable_t": usable, "feature_reach_s": reach}
-    if view != "clip":
-        if setting.grid == "seed":
-            fields["time"] = views.seed_grid(layer.time.size, frames[first.name])
-        else:
-            fields["time"] = views.common_grid(layer_t, feature_t)
-        if fields["time"].size < MIN_FRAMES:
-            return (
-                f"only {fields['time'].size} frames of {layer.name} see no padding, {MIN_FRAMES} are needed"
-            )
-    if cells:
-        if setting.grid == "seed":
-            fields["frequency"] = views.seed_grid(layer.frequency.size, first.rows)
-        else:
-            fields["frequency"] = views.common_grid(layer_f, views.feature_frequency(first))
-        if fields["frequency"].size < MIN_BANDS:
-            size = fields["frequency"].size
-            return f"only {size} bands of {layer.name} see no padding, {MIN_BANDS} are needed"
-    return Problem(layer=layer, view=view, features=features, rows=rows, **fields)
+        fields["time"] = views.common_grid(layer_t, feature_frames[0])
+    if cells and setting.grid == "seed":
+        fields["frequency"] = views.seed_grid(layer.frequency.size, features[0].rows)
+    elif cells:
+        fields["frequency"] = views.common_grid(layer_f, views.feature_frequency(features[0]))
+    too_few = _too_few(layer, fields)
+    return too_few or Problem(layer=layer, view=view, features=features, rows=rows, **fields)
+
+
+def _frames(feature: Feature, frames: int, clip_s: float) -> views.Cells:
+    if feature.hop_samples is None:
+        return views.Cells(np.zeros((frames, 2)), np.zeros((frames, 2)), np.ones(frames, bool))
+    return views.feature_time(feature, frames, clip_s)
+
+
+def _too_few(layer: Layer, fields: Mapping) -> str | None:
+    for axis, unit, needed in (("time", "frames", MIN_FRAMES), ("frequency", "bands", MIN_BANDS)):
+        if axis in fields and fields[axis].size < needed:
+            return f"only {fields[axis].size} {unit} of {layer.name} see no padding, {needed} are needed"
+    return None

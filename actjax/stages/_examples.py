@@ -73,7 +73,10 @@ def write(
         x, y, _ = sides[pair.family][pair.position]
         x = parallel.unshard(x[:, family.networks.index(pair.network)])[row, pair.neuron]
         column = [f.name for f in problem.features].index(pair.feature)
-        arrays[f"{i}_map"], arrays[f"{i}_feature"] = x, parallel.unshard(y)[row, column]
+        arrays[f"{i}_map"], arrays[f"{i}_feature"] = (
+            x,
+            _rows(problem, parallel.unshard(y)[row, column], pair.feature),
+        )
         arrays[f"{i}_json"] = np.asarray(json.dumps(_about(pair, problem, ids[row])))
     with workdir.written_whole(path) as aside, open(aside, "wb") as file:
         np.savez(file, **arrays)
@@ -106,6 +109,12 @@ def _about(pair: Best, problem: Any, clip_id: str) -> Mapping[str, Any]:
     else:
         about["row_names"] = list(feature.row_names)
     return about
+
+
+def _rows(problem: Any, image: np.ndarray, name: str) -> np.ndarray:
+    """The feature's own rows: those of features with fewer rows are padded."""
+    [feature] = [f for f in problem.features if f.name == name]
+    return image if problem.cells else image[: feature.rows]
 
 
 def _map_hz(problem: Any) -> list[float]:

@@ -20,6 +20,10 @@ from actjax.similarity.stream import PairStream
 from actjax.types import Context, Metric
 
 
+# Bound on the observations that are read back from disk at a time.
+COLUMN_BYTES = 256 * 2**20
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
     """A problem under the metrics that suit it.
@@ -52,11 +56,14 @@ def compare(problem: Problem, metrics: Sequence[Metric], part: str, tile_bytes: 
     fitting = [
         m for m in metrics if problem.view in m.views and (not images or _by_cells(m) == problem.cells)
     ]
-    within = part == "within" and problem.view != "clip"
+    within = part == "within"
+    # In the clip view a clip is one observation: the pooled values are so few that they are collected
+    # whatever the metric, which spares a compiled accumulator for each mask.
     streaming = tuple(
         m
         for m in fitting
-        if m.observes == "image" or m.accumulator is not None or (within and m.within == "per_clip")
+        if problem.view != "clip"
+        and (m.observes == "image" or m.accumulator is not None or (within and m.within == "per_clip"))
     )
     stream = None
     if streaming:
@@ -139,7 +146,7 @@ class _Runner:
     """The accumulating state of one comparison, for all networks of a family."""
 
     def __init__(self, comparison: Comparison, networks: int, folder: Path, stack: contextlib.ExitStack):
-        self.comparison, self.stores = comparison, []
+        self.comparison, self.stores, self.clips, self.folds = comparison, [], [], []
         problem = comparison.problem
         if comparison.stream:
             one = comparison.stream.init()
@@ -160,31 +167,76 @@ class _Runner:
             rows = parallel.unshard(y)[keep]
             for i, store in enumerate(self.stores):
                 store.append(np.concatenate([parallel.unshard(x[:, i])[keep], rows], axis=1))
+            clip, fold = (parallel.unshard(context[name])[:, None] for name in ("clip", "fold"))
+            self.clips.append(np.broadcast_to(clip, keep.shape)[keep])
+            self.folds.append(np.broadcast_to(fold, keep.shape)[keep])
 
     def results(self, networks: Sequence[str]):
         if self.comparison.stream:
             stream = self.comparison.stream
-            parts = [parallel.to_host(self.state)]
-            parts = parallel.gather_hosts(parts[0])
+            parts = parallel.gather_hosts(parallel.to_host(self.state))
             states = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
             for i, network in enumerate(networks):
                 found = _finish(stream, jax.tree.map(lambda leaf, i=i: leaf[:, i], states))
                 for metric in stream.metrics:
                     yield network, self.comparison, metric.name, jax.device_get(found[metric.name])
-        for metric in self.comparison.collected:
-            for network, store in zip(networks, self.stores, strict=True):
-                yield network, self.comparison, metric.name, self._score_store(metric, store)
+        if self.stores:
+            clips, folds = _gathered(np.concatenate(self.clips)), _gathered(np.concatenate(self.folds))
+            for metric in self.comparison.collected:
+                for network, store in zip(networks, self.stores, strict=True):
+                    yield (
+                        network,
+                        self.comparison,
+                        metric.name,
+                        self._score_store(metric, store, clips, folds),
+                    )
 
-    def _score_store(self, metric: Metric, store: ObservationStore) -> dict[str, np.ndarray]:
+    def _score_store(self, metric: Metric, store: ObservationStore, clips, folds) -> dict[str, np.ndarray]:
+        """Scores from all observations; rows that are undefined in the same places go together."""
         n, k = self.comparison.problem.neurons, len(self.comparison.problem.rows)
-        y = store.read(n, n + k)
-        step = max(1, min(n, (256 * 2**20) // max(4 * store.rows, 1)))
-        parts = []
-        for start in range(0, n, step):
-            x = store.read(start, min(start + step, n))
-            parts.append(jax.device_get(pairwise(metric, x, y, neurons_first=True)))
-        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return found | {"n_observations": np.full((n, k), store.rows), "valid": ~np.isnan(found["score"])}
+        y = _gathered(store.read(n, n + k), axis=1)
+        context = Context(clip_ids_o=clips, folds_o=folds)
+        spans = (
+            _spans(self.comparison.problem) if metric.level == "feature" else [(j, j + 1) for j in range(k)]
+        )
+        groups: dict[bytes, list[tuple[int, int]]] = {}
+        for start, stop in spans:
+            groups.setdefault(np.isfinite(y[start:stop]).all(axis=0).tobytes(), []).append((start, stop))
+        out: dict[str, np.ndarray] = {}
+        step = max(1, min(n, COLUMN_BYTES // max(4 * y.shape[1], 1)))
+        for first in range(0, n, step):
+            x = _gathered(store.read(first, min(first + step, n)), axis=1)
+            for mask, members in groups.items():
+                valid = np.frombuffer(mask, bool)
+                for columns in _together(members, metric.level):
+                    rows = np.where(valid, y[columns], 0.0)
+                    found = jax.device_get(pairwise(metric, x, rows, valid, context, neurons_first=True))
+                    found |= {"n_observations": np.full_like(found["score"], valid.sum(), np.int64)}
+                    _place(
+                        out,
+                        found,
+                        (n, len(spans)),
+                        first,
+                        [spans.index(m) for m in members if m[0] in columns],
+                    )
+        return out | {"valid": ~np.isnan(out["score"])}
+
+
+def _together(members: list[tuple[int, int]], level: str) -> list[list[int]]:
+    """The columns of each call: all rows at once, or one feature's at a time."""
+    each = [list(range(start, stop)) for start, stop in members]
+    return each if level == "feature" else [sum(each, [])]
+
+
+def _place(out, found, shape, first: int, columns: list[int]) -> None:
+    for name, value in found.items():
+        whole = out.setdefault(name, np.full(shape, np.nan if value.dtype.kind == "f" else 0, value.dtype))
+        whole[first : first + len(value), columns] = value
+
+
+def _gathered(array: np.ndarray, axis: int = 0) -> np.ndarray:
+    """The observations of all processes."""
+    return np.concatenate(parallel.gather_hosts(array), axis=axis)
 
 
 def _update_all_networks(stream: PairStream, state, x_w, y, valid, mask_b, context):

@@ -95,8 +95,11 @@ def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any]) -> Pla
         add(weights, _networks.apply(run, classes), capture.stack(list(weights.values())), made)
     if "input" in _parts.comma_list(config.score.networks):
         bands, image = capture.input_layers(shape)
-        series_only = dataclasses.replace(setting, wants=frozenset(w for w in setting.wants if w[0] != "map"))
-        made = problems.plan([bands], features, series_only)[0] + problems.plan([image], features, setting)[0]
+        series = frozenset(w for w in setting.wants if w[0] != "map")
+        made = problems.plan([bands], features, dataclasses.replace(setting, wants=series))[0]
+        made += problems.plan([image], features, dataclasses.replace(setting, wants=setting.wants - series))[
+            0
+        ]
         add(["input"], capture.input_outputs, {"none": np.zeros((1, 1), np.float32)}, made)
     return Plan(tuple(families), features, tuple(left_out))
 
