@@ -63,7 +63,7 @@ def centres_hz(grid: Grid) -> np.ndarray:
 
 
 def lengths(grid: Grid) -> np.ndarray:
-    """[bin] window lengths in samples: Q rate / f, 1 / Q = (2^(2/b) - 1) / (2^(2/b) + 1), b bins an octave."""
+    """[bin] window lengths in samples: Q rate / f, 1 / Q = (2^(2/b) - 1) / (2^(2/b) + 1), b per octave."""
     ratio = 2.0 ** (2.0 / grid.bins_per_octave)
     return (ratio + 1.0) / (ratio - 1.0) * grid.sample_rate_hz / centres_hz(grid)
 

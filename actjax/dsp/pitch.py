@@ -136,9 +136,8 @@ def _normalised_difference(frames, shortest, longest):
     triangle = np.triu(np.ones((longest, longest), np.float32))
     energy = jnp.dot(frames[:, :longest] ** 2, jnp.asarray(triangle), precision=PRECISION)
     difference = 2.0 * (acf[:, :1] - acf[:, 1:]) - energy
-    mean = jnp.dot(difference, jnp.asarray(triangle), precision=PRECISION) / jnp.arange(
-        1, longest + 1, dtype=frames.dtype
-    )
+    mean = jnp.dot(difference, jnp.asarray(triangle), precision=PRECISION)
+    mean = mean / jnp.arange(1, longest + 1, dtype=frames.dtype)[None, :]
     difference, mean = difference[:, shortest - 1 :], mean[:, shortest - 1 :]
     sounding = acf[:, 0] > 1e-12 * frames.shape[1]
     positive = mean > 0

@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 
 from actjax import dsp
-from actjax.features._shared import PITCH_CLASSES, where_valid
+from actjax.features._analysis import Analysis
+from actjax.features._shared import PITCH_CLASSES, scaled_to_peak
 from actjax.types import Feature
 
 
@@ -28,27 +29,20 @@ def feature(
 
     Reference: Fujishima (1999), ICMC; Ellis (2007), Chroma feature analysis and synthesis.
     """
-    dsp.check_settings(sample_rate_hz, n_fft, hop_samples, least_rate_hz=4000)
+    at = Analysis(sample_rate_hz, n_fft, hop_samples, least_rate_hz=4000)
 
     def fn(wave_s):
-        power = dsp.power_spectrum(wave_s, n_fft, hop_samples)
+        power = at.power(wave_s)
         raised = dsp.estimate_tuning(power, sample_rate_hz=sample_rate_hz) if tuning is None else tuning
         bank = dsp.chroma_bank(jnp.asarray(raised, power.dtype), sample_rate_hz, n_fft)
-        chroma = jnp.dot(bank, power.T, precision=dsp.PRECISION)
-        peak = jnp.max(chroma, axis=0)
-        valid = peak > jnp.finfo(power.dtype).tiny
-        return where_valid(chroma / jnp.where(valid, peak, 1.0)[None, :], valid)
+        return scaled_to_peak(jnp.dot(bank, power.T, precision=dsp.PRECISION))
 
-    return Feature(
-        name="chroma_stft",
-        fn=fn,
-        rows=12,
-        row_names=PITCH_CLASSES,
-        axis="pitch_class",
-        sample_rate_hz=sample_rate_hz,
-        hop_samples=hop_samples,
-        window_samples=n_fft,
+    return at.feature(
+        "chroma_stft",
+        fn,
         unit="relative",
         reference="Fujishima 1999; Ellis 2007",
+        row_names=PITCH_CLASSES,
+        axis="pitch_class",
         always_valid=False,
     )

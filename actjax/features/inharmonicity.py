@@ -1,0 +1,48 @@
+"""Inharmonicity."""
+
+import jax.numpy as jnp
+
+from actjax.features._analysis import Analysis
+from actjax.features._pitch_family import FMAX_HZ, FMIN_HZ, check_pitch, find_partials
+from actjax.features._shared import where_valid
+from actjax.types import Feature
+
+
+def feature(
+    *,
+    sample_rate_hz: int = 22050,
+    hop_samples: int = 512,
+    n_fft: int = 2048,
+    fmin_hz: float = FMIN_HZ,
+    fmax_hz: float = FMAX_HZ,
+    n_harmonics: int = 10,
+    voicing: float = 0.2,
+) -> Feature:
+    """Mean distance of the partials from multiples of f0: 2 / f0 sum |f_h - h f0| a_h^2 / sum a_h^2.
+
+    Peaks a_h at f_h are the largest magnitudes within a third of f0 around its first n_harmonics multiples,
+    f0 by YIN.
+
+    Rows: one. Unit: none, 0 (harmonic) .. 2/3. Invalid where the frame is unvoiced (YIN's normalised
+    difference not below `voicing`) or has no partial.
+
+    Raises:
+      ValueError: impossible window, hop or sample rate, a pitch range above half the sample rate or of
+      which the
+        window holds less than two periods, or fewer than 2 harmonics.
+
+    Reference: Peeters (2004), A large set of audio features for sound description, IRCAM.
+    """
+    at = Analysis(sample_rate_hz, n_fft, hop_samples)
+    check_pitch(at, fmin_hz, fmax_hz, n_harmonics)
+
+    def fn(wave_s):
+        found, pitch, voiced = find_partials(at, wave_s, fmin_hz, fmax_hz, voicing, n_harmonics)
+        energy = found.magnitude**2
+        distance = jnp.abs(found.hz - found.number * pitch.f0_hz[:, None]) / pitch.f0_hz[:, None]
+        total = jnp.sum(energy, axis=1)
+        valid = voiced & (total > jnp.finfo(total.dtype).tiny)
+        mean = jnp.sum(distance * energy, axis=1) / jnp.where(valid, total, 1.0)
+        return where_valid(2.0 * mean[None, :], valid)
+
+    return at.feature("inharmonicity", fn, unit="ratio", reference="Peeters 2004", always_valid=False)
