@@ -1,0 +1,66 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from actjax.similarity import _ranks
+from actjax.similarity._select import masked_quantile, order_statistic
+
+WAYS = {
+    "counting": lambda v, m, ties: _ranks._by_counting(jnp.where(m, v, jnp.inf), ties),
+    "device": lambda v, m, ties: _ranks._by_device_sort(jnp.where(m, v, jnp.inf), ties),
+    "host": lambda v, m, ties: _ranks._by_host(v, m, ties),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("ties", "scipys"), [("average", "average"), ("ordinal", "ordinal")])
+@pytest.mark.parametrize("o", [1, 2, 77])
+def test_ranks(way, ties, scipys, o):
+    rng = np.random.default_rng(o)
+    values = np.round(rng.standard_normal(o) * 3).astype(np.float32)
+    values[0] = -0.0
+    mask = rng.random(o) < 0.8
+    mask[0] = True
+    found = np.asarray(WAYS[way](jnp.asarray(values), jnp.asarray(mask), ties))[mask]
+    np.testing.assert_array_equal(found, scipy.stats.rankdata(values[mask], scipys))
+
+
+@pytest.mark.parametrize("o", [30, _ranks.COUNTING_LIMIT + 1])
+def test_ranks_under_vmap_and_pmap(o):
+    values = np.random.default_rng(0).standard_normal((4, 3, o)).astype(np.float32)
+    mask = np.random.default_rng(1).random((4, o)) < 0.9
+    ranked = jax.pmap(jax.vmap(_ranks.ranks, (0, None)))(values, mask)
+    for d in range(4):
+        assert (np.asarray(ranked[d])[:, ~mask[d]] == 0).all()
+        expected = scipy.stats.rankdata(values[d][:, mask[d]], axis=-1)
+        np.testing.assert_array_equal(np.asarray(ranked[d])[:, mask[d]], expected)
+
+
+def test_random_ranks_are_a_permutation_that_keeps_order():
+    values = jnp.asarray([3.0, 1.0, 1.0, 1.0, 2.0, 9.0])
+    mask = jnp.asarray([True, True, True, True, True, False])
+    orders = set()
+    for seed in range(8):
+        found = np.asarray(_ranks.random_ranks(values, mask, jax.random.key(seed)))
+        assert found[0] == 5 and found[4] == 4 and found[5] == 0
+        assert sorted(found[1:4]) == [1, 2, 3]
+        orders.add(tuple(found[1:4]))
+    assert len(orders) > 1
+
+
+@pytest.mark.parametrize("q", [0.0, 0.05, 0.5, 0.77, 1.0])
+def test_masked_quantile(q):
+    rng = np.random.default_rng(0)
+    values = (rng.standard_normal((5, 40)) * [[1e-30], [1], [1e4], [1e30], [0]]).astype(np.float32)
+    mask = rng.random(40) < 0.7
+    found = jax.vmap(lambda v: masked_quantile(v, jnp.asarray(mask), q))(jnp.asarray(values))
+    np.testing.assert_allclose(found, np.quantile(values[:, mask].astype(np.float64), q, axis=1), rtol=1e-5)
+
+
+def test_order_statistic_out_of_range_is_undefined():
+    values, mask = jnp.asarray([2.0, -1.0, 5.0]), jnp.asarray([True, True, False])
+    assert float(order_statistic(values, mask, jnp.asarray(1))) == 2.0
+    assert np.isnan(order_statistic(values, mask, jnp.asarray(2)))
+    assert np.isnan(masked_quantile(values, jnp.zeros(3, bool), 0.5))
