@@ -8,6 +8,7 @@ import collections
 import contextlib
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -112,7 +113,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             **label,
             **self.extra_features(),
         }
-        return tfds.core.DatasetInfo(
+        return _LocalInfo(
             builder=self,
             description=self.description,
             citation=self.citation,
@@ -171,6 +172,13 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
 
+class _LocalInfo(tfds.core.DatasetInfo):
+    """Information that is never looked for in the catalogue's cloud bucket."""
+
+    def initialize_from_bucket(self) -> None:
+        """Nothing: TFDS would leave an empty folder in the system's temporary one each time."""
+
+
 def read_index(paths: Sequence[pathlib.Path]) -> tuple[dict[str, np.ndarray], list[dict[str, str]]]:
     """(index columns, skipped) of a split, reading no audio."""
     columns, skipped = collections.defaultdict(list), []
@@ -225,7 +233,7 @@ def quiet() -> Iterator[None]:
     logging.set_verbosity(logging.ERROR)
     tfds.disable_progress_bar()
     try:
-        with contextlib.redirect_stdout(None):
+        with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
         tfds.enable_progress_bar()
