@@ -10,7 +10,7 @@ import difflib
 import runpy
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 
 QUICKSTART = "configs/quickstart.py"
@@ -34,6 +34,7 @@ def main(argv: list[str]) -> int:
     """Runs what the flags ask for; returns the exit status."""
     if len(argv) > 1:
         return _complain(f"expected flags only, got {argv[1]!r}: write --name=value")
+    logging.set_verbosity(logging.WARNING)
     # Imported here so that a wrong flag is reported at once, not after JAX has loaded.
     from actjax import experiment
 

@@ -22,7 +22,7 @@ def default_config() -> ml_collections.ConfigDict:
     config.frontend = ml_collections.ConfigDict()  # wave -> the network's input image
     config.frontend.n_fft = 512
     config.frontend.hop_samples = 256
-    config.frontend.n_mels = 64
+    config.frontend.n_mels = 96
     config.frontend.fmin_hz = 0.0
     config.frontend.squared = False
     config.frontend.floor = 1e-10
@@ -34,15 +34,15 @@ def default_config() -> ml_collections.ConfigDict:
     config.model.name = "vgg"  # a model: python launch.py --list=models
 
     config.train = ml_collections.ConfigDict()  # see actjax.train.options.TrainOptions
-    config.train.steps = 1000
+    config.train.steps = 800
     config.train.batch_size = 32  # over all devices
-    config.train.optimizer = "adam"
-    config.train.learning_rate = 1e-3
-    config.train.schedule = "cosine"
-    config.train.warmup_steps = 0
+    config.train.optimizer = "adamw"  # adam, adamw or sgd
+    config.train.learning_rate = 2e-3
+    config.train.schedule = "cosine"  # constant, cosine or halving
+    config.train.warmup_steps = 120
     config.train.halve_epochs = 10  # for schedule "halving"
-    config.train.weight_decay = 0.0
-    config.train.label_smoothing = 0.0
+    config.train.weight_decay = 1e-2
+    config.train.label_smoothing = 0.1
     config.train.eval_every = 100  # steps
     config.train.log_every = 20  # steps
     config.train.patience = 10  # evaluations without a better one before training stops; 0 never

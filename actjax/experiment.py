@@ -1,8 +1,8 @@
 """Wiring: from a config to stages, each of which finds in the workdir what earlier ones left."""
 
 import importlib
-import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,6 @@ def run(
     """
     if stage != "all":
         lookup.check("stage", stage)
-    validate(config)
     name = Path(config_path.split(":")[0]).stem if config_path else "run"
     this = _parts.Run(
         config=ml_collections.FrozenConfigDict(config),
@@ -45,15 +44,20 @@ def run(
         config_path=config_path,
         data_dir=data_dir,
     )
+    validate(this.config)
     if dry_run:
-        print(_load_stage("dry_run").describe(this))
+        print(_load_stage("_dry_run").describe(this))
         return []
-    written = []
-    for each in _STAGES_OF_ALL if stage == "all" else (stage,):
-        written += _load_stage(each).stage(this)
+    written = run_stages(this, _STAGES_OF_ALL if stage == "all" else (stage,))
     if written and parallel.process_index() == 0:
         print("files:\n" + "\n".join(f"  {path}" for path in dict.fromkeys(written)))
     return written
+
+
+def run_stages(this: _parts.Run, stages: Sequence[str]) -> list[Path]:
+    """Runs stages one after the other and returns the files they wrote."""
+    validate(this.config)
+    return [path for name in stages for path in _load_stage(name).stage(this)]
 
 
 def validate(config: ml_collections.ConfigDict) -> None:
@@ -136,8 +140,3 @@ def _describe(kind: str, name: str) -> tuple[str, ...]:
     module = importlib.import_module(f"{lookup.KINDS[kind]}.{name}")
     first_line = (module.__doc__ or "").strip().split("\n")[0]
     return name, first_line
-
-
-def dump(config: ml_collections.ConfigDict) -> str:
-    """The config as JSON, for the files that record it."""
-    return json.dumps(config.to_dict(), sort_keys=True)

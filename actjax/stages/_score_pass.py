@@ -19,7 +19,6 @@ from actjax.similarity.store import ObservationStore
 from actjax.similarity.stream import PairStream
 from actjax.types import Context, Metric
 
-
 # Bound on the observations that are read back from disk at a time.
 COLUMN_BYTES = 256 * 2**20
 

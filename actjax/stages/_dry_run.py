@@ -1,0 +1,54 @@
+"""What a run would do: neurons, pairs, memory and disk, from shapes alone."""
+
+import os
+
+from actjax.activations import problems
+from actjax.datasets import loader
+from actjax.stages import _networks, _parts, _score_pass
+
+
+def describe(run: _parts.Run) -> str:
+    """A table of what --stage=all would do; touches neither data nor devices' memory."""
+    config, front = run.config, _parts.frontend(run.config)
+    builder = _parts.builder(run)
+    shape = _parts.image_shape(front, builder.clip_samples)
+    classes = len(builder.class_names)
+    features = _parts.features(config)
+    metrics, views = _parts.metrics(config), _parts.comma_list(config.score.views)
+    setting = problems.Setting(
+        frontend=front,
+        band_centres_hz=_parts.band_centres_hz(front),
+        clip_samples=builder.clip_samples,
+        wants=_score_pass.wants(metrics, views),
+        neurons=config.score.neurons,
+        grid=config.score.grid,
+    )
+    layers = _networks.layers(run, classes, shape)
+    made, left_out = problems.plan(layers, features, setting)
+    tile = int(config.score.memory_gib * 2**30 / 4)
+    comparisons = [_score_pass.compare(p, metrics, config.score.part, tile) for p in made]
+    networks = [n for n in _parts.comma_list(config.score.networks) if n != "input"]
+    pairs = sum(c.pairs for c in comparisons) * len(networks)
+    prepared = os.path.isdir(builder.data_dir)
+    clips = {s: len(loader.open_source(builder, s)) for s in builder.info.splits} if prepared else None
+    state = 4 * 3 * sum(c.problem.neurons * len(c.problem.rows) for c in comparisons) * max(len(networks), 1)
+    rows = [
+        (
+            "data set",
+            f"{builder.info.full_name}, {'prepared: ' + str(clips) if prepared else 'to be prepared'}",
+        ),
+        ("input", f"{shape[0]} bands x {shape[1]} frames"),
+        ("layers", ", ".join(f"{layer.name} ({layer.neurons})" for layer in layers)),
+        ("neurons", f"{sum(layer.neurons for layer in layers):,} in each of {len(networks)} networks"),
+        ("features", f"{len(features)} with {sum(f.rows for f in features)} rows"),
+        ("scores", f"{pairs:,} by {', '.join(m.name for m in metrics)}"),
+        ("accumulators", f"{state / 2**20:.1f} MiB a device; tiles up to {config.score.memory_gib} GiB"),
+        ("table on disk", f"about {pairs * 20 / 2**20:.1f} MiB"),
+        (
+            "left out",
+            f"{len(left_out)} comparisons"
+            + "".join(f"\n  {x.layer}, {x.view}: {x.reason}" for x in left_out),
+        ),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows)
