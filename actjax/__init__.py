@@ -1,1 +1,56 @@
 """actjax: which hand-crafted audio feature does each neuron listen to?"""
+
+import importlib
+from typing import Any
+
+from actjax import lookup
+
+# Public name -> the module it lives in. Loaded on first use, so that `import actjax` costs nothing and
+# scoring works where pyarrow and librosa are not installed.
+_PUBLIC = {
+    "score": "actjax.similarity.api",
+    "score_maps": "actjax.similarity.api",
+    "feature": "actjax.features",
+    "load_scores": "actjax.report.scores",
+}
+
+__all__ = [
+    "feature",
+    "list_datasets",
+    "list_features",
+    "list_metrics",
+    "list_models",
+    "load_scores",
+    "score",
+    "score_maps",
+]
+
+
+def list_metrics() -> tuple[str, ...]:
+    """The names of all similarity metrics, sorted."""
+    return lookup.names("metric")
+
+
+def list_features() -> tuple[str, ...]:
+    """The names of all audio features, sorted."""
+    return lookup.names("feature")
+
+
+def list_models() -> tuple[str, ...]:
+    """The names of all networks, sorted."""
+    return lookup.names("model")
+
+
+def list_datasets() -> tuple[str, ...]:
+    """The names of all data sets, sorted."""
+    return lookup.names("dataset")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'actjax' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return __all__

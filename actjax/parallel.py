@@ -70,6 +70,12 @@ def process_count() -> int:
     return jax.process_count()
 
 
+def describe_devices() -> dict[str, Any]:
+    """What runs this: kind and number of devices, and processes."""
+    kinds = sorted({device.device_kind for device in jax.devices()})
+    return {"kinds": kinds, "count": device_count(), "processes": process_count()}
+
+
 def replicate(tree: Any) -> Any:
     """[...] -> [d, ...]: a copy of every leaf on each device of this process."""
     # Under the same axis name as every other program: arrays of another would compile it twice.

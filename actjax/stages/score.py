@@ -58,6 +58,8 @@ def stage(run: _parts.Run) -> list[Path]:
         step = workdir.read_json(run.workdir / "train.json", {}).get("best_step")
         metadata = {"config": config, "checkpoint": {"hash": checkpoint, "step": step}}
         scores.write_scores(path, blocks, metadata)
+        files_hashed = {f"scores/{path.name}": workdir.file_digest(path)}
+        workdir.update_manifest(run.workdir, scored_on=parallel.describe_devices(), **files_hashed)
     return files
 
 

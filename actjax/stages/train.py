@@ -79,7 +79,8 @@ def _record(run: _parts.Run, fitted: loop.FitResult, result: Any, test: Any, tra
         "train_clips": len(train),
     }
     workdir.write_json(run.workdir / "train.json", record)
-    workdir.update_manifest(run.workdir, dataset_fingerprint=test.fingerprint)
+    entries = {"dataset_fingerprint": test.fingerprint, "weights": record["weights"]}
+    workdir.update_manifest(run.workdir, devices=parallel.describe_devices(), **entries)
     print(
         f"train: {record['steps']} steps, best at {record['best_step']}, test accuracy {result.accuracy:.3f}"
     )

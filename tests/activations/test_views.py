@@ -55,7 +55,9 @@ def test_a_ramp_keeps_its_true_time_on_both_sides(hop):
     """Both sides sample the same function of time, so on the common grid they must agree."""
     spec = feature(hop_samples=hop, window_samples=hop)
     frames = 1 + 36000 // hop
-    grid = views.common_grid(views.layer_time(layer(), FRONT, CLIP_S), views.feature_time(spec, frames, CLIP_S))
+    grid = views.common_grid(
+        views.layer_time(layer(), FRONT, CLIP_S), views.feature_time(spec, frames, CLIP_S)
+    )
     layer_times = layer().time.centres() * 256 / 12000
     feature_times = np.arange(frames) * hop / 12000
     # A finer cell that is cut counts with its own centre: at most an eighth of a finer step is lost.
@@ -72,7 +74,9 @@ def test_averages_are_area_weighted_overlaps():
     fine = views.Cells(
         np.stack([np.arange(10.0), np.arange(10.0) + 1], 1), np.zeros((10, 2)), np.ones(10, bool)
     )
-    coarse = views.Cells(np.array([[0, 2.5], [2.5, 5], [5, 7.5], [7.5, 10]]), np.zeros((4, 2)), np.ones(4, bool))
+    coarse = views.Cells(
+        np.array([[0, 2.5], [2.5, 5], [5, 7.5], [7.5, 10]]), np.zeros((4, 2)), np.ones(4, bool)
+    )
     grid = views.common_grid(coarse, fine)
     np.testing.assert_allclose(grid.of_feature[0, :4], np.array([1, 1, 0.5, 0]) / 2.5, atol=1e-7)
     np.testing.assert_allclose(grid.of_layer, np.eye(4))

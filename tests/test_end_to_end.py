@@ -1,0 +1,118 @@
+"""The whole chain on tiny data: data, train, score, report; then what a second run does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SMALL = (
+    "--config.data.config=tiny",
+    "--config.frontend.n_mels=64",
+    "--config.train.steps=3",
+    "--config.train.batch_size=16",
+    "--config.train.warmup_steps=0",
+    "--config.train.eval_every=2",
+    "--config.score.batch_size=8",
+    "--config.score.features=log_mel,chroma_stft(n_fft=2048),rms,onset_rate",
+    "--config.score.metrics=pearson,cka",
+    "--config.report.examples=2",
+)
+
+
+def launch(workdir, data_dir, *arguments, devices=1):
+    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    command = [
+        sys.executable,
+        "launch.py",
+        f"--workdir={workdir}",
+        f"--data_dir={data_dir}",
+        *SMALL,
+        *arguments,
+    ]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    done = launch(folder / "run", folder / "data")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def table(folder):
+    from actjax.report.scores import load_scores
+
+    return load_scores(folder / "run").to_pylist()
+
+
+def test_the_workdir_holds_what_the_design_lists(finished):
+    run = finished / "run"
+    for name in ("config.json", "manifest.json", "metrics.jsonl", "evaluation.json", "report/index.html"):
+        assert (run / name).stat().st_size > 0, name
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["versions"]["jax"] and manifest["dataset_fingerprint"] and manifest["devices"]
+    assert not list(run.rglob("*.part*")) and not list(run.glob("scores/.*"))
+
+
+def test_every_neuron_meets_every_row_once(finished):
+    rows = table(finished)
+    frame = [r for r in rows if (r["view"], r["network"], r["layer"]) == ("frame", "trained", "conv1")]
+    neurons = {r["neuron"] for r in frame}
+    pairs = {(r["neuron"], r["feature"], r["row"]) for r in frame}
+    assert len(pairs) == len(frame) == len(neurons) * (64 + 12 + 1)
+    assert {r["network"] for r in rows} == {"trained", "untrained", "input"}
+    assert {r["part"] for r in rows if r["view"] == "clip"} == {"between"}
+
+
+def test_the_input_is_its_own_best_match(finished):
+    """Band i of the input against row i of log_mel: the same numbers up to the front end's top_db."""
+    scores = [
+        r["score"]
+        for r in table(finished)
+        if r["layer"] == "bands"
+        and r["feature"] == "log_mel"
+        and r["view"] == "frame"
+        and r["row"] == r["neuron"]
+    ]
+    assert len(scores) == 64 and min(scores) > 0.99
+
+
+def test_a_second_run_recomputes_nothing_and_new_metrics_add_a_score_set(finished):
+    run = finished / "run"
+    before = {p: p.stat().st_mtime_ns for p in (run / "checkpoints").rglob("*") if p.is_file()}
+    again = launch(run, finished / "data", devices=2)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "train: done before" in again.stdout and "score: done before" in again.stdout
+    more = launch(run, finished / "data", "--stage=score", "--config.score.metrics=pearson", devices=2)
+    assert more.returncode == 0, more.stderr[-3000:]
+    assert before == {p: p.stat().st_mtime_ns for p in (run / "checkpoints").rglob("*") if p.is_file()}
+    one, two = sorted((run / "scores").glob("*.parquet"), key=lambda p: p.stat().st_mtime_ns)
+    compare_devices(one, two)
+
+
+def compare_devices(one, two):
+    """The first set was scored on one device, the second on two."""
+    import pyarrow.parquet as pq
+
+    def scores(path):
+        rows = pq.read_table(path).to_pylist()
+        keys = ("network", "layer", "neuron", "feature", "row", "view")
+        return {tuple(r[k] for k in keys): r["score"] for r in rows if r["metric"] == "pearson"}
+
+    a, b = scores(one), scores(two)
+    assert a.keys() == b.keys() and len(a) > 10_000
+    worst = max(abs(a[k] - b[k]) for k in a if a[k] == a[k])
+    assert worst < 1e-5
+    assert all((a[k] != a[k]) == (b[k] != b[k]) for k in a)
+
+
+def test_another_config_in_the_same_workdir_is_refused(finished):
+    done = launch(finished / "run", finished / "data", "--config.train.steps=4")
+    assert done.returncode == 1
+    assert done.stderr.strip().split("\n")[-1].startswith("error: workdir")
+    assert "train.steps = 3 there, 4 asked" in done.stderr
