@@ -11,7 +11,6 @@ from actjax.similarity._precision import PRECISION
 from actjax.similarity._vectors import centred, masked
 from actjax.types import Metric
 
-
 # An entry of a centred matrix of distances up to 2 is known to about this.
 ROUNDING = 1e-6
 
