@@ -15,9 +15,11 @@ import numpy as np
 from actjax.statistics.corrections import benjamini_hochberg
 from actjax.statistics.resolution import StatisticsError
 
-# Histograms of studentised scores: bins a unit of deviation, and where the last bin begins.
+# Histograms of studentised scores: bins a unit of deviation, from LOWEST on; what lies outside goes
+# into the first or last bin.
 BINS_PER_UNIT = 256
-BINS = 40 * BINS_PER_UNIT
+LOWEST = -8
+BINS = 48 * BINS_PER_UNIT
 # Replicates this close to the observed score (in null deviations) count as reaching it, so that
 # rounding never breaks a tie in the observed score's favour.
 TIE = 1e-4
@@ -111,7 +113,8 @@ def share_above(part: Null, quantile: float = 0.99) -> np.ndarray:
 
 def bins_of(statistics: np.ndarray) -> np.ndarray:
     """The histogram bin of each statistic (not NaN)."""
-    return np.clip(np.floor(statistics * np.float32(BINS_PER_UNIT)), 0, BINS - 1).astype(np.int64)
+    scaled = np.floor((statistics - np.float32(LOWEST)) * np.float32(BINS_PER_UNIT))
+    return np.clip(scaled, 0, BINS - 1).astype(np.int64)
 
 
 def reduce_replicates(scores_rnk: jax.Array, *, signed: bool, groups: Sequence[int]) -> Null:
@@ -183,7 +186,7 @@ def _reduce(scores_rnk: jax.Array, *, signed: bool, groups: tuple[int, ...]):
 
 def _bins(statistics: jax.Array) -> jax.Array:
     """int32 histogram bins; BINS for invalid ones."""
-    scaled = jnp.floor(statistics * BINS_PER_UNIT)
+    scaled = jnp.floor((statistics - LOWEST) * BINS_PER_UNIT)
     inside = jnp.clip(scaled, 0, BINS - 1).astype(jnp.int32)
     return jnp.where(jnp.isneginf(statistics), jnp.int32(BINS), inside)
 

@@ -166,6 +166,16 @@ def by_clip_pairs(
     return _uncentred(total, centre)
 
 
+def rotated(shift_rb: jax.Array, length_b: jax.Array, observations: int, frames: int | None) -> jax.Array:
+    """[r, b, o] the observation that each one meets after rotating its frame by the clip's shift."""
+    frames = frames or observations
+    o = jnp.arange(observations)
+    frame, base = (o % frames)[None, None, :], (o - o % frames)[None, None, :]
+    length = jnp.asarray(length_b)[None, :, None]
+    turned = (frame - jnp.asarray(shift_rb)[:, :, None]) % length
+    return base + jnp.where(frame < length, turned, frame)
+
+
 def _pair_moments(x_bon, own_bo, y_bjok, mask_bjo, centre: str, joint: bool) -> Moments:
     """Moments of each pair of clips; all leaves begin with the axis of the b * j pairs."""
     b, j = mask_bjo.shape[:2]

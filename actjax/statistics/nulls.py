@@ -18,8 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.similarity._clip_means import VALID_CLIPS
-from actjax.similarity._precision import PRECISION
-from actjax.statistics import families, moments
+from actjax.statistics import families, moments, weighted
 from actjax.statistics.permutations import Draws
 from actjax.statistics.resolution import StatisticsError
 
@@ -60,14 +59,14 @@ def moment_null(
     if way == "auto":
         way = cheaper_way(x_bon.shape, draws)
     replicates_of = _by_pairs if way == "pairs" else _direct
-    y = _centred(jnp.asarray(y_bok), jnp.asarray(mask), centre=centre)
+    y = weighted.centred(jnp.asarray(y_bok), jnp.asarray(mask), centre=centre)
     groups = tuple(groups) if groups is not None else (0,) * y_bok.shape[2]
     budget = memory_gib * 2**30 / 4
     # Scores, statistics and bins of a tile are held together, hence the factor.
-    tile = int(np.clip(budget / (4 * (draws.replicates + 1) * y_bok.shape[2]), 1, x_bon.shape[2]))
+    tile = int(np.clip(budget / (6 * (draws.replicates + 1) * y_bok.shape[2]), 1, x_bon.shape[2]))
     parts = []
     for first in range(0, x_bon.shape[2], tile):
-        x = _centred(jnp.asarray(x_bon[:, :, first : first + tile]), jnp.asarray(mask), centre=centre)
+        x = weighted.centred(jnp.asarray(x_bon[:, :, first : first + tile]), jnp.asarray(mask), centre=centre)
         scores = replicates_of(x, y, jnp.asarray(mask), draws, centre, joint, frames, budget / 4)
         parts.append(families.reduce_replicates(scores, signed=signed, groups=groups))
     return families.join_tiles(parts)
@@ -144,7 +143,6 @@ def column_null(
     """
     order_rb = np.concatenate([np.arange(len(y_bk))[None, :], draws.source_rb])
     y = jnp.asarray(y_bk)
-    groups = tuple(groups) if groups is not None else (0,) * y.shape[1]
     mask = np.ones(len(y_bk), bool) if mask_b is None else np.asarray(mask_b, bool)
     scores = []
     for orders in _chunks(order_rb, chunk if mask.all() else 1):
@@ -152,23 +150,8 @@ def column_null(
         out = score_columns(columns, jnp.asarray(mask & mask[orders[0]]))
         scores.append(out.reshape(out.shape[0], len(orders), -1).transpose(1, 0, 2))
     stacked = jnp.concatenate(scores)[: len(order_rb)]
+    groups = tuple(groups) if groups is not None else (0,) * stacked.shape[2]
     return families.reduce_replicates(stacked, signed=signed, groups=groups)
-
-
-def weighted_scores(
-    x_bon: np.ndarray, y_bok: np.ndarray, mask_bo: np.ndarray, weights_rb: np.ndarray, *, centre: str = "clip"
-) -> np.ndarray:
-    """[r, n, k] correlations in which clip b counts weights_rb[r, b] times: halves, resamples.
-
-    Args:
-      x_bon, y_bok, mask_bo, centre: as in `moment_null`.
-      weights_rb: [r, b] not negative.
-    """
-    mask = jnp.asarray(np.asarray(mask_bo, bool))
-    x, y = (_centred(jnp.asarray(v), mask, centre=centre) for v in (x_bon, y_bok))
-    own = jnp.arange(len(mask), dtype=jnp.int32)[:, None]
-    weights = jnp.asarray(weights_rb, jnp.float32)[:, :, None]
-    return np.asarray(_weighted_pairs(x, y, mask, own, weights, centre=centre, joint=False, block=1))
 
 
 def cheaper_way(shape_bon: tuple[int, ...], draws: Draws) -> str:
@@ -208,48 +191,20 @@ def _by_pairs(x, y, mask, draws, centre, joint, frames, budget) -> jax.Array:
     return _pairs(x, y, mask, draws.partner_bj, slots, centre=centre, joint=joint, block=block)
 
 
-_centred = jax.jit(moments.centred, static_argnames="centre")
-
-
 @functools.partial(jax.jit, static_argnames=("centre", "joint", "frames"))
 def _direct_chunk(x, y, mask, source, shift, *, centre, joint, frames):
-    index = None if shift is None else rotated(*shift, mask.shape[1], frames)
+    index = None if shift is None else moments.rotated(*shift, mask.shape[1], frames)
     return moments.correlation(moments.direct(x, mask, y, mask, source, index, centre=centre, joint=joint))
 
 
 @functools.partial(jax.jit, static_argnames=("centre", "joint", "block"))
 def _pairs(x, y, mask, partner_bj, slot_rb, *, centre, joint, block):
     weights = jax.nn.one_hot(slot_rb, partner_bj.shape[1], dtype=x.dtype)
-    return _weighted_pairs(x, y, mask, partner_bj, weights, centre=centre, joint=joint, block=block)
-
-
-@functools.partial(jax.jit, static_argnames=("centre", "joint", "block"))
-def _weighted_pairs(x, y, mask, partner_bj, weights, *, centre, joint, block):
-    sums = moments.by_clip_pairs(x, y, mask, partner_bj, weights, centre=centre, joint=joint, block=block)
-    return moments.correlation(sums)
-
-
-def rotated(shift_rb: jax.Array, length_b: jax.Array, observations: int, frames: int | None) -> jax.Array:
-    """[r, b, o] the observation that each one meets after rotating its frame by the clip's shift."""
-    frames = frames or observations
-    o = jnp.arange(observations)
-    frame, base = (o % frames)[None, None, :], (o - o % frames)[None, None, :]
-    length = jnp.asarray(length_b)[None, :, None]
-    turned = (frame - jnp.asarray(shift_rb)[:, :, None]) % length
-    return base + jnp.where(frame < length, turned, frame)
-
-
-@jax.jit
-def weighted_sums(weights_rp: jax.Array, scores_pnk: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """([r, n, k] sums of the scores that are not NaN, [r, n, k] the weights summed)."""
-    finite = jnp.isfinite(scores_pnk)
-    values = jnp.where(finite, scores_pnk, jnp.zeros_like(scores_pnk))
-    product = functools.partial(jnp.einsum, "rp,pnk->rnk", weights_rp, precision=PRECISION)
-    return product(values), product(finite.astype(scores_pnk.dtype))
+    return weighted.pair_scores(x, y, mask, partner_bj, weights, centre=centre, joint=joint, block=block)
 
 
 def _add_pairs(totals, valid, weights: np.ndarray, scores: jax.Array):
-    sums, counts = weighted_sums(jnp.asarray(weights), scores.reshape(-1, *scores.shape[2:]))
+    sums, counts = weighted.weighted_sums(jnp.asarray(weights), scores.reshape(-1, *scores.shape[2:]))
     return (sums, counts) if totals is None else (totals + sums, valid + counts)
 
 
@@ -257,10 +212,8 @@ def _slot_weights(draws: Draws, own: np.ndarray) -> np.ndarray:
     """[1 + r, c * j] float32, 1 where clip c meets its j-th partner; the observed pairing first."""
     slots = np.concatenate([_own_slot(draws)[None], draws.slot_rb])[:, own]
     fresh = np.concatenate([[True], np.diff(own) > 0])  # the last chunk is filled up with its last clip
-    weights = (slots[:, :, None] == np.arange(draws.partner_bj.shape[1])[None, None, :]) & fresh[
-        None, :, None
-    ]
-    return weights.reshape(len(slots), -1).astype(np.float32)
+    drawn = slots[:, :, None] == np.arange(draws.partner_bj.shape[1])[None, None, :]
+    return (drawn & fresh[None, :, None]).reshape(len(slots), -1).astype(np.float32)
 
 
 def _own_slot(draws: Draws) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.statistics import nulls
+from actjax.statistics import weighted
 from actjax.statistics.resolution import StatisticsError
 
 
@@ -62,10 +62,10 @@ def split_halves(
 def half_scores(
     x_bon: np.ndarray, y_bok: np.ndarray, mask_bo: np.ndarray, halves_shb: np.ndarray, *, centre: str = "clip"
 ) -> np.ndarray:
-    """[s, 2, n, k] correlations on each half of each split (see `nulls.weighted_scores`)."""
+    """[s, 2, n, k] correlations on each half of each split (see `weighted.weighted_scores`)."""
     splits, two, clips = halves_shb.shape
     weights = halves_shb.reshape(splits * two, clips).astype(np.float32)
-    scores = nulls.weighted_scores(x_bon, y_bok, mask_bo, weights, centre=centre)
+    scores = weighted.weighted_scores(x_bon, y_bok, mask_bo, weights, centre=centre)
     return scores.reshape(splits, two, *scores.shape[1:])
 
 
@@ -73,7 +73,9 @@ def half_means(scores_b: np.ndarray, halves_shb: np.ndarray) -> np.ndarray:
     """[s, 2, ...] means over each half's valid clips of per-clip scores [b, ...]; NaN where none is."""
     scores = np.asarray(scores_b, np.float32)
     weights = halves_shb.reshape(-1, halves_shb.shape[2]).astype(np.float32)
-    total, count = nulls.weighted_sums(jnp.asarray(weights), jnp.asarray(scores.reshape(len(scores), -1, 1)))
+    total, count = weighted.weighted_sums(
+        jnp.asarray(weights), jnp.asarray(scores.reshape(len(scores), -1, 1))
+    )
     total, count = np.asarray(total), np.asarray(count)
     means = np.divide(total, count, out=np.full(total.shape, np.nan, np.float32), where=count > 0.5)
     return means.reshape(*halves_shb.shape[:2], *scores.shape[1:])

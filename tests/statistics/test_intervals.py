@@ -1,0 +1,90 @@
+"""Poisson bootstrap against resampling by hand, its coverage, and seeds."""
+
+import numpy as np
+import pytest
+
+from actjax.statistics import intervals
+from actjax.statistics.resolution import StatisticsError
+
+
+def test_weights_are_poisson_and_shared_by_a_recording():
+    weights = intervals.poisson_weights(np.repeat(np.arange(50), 3), replicates=2000, seed=0)
+    assert weights.shape == (2000, 150) and weights.dtype == np.float32
+    np.testing.assert_array_equal(weights[:, ::3], weights[:, 2::3])
+    # Mean and variance 1 over 100,000 draws: five standard errors.
+    assert abs(weights[:, ::3].mean() - 1) < 5 * np.sqrt(1 / 1e5)
+    assert abs(weights[:, ::3].var() - 1) < 5 * np.sqrt(3 / 1e5)
+
+
+@pytest.mark.parametrize("centre", ["clip", "all"])
+def test_a_replicate_is_the_score_of_repeated_clips(centre):
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(12, 7, 4)) + 1, rng.normal(size=(12, 7, 3))
+    y[:, :, 1] += x[:, :, 2]
+    mask = np.arange(7)[None, :] < rng.integers(5, 8, 12)[:, None]
+    weights = intervals.poisson_weights(np.arange(12), replicates=200, seed=3)
+    sums = intervals.pair_moments(
+        x.astype(np.float32), y.astype(np.float32), mask, [2, 0], [1, 2], centre=centre
+    )
+    draws = intervals.bootstrap_scores(sums, weights)
+    for r, (p, n, k) in ((r, pair) for r in range(4) for pair in ((0, 2, 1), (1, 0, 2))):
+        a, b = [], []
+        for clip in np.repeat(np.arange(12), weights[r].astype(int)):
+            xs, ys = x[clip, mask[clip], n], y[clip, mask[clip], k]
+            a.append(xs - xs.mean() * (centre == "clip"))
+            b.append(ys - ys.mean() * (centre == "clip"))
+        want = np.corrcoef(np.concatenate(a), np.concatenate(b))[0, 1]
+        assert draws[r, p] == pytest.approx(want, abs=3e-6)
+
+
+def test_ninety_five_percent_intervals_cover():
+    """400 samples of 80 recordings from a correlation of 0.5; percentile intervals at 95 %."""
+    rng = np.random.default_rng(2)
+    samples = 400
+    x = rng.normal(size=(80, 1, samples)).astype(np.float32)
+    y = (0.5 * x + np.sqrt(0.75) * rng.normal(size=x.shape)).astype(np.float32)
+    weights = intervals.poisson_weights(np.arange(80), replicates=400, seed=4)
+    everything = np.arange(samples)
+    sums = intervals.pair_moments(x, y, np.ones((80, 1), bool), everything, everything, centre="all")
+    low, high = intervals.percentile_interval(intervals.bootstrap_scores(sums, weights))
+    covered = ((low <= 0.5) & (high >= 0.5)).mean()
+    # Percentile intervals of r are slightly short at this size; the binomial error is 0.011.
+    assert 0.90 <= covered <= 0.98
+    assert (high - low).mean() == pytest.approx(2 * 1.96 * 0.75 / np.sqrt(80), rel=0.1)
+
+
+def test_means_of_per_clip_scores():
+    scores = np.asarray([[1.0, np.nan], [2.0, 4.0], [6.0, 8.0]])
+    weights = np.asarray([[1, 1, 1], [3, 0, 1], [5, 0, 0]], np.float32)
+    want = [[3.0, 6.0], [9 / 4, 8.0], [1.0, np.nan]]
+    np.testing.assert_allclose(intervals.bootstrap_means(scores, weights), want)
+
+
+def test_an_interval_is_undefined_where_many_draws_are():
+    draws = np.random.default_rng(0).normal(size=(1000, 2))
+    draws[:200, 1] = np.nan
+    low, high = intervals.percentile_interval(draws)
+    np.testing.assert_allclose([low[0], high[0]], np.quantile(draws[:, 0], [0.025, 0.975]))
+    assert np.isnan(low[1]) and np.isnan(high[1])
+
+
+def test_seeds_widen_the_interval_by_their_spread():
+    rng = np.random.default_rng(5)
+    recordings = rng.normal(0.0, 0.02, 4000)
+    effects = rng.normal(0.3, 0.05, 5)
+    draws = effects[:, None] + recordings[None, :]
+    mean = intervals.over_seeds(draws)
+    assert mean.mean() == pytest.approx(effects.mean(), abs=0.003)
+    # Recordings are shared by the seeds, so that their variance stays; seeds add s^2 / S.
+    assert mean.std() == pytest.approx(np.sqrt(0.02**2 + effects.var(ddof=1) / 5), rel=0.05)
+    np.testing.assert_array_equal(intervals.over_seeds(draws[:1]), draws[0])
+
+
+def test_too_few_recordings_or_replicates_are_refused():
+    with pytest.raises(StatisticsError, match="at least 10 of them, got 9"):
+        intervals.poisson_weights(np.arange(9), replicates=1000, seed=0)
+    with pytest.raises(StatisticsError, match="at least 200 are needed"):
+        intervals.poisson_weights(np.arange(20), replicates=199, seed=0)
+    intervals.poisson_weights(np.arange(20), replicates=200, seed=0)
+    with pytest.raises(StatisticsError, match="between 0 and 1"):
+        intervals.poisson_weights(np.arange(20), replicates=200, seed=0, level=95)
