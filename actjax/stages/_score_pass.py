@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,8 @@ def run_pass(
       folds_of_clip: [clips] the cross-validation fold of each clip.
     """
     with contextlib.ExitStack() as stack:
+        # Also what a run that was killed has left there goes.
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         runners = [
             [_Runner(c, len(family.networks), folder, stack) for c in comparisons]
             for family, comparisons in families
