@@ -45,10 +45,10 @@ def check(kind: str, name: str) -> None:
 
 
 def suggest(name: str, known: tuple[str, ...] | list[str]) -> str:
-    """'did you mean ...' with the nearest known names, else all of them."""
+    """'did you mean ...?' with the nearest known names, else all of them."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
-        return "did you mean " + " or ".join(near) + f"? (known: {', '.join(known)})"
+        return "did you mean " + " or ".join(near) + "?"
     return "known: " + ", ".join(known)
 
 

@@ -26,7 +26,7 @@ def claim(tmp_path, stage, **changes):
 
 def test_another_training_config_is_refused_and_the_keys_are_named(tmp_path):
     claim(tmp_path, "train")
-    with pytest.raises(ValueError, match=r"train\.steps = 1000 there, 7 asked") as info:
+    with pytest.raises(ValueError, match=r"train\.steps = 800 there, 7 asked") as info:
         claim(tmp_path, "train", **{"train.steps": 7})
     assert "\n" not in str(info.value)
     claim(tmp_path, "train")
