@@ -1,0 +1,81 @@
+"""Does a concept put a neuron's strongest inputs into the neuron's own order?"""
+
+import functools
+import math
+
+import jax.numpy as jnp
+
+from actjax.similarity._concept import PROBABILITIES, nan_if_constant
+from actjax.similarity._concept import probability as probability_of
+from actjax.similarity._ranks import ranks
+from actjax.similarity._reorder import Order, reorder_error, strongest
+from actjax.types import Metric
+
+
+def metric(
+    *, top_share: float = 0.05, power: float = 3.0, scale_power: float = 0.5, probability: str = "quantile"
+) -> Metric:
+    """Minus the error between a neuron's strongest activations and the same put into the concept's order.
+
+        score = - mean |a_i - b_i|^power / (chance (mean p_i)^scale_power)
+
+    a_i are the T = int(top_share n) largest activations, at least 2; b_i the same numbers, given in the order
+    of the concept's values at these inputs, the largest to the largest; p_i the concept's probabilities
+    there; chance the error expected of a random order, mean over i, j of |a_i - a_j|^power (CLIP-Dissect
+    estimates it from five random orders). Inputs that tie, on either side, are taken in the order of the
+    observations. Range (-inf, 0], 0 for the same order; quantiles without relation score about
+    -1 / sqrt(0.5); NaN where a side is constant, there or throughout. No inner product: each pair is
+    sorted, on a CPU by the host; does not stream.
+
+    Args:
+      top_share: share of the inputs that are taken.
+      power: of the differences.
+      scale_power: how much a concept gains by being likely on these inputs; 0 for none.
+      probability: "quantile" gives a continuous feature's empirical quantile, (rank - 1/2) / n, and takes
+        a column of 0 and 1 as it is; "given" takes the feature's values (outside of [0, 1]: NaN).
+
+    Raises:
+      ValueError: an option outside of its domain.
+
+    Reference: T. Oikarinen, T.-W. Weng, "CLIP-Dissect: automatic description of neuron representations in
+    deep vision networks", 2023.
+    """
+    if not 0 < top_share <= 1 or not power > 0 or scale_power < 0 or probability not in PROBABILITIES:
+        raise ValueError(
+            "rank_reorder expected 0 < top_share <= 1, power > 0, scale_power >= 0 and probability in "
+            f"{PROBABILITIES}, got {top_share}, {power}, {scale_power}, {probability!r}"
+        )
+    return Metric(
+        name="rank_reorder",
+        prepare_x=lambda values_o, mask_o, context: strongest(values_o, mask_o, share=top_share, power=power),
+        prepare_y=functools.partial(_prepare_y, kind=probability),
+        compare=functools.partial(_compare, power=power, scale_power=scale_power),
+        views=("clip", "frame"),
+        range=(-math.inf, 0.0, -(2.0**scale_power)),
+        reference="Oikarinen and Weng 2023",
+        symmetric=False,
+        signed=False,
+        dot=False,
+        pair_copies=8,
+        options={
+            "top_share": top_share,
+            "power": power,
+            "scale_power": scale_power,
+            "probability": probability,
+        },
+    )
+
+
+def _prepare_y(values_o, mask_o, context, *, kind) -> Order:
+    place = ranks(values_o, mask_o, ties="ordinal").astype(jnp.int32)
+    p = probability_of(values_o, mask_o, kind)
+    return Order(place, jnp.where(mask_o, p + nan_if_constant(values_o, mask_o), 0.0))
+
+
+def _compare(px, py, *, power, scale_power):
+    p = py.probability_o[px.index_i]
+    inside = jnp.arange(p.shape[0]) < px.taken
+    mean = jnp.sum(jnp.where(inside, p, 0.0)) / px.taken.astype(p.dtype)
+    # All equal on these inputs: nothing says how to order them.
+    score = -reorder_error(px, py, power=power) / mean**scale_power
+    return {"score": score + nan_if_constant(p, inside)}
