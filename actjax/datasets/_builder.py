@@ -4,10 +4,8 @@ Beside the records of a prepared data set lie `index_<split>.npz` (clip and reco
 content hashes in the records' order) and `skipped.json` (what was left out, and why).
 """
 
-import collections
 import contextlib
 import dataclasses
-import hashlib
 import io
 import json
 import os
@@ -21,36 +19,25 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from actjax.datasets import _shards
-
-INDEX_FIELDS = ("clip_id", "recording_id", "label", "content")
-MULTI_LABEL_FIELD = "labels"
+from actjax.datasets import _records, _shards
+from actjax.datasets._index import check_index, read_index
 
 
 @dataclasses.dataclass(eq=False)
 class ClipConfig(tfds.core.BuilderConfig):
-    """A TFDS config that says how clips are made.
+    """A TFDS config that says how clips are made; its name stands for all that they depend on.
 
     Attributes:
       sample_rate_hz, clip_seconds: of every clip.
-      identity: everything else the prepared files depend on; a change of it makes a new folder.
     """
 
     sample_rate_hz: int = 12_000
     clip_seconds: float = 3.0
-    identity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def clip_samples(self) -> int:
         """Samples of a clip."""
         return round(self.clip_seconds * self.sample_rate_hz)
-
-    def digest(self) -> str:
-        """8 hexadecimal digits that stand for the config's options."""
-        text = json.dumps(
-            [self.name, self.sample_rate_hz, self.clip_seconds, dict(self.identity)], sort_keys=True
-        )
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -105,7 +92,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         label = {"label": tfds.features.ClassLabel(names=list(self.class_names))}
         if self.multi_label:
             shape = (len(self.class_names),)
-            label = {MULTI_LABEL_FIELD: tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding="bytes")}
+            label = {"labels": tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding="bytes")}
         features = {
             "audio": tfds.features.Tensor(shape=(self.clip_samples,), dtype=np.int16, encoding="bytes"),
             "clip_id": tfds.features.Text(),
@@ -122,8 +109,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             disable_shuffling=True,
         )
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-        del dl_manager
+    def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
+        del dl_manager, download_config
         jobs = self.jobs()
         paths = _shards.make_shards(
             jobs,
@@ -144,15 +131,27 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         for split, columns in index.items():
             np.savez(os.path.join(self.data_dir, f"index_{split}.npz"), **columns)
         pathlib.Path(self.data_dir, "skipped.json").write_text(json.dumps(skipped, indent=1))
-        return {
-            split: self._generate_examples(files)
-            for split, files in paths.items()
-            if len(index[split]["clip_id"])
-        }
+        splits = [self._write(split, files, index[split]) for split, files in paths.items()]
+        self.info.set_splits(tfds.core.SplitDict([split for split in splits if split is not None]))
 
-    def _generate_examples(self, paths: Sequence[pathlib.Path]) -> Iterator[tuple[int, dict[str, Any]]]:
-        for key, example in enumerate(_shards.read_shards(paths)):
-            yield key, {name: _plain(example[name]) for name in self.info.features}
+    def _write(self, split: str, files: Sequence[pathlib.Path], index: Mapping[str, np.ndarray]):
+        count = len(index["clip_id"])
+        if count == 0:
+            return None
+        names = list(self.info.features)
+        return _records.write_split(
+            ({name: _plain(example[name]) for name in names} for example in _shards.read_shards(files)),
+            count,
+            features=self.info.features,
+            template=self._get_filename_template(split),
+            example_bytes=2 * self.clip_samples + 8192,
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        raise TypeError("actjax's builders write their splits in _download_and_prepare")
+
+    def _generate_examples(self) -> None:
+        raise TypeError("actjax's builders write their splits in _download_and_prepare")
 
     def _report(self, total: int, skipped: list[dict[str, str]]) -> None:
         if not skipped:
@@ -166,9 +165,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _shard_folder(self) -> pathlib.Path:
-        config = self.builder_config
         return pathlib.Path(
-            self.data_path.parent.parent, f".shards-{config.name}-{config.digest()}-{self.version}"
+            self.data_path.parent.parent, f".shards-{self.builder_config.name}-{self.version}"
         )
 
 
@@ -177,48 +175,6 @@ class _LocalInfo(tfds.core.DatasetInfo):
 
     def initialize_from_bucket(self) -> None:
         """Nothing: TFDS would leave an empty folder in the system's temporary one each time."""
-
-
-def read_index(paths: Sequence[pathlib.Path]) -> tuple[dict[str, np.ndarray], list[dict[str, str]]]:
-    """(index columns, skipped) of a split, reading no audio."""
-    columns, skipped = collections.defaultdict(list), []
-    for path in paths:
-        with np.load(path, allow_pickle=False) as archive:
-            skipped += json.loads(str(archive["__skipped__"]))
-            for name in (*INDEX_FIELDS, MULTI_LABEL_FIELD):
-                if name in archive.files:
-                    columns[name].append(archive[name])
-    if not columns:
-        return {
-            "clip_id": np.zeros(0, "U1"),
-            "recording_id": np.zeros(0, "U1"),
-            "content": np.zeros(0, "U1"),
-        }, skipped
-    return {name: np.concatenate(parts) for name, parts in columns.items()}, skipped
-
-
-def check_index(index: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Refuses clip ids that occur twice and recordings that stand in two splits."""
-    clips = collections.Counter(c for columns in index.values() for c in columns["clip_id"].tolist())
-    twice = [clip for clip, count in clips.items() if count > 1]
-    if twice:
-        raise ValueError(
-            f"clip ids must be unique; {len(twice)} occur twice, the first: {', '.join(twice[:3])}"
-        )
-    split_of: dict[str, str] = {}
-    for split, columns in index.items():
-        for recording in set(columns["recording_id"].tolist()):
-            if split_of.setdefault(recording, split) != split:
-                raise ValueError(
-                    f"recording {recording!r} stands in the splits {split_of[recording]} and {split}; "
-                    "each recording must stay in one"
-                )
-
-
-def builder_skipped(builder: tfds.core.DatasetBuilder) -> list[dict[str, str]]:
-    """What was left out when the data set was prepared: a list of {"item", "reason", "split"}."""
-    path = pathlib.Path(builder.data_dir, "skipped.json")
-    return json.loads(path.read_text()) if path.exists() else []
 
 
 def _plain(value: Any) -> Any:

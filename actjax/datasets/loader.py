@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax.datasets._builder import builder_skipped
+from actjax.datasets._index import builder_skipped
 
 __all__ = ["Source", "batches", "builder_skipped", "open_source", "steps"]
 

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from actjax.datasets import _gm_render, _gm_scene, _gm_score, gm_instruments, loader
-from actjax.datasets._builder import builder_skipped
+from actjax.datasets import _gm_render, _gm_scene, _gm_score, _records, gm_instruments, loader
+from actjax.datasets._index import builder_skipped
 from actjax.datasets.gm_instruments import DRUMS, Intervention
 
 SEED = 1907
@@ -65,6 +65,16 @@ def test_worker_processes_render_the_same_bytes(builder, tmp_path):
         np.testing.assert_array_equal(
             loader.open_source(other, "train")[place]["audio"], here[here.clip_ids.index(clip_id)]["audio"]
         )
+
+
+def test_a_split_in_several_files_keeps_its_order(builder, tmp_path, monkeypatch):
+    monkeypatch.setattr(_records, "FILE_BYTES", 150_000)
+    other = gm_instruments.dataset(config="tiny", clip_seconds=1.5, data_dir=tmp_path)
+    other.download_and_prepare()
+    source, expected = loader.open_source(other, "train"), loader.open_source(builder, "train")
+    assert len(other.info.splits["train"].shard_lengths) == 8
+    assert [source[i]["clip_id"] for i in range(24)] == source.clip_ids == expected.clip_ids
+    assert source.fingerprint == expected.fingerprint
 
 
 def test_splits_share_no_phrase():

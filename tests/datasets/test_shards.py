@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from shard_work import double, fail
 
-from actjax.datasets import _builder, _pool, _shards
+from actjax.datasets import _index, _pool, _shards
 
 
 def make(folder, items, work=double, **options):
@@ -68,8 +68,8 @@ def index(**clips):
 
 
 def test_duplicate_clips_and_shared_recordings_are_refused():
-    _builder.check_index(index(train=[("a", "r"), ("b", "r")], test=[("c", "s")]))
+    _index.check_index(index(train=[("a", "r"), ("b", "r")], test=[("c", "s")]))
     with pytest.raises(ValueError, match="clip ids must be unique; 1 occur twice, the first: a"):
-        _builder.check_index(index(train=[("a", "r")], test=[("a", "s")]))
+        _index.check_index(index(train=[("a", "r")], test=[("a", "s")]))
     with pytest.raises(ValueError, match="recording 'r' stands in the splits train and test"):
-        _builder.check_index(index(train=[("a", "r")], test=[("b", "r")]))
+        _index.check_index(index(train=[("a", "r")], test=[("b", "r")]))
