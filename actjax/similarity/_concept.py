@@ -77,16 +77,20 @@ def top_share(values_o, mask_o, k) -> jax.Array:
 def interpolation(start: float, end: float) -> tuple[np.ndarray, Callable[[Any], Any]]:
     """Nodes t_q between the logits of `start` and `end`, and their Lagrange polynomials.
 
-    softplus(t + u) is interpolated in t to 1e-6 for every u: its nearest poles in t are pi away from the
-    real line, so few Chebyshev nodes suffice (8 from 0.998 to 0.97).
+    With these log(1 + m (p - 1)) is interpolated in t = logit m, to 1e-6 for every p: its nearest poles in
+    t are pi away from the real line, so few Chebyshev nodes suffice (9 from 0.998 to 0.97).
     """
     low, high = sorted(float(np.log(p / (1 - p))) for p in (start, end))
-    u, t = np.linspace(-high - 20, -low + 20, 400)[:, None], np.linspace(low, high, 101)[None, :]
+    p, t = np.logspace(-12, 0, 400)[:, None], np.linspace(low, high, 101)[None, :]
+
+    def log_likelihood(t):
+        return np.log((1 + np.exp(t) * p) / (1 + np.exp(t)))
+
     for q in range(1, 40):
         angles = (np.arange(q) + 0.5) * np.pi / q
         nodes = (low + high) / 2 - np.cos(angles) * (high - low) / 2
         basis = _lagrange(nodes, t[0], np)
-        if np.abs(np.logaddexp(0, nodes + u) @ basis - np.logaddexp(0, t + u)).max() < 1e-6:
+        if np.abs(log_likelihood(nodes) @ basis - log_likelihood(t)).max() < 1e-6:
             break
     return nodes, functools.partial(_lagrange, nodes)
 

@@ -3,8 +3,8 @@
 import functools
 import math
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 
 from actjax.similarity._concept import (
     PROBABILITIES,
@@ -39,8 +39,8 @@ def metric(
     that tie share their places; of fewer than 2k observations the top half is taken. A continuous feature
     becomes a probability by its empirical quantile, (rank - 1/2) / n; a column of 0 and 1 is taken as it
     is. Unbounded; quantiles without relation to the neuron score about -1 + lam log 2; NaN where a side is
-    constant. One inner product: log(1 + m (p - 1)) = log(1 - m) + softplus(logit m + log p) is interpolated
-    in logit m to 1e-6 (8 stacked vectors by default). Does not stream.
+    constant. One inner product: log(1 + m (p - 1)) is interpolated in logit m to 1e-6, from 9 stacked
+    vectors by default. Does not stream.
 
     Args:
       k: number of strongest inputs.
@@ -89,14 +89,13 @@ def _prepare_x(values_o, mask_o, context, *, k, start, end, lagrange) -> Weights
         last - first + 1
     ).astype(jnp.float32)[None, :]
     weights = jnp.where(mask_o[None, :], spread, 0.0) / taken.astype(jnp.float32)
-    apart = jnp.sum(jnp.where(inside, jnp.log(without), 0.0)) / taken.astype(jnp.float32)
-    return Weights(weights, apart + nan_if_constant(values_o, mask_o))
+    return Weights(weights, nan_if_constant(values_o, mask_o))
 
 
 def _prepare_y(values_o, mask_o, context, *, kind, lam, nodes) -> Concept:
     p = probability_of(values_o, mask_o, kind)
-    log_p = jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1.0)), -jnp.inf)
-    basis = jax.nn.softplus(jnp.asarray(nodes, log_p.dtype)[:, None] + log_p[None, :])
+    without = jnp.asarray(1 / (1 + np.exp(nodes)), p.dtype)[:, None]
+    basis = jnp.log(without + (1 - without) * p[None, :])
     return Concept(masked(basis, mask_o[None, :]), lam * log_prior(p, mask_o))
 
 
