@@ -109,6 +109,8 @@ def _octaves(grid, samples):
         beyond = (
             (np.abs(position - centre[:, None]) > reach[:, None]) | (position < 0) | (position > size // 2)
         )
+        # The inverse transform divides by slots; 1 / hop makes it the inverse of the clip's.
+        response = response / grid.hop_samples
         octaves.append(_Octave(first, np.where(beyond, 0.0, response).astype(np.float32), centre, slots))
     return tuple(octaves)
 
@@ -131,7 +133,6 @@ def _octave_magnitude(spectrum, margin, octave, raise_by):
     folds = -(-width // octave.slots)
     stretch = jnp.pad(stretch, ((0, 0), (0, folds * octave.slots - width)))
     folded = jnp.sum(stretch.reshape(bins, folds, octave.slots), axis=1)
-    # The transform's 1 / slots, and 1 / hop of the sampling, are what makes it the inverse of the clip's.
     output = jnp.fft.ifft(folded, axis=1)
     return magnitude(output.real**2 + output.imag**2)
 

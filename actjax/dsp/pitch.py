@@ -113,20 +113,35 @@ def partials(magnitude_tf: jax.Array, f0_hz: jax.Array, *, sample_rate_hz: int, 
     bins = magnitude_tf.shape[1]
     hz_per_bin = sample_rate_hz / (2 * (bins - 1))
     number = jnp.arange(1, count + 1, dtype=magnitude_tf.dtype)
-    target = f0_hz[:, None] * number[None, :] / hz_per_bin
-    reach = f0_hz[:, None] / (3.0 * hz_per_bin)
-    position = jnp.arange(bins, dtype=magnitude_tf.dtype)
-    near = jnp.abs(position[None, None, :] - target[:, :, None]) <= reach[:, :, None]
-    best = jnp.argmax(jnp.where(near, magnitude_tf[:, None, :], -1.0), axis=2)
-    best = jnp.clip(best, 1, bins - 2)
+    spacing = f0_hz[:, None] / hz_per_bin
+    best = _largest_near(jax.lax.stop_gradient(magnitude_tf), jax.lax.stop_gradient(spacing), count)
     low, top, high = (jnp.take_along_axis(magnitude_tf, best + i, axis=1) for i in (-1, 0, 1))
     peak = (top > low) & (top >= high)
     curvature = jnp.where(peak, low + high - 2.0 * top, 1.0)
     shift = jnp.where(peak, 0.5 * (low - high) / curvature, 0.0)
-    present = peak & (target + reach < bins - 1)
+    present = peak & ((number + 1.0 / 3.0)[None, :] * spacing < bins - 1)
     hz = (best.astype(magnitude_tf.dtype) + shift) * hz_per_bin
     height = top - 0.25 * (low - high) * shift
     return Partials(hz, jnp.where(present, height, 0.0), jnp.broadcast_to(number[None, :], hz.shape), present)
+
+
+def _largest_near(magnitude, spacing, count):
+    """[t, harmonic] index of the largest bin within a third of the spacing around each multiple of it.
+
+    Each bin belongs to one multiple at most, so two scattered reductions over bins do: the largest value,
+    then the first bin that has it.
+    """
+    frames, bins = magnitude.shape
+    position = jnp.arange(bins, dtype=magnitude.dtype)[None, :] / spacing
+    nearest = jnp.round(position)
+    near = (jnp.abs(position - nearest) <= 1.0 / 3.0) & (nearest >= 1) & (nearest <= count)
+    slot = jnp.where(near, nearest.astype(jnp.int32) - 1, count)
+    row = jnp.broadcast_to(jnp.arange(frames)[:, None], slot.shape)
+    largest = jnp.full((frames, count + 1), -1.0, magnitude.dtype).at[row, slot].max(magnitude)
+    has_it = magnitude == jnp.take_along_axis(largest, slot, axis=1)
+    index = jnp.where(has_it, jnp.arange(bins, dtype=jnp.int32)[None, :], bins)
+    first = jnp.full((frames, count + 1), bins, jnp.int32).at[row, slot].min(index)
+    return jnp.clip(first[:, :count], 1, bins - 2)
 
 
 def _normalised_difference(frames, shortest, longest):
