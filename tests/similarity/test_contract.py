@@ -1,5 +1,7 @@
 """What every metric file must hold; a new file is found and tested by itself."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -77,9 +79,11 @@ def test_outputs_and_range(metric):
 def test_symmetric_where_declared(metric):
     if metric.symmetric:
         x, y = sides(metric)
-        np.testing.assert_allclose(
-            score(metric, x, y)["score"], score(metric, y, x)["score"].T, atol=TOLERANCE
-        )
+        axis = 0 if metric.observes == "image" else 1
+        # The same shapes the other way round: all of y, filled up with x, against a part of x.
+        fill, part = (np.s_[: N - K], np.s_[:K]) if axis == 0 else (np.s_[:, : N - K], np.s_[:, :K])
+        turned = score(metric, np.concatenate([y, x[fill]], axis), x[part])["score"][:K]
+        np.testing.assert_allclose(score(metric, x, y)["score"][:K].T, turned, atol=TOLERANCE)
 
 
 def test_masked_observations_do_not_count(metric):
@@ -195,13 +199,16 @@ def clips_of(metric, b=12):
     return x, y, mask, np.arange(b) < b - 1, context
 
 
-def streamed(stream, batches, chunks):
-    states = []
-    for chunk in chunks:
-        x, y, mask, clip_mask, context = jax.tree.map(lambda leaf, chunk=chunk: leaf[chunk], batches)
-        context = context._replace(key=jax.random.key(3))
-        states.append(stream.update(stream.init(), x, y, mask, clip_mask, context))
-    return states
+@functools.partial(jax.jit, static_argnums=0)
+def state_of(stream, x, y, mask, clip_mask, context):
+    context = context._replace(key=jax.random.key(3))
+    return stream.update(stream.init(), x, y, mask, clip_mask, context)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def finalized(stream, *states):
+    (metric,) = stream.metrics
+    return stream.finalize(functools.reduce(stream.merge, states))[metric.name]
 
 
 @pytest.mark.parametrize("within", [True, False])
@@ -210,11 +217,13 @@ def test_stream_equals_batch_in_any_order(metric, within):
         return
     batches = clips_of(metric)
     stream = PairStream((metric,), N, K, within=within, images=metric.observes == "image")
-    whole = stream.finalize(streamed(stream, batches, [np.s_[:]])[0])[metric.name]
-    a, b, c = streamed(stream, batches, [np.s_[:4], np.s_[4:8], np.s_[8:]])
+    whole = finalized(stream, state_of(stream, *batches))
+    a, b, c = (
+        state_of(stream, *jax.tree.map(lambda leaf, start=start: leaf[start : start + 4], batches))
+        for start in (0, 4, 8)
+    )
     for order in ((a, b, c), (c, a, b)):
-        merged = stream.merge(stream.merge(order[0], order[1]), order[2])
-        found = stream.finalize(merged)[metric.name]
+        found = finalized(stream, *order)
         for name in metric.outputs:
             np.testing.assert_allclose(found[name], whole[name], atol=TOLERANCE)
         assert found["valid"].all()
@@ -225,8 +234,7 @@ def test_stream_over_all_clips_equals_the_kernel(metric):
         return
     x, y, mask, clip_mask, context = clips_of(metric)
     stream = PairStream((metric,), N, K, within=False)
-    state = stream.update(stream.init(), x, y, mask, clip_mask, context)
-    found = stream.finalize(state)[metric.name]["score"]
+    found = finalized(stream, state_of(stream, x, y, mask, clip_mask, context))["score"]
     flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), (x, y, mask, context))
     valid = flat[2] & np.repeat(clip_mask, OBS)
     np.testing.assert_allclose(found, score(metric, *flat[:2], valid, flat[3])["score"], atol=TOLERANCE)
@@ -238,7 +246,7 @@ def test_per_clip_mean_and_standard_error(metric):
     x, y, mask, clip_mask, context = clips_of(metric)
     stream = PairStream((metric,), N, K, images=metric.observes == "image")
     keyed = context._replace(key=jax.random.key(3))
-    found = stream.finalize(stream.update(stream.init(), x, y, mask, clip_mask, keyed))[metric.name]
+    found = finalized(stream, state_of(stream, x, y, mask, clip_mask, context))
     each = np.asarray(clip_scores(metric, x, y, mask, keyed)["score"], np.float64)[clip_mask]
     np.testing.assert_allclose(found["score"], each.mean(0), atol=TOLERANCE)
     np.testing.assert_allclose(found["std_error"], each.std(0, ddof=1) / len(each) ** 0.5, atol=TOLERANCE)
@@ -251,14 +259,10 @@ def test_devices_do_not_matter(metric, devices):
     batches = clips_of(metric)
     stream = PairStream((metric,), N, K, images=metric.observes == "image")
 
-    def run(x, y, mask, clip_mask, context):
-        context = context._replace(key=jax.random.key(3))
-        return stream.update(stream.init(), x, y, mask, clip_mask, context)
-
-    one = stream.finalize(run(*batches))[metric.name]
+    one = finalized(stream, state_of(stream, *batches))
     shards = jax.tree.map(lambda leaf: leaf.reshape(devices, -1, *leaf.shape[1:]), batches)
-    states = jax.pmap(run, devices=jax.devices()[:devices])(*shards)
-    states = jax.tree.map(jnp.asarray, jax.device_get(states))
-    many = stream.finalize(stream.merge_stacked(states))[metric.name]
+    states = jax.pmap(functools.partial(state_of, stream), devices=jax.devices()[:devices])(*shards)
+    states = jax.device_get(states)
+    many = finalized(stream, *(jax.tree.map(lambda leaf, d=d: leaf[d], states) for d in range(devices)))
     for name in metric.outputs:
         np.testing.assert_allclose(one[name], many[name], atol=1e-5)
