@@ -58,6 +58,10 @@ def default_config() -> ml_collections.ConfigDict:
     config.score.neurons = "channel"  # or channel_freq
     config.score.grid = "time"  # or seed
     config.score.part = "within"  # frame and map views: within or total
+    config.score.null = "within_class"  # recordings permuted: within_class, unrestricted or none
+    config.score.replicates = 200  # of the null; 0 for none
+    config.score.null_metrics = "pearson"  # metrics that get p-values in the clip and frame views
+    config.score.level = 0.05  # the smallest p-value that the null must resolve
     config.score.batch_size = 32
     config.score.memory_gib = 1.0
 

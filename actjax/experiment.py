@@ -9,7 +9,7 @@ from typing import Any
 import ml_collections
 
 from actjax import lookup, parallel, workdir
-from actjax.stages import _parts
+from actjax.stages import _nulls, _parts
 from actjax.types import VIEWS
 
 
@@ -83,9 +83,11 @@ def validate(config: ml_collections.ConfigDict) -> None:
         ("neurons", ("channel", "channel_freq")),
         ("grid", ("time", "seed")),
         ("part", ("within", "total")),
+        ("null", _nulls.NULLS),
     ):
         if config.score[option] not in known:
             raise ValueError(f"score.{option} knows {', '.join(known)}; got {config.score[option]!r}")
+    _nulls.tested(config)
     devices = parallel.device_count()
     for option, size in (("train", config.train.batch_size), ("score", config.score.batch_size)):
         if size < 1 or size % devices:

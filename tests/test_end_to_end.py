@@ -20,6 +20,8 @@ SMALL = (
     "--config.score.features=log_mel,chroma_stft(n_fft=2048),rms,onset_rate",
     "--config.score.metrics=pearson,cka",
     "--config.report.examples=2",
+    "--config.score.null=unrestricted",
+    "--config.score.replicates=20",
 )
 
 

@@ -71,8 +71,9 @@ def make_observe(
 
     Returns:
       A pmapped function of (the families' variables [d, networks, ...], audio [d, b, s],
-      length [d, b] in samples), whose value holds one entry a family: a list over its problems of
-      (layer side [d, networks, b, ...], features' side [d, b, ...], mask [d, b, ...]).
+      length [d, b] in samples), whose value is (sides, finite). Sides hold one entry a family: a list
+      over its problems of (layer side [d, networks, b, ...], features' side [d, b, ...], mask
+      [d, b, ...]). Finite holds one entry a family: layer -> [d, networks, b, neurons] bool.
     """
     from actjax.features import compute
 
@@ -82,17 +83,25 @@ def make_observe(
         image = jax.vmap(lambda wave: dsp.log_mel_image(wave, front))(audio_bs)
         values = compute(device_features, audio_bs)
         length_s = length_b.astype(jnp.float32) / front.sample_rate_hz
-        out = []
+        sides, finite = [], []
         for family, weights in zip(families, variables, strict=True):
 
             def layer_sides(one, family=family):
                 outputs = family.apply(one, image)
-                return [problems_lib.observe_layer(p, outputs[p.layer.name]) for p in family.problems]
+                xs = [problems_lib.observe_layer(p, outputs[p.layer.name]) for p in family.problems]
+                ok = {p.layer.name: _all_finite(outputs[p.layer.name]) for p in family.problems}
+                return xs, ok
 
             # One network after another: the memory of one, the compilation of one.
-            xs = jax.lax.map(layer_sides, weights)
+            xs, ok = jax.lax.map(layer_sides, weights)
             ys = [problems_lib.observe_features(p, values, length_s) for p in family.problems]
-            out.append([(x, y, mask) for x, (y, mask) in zip(xs, ys, strict=True)])
-        return out
+            sides.append([(x, y, mask) for x, (y, mask) in zip(xs, ys, strict=True)])
+            finite.append(ok)
+        return sides, finite
 
     return parallel.pmap(observe)
+
+
+def _all_finite(output: jax.Array) -> jax.Array:
+    """[b, ..., c] -> [b, c], False where a neuron has a value on that clip that is not finite."""
+    return jnp.isfinite(output).all(axis=tuple(range(1, output.ndim - 1)))

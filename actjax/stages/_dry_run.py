@@ -4,7 +4,7 @@ import os
 
 from actjax.activations import problems
 from actjax.datasets import loader
-from actjax.stages import _networks, _parts, _score_pass
+from actjax.stages import _comparisons, _networks, _parts
 
 
 def describe(run: _parts.Run) -> str:
@@ -19,14 +19,14 @@ def describe(run: _parts.Run) -> str:
         frontend=front,
         band_centres_hz=_parts.band_centres_hz(front),
         clip_samples=builder.clip_samples,
-        wants=_score_pass.wants(metrics, views),
+        wants=_comparisons.wants(metrics, views),
         neurons=config.score.neurons,
         grid=config.score.grid,
     )
     layers = _networks.layers(run, classes, shape)
     made, left_out = problems.plan(layers, features, setting)
     tile = int(config.score.memory_gib * 2**30 / 4)
-    comparisons = [_score_pass.compare(p, metrics, config.score.part, tile) for p in made]
+    comparisons = [_comparisons.compare(p, metrics, config.score.part, tile) for p in made]
     networks = [n for n in _parts.comma_list(config.score.networks) if n != "input"]
     pairs = sum(c.pairs for c in comparisons) * len(networks)
     prepared = os.path.isdir(builder.data_dir)

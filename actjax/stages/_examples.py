@@ -93,7 +93,7 @@ def _observe_clips(observe, weights, source, clips, batch_size) -> tuple[Any, li
     shares = {"process_index": parallel.process_index(), "process_count": parallel.process_count()}
     batch = next(iter(loader.batches(picked, batch_size=batch_size, **shares)))
     length = np.full(len(batch["mask"]), batch["audio"].shape[1], np.int32)
-    return observe(weights, *parallel.shard((batch["audio"], length))), picked.clip_ids
+    return observe(weights, *parallel.shard((batch["audio"], length)))[0], picked.clip_ids
 
 
 def _about(pair: Best, problem: Any, clip_id: str) -> Mapping[str, Any]:

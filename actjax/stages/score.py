@@ -12,7 +12,7 @@ from actjax import lookup, parallel, workdir
 from actjax.activations import capture, problems
 from actjax.datasets import loader
 from actjax.report import scores
-from actjax.stages import _examples, _networks, _parts, _score_pass
+from actjax.stages import _comparisons, _examples, _networks, _nulls, _parts, _score_pass
 
 FOLDS = 5
 
@@ -27,7 +27,7 @@ class Plan:
       left_out: comparisons that cannot be made, and why.
     """
 
-    families: tuple[tuple[capture.Family, tuple[_score_pass.Comparison, ...]], ...]
+    families: tuple[tuple[capture.Family, tuple[_comparisons.Comparison, ...]], ...]
     features: tuple[Any, ...]
     left_out: tuple[problems.LeftOut, ...]
 
@@ -42,6 +42,7 @@ def stage(run: _parts.Run) -> list[Path]:
     if path.exists():
         print(f"score: done before, {path}")
         return files
+    draws = _nulls.draws(run.config, source)
     networks = _parts.comma_list(run.config.score.networks)
     train_split = loader.open_source(builder, "train") if "untrained" in networks else source
     weights = {name: _networks.variables(run, name, train_split) for name in networks if name != "input"}
@@ -50,7 +51,8 @@ def stage(run: _parts.Run) -> list[Path]:
         workdir.write_json(run.workdir / "left_out.json", [dataclasses.asdict(x) for x in made.left_out])
     observe = capture.make_observe([f for f, _ in made.families], made.features, _parts.frontend(run.config))
     replicated = [parallel.replicate(family.variables) for family, _ in made.families]
-    found = list(_results(run, made, source, observe, replicated))
+    found = list(_results(run, made, source, observe, replicated, draws))
+    _nulls.correct(found)
     _examples.write(files[1], observe, replicated, made.families, found, source, run.config)
     if parallel.process_index() == 0:
         blocks = [block for result in found for block in _blocks(run, *result)]
@@ -78,7 +80,7 @@ def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any]) -> Pla
         frontend=front,
         band_centres_hz=_parts.band_centres_hz(front),
         clip_samples=source.clip_samples,
-        wants=_score_pass.wants(metrics, views),
+        wants=_comparisons.wants(metrics, views),
         neurons=config.score.neurons,
         grid=config.score.grid,
     )
@@ -86,7 +88,8 @@ def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any]) -> Pla
 
     def add(networks, apply, variables, made):
         tile_bytes = int(config.score.memory_gib * 2**30 / 4)
-        comparisons = [_score_pass.compare(p, metrics, config.score.part, tile_bytes) for p in made]
+        tested = _nulls.tested(config)
+        comparisons = [_comparisons.compare(p, metrics, config.score.part, tile_bytes, tested) for p in made]
         family = capture.Family(tuple(networks), apply, variables, tuple(made))
         families.append((family, tuple(comparisons)))
 
@@ -106,7 +109,9 @@ def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any]) -> Pla
     return Plan(tuple(families), features, tuple(left_out))
 
 
-def _results(run: _parts.Run, made: Plan, source: loader.Source, observe: Any, weights: Any) -> Iterator[Any]:
+def _results(
+    run: _parts.Run, made: Plan, source: loader.Source, observe: Any, weights: Any, draws: Any
+) -> Iterator[Any]:
     batches = loader.batches(
         source,
         batch_size=run.config.score.batch_size,
@@ -122,6 +127,8 @@ def _results(run: _parts.Run, made: Plan, source: loader.Source, observe: Any, w
         clips=len(source),
         folder=run.workdir / "scores" / f".observations-{parallel.process_index()}",
         folds_of_clip=recordings % FOLDS,
+        clip_ids=source.clip_ids,
+        null=_nulls.make(draws, run.config.score.part, run.config.score.memory_gib),
     )
 
 

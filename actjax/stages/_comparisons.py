@@ -1,0 +1,86 @@
+"""Which metrics suit a problem, and how each of them is computed: streaming, or from kept observations."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from actjax.activations.problems import Problem
+from actjax.similarity.stream import PairStream
+from actjax.types import Metric
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Comparison:
+    """A problem under the metrics that suit it.
+
+    Attributes:
+      problem: what is compared.
+      stream: the metrics that accumulate over batches, or None.
+      collected: the metrics that need all observations at once.
+      tested: names of the metrics that get a null, from kept observations.
+    """
+
+    problem: Problem
+    stream: PairStream | None
+    collected: tuple[Metric, ...]
+    tested: tuple[str, ...] = ()
+
+    @property
+    def pairs(self) -> int:
+        """How many scores one network gives."""
+        metrics = len(self.collected) + (len(self.stream.metrics) if self.stream else 0)
+        return self.problem.neurons * len(self.problem.rows) * metrics
+
+
+def wants(metrics: Sequence[Metric], views: Sequence[str]) -> frozenset[tuple[str, bool]]:
+    """The (view, cells) that `problems.plan` is to make for these metrics."""
+    return frozenset((v, v == "map" and _by_cells(m)) for m in metrics for v in m.views if v in views)
+
+
+def compare(
+    problem: Problem,
+    metrics: Sequence[Metric],
+    part: str,
+    tile_bytes: int,
+    tested: Sequence[str] = (),
+) -> Comparison:
+    """Sorts the metrics that suit a problem into streaming and collecting ones."""
+    images = problem.view == "map"
+    fitting = [
+        m for m in metrics if problem.view in m.views and (not images or _by_cells(m) == problem.cells)
+    ]
+    within = part == "within"
+    # In the clip view a clip is one observation: the pooled values are so few that they are collected
+    # whatever the metric, which spares a compiled accumulator for each mask.
+    streaming = tuple(
+        m
+        for m in fitting
+        if problem.view != "clip"
+        and (m.observes == "image" or m.accumulator is not None or (within and m.within == "per_clip"))
+    )
+    stream = None
+    if streaming:
+        stream = PairStream(
+            streaming,
+            n=problem.neurons,
+            k=len(problem.rows),
+            within=within,
+            images=images,
+            features=None if images else spans(problem),
+            tile_bytes=tile_bytes,
+        )
+    collected = tuple(m for m in fitting if m not in streaming)
+    return Comparison(
+        problem, stream, collected, tuple(m.name for m in fitting if m.name in tested and not images)
+    )
+
+
+def spans(problem: Problem) -> tuple[tuple[int, int], ...]:
+    """The (start, stop) of each feature's rows."""
+    ends = np.cumsum([f.rows for f in problem.features]).tolist()
+    return tuple(zip([0, *ends[:-1]], ends, strict=True))
+
+
+def _by_cells(metric: Metric) -> bool:
+    return metric.observes == "vector" or metric.compares == "cells"

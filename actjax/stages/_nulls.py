@@ -1,0 +1,113 @@
+"""Nulls of a score run: what chance gives, and p-values corrected over families of tests."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from actjax import lookup
+from actjax.datasets import loader
+from actjax.stages._comparisons import spans
+from actjax.stages._observations import Observations
+from actjax.statistics import families, nulls, permutations
+
+NULLS = ("within_class", "unrestricted", "none")
+# How each metric's moments are centred, in the clip view and otherwise; others have no moment null.
+CENTRES = {"pearson": ("all", "clip"), "cosine": ("none", "clip")}
+
+
+def draws(config: Any, source: loader.Source) -> permutations.Draws | None:
+    """The rearrangements of recordings shared by all pairs, or None where no null is asked for.
+
+    Raises:
+      ValueError: too few recordings or replicates for the level; one line that says how many.
+    """
+    options = config.score
+    if options.null == "none" or options.replicates == 0:
+        return None
+    chosen = {"replicates": options.replicates, "seed": config.seed, "level": options.level}
+    if options.null == "unrestricted" or source.labels.ndim > 1:
+        return permutations.unrestricted(source.recording_ids, **chosen)
+    return permutations.within_class(source.recording_ids, source.labels.tolist(), **chosen)
+
+
+def tested(config: Any) -> tuple[str, ...]:
+    """The chosen metrics that get a null.
+
+    Raises:
+      ValueError: `score.null_metrics` names a metric that has no moment null.
+    """
+    if config.score.null == "none" or config.score.replicates == 0:
+        return ()
+    names = [name.strip() for name in config.score.null_metrics.split(",") if name.strip()]
+    for name in names:
+        if name not in CENTRES:
+            raise ValueError(f"score.null_metrics knows {', '.join(CENTRES)}; got {name!r}")
+    return tuple(names)
+
+
+def make(chosen: permutations.Draws | None, part: str, memory_gib: float) -> Callable[..., Any] | None:
+    """(observations, network, metric) -> {"null_mean", "null_std", "p_value": [n, k], "null": parts}."""
+    if chosen is None:
+        return None
+
+    def null(kept: Observations, network: int, metric: str) -> Mapping[str, Any]:
+        rows, n = kept.rows(), kept.problem.neurons
+        order = np.argsort(kept.clips, kind="stable")
+        feature_of_row = np.repeat(
+            np.arange(len(kept.problem.features)), [b - a for a, b in spans(kept.problem)]
+        )
+        clip_view = kept.problem.view == "clip"
+        centre = "all" if part == "total" and not clip_view else CENTRES[metric][0 if clip_view else 1]
+        out = {
+            name: np.full((n, len(rows)), np.nan, np.float32) for name in ("null_mean", "null_std", "p_value")
+        }
+        parts = []
+        for valid, [together] in kept.groups(rows):
+            y = np.where(valid, rows[together], np.float32(0))
+            tiles = [
+                nulls.moment_null(
+                    _blocked(kept.neurons(network, *tile), kept.per_clip)[order],
+                    _blocked(y, kept.per_clip)[order],
+                    valid.reshape(-1, kept.per_clip)[order],
+                    chosen,
+                    centre=centre,
+                    signed=lookup.load("metric", metric).signed,
+                    groups=_renumbered(feature_of_row[together]),
+                    memory_gib=memory_gib,
+                )
+                for tile in kept.tiles()
+            ]
+            found = families.join_tiles(tiles)
+            for name, value in (("null_mean", found.mean), ("null_std", found.std), ("p_value", found.p)):
+                out[name][:, together] = value
+            parts.append((together, found))
+        return out | {"null": parts}
+
+    return null
+
+
+def correct(found: Sequence[Any]) -> None:
+    """Adds q_value and p_maxt, [n, k], to the results; a family is one network, layer, view and metric."""
+    members: dict[tuple[str, ...], list[tuple[Any, list[int], families.Null]]] = {}
+    for network, comparison, metric, outputs in found:
+        key = (network, comparison.problem.layer.name, comparison.problem.view, metric)
+        for together, part in outputs.pop("null", []):
+            members.setdefault(key, []).append((outputs, together, part))
+    for family in members.values():
+        for (outputs, together, _), corrected in zip(
+            family, families.correct([part for *_, part in family]), strict=True
+        ):
+            for name, value in (("q_value", corrected.q), ("p_maxt", corrected.p_maxt)):
+                whole = outputs.setdefault(name, np.full(outputs["score"].shape, np.nan, np.float32))
+                whole[:, together] = value
+
+
+def _blocked(columns_co: np.ndarray, per_clip: int) -> np.ndarray:
+    """[c, b * o] -> [b, o, c]."""
+    return columns_co.reshape(len(columns_co), -1, per_clip).transpose(1, 2, 0)
+
+
+def _renumbered(groups: np.ndarray) -> list[int]:
+    """Group numbers without gaps."""
+    return np.unique(groups, return_inverse=True)[1].tolist()
