@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -117,7 +118,8 @@ def test_two_processes_meet_over_gloo():
         free.bind(("localhost", 0))
         port = str(free.getsockname()[1])
     flags = "--xla_force_host_platform_device_count=2"
-    env = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    root = str(Path(__file__).parents[1])
+    env = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "PYTHONPATH": root}
     started = [
         subprocess.Popen(
             [sys.executable, "-c", PROGRAM, port, str(i)], env=env, stdout=subprocess.PIPE, text=True

@@ -56,8 +56,8 @@ class Grid(NamedTuple):
         for axis, unit in zip(self, ("bands", "frames"), strict=True):
             if axis.size < 1:
                 raise ValueError(
-                    f"{where}: an input of {axis.input_size} {unit} leaves no cell; expected at least "
-                    f"{axis.field} {unit}, so take longer clips, more bands or another model"
+                    f"{where}: expected an input that leaves a cell, of which each sees {axis.field} "
+                    f"{unit}, got {axis.input_size} {unit}; take longer clips, more bands or another model"
                 )
         return self
 

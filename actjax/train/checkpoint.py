@@ -81,9 +81,13 @@ class Checkpoints:
             self._opened = ocp.CheckpointManager(self.folder, options=options)
         return self._opened
 
+    def _saved_shapes(self, step: int, item: str) -> Any:
+        with ocp.StandardCheckpointer() as reader:
+            return reader.metadata(self.folder / str(step) / item).item_metadata.tree
+
     def _check(self, step: int, item: str, like: Any) -> None:
         """Raises ValueError, one line, naming the first array that does not fit."""
-        saved, wanted = _shapes(self._manager().item_metadata(step)[item].tree), _shapes(like)
+        saved, wanted = _shapes(self._saved_shapes(step, item)), _shapes(like)
         for name in sorted(saved.keys() | wanted.keys()):
             found, expected = saved.get(name, "none"), wanted.get(name, "none")
             if found != expected:

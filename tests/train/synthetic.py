@@ -1,0 +1,52 @@
+"""A task of a few seconds: which of three tones is in the noise. Batches as the loader gives them."""
+
+import itertools
+
+import numpy as np
+
+from actjax.models import vgg
+from actjax.types import Frontend
+
+FRONTEND = Frontend(n_fft=512, hop_samples=128, n_mels=52, scale=20.0, offset=40.0)
+SAMPLES, CLASSES, BATCH = 4000, 3, 8
+
+
+def network(axis_name=None, dropout=0.0):
+    return vgg.model(
+        num_classes=CLASSES, axis_name=axis_name, widths=(4, 4, 6, 6), embedding=8, dropout=dropout
+    )
+
+
+def clips(count, seed):
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, CLASSES, count).astype(np.int32)
+    tone = np.sin(2 * np.pi * (400 * 2.0 ** label[:, None]) * np.arange(SAMPLES) / 12000)
+    return (0.1 * tone + 0.05 * rng.normal(size=tone.shape)).astype(np.float32), label
+
+
+AUDIO, LABEL = clips(64, 0)
+
+
+def batch(places):
+    """The clips at `places`, those beyond the last one as padding."""
+    places = np.asarray(places)
+    mask = places < len(AUDIO)
+    index = np.where(mask, places, 0).astype(np.int32)
+    audio = np.where(mask[:, None], AUDIO[index], 0)
+    return {
+        "audio": audio,
+        "mask": mask,
+        "label": np.where(mask, LABEL[index], 0).astype(np.int32),
+        "index": index,
+    }
+
+
+def train_batches(start):
+    for step in itertools.count(start):
+        yield batch(np.random.default_rng([5, step]).permutation(len(AUDIO))[:BATCH])
+
+
+def eval_batches(size=BATCH, count=64):
+    for first in range(0, count, size):
+        places = np.arange(first, first + size)
+        yield batch(np.where(places < count, places, len(AUDIO)))
