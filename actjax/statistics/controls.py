@@ -1,5 +1,6 @@
 """What a network scores without having learned: shuffled weights, rotated channels, class, nuisances."""
 
+import functools
 from typing import Any
 
 import jax
@@ -37,6 +38,7 @@ def rotations(key: jax.Array, channels: int, count: int = 20) -> jax.Array:
     return q * jnp.sign(jnp.diagonal(r, axis1=1, axis2=2))[:, None, :]
 
 
+@functools.partial(jax.jit, static_argnames="centre")
 def rotate_channels(x_bon: Any, mask_bo: Any, rotation_nn: Any, *, centre: str = "clip") -> jax.Array:
     """[b, o, n] neurons standardised, then rotated: x' = x @ rotation.
 
@@ -57,6 +59,7 @@ def rotate_channels(x_bon: Any, mask_bo: Any, rotation_nn: Any, *, centre: str =
     return jnp.einsum("bon,nm->bom", standard, jnp.asarray(rotation_nn), precision=PRECISION)
 
 
+@functools.partial(jax.jit, static_argnames="centre")
 def rotated_scores(
     x_bon: Any, y_bok: Any, mask_bo: Any, rotations_qnn: Any, *, centre: str = "clip"
 ) -> jax.Array:
@@ -68,7 +71,7 @@ def rotated_scores(
     mask = jnp.asarray(mask_bo)
     x, y = (moments.centred(jnp.asarray(v), mask, centre) for v in (x_bon, y_bok))
     norm_x, norm_y = (jnp.sqrt((v**2).sum(axis=(0, 1))) for v in (x, y))
-    x = x / jnp.where(norm_x > 0, norm_x, jnp.ones_like(norm_x))
+    x = x / jnp.where(norm_x > 0, norm_x, jnp.ones_like(norm_x))[None, None, :]
     xx = jnp.einsum("bon,bom->nm", x, x, precision=PRECISION)
     xy = jnp.einsum("bon,bok->nk", x, y, precision=PRECISION)
     turned = jnp.asarray(rotations_qnn)
@@ -106,6 +109,7 @@ def eta_squared(values_bv: Any, class_ids: Any) -> np.ndarray:
     return np.where(total > floor, between / np.where(total > floor, total, 1.0), np.nan)
 
 
+@functools.partial(jax.jit, static_argnames="centre")
 def residuals(values_bov: Any, nuisance_boq: Any, mask_bo: Any, *, centre: str = "clip") -> jax.Array:
     """[b, o, v] what the nuisance rows do not explain linearly, for partial scores.
 

@@ -37,7 +37,7 @@ def draw(name: str, design: Design, sets: int, rng: np.random.Generator) -> tupl
 
 
 def plants(
-    design: Design, sets: int, rng: np.random.Generator, *, sources: int = 4, gain: float = 0.5
+    design: Design, sets: int, rng: np.random.Generator, *, sources: int = 4, gain: float = 0.35
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Neurons of which half follow a source that some feature rows follow too.
 
