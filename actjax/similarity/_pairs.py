@@ -16,7 +16,6 @@ from actjax.similarity._precision import PRECISION
 
 # Short vectors take several shifts a step, up to this many pairs, to keep the matrix products busy.
 PAIRS_A_STEP = 512
-SHIFTS_A_STEP = 8
 
 
 def sum_over_pairs(
@@ -39,12 +38,14 @@ def sum_over_pairs(
     dot = _dot_of_signs if tiny_integers else _dot
     doubled_x, doubled_y = _doubled(x), _doubled(y)
 
-    a_step = max(1, min(o // 2, PAIRS_A_STEP // max(o, 1), SHIFTS_A_STEP))
+    a_step = max(1, min(o // 2, PAIRS_A_STEP // max(o, 1)))
 
     def add(step, carry):
-        shifts = [1 + step * a_step + i for i in range(a_step)]
-        left = jnp.concatenate([_weight(s, o) * of_x(x, _slice(doubled_x, s, o)) for s in shifts])
-        return _add(*carry, dot(left, jnp.concatenate([of_y(y, _slice(doubled_y, s, o)) for s in shifts])))
+        shift = 1 + step * a_step
+        weight_a = _weights(shift + jnp.arange(a_step), o)
+        left = weight_a[:, None] * of_x(_rows(x), _shifted(doubled_x, shift, a_step, o))
+        right = of_y(_rows(y), _shifted(doubled_y, shift, a_step, o))
+        return _add(*carry, dot(left.ravel(), right.ravel()))
 
     zero = jnp.zeros((), jnp.float32)
     total, lost = jax.lax.fori_loop(0, -(-(o // 2) // a_step), add, (zero, zero))
@@ -54,26 +55,37 @@ def sum_over_pairs(
 def row_sums(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.Array:
     """[o] the sums over j of of_pair(x_i, x_j), which is zero for i = j."""
     values = jax.tree.leaves(x)[0]
-    doubled = _doubled(x)
+    doubled, o = _doubled(x), values.shape[0]
 
     def add(shift, total):
-        return total + of_pair(x, _slice(doubled, shift, values.shape[0]))
+        return total + of_pair(_rows(x), _shifted(doubled, shift, 1, o))[0]
 
-    return jax.lax.fori_loop(1, values.shape[0], add, jnp.zeros_like(values))
+    return jax.lax.fori_loop(1, o, add, jnp.zeros_like(values))
 
 
-def _weight(shift, o: int):
+def _weights(shift_a: jax.Array, o: int) -> jax.Array:
     """1 for a shift that counts, 1/2 for half of an even o, which meets its pairs twice, 0 beyond it."""
-    twice = 2 * shift
-    return jnp.where(twice < o, 1.0, jnp.where(twice == o, 0.5, 0.0)).astype(jnp.float32)
+    return jnp.where(2 * shift_a < o, 1.0, jnp.where(2 * shift_a == o, 0.5, 0.0)).astype(jnp.float32)
+
+
+def _rows(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[None, :], tree)
 
 
 def _doubled(tree):
     return jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), tree)
 
 
-def _slice(doubled, shift, size: int):
-    return jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, shift, size), doubled)
+def _shifted(doubled: Any, shift, count: int, o: int) -> Any:
+    """[count, o] the observations moved by `shift` places and more, one place a row."""
+
+    def rows(leaf):
+        # Rows of a repeated window, one longer than it, start one place later each.
+        window = jax.lax.dynamic_slice_in_dim(leaf, shift, o + count - 1)
+        repeated = jnp.broadcast_to(window[None, :], (count + 1, window.shape[0])).ravel()
+        return repeated[: count * (window.shape[0] + 1)].reshape(count, -1)[:, :o]
+
+    return jax.tree.map(rows, doubled)
 
 
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
