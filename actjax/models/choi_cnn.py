@@ -3,7 +3,8 @@
 import flax.linen as nn
 import jax
 
-from actjax.models._choi import ChoiBlocks, check_input_norm, conv_layers
+from actjax.models._blocks import Grid
+from actjax.models._choi import POOLS, ChoiBlocks, check_input_norm, conv_layers
 from actjax.types import Layer
 
 
@@ -35,6 +36,12 @@ class ChoiCnn(nn.Module):
         count = len(self.widths) + 2
         maps = conv_layers("choi_cnn", self.widths, input_shape_ft, count)
         return (*maps, Layer("embedding", self.embedding, (count - 1) / count))
+
+    def flattened(self, input_shape_ft: tuple[int, int]) -> tuple[list[tuple[int, int, int]], bool]:
+        """(freq, time, channels) of the map before the first dense layer; channels come last."""
+        last = self.layers(input_shape_ft)[-2]
+        grid = POOLS[-1].over(Grid(last.frequency, last.time))
+        return [(grid.frequency.size, grid.time.size, last.neurons)], False
 
 
 def model(

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.models._blocks import BatchNorm, Grid, Window
-from actjax.models._timbre import TimbreFilters, branches
+from actjax.models._timbre import TimbreFilters, branches, check_even_padding
 from actjax.types import Layer
 
 FIRST_POOL = Window((24, 32), (24, 32))
@@ -19,6 +19,7 @@ class MultiLayer(nn.Module):
     num_classes: int
     axis_name: str | None
     filter_heights: tuple[int, ...]
+    even_padding: str
     widths: tuple[int, ...]
     embedding: int
     dropout: float
@@ -29,7 +30,7 @@ class MultiLayer(nn.Module):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """[b, f, t] -> logits [b, classes], layers."""
         self.layers(mel_bft.shape[1:])
-        filters = TimbreFilters(self.filter_heights, self.axis_name, name="filters")
+        filters = TimbreFilters(self.filter_heights, self.even_padding, self.axis_name, name="filters")
         layers = filters(mel_bft, train=train, mask_b=mask_b)
         x = jnp.concatenate([FIRST_POOL.max_pool(x) for x in layers.values()], -1)
         for i, width in enumerate(self.widths, 2):
@@ -46,9 +47,13 @@ class MultiLayer(nn.Module):
     def layers(self, input_shape_ft: tuple[int, int]) -> tuple[Layer, ...]:
         """Name, size, depth and geometry of every layer, for an input of (bands, frames)."""
         whole, count = Grid.of_input(input_shape_ft), len(self.widths) + 3
-        found = [w.over(whole).layer(name, n, 1 / count) for name, w, n in branches(self.filter_heights)]
+        found = [
+            w.over(whole).layer(name, n, 1 / count)
+            for name, w, n in branches(self.filter_heights, self.even_padding)
+        ]
         # What follows sees as far as the largest branch does.
-        grid = Window((max(self.filter_heights), 5), padding="SAME").over(whole)
+        largest = branches((max(self.filter_heights),), self.even_padding)[-1]
+        grid = largest[1].over(whole)
         grid = FIRST_POOL.over(grid).check("multilayer, first pooling")
         for i, width in enumerate(self.widths, 2):
             grid = CONV.over(grid)
@@ -56,12 +61,19 @@ class MultiLayer(nn.Module):
             grid = POOL.over(grid).check(f"multilayer, after conv{i}")
         return (*found, Layer("embedding", self.embedding, (count - 1) / count))
 
+    def flattened(self, input_shape_ft: tuple[int, int]) -> tuple[list[tuple[int, int, int]], bool]:
+        """(freq, time, channels) of the map before the first dense layer; channels come last."""
+        last = self.layers(input_shape_ft)[-2]
+        grid = POOL.over(Grid(last.frequency, last.time))
+        return [(grid.frequency.size, grid.time.size, last.neurons)], False
+
 
 def model(
     *,
     num_classes: int,
     axis_name: str | None = None,
     filter_heights: tuple[int, ...] = (5, 80),
+    even_padding: str = "before",
     widths: tuple[int, int] = (128, 128),
     embedding: int = 256,
     dropout: float = 0.5,
@@ -77,6 +89,9 @@ def model(
       num_classes: number of outputs.
       axis_name: of the device axis over which batch normalisation is synchronised.
       filter_heights: in mel bands.
+      even_padding: the side on which 'same' pads even heights by one band more: "before" the lowest
+        band, as Theano did, on which the published networks were trained, or "after" the highest, as
+        TensorFlow does.
       widths: channels of the two plain convolutions.
       embedding: units of the dense layer.
       dropout: rate around the dense layer; half of it before the convolutions.
@@ -85,6 +100,7 @@ def model(
         num_classes=num_classes,
         axis_name=axis_name,
         filter_heights=tuple(filter_heights),
+        even_padding=check_even_padding(even_padding),
         widths=tuple(widths),
         embedding=embedding,
         dropout=dropout,

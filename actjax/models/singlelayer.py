@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.models._blocks import Grid, Window
-from actjax.models._timbre import TimbreFilters, branches
+from actjax.models._timbre import TimbreFilters, branches, check_even_padding
 from actjax.types import Layer
 
 POOL_FRAMES = 32
@@ -17,6 +17,7 @@ class SingleLayer(nn.Module):
     num_classes: int
     axis_name: str | None
     filter_heights: tuple[int, ...]
+    even_padding: str
     dropout: float
 
     @nn.compact
@@ -25,7 +26,7 @@ class SingleLayer(nn.Module):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """[b, f, t] -> logits [b, classes], layers."""
         self.layers(mel_bft.shape[1:])
-        filters = TimbreFilters(self.filter_heights, self.axis_name, name="filters")
+        filters = TimbreFilters(self.filter_heights, self.even_padding, self.axis_name, name="filters")
         layers = filters(mel_bft, train=train, mask_b=mask_b)
         pool = _pool(mel_bft.shape[1])
         # [b, 1, parts, c] -> [b, c * parts]: channels before parts, as published.
@@ -38,8 +39,18 @@ class SingleLayer(nn.Module):
         """Name, size, depth and geometry of every layer, for an input of (bands, frames)."""
         whole = Grid.of_input(input_shape_ft)
         parts = _pool(input_shape_ft[0]).over(whole).check("singlelayer, pooling").time.size
-        maps = [window.over(whole).layer(name, n, 1 / 3) for name, window, n in branches(self.filter_heights)]
+        maps = [
+            window.over(whole).layer(name, n, 1 / 3)
+            for name, window, n in branches(self.filter_heights, self.even_padding)
+        ]
         return (*maps, Layer("embedding", parts * sum(layer.neurons for layer in maps), 2 / 3))
+
+    def flattened(self, input_shape_ft: tuple[int, int]) -> tuple[list[tuple[int, int, int]], bool]:
+        """(freq, time, channels) of the maps joined before the first dense layer; channels come first."""
+        parts = _pool(input_shape_ft[0]).over(Grid.of_input(input_shape_ft)).time.size
+        return [
+            (1, parts, filters) for _, _, filters in branches(self.filter_heights, self.even_padding)
+        ], True
 
 
 def _pool(bands: int) -> Window:
@@ -52,6 +63,7 @@ def model(
     num_classes: int,
     axis_name: str | None = None,
     filter_heights: tuple[int, ...] = (50, 70),
+    even_padding: str = "before",
     dropout: float = 0.5,
 ) -> SingleLayer:
     """The single-layer network of Pons et al., "Timbre Analysis of Music Audio Signals with CNNs".
@@ -66,11 +78,15 @@ def model(
       num_classes: number of outputs.
       axis_name: of the device axis over which batch normalisation is synchronised.
       filter_heights: in mel bands.
+      even_padding: the side on which 'same' pads even heights by one band more: "before" the lowest
+        band, as Theano did, on which the published networks were trained, or "after" the highest, as
+        TensorFlow does.
       dropout: rate before the last layer.
     """
     return SingleLayer(
         num_classes=num_classes,
         axis_name=axis_name,
         filter_heights=tuple(filter_heights),
+        even_padding=check_even_padding(even_padding),
         dropout=dropout,
     )
