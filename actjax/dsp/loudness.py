@@ -59,8 +59,8 @@ def masked_mean(x: jax.Array, keep: jax.Array) -> jax.Array:
 def _k_response(sample_rate_hz, length):
     """The response of BS.1770's two stages, as tabled for 48 kHz, at the bins of any sample rate.
 
-    Taking the values of the 48 kHz filters keeps one response for all rates, where mapping the filters to a low
-    rate would bend it by up to 0.25 dB. Above 24 kHz it stays as at 24 kHz.
+    Taking the values of the 48 kHz filters keeps one response for all rates, where mapping the filters to a
+    low rate would bend it by up to 0.25 dB. Above 24 kHz it stays as at 24 kHz.
     """
     hz = np.minimum(np.arange(length // 2 + 1) * sample_rate_hz / length, 24000.0)
     z = np.exp(-2j * np.pi * hz / 48000.0)

@@ -37,6 +37,7 @@ def pick_peaks(
     `delta` above the mean of the 100 ms around it, and more than 30 ms after the last peak. A constant
     envelope has none.
     """
+    envelope_t = jax.lax.stop_gradient(envelope_t)  # a decision has no derivative
     low, high = jnp.min(envelope_t), jnp.max(envelope_t)
     varies = high > low
     scaled = (envelope_t - low) / jnp.where(varies, high - low, 1.0)

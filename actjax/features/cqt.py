@@ -30,9 +30,9 @@ def feature(
 
     Reference: Brown (1991), JASA 89(1); Schörkhuber et al. (2014), AES 53rd conference.
     """
+    at = Analysis(sample_rate_hz, 2 * max(hop_samples, 4), hop_samples)
     grid = cqt.Grid(sample_rate_hz, hop_samples, fmin_hz, n_bins, bins_per_octave)
     cqt.check_grid(grid)
-    at = Analysis(sample_rate_hz, 2 * max(hop_samples, 4), hop_samples)
     raised = 0.0 if tuning is None else tuning
     centres = tuple(float(hz) for hz in cqt.centres_hz(grid) * np.exp2(raised / bins_per_octave))
 
