@@ -20,6 +20,7 @@ from actjax.similarity._vectors import masked
 
 # Gathered members of so many pairs at a time stay in the cache.
 _BLOCK_ELEMENTS = 1 << 16
+# Stands behind the members of smaller sets; a run of its own, which counts nothing.
 _NOBODY = np.iinfo(np.int32).max
 
 
@@ -136,35 +137,43 @@ def host_precision_sums(reach: np.ndarray, member: np.ndarray) -> np.ndarray:
 
     def work(part: slice) -> None:
         pairs = order[part]
-        widest = int(sizes[of_set[pairs[-1]]])
-        if widest:
-            at = places[of_set[pairs], :widest]
-            found = flat[np.maximum(at, 0) + (of_side[pairs] * o)[:, None]]
-            out[pairs] = _precision_sums(np.where(at < 0, _NOBODY, found))
+        size = sizes[of_set[pairs]]
+        if size[-1]:
+            at = places[of_set[pairs], : size[-1]]
+            found = flat[at + (of_side[pairs] * o)[:, None]]
+            if size[0] < size[-1]:
+                found[np.arange(size[-1]) >= size[:, None]] = _NOBODY
+            out[pairs] = _precision_sums(found)
 
     in_blocks(work, order.size, max(1, _BLOCK_ELEMENTS // max(int(sizes.max(initial=1)), 1)))
     return out.reshape(lead)
 
 
 def _places(member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[sets, largest] the members' places, -1 behind the last one, and [sets] the sizes."""
-    rows, columns = np.nonzero(member)
-    sizes = np.bincount(rows, minlength=len(member))
-    places = np.full((len(member), int(sizes.max(initial=0))), -1, np.intp)
-    starts = np.cumsum(sizes) - sizes
-    places[rows, np.arange(rows.size) - starts[rows]] = columns
+    """[sets, largest] the members' places, 0 behind the last one, and [sets] the sizes."""
+    sizes = np.count_nonzero(member, axis=1)
+    places = np.zeros((len(member), int(sizes.max(initial=0))), np.intp)
+    for row, size in enumerate(sizes):
+        places[row, :size] = np.flatnonzero(member[row])
     return places, sizes
 
 
 def _precision_sums(reach: np.ndarray) -> np.ndarray:
     """[pairs] sums over each row of [pairs, members] of (members so far) / reach, ties taken together."""
     reach.sort(axis=1)
+    so_far = np.arange(1, reach.shape[1] + 1)
+    same = reach[:, 1:] == reach[:, :-1]
+    if not same.any():
+        return np.sum(so_far / reach, axis=1)
+    # Only the last of each run of equal values stands for a threshold, and for all members of the run.
     last = np.ones(reach.shape, bool)
-    np.not_equal(reach[:, 1:], reach[:, :-1], out=last[:, :-1])
-    rows, columns = np.nonzero(last)
-    so_far = columns + 1
+    np.logical_not(same, out=last[:, :-1])
+    runs = np.count_nonzero(last, axis=1)
+    starts = np.cumsum(runs) - runs
+    so_far = np.broadcast_to(so_far, reach.shape)[last]
     before = np.concatenate([[0], so_far[:-1]])
-    before[np.concatenate([[True], rows[1:] != rows[:-1]])] = 0
-    reach = reach[rows, columns]
+    before[starts] = 0
+    reach = reach[last]
     share = (so_far - before) * (so_far / reach)
-    return np.bincount(rows, np.where(reach == _NOBODY, 0.0, share), len(last))
+    share[reach == _NOBODY] = 0
+    return np.add.reduceat(share, starts)
