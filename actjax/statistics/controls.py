@@ -27,6 +27,7 @@ def shuffle_weights(params: Any, key: jax.Array) -> Any:
     return jax.tree.unflatten(structure, shuffled)
 
 
+@functools.partial(jax.jit, static_argnames=("channels", "count"))
 def rotations(key: jax.Array, channels: int, count: int = 20) -> jax.Array:
     """[count, c, c] uniformly random rotations (and reflections) of a layer's channels.
 

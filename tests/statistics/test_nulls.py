@@ -65,9 +65,19 @@ def replicate_scores(monkeypatch, *args, **options):
     return np.concatenate(seen, axis=1), part
 
 
-@pytest.mark.parametrize("centre", ["clip", "all", "none"])
-@pytest.mark.parametrize("way", ["direct", "pairs"])
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    ("centre", "way", "masked"),
+    [
+        ("clip", "direct", False),
+        ("clip", "pairs", False),
+        ("clip", "direct", True),
+        ("clip", "pairs", True),
+        ("all", "direct", True),
+        ("all", "pairs", True),
+        ("all", "pairs", False),
+        ("none", "direct", False),
+    ],
+)
 def test_replicates_equal_brute_force(monkeypatch, centre, way, masked):
     x, y = sides(offset=3.0 if centre != "none" else 0.0)
     mask = prefix_mask() if masked else np.ones((B, OBS), bool)
