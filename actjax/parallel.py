@@ -3,6 +3,8 @@
 Arrays of a program on devices carry a leading axis `d`, one entry for each device of this process.
 """
 
+import contextvars
+import functools
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -13,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 AXIS = "device"
+# True while a function under `pmap` is being traced.
+_INSIDE = contextvars.ContextVar("inside pmap", default=False)
 
 
 def pmap(
@@ -25,9 +29,26 @@ def pmap(
       donate: positions of arguments whose memory the call may reuse; they are dead afterwards.
       static: positions of hashable arguments that are compiled in and carry no device axis.
     """
+
+    @functools.wraps(fn)
+    def traced(*args: Any) -> Any:
+        token = _INSIDE.set(True)
+        try:
+            return fn(*args)
+        finally:
+            _INSIDE.reset(token)
+
     return jax.pmap(
-        fn, axis_name=AXIS, donate_argnums=tuple(donate), static_broadcasted_argnums=tuple(static)
+        traced, axis_name=AXIS, donate_argnums=tuple(donate), static_broadcasted_argnums=tuple(static)
     )
+
+
+def callbacks_are_safe() -> bool:
+    """False while a program for several devices is traced.
+
+    Host callbacks of several CPU devices wait for the threads that they block: such a program hangs.
+    """
+    return not _INSIDE.get() or local_device_count() == 1
 
 
 def psum(tree: Any) -> Any:

@@ -2,11 +2,14 @@
 
 XLA's sort on a CPU takes 100 to 300 ns an element. There short vectors are ranked by counting, which
 needs no sort (7 ns an element at 100 observations, 25 at 400), and long ones by the host, which sorts
-64-bit (value, index) keys in threads (15 to 30 ns); elsewhere the device sorts. `ranks` is the one
-place that decides.
+64-bit (value, index) keys in threads (15 to 30 ns), unless several devices would call it at once;
+elsewhere the device sorts. `ranks` is the one place that decides.
 """
 
+import contextlib
+import contextvars
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -16,7 +19,18 @@ import numpy as np
 # Up to here counting all pairs beats the host's sort and its round trip (measured, see the notes).
 COUNTING_LIMIT = 512
 _UNROLL = 8
+_HOST = contextvars.ContextVar("ranks may be computed on the host", default=False)
 _BLOCK_ELEMENTS = 1 << 17
+
+
+@contextlib.contextmanager
+def host_allowed(allowed: bool) -> Iterator[None]:
+    """While tracing: whether long vectors may be ranked by a callback to the host."""
+    token = _HOST.set(allowed)
+    try:
+        yield
+    finally:
+        _HOST.reset(token)
 
 
 def ranks(values_o: jax.Array, mask_o: jax.Array, *, ties: str = "average") -> jax.Array:
@@ -31,12 +45,17 @@ def ranks(values_o: jax.Array, mask_o: jax.Array, *, ties: str = "average") -> j
       [o] float32. Works under vmap and inside jit and pmap.
     """
     values_o = jnp.where(mask_o, values_o, jnp.inf)
-    short = values_o.shape[-1] <= COUNTING_LIMIT
+    if values_o.shape[-1] <= COUNTING_LIMIT:
+        on_cpu = _by_counting
+    elif _HOST.get():
+        on_cpu = _by_host
+    else:
+        on_cpu = _by_device_sort
     found = jax.lax.platform_dependent(
         values_o,
         mask_o,
-        cpu=lambda v, m: _by_counting(v, ties) if short else _by_host(v, m, ties),
-        default=lambda v, m: _by_device_sort(v, ties),
+        cpu=lambda v, m: on_cpu(v, m, ties),
+        default=lambda v, m: _by_device_sort(v, m, ties),
     )
     return jnp.where(mask_o, found, jnp.zeros_like(found))
 
@@ -48,7 +67,7 @@ def random_ranks(values_o: jax.Array, mask_o: jax.Array, key: jax.Array) -> jax.
     return jnp.zeros_like(shuffled).at[order].set(shuffled)
 
 
-def _by_counting(values_o: jax.Array, ties: str) -> jax.Array:
+def _by_counting(values_o: jax.Array, _: jax.Array, ties: str) -> jax.Array:
     """Counts, for each value, those before it; in a loop of elementwise steps, which XLA vectorises."""
     o = values_o.shape[0]
     steps = -(-o // _UNROLL)
@@ -73,7 +92,7 @@ def _by_counting(values_o: jax.Array, ties: str) -> jax.Array:
     return count.astype(values_o.dtype)
 
 
-def _by_device_sort(values_o: jax.Array, ties: str) -> jax.Array:
+def _by_device_sort(values_o: jax.Array, _: jax.Array, ties: str) -> jax.Array:
     place = jnp.arange(values_o.shape[0], dtype=jnp.int32)
     values, order = jax.lax.sort((values_o, place), num_keys=1, is_stable=True)
     found = place + 1

@@ -12,13 +12,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from actjax import parallel
+from actjax.similarity._ranks import host_allowed
 from actjax.types import Context, Metric
 
 # Bound on what one tile of pairs, or one tile of prepared neurons, holds at a time.
 TILE_BYTES = 256 * 2**20
 
 
-@functools.partial(jax.jit, static_argnames=("metric", "neurons_first", "tile_bytes"))
 def pairwise(
     metric: Metric,
     x_on: Any,
@@ -45,14 +46,13 @@ def pairwise(
       {"score": [n, k] float32, ...}, the metric's outputs; [n, 1] for level "feature" on vectors.
       NaN where undefined or where fewer than `metric.min_observations` count.
     """
-    images = metric.observes == "image"
-    axis = 0 if neurons_first or images else -1
+    axis = 0 if neurons_first or metric.observes == "image" else -1
     if mask_o is None:
         mask_o = jnp.ones((x_on.shape[-1 if axis == 0 else 0],), bool)
-    return score_pairs(metric, x_on, y_ok, mask_o, context, axis=axis, tile_bytes=tile_bytes)
+    on_host = parallel.callbacks_are_safe()
+    return _pairwise(metric, x_on, y_ok, mask_o, context, axis=axis, tile_bytes=tile_bytes, on_host=on_host)
 
 
-@functools.partial(jax.jit, static_argnames=("metric", "tile_bytes"))
 def clip_scores(
     metric: Metric,
     x_bon: Any,
@@ -76,6 +76,24 @@ def clip_scores(
     Returns:
       {"score": [b, n, k] float32, ...}.
     """
+    on_host = parallel.callbacks_are_safe()
+    return _clip_scores(metric, x_bon, y_bok, mask_bo, context, tile_bytes=tile_bytes, on_host=on_host)
+
+
+@functools.partial(jax.jit, static_argnames=("metric", "axis", "tile_bytes", "on_host"))
+def _pairwise(metric, x, y, mask, context, *, axis, tile_bytes, on_host):
+    # What may call the host is compiled apart from what may not.
+    with host_allowed(on_host):
+        return score_pairs(metric, x, y, mask, context, axis=axis, tile_bytes=tile_bytes)
+
+
+@functools.partial(jax.jit, static_argnames=("metric", "tile_bytes", "on_host"))
+def _clip_scores(metric, x_bon, y_bok, mask_bo, context, *, tile_bytes, on_host):
+    with host_allowed(on_host):
+        return _score_clips(metric, x_bon, y_bok, mask_bo, context, tile_bytes)
+
+
+def _score_clips(metric, x_bon, y_bok, mask_bo, context, tile_bytes):
     axis = 0 if metric.observes == "image" else -1
     b = x_bon.shape[0]
     context = _clip_keys(context, b)
