@@ -1,15 +1,23 @@
-"""Work on the host in blocks, one thread a core: NumPy lets go of the interpreter while it sorts."""
+"""Whether a program being traced may call back to the host, where a CPU sorts faster than XLA does."""
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_ALLOWED = contextvars.ContextVar("host callbacks are allowed", default=False)
 
 
-def in_blocks(work: Callable[[slice], None], rows: int, block: int) -> None:
-    """Calls `work` on slices of at most `block` rows, in threads; raises what any of them raises."""
-    slices = [slice(start, min(start + block, rows)) for start in range(0, rows, max(block, 1))]
-    if len(slices) == 1:
-        work(slices[0])
-        return
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(work, slices))
+@contextlib.contextmanager
+def host_allowed(allowed: bool) -> Iterator[None]:
+    """While tracing: whether `cpu_way` may choose the host. By default it may not."""
+    token = _ALLOWED.set(allowed)
+    try:
+        yield
+    finally:
+        _ALLOWED.reset(token)
+
+
+def cpu_way(host: Callable[..., Any], device: Callable[..., Any]) -> Callable[..., Any]:
+    """The way to take on a CPU: `host`, a callback, where that cannot hang, else `device`."""
+    return host if _ALLOWED.get() else device

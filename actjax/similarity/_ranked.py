@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.similarity._binary import Active, active_set
-from actjax.similarity._host import in_blocks
+from actjax.similarity._host import cpu_way, in_blocks
 from actjax.similarity._precision import PRECISION
 from actjax.similarity._ranks import ranks
 from actjax.similarity._vectors import masked
@@ -95,7 +95,7 @@ def member_set(alpha: float, threshold: float | None) -> Callable[..., Members]:
 def average_precision(side: Reached, chosen: Members) -> jax.Array:
     """The mean, over the set's members, of the set's share among the values at least as large."""
     found = jax.lax.platform_dependent(
-        side.reach_o, chosen.member_o, cpu=_by_host, default=_by_cumulative_sums
+        side.reach_o, chosen.member_o, cpu=cpu_way(_by_host, _by_cumulative_sums), default=_by_cumulative_sums
     )
     return found / chosen.size * side.one
 

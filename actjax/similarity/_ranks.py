@@ -6,31 +6,19 @@ needs no sort (7 ns an element at 100 observations, 25 at 400), and long ones by
 elsewhere the device sorts. `ranks` is the one place that decides.
 """
 
-import contextlib
-import contextvars
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.similarity._host import cpu_way
+
 # Up to here counting all pairs beats the host's sort and its round trip (measured, see the notes).
 COUNTING_LIMIT = 512
 _UNROLL = 8
-_HOST = contextvars.ContextVar("ranks may be computed on the host", default=False)
 _BLOCK_ELEMENTS = 1 << 17
-
-
-@contextlib.contextmanager
-def host_allowed(allowed: bool) -> Iterator[None]:
-    """While tracing: whether long vectors may be ranked by a callback to the host."""
-    token = _HOST.set(allowed)
-    try:
-        yield
-    finally:
-        _HOST.reset(token)
 
 
 def ranks(values_o: jax.Array, mask_o: jax.Array, *, ties: str = "average") -> jax.Array:
@@ -45,12 +33,8 @@ def ranks(values_o: jax.Array, mask_o: jax.Array, *, ties: str = "average") -> j
       [o] float32. Works under vmap and inside jit and pmap.
     """
     values_o = jnp.where(mask_o, values_o, jnp.inf)
-    if values_o.shape[-1] <= COUNTING_LIMIT:
-        on_cpu = _by_counting
-    elif _HOST.get():
-        on_cpu = _by_host
-    else:
-        on_cpu = _by_device_sort
+    short = values_o.shape[-1] <= COUNTING_LIMIT
+    on_cpu = _by_counting if short else cpu_way(_by_host, _by_device_sort)
     found = jax.lax.platform_dependent(
         values_o,
         mask_o,

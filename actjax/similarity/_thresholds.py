@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.similarity._host import in_blocks
+from actjax.similarity._host import cpu_way, in_blocks
 from actjax.similarity._select import order_statistic
 
 _BLOCK_ELEMENTS = 1 << 17
@@ -28,7 +28,10 @@ def order_statistics(values_o: jax.Array, mask_o: jax.Array, places_q: jax.Array
       [q] float32, NaN where the place does not exist. Works under vmap and inside jit and pmap.
     """
     found = jax.lax.platform_dependent(
-        jnp.where(mask_o, values_o, jnp.inf), places_q, cpu=_by_host, default=_by_bisection
+        jnp.where(mask_o, values_o, jnp.inf),
+        places_q,
+        cpu=cpu_way(_by_host, _by_bisection),
+        default=_by_bisection,
     )
     return jnp.where((places_q >= 0) & (places_q < jnp.sum(mask_o)), found, jnp.nan)
 

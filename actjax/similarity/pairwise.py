@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax import parallel
-from actjax.similarity._ranks import host_allowed
+from actjax.similarity._host import host_allowed
 from actjax.types import Context, Metric
 
 # Bound on what one tile of pairs, or one tile of prepared neurons, holds at a time.

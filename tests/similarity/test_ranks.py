@@ -8,8 +8,8 @@ from actjax.similarity import _ranks
 from actjax.similarity._select import masked_quantile, order_statistic
 
 WAYS = {
-    "counting": lambda v, m, ties: _ranks._by_counting(jnp.where(m, v, jnp.inf), ties),
-    "device": lambda v, m, ties: _ranks._by_device_sort(jnp.where(m, v, jnp.inf), ties),
+    "counting": lambda v, m, ties: _ranks._by_counting(jnp.where(m, v, jnp.inf), m, ties),
+    "device": lambda v, m, ties: _ranks._by_device_sort(jnp.where(m, v, jnp.inf), m, ties),
     "host": lambda v, m, ties: _ranks._by_host(v, m, ties),
 }
 
