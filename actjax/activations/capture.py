@@ -1,7 +1,7 @@
 """From waves to both sides of every comparison: features and all layers of all networks at once."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from actjax import dsp, parallel
 from actjax.activations import problems as problems_lib
+from actjax.activations.given import GivenFeature
 from actjax.types import Feature, Frontend, Layer, LayerAxis
 
 
@@ -18,13 +19,14 @@ class Family:
 
     Attributes:
       networks: their names.
-      apply: (variables, image [b, f, t]) -> dict layer name -> [b, f, t, c] or [b, c].
+      apply: (variables, image [b, f, t]) -> dict layer name -> [b, f, t, c] or [b, c]; None where the
+        layers' outputs come with the batch.
       variables: every leaf with a leading axis [networks].
       problems: the comparisons of these networks' layers.
     """
 
     networks: tuple[str, ...]
-    apply: Callable[[Any, jax.Array], dict[str, jax.Array]]
+    apply: Callable[[Any, jax.Array], dict[str, jax.Array]] | None
     variables: Any
     problems: tuple[problems_lib.Problem, ...]
 
@@ -66,28 +68,31 @@ def stack(variables: Sequence[Any]) -> Any:
 
 def make_observe(
     families: Sequence[Family], features: Sequence[Feature], front: Frontend
-) -> Callable[[Sequence[Any], jax.Array, jax.Array], Any]:
+) -> Callable[[Sequence[Any], jax.Array, jax.Array, Mapping[str, Any]], Any]:
     """The program that turns a batch into the two sides of every problem.
 
     Returns:
       A pmapped function of (the families' variables [d, networks, ...], audio [d, b, s],
-      length [d, b] in samples), whose value is (sides, finite). Sides hold one entry a family: a list
+      length [d, b] in samples, given), whose value is (sides, finite). Given holds what no program
+      computes: "layers", name -> [d, b, ...] outputs of families without apply, and "features", name ->
+      (values [d, b, rows, frames], valid [d, b, frames]) of host features and of those looked up by
+      clip. Sides hold one entry a family: a list
       over its problems of (layer side [d, networks, b, ...], features' side [d, b, ...], mask
       [d, b, ...]). Finite holds one entry a family: layer -> [d, networks, b, neurons] bool.
     """
     from actjax.features import compute
 
-    device_features = [f for f in features if not f.host]
+    device_features = [f for f in features if not f.host and not isinstance(f, GivenFeature)]
 
-    def observe(variables, audio_bs, length_b):
+    def observe(variables, audio_bs, length_b, given):
         image = jax.vmap(lambda wave: dsp.log_mel_image(wave, front))(audio_bs)
-        values = compute(device_features, audio_bs)
+        values = compute(device_features, audio_bs) | given["features"]
         length_s = length_b.astype(jnp.float32) / front.sample_rate_hz
         sides, finite = [], []
         for family, weights in zip(families, variables, strict=True):
 
             def layer_sides(one, family=family):
-                outputs = family.apply(one, image)
+                outputs = given["layers"] if family.apply is None else family.apply(one, image)
                 xs = [problems_lib.observe_layer(p, outputs[p.layer.name]) for p in family.problems]
                 ok = {p.layer.name: _all_finite(outputs[p.layer.name]) for p in family.problems}
                 return xs, ok

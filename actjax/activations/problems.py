@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.activations import views
+from actjax.activations import given, views
 from actjax.types import Feature, Frontend, Layer
 
 # Views on fewer frames are not made, nor cell-by-cell map views on fewer bands.
@@ -98,7 +98,11 @@ class Setting:
 
 
 def frames_of(feature: Feature, clip_samples: int) -> int:
-    """The number of frames a feature has on a clip, from its shape alone."""
+    """The number of frames a feature has on a clip; of a host feature by computing it on silence."""
+    if isinstance(feature, given.GivenFeature):
+        return feature.frames
+    if feature.host:
+        return feature.fn(np.zeros(clip_samples, np.float32))[0].shape[1]
     wave = jax.ShapeDtypeStruct((clip_samples,), jnp.float32)
     return jax.eval_shape(feature.fn, wave)[0].shape[1]
 
@@ -137,6 +141,7 @@ def observe_layer(problem: Problem, output: jax.Array) -> jax.Array:
       problem: from `plan`.
       output: [b, f, t, c] activation maps, or [b, c] of an embedding.
     """
+    output = output.astype(jnp.float32)
     if not problem.layer.is_map:
         return output[:, None, :]
     if problem.view == "map":
@@ -226,7 +231,9 @@ def _group_key(feature: Feature, view: str, cells: bool, frames: Mapping[str, in
     """Features with equal keys are compared together: on one grid, under one mask."""
     if view == "clip":
         return ()
-    timing = (feature.hop_samples, feature.first_frame_s, feature.window_samples, frames[feature.name])
+    rate = feature.sample_rate_hz
+    timing = (feature.hop_samples / rate, feature.first_frame_s, feature.window_samples / rate)
+    timing += (frames[feature.name],)
     mask = None if feature.always_valid else feature.name
     return (timing, mask, feature.centres_hz if cells else None)
 

@@ -56,13 +56,13 @@ def choose(families: Sequence[Any], found: Sequence[Any], most: int) -> list[Bes
 
 
 def write(
-    path: Path, observe: Any, weights: Any, families: Any, found: Any, source: Any, config: Any
+    path: Path, observe: Any, weights: Any, families: Any, found: Any, source: Any, config: Any, read: Any
 ) -> None:
     """Observes a few clips, evenly spread over the split, and keeps the chosen pairs' two sides."""
     pairs = choose(families, found, config.report.examples)
     features = list(dict.fromkeys(b.feature for b in pairs))
     clips = np.linspace(0, len(source) - 1, max(len(features), 1) + 2).astype(int)[1:-1]
-    sides, ids = _observe_clips(observe, weights, source, clips, config.score.batch_size)
+    sides, ids = _observe_clips(observe, weights, source, clips, config.score.batch_size, read)
     if parallel.process_index() != 0:
         return
     arrays: dict[str, np.ndarray] = {}
@@ -82,7 +82,7 @@ def write(
         np.savez(file, **arrays)
 
 
-def _observe_clips(observe, weights, source, clips, batch_size) -> tuple[Any, list[str]]:
+def _observe_clips(observe, weights, source, clips, batch_size, read) -> tuple[Any, list[str]]:
     picked = dataclasses.replace(
         source,
         reader=[source[int(i)] for i in clips],
@@ -93,7 +93,8 @@ def _observe_clips(observe, weights, source, clips, batch_size) -> tuple[Any, li
     shares = {"process_index": parallel.process_index(), "process_count": parallel.process_count()}
     batch = next(iter(loader.batches(picked, batch_size=batch_size, **shares)))
     length = np.full(len(batch["mask"]), batch["audio"].shape[1], np.int32)
-    return observe(weights, *parallel.shard((batch["audio"], length)))[0], picked.clip_ids
+    given = read(clips[batch["index"]], batch["mask"], batch["audio"])
+    return observe(weights, *parallel.shard((batch["audio"], length, given)))[0], picked.clip_ids
 
 
 def _about(pair: Best, problem: Any, clip_id: str) -> Mapping[str, Any]:
@@ -117,7 +118,8 @@ def _rows(problem: Any, image: np.ndarray, name: str) -> np.ndarray:
     return image if problem.cells else image[: feature.rows]
 
 
-def _map_hz(problem: Any) -> list[float]:
+def _map_hz(problem: Any) -> list[float] | None:
     if problem.cells:
         return problem.frequency.edges.mean(axis=1).tolist()
-    return problem.layer_hz[problem.layer_usable_f].tolist()
+    centres = problem.layer_hz[problem.layer_usable_f]
+    return centres.tolist() if np.isfinite(centres).all() else None

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from actjax import lookup
+from actjax.stages import _truth
 from actjax.types import Feature, Frontend, Metric
 
 NETWORKS = ("trained", "untrained", "input")
@@ -37,17 +38,28 @@ def frontend(config: Any) -> Frontend:
     return Frontend(sample_rate_hz=config.data.sample_rate_hz, **config.frontend.to_dict())
 
 
-def features(config: Any) -> list[Feature]:
-    """The features of `score.features`; they share the front end's analysis unless told otherwise."""
+def features(config: Any, source: Any = None) -> list[Feature]:
+    """The features of `score.features`; they share the front end's analysis unless told otherwise.
+
+    What the data set knows of its clips (`_truth.NAMES`) is a feature too, where a source is given.
+    """
     shared = {"sample_rate_hz": config.data.sample_rate_hz}
     shared |= {k: v for k, v in config.frontend.to_dict().items() if k in SHARED_OPTIONS}
-    made = []
+    made, names = [], []
     for name, options in lookup.parse_specs(config.score.features):
-        accepted = lookup.options_of("feature", name)
+        names.append(name)
+        if name in _truth.NAMES:
+            _truth.check_options(name, options)
+            made += [] if source is None else [_truth.load(name, source, **options)]
+            continue
+        accepted = set(lookup.options_of("feature", name))
+        if "n_mels" not in accepted:
+            # The front end's lowest band edge, 0 Hz, is none of a pitch tracker or a constant-Q bank.
+            accepted -= {"fmin_hz"}
         made.append(
             lookup.load("feature", name, **{k: v for k, v in shared.items() if k in accepted} | options)
         )
-    _refuse_repeats("score.features", [f.name for f in made])
+    refuse_repeats("score.features", names)
     return made
 
 
@@ -56,7 +68,7 @@ def metrics(config: Any) -> list[Metric]:
     made = [
         lookup.load("metric", name, **options) for name, options in lookup.parse_specs(config.score.metrics)
     ]
-    _refuse_repeats("score.metrics", [m.name for m in made])
+    refuse_repeats("score.metrics", [m.name for m in made])
     return made
 
 
@@ -96,7 +108,8 @@ def image_shape(front: Frontend, clip_samples: int) -> tuple[int, int]:
     return jax.eval_shape(lambda w: dsp.log_mel_image(w, front), wave).shape
 
 
-def _refuse_repeats(option: str, names: list[str]) -> None:
+def refuse_repeats(option: str, names: list[str]) -> None:
+    """Raises ValueError for a name that stands twice, and for no name at all."""
     repeated = sorted({n for n in names if names.count(n) > 1})
     if repeated:
         raise ValueError(f"{option} names {', '.join(repeated)} more than once; name each once")

@@ -39,7 +39,7 @@ def run_pass(
       families: networks of one architecture and the comparisons of their problems, in order.
       observe: from `capture.make_observe`.
       weights: the families' variables on the devices.
-      batches: from the loader, in order.
+      batches: from the loader, in order, each with what `observe` is given.
       clips: how many real clips they hold, over all processes.
       folder: where observations of collecting metrics are kept meanwhile.
       folds_of_clip: [clips] the cross-validation fold of each clip.
@@ -60,9 +60,11 @@ def run_pass(
         with tqdm(total=clips, unit="clip", desc="score", mininterval=1.0) as bar:
             for batch in batches:
                 context = _clip_context(batch, folds_of_clip)
-                sharded = parallel.shard((batch["audio"], _lengths(batch), batch["mask"], context))
-                audio, length, mask, context = sharded
-                sides, finite = observe(weights, audio, length)
+                sharded = parallel.shard(
+                    (batch["audio"], _lengths(batch), batch["mask"], context, batch["given"])
+                )
+                audio, length, mask, context, given = sharded
+                sides, finite = observe(weights, audio, length, given)
                 _check_finite(finite, families, batch, clip_ids)
                 for family_runners, family_sides in zip(runners, sides, strict=True):
                     for runner, (x, y, valid) in zip(family_runners, family_sides, strict=True):

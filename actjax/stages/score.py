@@ -12,7 +12,7 @@ from actjax import lookup, parallel, workdir
 from actjax.activations import capture, problems
 from actjax.datasets import loader
 from actjax.report import scores
-from actjax.stages import _comparisons, _examples, _networks, _nulls, _parts, _score_pass
+from actjax.stages import _comparisons, _examples, _external, _networks, _nulls, _parts, _score_pass
 
 FOLDS = 5
 
@@ -36,24 +36,27 @@ def stage(run: _parts.Run) -> list[Path]:
     """Scores the run's networks; a score set made before with the same options is kept."""
     workdir.claim(run.workdir, "score", run.config.to_dict())
     builder = _parts.builder(run)
-    source = loader.open_source(builder, run.config.score.split)
+    elsewhere = _external.activations(run.config)
+    source = _external.in_file_order(loader.open_source(builder, run.config.score.split), elsewhere)
     path = run.workdir / "scores" / f"{score_set(run, source)}.parquet"
     files = [path, run.workdir / "scores" / "examples.npz"]
     if path.exists():
         print(f"score: done before, {path}")
         return files
     draws = _nulls.draws(run.config, source)
-    networks = _parts.comma_list(run.config.score.networks)
+    networks = _external.networks(run.config)
     train_split = loader.open_source(builder, "train") if "untrained" in networks else source
-    weights = {name: _networks.variables(run, name, train_split) for name in networks if name != "input"}
-    made = plan(run, source, weights)
+    own = [name for name in networks if name not in ("input", _external.NETWORK)]
+    weights = {name: _networks.variables(run, name, train_split) for name in own}
+    made = plan(run, source, weights, elsewhere)
     if parallel.process_index() == 0 and made.left_out:
         workdir.write_json(run.workdir / "left_out.json", [dataclasses.asdict(x) for x in made.left_out])
     observe = capture.make_observe([f for f, _ in made.families], made.features, _parts.frontend(run.config))
     replicated = [parallel.replicate(family.variables) for family, _ in made.families]
-    found = list(_results(run, made, source, observe, replicated, draws))
+    read = _external.reader(elsewhere, [f for f, _ in made.families], made.features, source)
+    found = list(_results(run, made, source, observe, replicated, draws, read))
     _nulls.correct(found)
-    _examples.write(files[1], observe, replicated, made.families, found, source, run.config)
+    _examples.write(files[1], observe, replicated, made.families, found, source, run.config, read)
     if parallel.process_index() == 0:
         blocks = [block for result in found for block in _blocks(run, *result)]
         config, checkpoint = run.config.to_dict(), _checkpoint_id(run)
@@ -67,13 +70,14 @@ def stage(run: _parts.Run) -> list[Path]:
 
 def score_set(run: _parts.Run, source: loader.Source) -> str:
     """The name of the score set: a hash of everything the scores depend on."""
-    return workdir.digest([run.config.score.to_dict(), _checkpoint_id(run), source.fingerprint])
+    files = _external.fingerprint(run.config)
+    return workdir.digest([run.config.score.to_dict(), _checkpoint_id(run), source.fingerprint, *files])
 
 
-def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any]) -> Plan:
+def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any], elsewhere: Any = None) -> Plan:
     """Lays out all comparisons from shapes alone."""
     config, front = run.config, _parts.frontend(run.config)
-    features = tuple(_parts.features(config))
+    features = _external.features(config, source)
     metrics, views = _parts.metrics(config), _parts.comma_list(config.score.views)
     shape = _parts.image_shape(front, source.clip_samples)
     setting = problems.Setting(
@@ -86,18 +90,24 @@ def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any]) -> Pla
     )
     families, left_out = [], []
 
-    def add(networks, apply, variables, made):
+    def add(family):
         tile_bytes = int(config.score.memory_gib * 2**30 / 4)
         tested = _nulls.tested(config)
-        comparisons = [_comparisons.compare(p, metrics, config.score.part, tile_bytes, tested) for p in made]
-        family = capture.Family(tuple(networks), apply, variables, tuple(made))
+        comparisons = [
+            _comparisons.compare(p, metrics, config.score.part, tile_bytes, tested) for p in family.problems
+        ]
         families.append((family, tuple(comparisons)))
 
     if weights:
         classes = len(source.class_names)
         made, out = problems.plan(_networks.layers(run, classes, shape), features, setting)
         left_out += out
-        add(weights, _networks.apply(run, classes), capture.stack(list(weights.values())), made)
+        variables = capture.stack(list(weights.values()))
+        add(capture.Family(tuple(weights), _networks.apply(run, classes), variables, tuple(made)))
+    if elsewhere is not None:
+        family, out = _external.family(elsewhere, features, setting)
+        left_out += out
+        add(family)
     if "input" in _parts.comma_list(config.score.networks):
         bands, image = capture.input_layers(shape)
         series = frozenset(w for w in setting.wants if w[0] != "map")
@@ -105,12 +115,13 @@ def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any]) -> Pla
         made += problems.plan([image], features, dataclasses.replace(setting, wants=setting.wants - series))[
             0
         ]
-        add(["input"], capture.input_outputs, {"none": np.zeros((1, 1), np.float32)}, made)
+        nothing = {"none": np.zeros((1, 1), np.float32)}
+        add(capture.Family(("input",), capture.input_outputs, nothing, tuple(made)))
     return Plan(tuple(families), features, tuple(left_out))
 
 
 def _results(
-    run: _parts.Run, made: Plan, source: loader.Source, observe: Any, weights: Any, draws: Any
+    run: _parts.Run, made: Plan, source: loader.Source, observe: Any, weights: Any, draws: Any, read: Any
 ) -> Iterator[Any]:
     batches = loader.batches(
         source,
@@ -123,7 +134,7 @@ def _results(
         made.families,
         observe,
         weights,
-        batches,
+        _external.with_given(batches, read),
         clips=len(source),
         folder=run.workdir / "scores" / f".observations-{parallel.process_index()}",
         folds_of_clip=recordings % FOLDS,
@@ -160,7 +171,7 @@ def _blocks(
 
 
 def _checkpoint_id(run: _parts.Run) -> str:
-    if "trained" not in _parts.comma_list(run.config.score.networks):
+    if "trained" not in _external.networks(run.config):
         return "none"
     record = workdir.read_json(run.workdir / "train.json")
     if record is None:
