@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.similarity._binary import Active, active_set
-from actjax.similarity._host import cpu_way, in_blocks
+from actjax.similarity._host import cpu_way
 from actjax.similarity._precision import PRECISION
 from actjax.similarity._ranks import ranks
+from actjax.similarity._threads import in_blocks
 from actjax.similarity._vectors import masked
 
 # Gathered members of so many pairs at a time stay in the cache.

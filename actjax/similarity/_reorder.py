@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.similarity._host import cpu_way, in_blocks
+from actjax.similarity._host import cpu_way
+from actjax.similarity._threads import in_blocks
 from actjax.similarity._top import top_k
 
 # Sorted pairs of so many elements at a time stay in the cache.

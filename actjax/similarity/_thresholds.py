@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.similarity._host import cpu_way, in_blocks
+from actjax.similarity._host import cpu_way
 from actjax.similarity._select import order_statistic
+from actjax.similarity._threads import in_blocks
 
 _BLOCK_ELEMENTS = 1 << 17
 # A share of n that is a whole number in decimals (0.05 x 60) may round up by one bit in float32.

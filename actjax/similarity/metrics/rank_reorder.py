@@ -45,6 +45,8 @@ def metric(
             "rank_reorder expected 0 < top_share <= 1, power > 0, scale_power >= 0 and probability in "
             f"{PROBABILITIES}, got {top_share}, {power}, {scale_power}, {probability!r}"
         )
+    # A whole power is a few products; a general one costs more than everything else.
+    power = int(power) if power == int(power) else power
     return Metric(
         name="rank_reorder",
         prepare_x=lambda values_o, mask_o, context: strongest(values_o, mask_o, share=top_share, power=power),
