@@ -42,7 +42,7 @@ def by_recording(
         raise ValueError(f"expected rule to be one of {RULES}, got {rule!r}")
     if values.ndim != 2 or len(values) != len(recording_ids):
         raise ValueError(
-            f"expected a row of probabilities for each of {len(recording_ids)} clips, got shape {values.shape}"
+            f"expected probabilities for each of {len(recording_ids)} clips, got shape {values.shape}"
         )
     if not ((values >= 0) & (values <= 1 + 1e-6)).all():
         raise ValueError("expected probabilities in 0 .. 1; apply softmax or sigmoid to the logits first")
