@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from actjax import lookup, parallel, workdir
+from actjax import parallel, workdir
 from actjax.datasets import loader
+from actjax.similarity.api import make_metric
 
 # Where a feature has scores under several metrics, the first of these that is there is shown.
 PREFERRED = ("pearson", "cka", "ssim")
@@ -35,7 +36,7 @@ def choose(families: Sequence[Any], found: Sequence[Any], most: int) -> list[Bes
     for network, comparison, metric, outputs in found:
         if comparison.problem.view != "map":
             continue
-        signed = lookup.load("metric", metric).signed
+        signed = make_metric(metric).signed
         for column, feature in enumerate(comparison.problem.features):
             scores = np.asarray(outputs["score"])[:, column]
             if np.isnan(scores).all():

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from actjax import lookup
 from actjax.datasets import loader
+from actjax.similarity.api import make_metric
 from actjax.stages._comparisons import spans
 from actjax.stages._observations import Observations
 from actjax.statistics import families, nulls, permutations
@@ -72,7 +72,7 @@ def make(chosen: permutations.Draws | None, part: str, memory_gib: float) -> Cal
                     valid.reshape(-1, kept.per_clip)[order],
                     chosen,
                     centre=centre,
-                    signed=lookup.load("metric", metric).signed,
+                    signed=make_metric(metric).signed,
                     groups=_renumbered(feature_of_row[together]),
                     memory_gib=memory_gib,
                 )

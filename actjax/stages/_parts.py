@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from actjax import lookup
+from actjax.similarity.api import make_metric
 from actjax.stages import _truth
 from actjax.types import Feature, Frontend, Metric
 
@@ -65,9 +66,7 @@ def features(config: Any, source: Any = None) -> list[Feature]:
 
 def metrics(config: Any) -> list[Metric]:
     """The metrics of `score.metrics`."""
-    made = [
-        lookup.load("metric", name, **options) for name, options in lookup.parse_specs(config.score.metrics)
-    ]
+    made = [make_metric(name, **options) for name, options in lookup.parse_specs(config.score.metrics)]
     refuse_repeats("score.metrics", [m.name for m in made])
     return made
 
