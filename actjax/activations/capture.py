@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from actjax import dsp, parallel
 from actjax.activations import problems as problems_lib
 from actjax.activations.given import GivenFeature
+from actjax.activations.linen import AnyNetwork
 from actjax.types import Feature, Frontend, Layer, LayerAxis
 
 
@@ -33,6 +34,9 @@ class Family:
 
 def network_outputs(module: Any) -> Callable[[Any, jax.Array], dict[str, jax.Array]]:
     """The layer outputs of a network in evaluation mode, as `Family.apply` wants them."""
+
+    if isinstance(module, AnyNetwork):
+        return module.outputs
 
     def apply(variables, image_bft):
         return module.apply(variables, image_bft, train=False)[1]

@@ -2,9 +2,9 @@
 
 import os
 
-from actjax.activations import problems
+from actjax.activations import external, problems
 from actjax.datasets import loader
-from actjax.stages import _comparisons, _networks, _parts
+from actjax.stages import _comparisons, _external, _networks, _parts
 
 
 def describe(run: _parts.Run) -> str:
@@ -13,7 +13,10 @@ def describe(run: _parts.Run) -> str:
     builder = _parts.builder(run)
     shape = _parts.image_shape(front, builder.clip_samples)
     classes = len(builder.class_names)
-    features = _parts.features(config)
+    prepared = os.path.isdir(builder.data_dir)
+    source = loader.open_source(builder, config.score.split) if prepared else None
+    # What the data set knows of its clips is counted once it is there.
+    features = _external.features(config, source) if source else _parts.features(config)
     metrics, views = _parts.metrics(config), _parts.comma_list(config.score.views)
     setting = problems.Setting(
         frontend=front,
@@ -23,13 +26,17 @@ def describe(run: _parts.Run) -> str:
         neurons=config.score.neurons,
         grid=config.score.grid,
     )
-    layers = _networks.layers(run, classes, shape)
-    made, left_out = problems.plan(layers, features, setting)
+    elsewhere = _external.activations(config)
+    if elsewhere is not None:
+        layers = [one.layer(setting) for one in elsewhere.layers]
+        made, left_out = external.plan(elsewhere.layers, features, setting)
+    else:
+        layers = _networks.layers(run, classes, shape)
+        made, left_out = problems.plan(layers, features, setting)
     tile = int(config.score.memory_gib * 2**30 / 4)
     comparisons = [_comparisons.compare(p, metrics, config.score.part, tile) for p in made]
-    networks = [n for n in _parts.comma_list(config.score.networks) if n != "input"]
+    networks = [n for n in _external.networks(config) if n != "input"]
     pairs = sum(c.pairs for c in comparisons) * len(networks)
-    prepared = os.path.isdir(builder.data_dir)
     clips = {s: len(loader.open_source(builder, s)) for s in builder.info.splits} if prepared else None
     state = 4 * 3 * sum(c.problem.neurons * len(c.problem.rows) for c in comparisons) * max(len(networks), 1)
     rows = [

@@ -6,6 +6,7 @@ import jax
 
 from actjax import lookup, parallel
 from actjax.activations import capture
+from actjax.activations.linen import AnyNetwork
 from actjax.datasets import loader
 from actjax.stages import _parts
 from actjax.train import checkpoint, loop
@@ -16,7 +17,10 @@ def layers(run: _parts.Run, num_classes: int, shape_ft: tuple[int, int]) -> tupl
     """The network's layers, as many as `score.layers` chooses."""
     import re
 
-    every = _parts.module(run.config, num_classes).layers(shape_ft)
+    module = _parts.module(run.config, num_classes)
+    if isinstance(module, AnyNetwork):
+        return module.layers(shape_ft, run.config.score.layers)
+    every = module.layers(shape_ft)
     chosen = tuple(layer for layer in every if re.fullmatch(run.config.score.layers, layer.name))
     if not chosen:
         known = [layer.name for layer in every]

@@ -3,13 +3,16 @@
 import dataclasses
 import functools
 import importlib
+import inspect
 from pathlib import Path
 from typing import Any
 
+import flax.linen as nn
 import jax.numpy as jnp
 import ml_collections
 
 from actjax import lookup
+from actjax.activations.linen import AnyNetwork
 from actjax.similarity.api import make_metric
 from actjax.stages import _truth
 from actjax.types import Feature, Frontend, Metric
@@ -72,11 +75,35 @@ def metrics(config: Any) -> list[Metric]:
 
 
 def module(config: Any, num_classes: int, **options: Any) -> Any:
-    """The network, a Flax module: one of ours by name, or `package.module` of the user's."""
+    """The network, a Flax module: one of ours by name, or `package.module` of the user's.
+
+    The user's module exports `model(num_classes, **hyper)`. What it returns is taken as it is if it
+    has a method `layers(shape_ft)` like our own networks, else wrapped in an `AnyNetwork`.
+
+    Raises:
+      ValueError: there is no such module, it exports no `model`, or that returns no Flax module.
+    """
     [(name, own)] = lookup.parse_specs(config.model.name)
     if "." in name:
-        return importlib.import_module(name).model(num_classes=num_classes, **own)
+        return _users_module(name, num_classes, options, own)
     return lookup.load("model", name, num_classes=num_classes, **options, **own)
+
+
+def _users_module(name: str, num_classes: int, options: dict[str, Any], own: dict[str, Any]) -> Any:
+    try:
+        make = importlib.import_module(name).model
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"model.name = {name!r}: expected a module on the Python path that exports "
+            f"model(num_classes, **hyper); {error}"
+        ) from error
+    accepted = inspect.signature(make).parameters
+    made = make(num_classes=num_classes, **{k: v for k, v in options.items() if k in accepted}, **own)
+    if not isinstance(made, nn.Module):
+        raise ValueError(
+            f"model.name = {name!r}: expected model() to return a Flax linen module, got {made!r}"
+        )
+    return made if hasattr(made, "layers") else AnyNetwork(inner=made)
 
 
 def builder(run: Run) -> Any:
