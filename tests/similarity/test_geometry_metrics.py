@@ -71,14 +71,14 @@ def test_rsa(dissimilarity, comparison):
     def reference(a, b):
         return COMPARE[comparison](*(scipy.spatial.distance.pdist(side.T, kind) for side in (a, b)))
 
-    found = scores(load("metric", "rsa", dissimilarity=dissimilarity, comparison=comparison), x, y, mask)
+    found = scores(make_metric("rsa", dissimilarity=dissimilarity, comparison=comparison), x, y, mask)
     np.testing.assert_allclose(found, each_pair(reference, x, y, mask), atol=1e-5)
 
 
 def test_rsa_by_correlation_of_a_frame_with_equal_rows_is_undefined():
     x, y = images()
     x[1, :, 5] = 2.0
-    found = scores(load("metric", "rsa", dissimilarity="correlation"), x, y)
+    found = scores(make_metric("rsa", dissimilarity="correlation"), x, y)
     assert np.isnan(found[1]).all() and np.isfinite(found[2]).all()
 
 
@@ -230,7 +230,7 @@ def test_max_ncc_equals_brute_force(f, t, max_lag, max_shift):
     x[1] = -y[1] + 0.3 * x[1]
     x, y = (x + 7).astype(np.float32), y.astype(np.float32)
     valid = rng.random(t) < 0.9
-    metric = load("metric", "max_ncc", max_lag=max_lag, max_shift=max_shift)
+    metric = make_metric("max_ncc", max_lag=max_lag, max_shift=max_shift)
     spoiled = [np.where(valid, side, np.float32(1e5)) for side in (x, y)]
     found = pairwise(metric, *spoiled, valid)
     expected = np.array(
@@ -244,8 +244,8 @@ def test_max_ncc_equals_brute_force(f, t, max_lag, max_shift):
 def test_max_ncc_of_series_is_that_of_one_row():
     x, y = (side[:, 0] for side in images())
     mask = np.arange(T) % 9 > 0
-    series = pairwise(load("metric", "max_ncc", view="frame"), x.T, y.T, mask)
-    image = pairwise(load("metric", "max_ncc", max_shift=0), x[:, None], y[:, None], mask)
+    series = pairwise(make_metric("max_ncc", view="frame"), x.T, y.T, mask)
+    image = pairwise(make_metric("max_ncc", max_shift=0), x[:, None], y[:, None], mask)
     for name in ("score", "lag", "shift"):
         np.testing.assert_allclose(series[name], image[name], atol=1e-6)
 
@@ -258,7 +258,7 @@ def test_max_ncc_equals_match_template():
     x = np.pad(y[:, :-lag], ((0, 0), (lag, 0))) + 0.3 * rng.standard_normal(y.shape) + 100
     x, y = x.astype(np.float32), y.astype(np.float32)
     expected = match_template(np.float64(x), np.float64(y[:, :-lag])).max()
-    found = pairwise(load("metric", "max_ncc", max_lag=5, max_shift=1), x[None], y[None])
+    found = pairwise(make_metric("max_ncc", max_lag=5, max_shift=1), x[None], y[None])
     assert (found["lag"][0, 0], found["shift"][0, 0]) == (lag, 0)
     np.testing.assert_allclose(found["score"][0, 0], expected, atol=1e-5)
 
@@ -266,10 +266,10 @@ def test_max_ncc_equals_match_template():
 def test_max_ncc_prefers_no_offset_and_ignores_flat_overlaps():
     t = np.arange(32)
     wave = np.tile(np.array([0, 1, 2, 1], np.float32), 8)[None]
-    found = pairwise(load("metric", "max_ncc", max_lag=8, max_shift=0), wave[None], wave[None])
+    found = pairwise(make_metric("max_ncc", max_lag=8, max_shift=0), wave[None], wave[None])
     assert found["lag"][0, 0] == 0 and found["score"][0, 0] > 1 - 1e-6
     click = (t == 0).astype(np.float32)[None]
-    found = pairwise(load("metric", "max_ncc", max_lag=8, max_shift=0), click[None], click[None] * 3)
+    found = pairwise(make_metric("max_ncc", max_lag=8, max_shift=0), click[None], click[None] * 3)
     assert found["lag"][0, 0] == 0 and found["score"][0, 0] > 1 - 1e-6
 
 

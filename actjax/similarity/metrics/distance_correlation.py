@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.similarity._pairs import row_sums, sum_over_pairs
+from actjax.similarity._pairs import row_sums, squares_over_pairs, sum_over_pairs
 from actjax.similarity._precision import PRECISION
 from actjax.similarity._vectors import centred, masked
 from actjax.types import Metric
@@ -80,7 +80,7 @@ def _prepare(values_o, mask_o, context, *, debiased):
     else:
         rows_o, grand = sums_o / count, total / count**2
     item = Distances(values_o, masked(rows_o - grand / 2, mask_o), weight_o, jnp.ones_like(grand))
-    squares = _inner(item, item, debiased)
+    squares = _squares(item, debiased)
     # A constant, or debiased one observation unlike all others, is zero but for rounding.
     some = squares > (ROUNDING * count) ** 2
     return item._replace(scale=jnp.where(some & (largest > 0), 1 / jnp.sqrt(squares), jnp.nan))
@@ -92,13 +92,19 @@ def _compare(px: Distances, py: Distances, *, debiased) -> dict[str, jax.Array]:
 
 
 def _inner(px: Distances, py: Distances, debiased: bool) -> jax.Array:
-    """<A, B> over all ordered pairs; the diagonal is left out of U-centred matrices."""
-    of_y = (py.values, py.rows)
-    total = 2 * sum_over_pairs(_centred_distance, _unmasked_distance, px[:3], of_y)
-    if debiased:
-        return total
-    # A_ii = -2 rows_i, and rows are zero where the mask is False.
-    return total + 4 * jnp.vdot(px.rows, py.rows, precision=PRECISION)
+    """<A, B> over all ordered pairs."""
+    off_diagonal = sum_over_pairs(_centred_distance, _unmasked_distance, px[:3], (py.values, py.rows))
+    return 2 * off_diagonal + _diagonal(px, py, debiased)
+
+
+def _squares(px: Distances, debiased: bool) -> jax.Array:
+    """<A, A>."""
+    return 2 * squares_over_pairs(_centred_distance, px[:3]) + _diagonal(px, px, debiased)
+
+
+def _diagonal(px: Distances, py: Distances, debiased: bool) -> jax.Array:
+    # A_ii = -2 rows_i, where rows are zero if the mask is False; U-centred matrices have no diagonal.
+    return 0.0 if debiased else 4 * jnp.vdot(px.rows, py.rows, precision=PRECISION)
 
 
 def _distance(left, right):
