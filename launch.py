@@ -69,7 +69,8 @@ def parse_flags(argv: list[str]) -> list[str]:
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:
-        message = str(error)
+        # A config file that raised comes with its whole traceback; its last line says what is wrong.
+        message = str(error).strip().split("\n")[-1] if "Traceback" in str(error) else str(error)
     except Exception as error:  # a config file may raise anything
         message = _explain(argv, error)
     sys.exit(_complain(" ".join(message.split()), status=2))

@@ -247,8 +247,8 @@ def _problem(layer, features, view, cells, frames, setting: Setting) -> Problem 
     if layer.is_map:
         layer_t = views.layer_time(layer, setting.frontend, setting.clip_s)
         layer_f = views.layer_frequency(layer, setting.band_centres_hz)
-        if not layer_f.usable.any() or not layer_t.usable.any():
-            return f"every cell of layer {layer.name} sees padding: use longer clips or smaller kernels"
+        if not layer_t.usable.any():
+            return f"every frame of {layer.name} sees padding: use longer clips or smaller kernels"
         fields |= {"layer_usable_f": layer_f.usable, "layer_usable_t": layer_t.usable}
         fields["layer_hz"] = layer_f.centres
         if split:

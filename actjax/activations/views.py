@@ -77,14 +77,19 @@ def feature_time(feature: Feature, frames: int, clip_s: float) -> Cells:
 
 
 def layer_frequency(layer: Layer, band_centres_hz: np.ndarray) -> Cells:
-    """The layer's cells in Hz, given the centres of the input's bands."""
+    """The layer's cells in Hz, given the centres of the input's bands.
+
+    Bands that see padding are not usable, unless all of them do (deep layers, tall kernels): the edges
+    of the spectrum are then part of what every neuron of the layer is, and all bands are used.
+    """
     axis = layer.frequency
     centres = axis.centres()
     at = _band_to_hz(band_centres_hz)
     half = (axis.field - 1) / 2
     edges = np.stack([at(centres - axis.step / 2), at(centres + axis.step / 2)], axis=1)
     reach = np.stack([at(centres - half - 0.5), at(centres + half + 0.5)], axis=1)
-    return Cells(edges=edges, reach=reach, usable=axis.inside())
+    inside = axis.inside()
+    return Cells(edges=edges, reach=reach, usable=inside if inside.any() else np.ones(axis.size, bool))
 
 
 def feature_frequency(feature: Feature) -> Cells:

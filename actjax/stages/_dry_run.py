@@ -39,6 +39,8 @@ def describe(run: _parts.Run) -> str:
     pairs = sum(c.pairs for c in comparisons) * len(networks)
     clips = {s: len(loader.open_source(builder, s)) for s in builder.info.splits} if prepared else None
     state = 4 * 3 * sum(c.problem.neurons * len(c.problem.rows) for c in comparisons) * max(len(networks), 1)
+    padded = [x.name for x in layers if x.is_map and not x.frequency.inside().any()]
+    reasons = sorted({f"{x.view} view: {x.reason}" for x in left_out})
     rows = [
         (
             "data set",
@@ -51,11 +53,8 @@ def describe(run: _parts.Run) -> str:
         ("scores", f"{pairs:,} by {', '.join(m.name for m in metrics)}"),
         ("accumulators", f"{state / 2**20:.1f} MiB a device; tiles up to {config.score.memory_gib} GiB"),
         ("table on disk", f"about {pairs * 20 / 2**20:.1f} MiB"),
-        (
-            "left out",
-            f"{len(left_out)} comparisons"
-            + "".join(f"\n  {x.layer}, {x.view}: {x.reason}" for x in left_out),
-        ),
+        ("all bands padded", ", ".join(padded) or "no layer"),
+        ("left out", f"{len(left_out)} comparisons" + "".join(f"\n  {reason}" for reason in reasons)),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows)

@@ -106,3 +106,10 @@ def test_seed_grid_resizes_ends_to_ends():
     assert grid.of_layer.shape == (6, 12)
     np.testing.assert_allclose(grid.of_feature, np.eye(6), atol=1e-6)
     np.testing.assert_allclose(grid.of_layer.sum(1), 1, atol=1e-6)
+
+
+def test_where_every_band_sees_padding_all_are_used():
+    tall = LayerAxis.of_input(64).window(65, padding="SAME")
+    one = Layer("deep", neurons=3, depth=1.0, frequency=tall, time=LayerAxis.of_input(141))
+    assert not tall.inside().any()
+    assert views.layer_frequency(one, np.linspace(50, 5950, 64)).usable.all()
