@@ -13,6 +13,7 @@ from actjax.similarity._top import top_k
 
 # Sorted pairs of so many elements at a time stay in the cache.
 _BLOCK_ELEMENTS = 1 << 16
+_UNROLL = 8
 
 
 class Strongest(NamedTuple):
@@ -53,14 +54,19 @@ def strongest(values_o, mask_o, *, share: float, power: float) -> Strongest:
 
 def _expected_error(value_i, inside_i, power) -> jax.Array:
     """The mean of |v_i - v_j|^power over all ordered pairs, i = j included: a random order's error."""
-    pairs = inside_i.astype(jnp.float32)
+    padding = (0, -value_i.shape[0] % _UNROLL)
+    counts = jnp.pad(inside_i.astype(jnp.float32), padding)
+    value = jnp.pad(value_i, padding)
 
-    def add(total, item):
-        value, counts = item
-        return total + counts * jnp.sum(pairs * jnp.abs(value_i - value) ** power), None
+    def add(total, rows):
+        # Elementwise steps, which XLA vectorises where it would sum one number after the other.
+        for other, weight in zip(*rows, strict=True):
+            total = total + weight * jnp.abs(value - other) ** power
+        return total, None
 
-    total, _ = jax.lax.scan(add, jnp.zeros((), jnp.float32), (value_i, pairs))
-    return total / jnp.sum(pairs) ** 2
+    rows = (value.reshape(-1, _UNROLL), counts.reshape(-1, _UNROLL))
+    total, _ = jax.lax.scan(add, jnp.zeros_like(value), rows)
+    return jnp.sum(counts * total) / jnp.sum(counts) ** 2
 
 
 def reorder_error(px: Strongest, py: Order, *, power: float) -> jax.Array:
