@@ -71,7 +71,8 @@ def _probe(init, outputs: Outputs, shape_ft, names: Sequence[str]):
     def seen_by(image_ft, layer, axis, cell):
         """[f, t] bool: the inputs that cells at place `cell` of an axis of one layer see."""
         found, pull = jax.vjp(chosen, image_ft)
-        back = [_cotangent(x.shape, axis, cell) * (layer == i) for i, x in enumerate(found)]
+        back = [_cotangent(x.shape, axis, cell) for x in found]
+        back = [jnp.where(layer == i, one, jnp.zeros_like(one)) for i, one in enumerate(back)]
         return pull(back)[0] != 0
 
     # One image after another: the memory of one.
@@ -106,7 +107,7 @@ def _cotangent(shape: tuple[int, ...], axis: jax.Array, cell: jax.Array) -> jax.
     """
     place = jnp.where(axis == 0, jnp.arange(shape[1])[:, None], jnp.arange(shape[2])[None, :])
     weights = 1 + 0.5 * jnp.sin(jnp.arange(math.prod(shape), dtype=jnp.float32)).reshape(shape)
-    return weights * (place == cell)[None, :, :, None]
+    return jnp.where((place == cell)[None, :, :, None], weights, jnp.zeros_like(weights))
 
 
 def _extents(gradient_bft: np.ndarray, cells: list[int], axis: int) -> dict[int, tuple[int, int]]:
