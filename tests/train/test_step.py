@@ -35,7 +35,7 @@ def test_the_loss_of_50_steps_is_the_same_on_1_2_and_4_devices():
     four = losses.losses()
     results = dict(json.loads(process.communicate(timeout=200)[0]) for process in started)
     assert sorted(results) == [1, 2]
-    assert four[-1] < 0.5 * four[0], "it learns"
+    assert np.mean(four[-10:]) < 0.8 * np.mean(four[:10]), "it learns"
     for found in results.values():
         np.testing.assert_allclose(found, four, atol=1e-4)
 
