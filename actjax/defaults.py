@@ -69,6 +69,10 @@ def default_config() -> ml_collections.ConfigDict:
     config.score.batch_size = 32
     config.score.memory_gib = 1.0
 
+    config.benchmark = ml_collections.ConfigDict()  # for --stage=benchmark
+    config.benchmark.kind = "speed"  # a module of actjax/benchmark, with options: speed(neurons=512)
+    config.benchmark.full = False  # large shapes, everything; takes long
+
     config.report = ml_collections.ConfigDict()
     config.report.examples = 6  # map-view pairs shown as pictures
     return config

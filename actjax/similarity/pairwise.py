@@ -18,6 +18,8 @@ from actjax.types import Context, Metric
 
 # Bound on what one tile of pairs, or one tile of prepared neurons, holds at a time.
 TILE_BYTES = 256 * 2**20
+# Observations that are centred and multiplied at a time, where they stand first.
+BLOCK = 1024
 
 
 def pairwise(
@@ -115,6 +117,8 @@ def score_pairs(
 ) -> Mapping[str, jax.Array]:
     """`pairwise` without its jit; neurons and rows stand on `axis`, 0 or -1, of x and y."""
     x, y = jnp.asarray(x).astype(jnp.float32), jnp.asarray(y).astype(jnp.float32)
+    if axis == -1 and takes_blocks(metric) and len(x) > BLOCK:
+        return _over_blocks(metric, x, y, mask, context)
     py = _prepare_y(metric, y, mask, context, axis)
     n, k = x.shape[axis], jax.tree.leaves(py)[0].shape[axis]
     tile_n, tile_k = _tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes)
@@ -132,6 +136,28 @@ def score_pairs(
     scores = _over_tiles(prepare, compare, n, k, tile_n, tile_k)
     enough = jnp.sum(mask) >= metric.min_observations
     return {name: jnp.where(enough, value, jnp.nan) for name, value in scores.items()}
+
+
+def takes_blocks(metric: Metric) -> bool:
+    """True if observations-first arrays are taken in blocks of observations."""
+    return metric.accumulator is not None and metric.accumulator.name == "moments"
+
+
+def _over_blocks(metric: Metric, x_on, y_ok, mask_o, context: Context) -> Mapping[str, jax.Array]:
+    """Accumulates blocks of observations: each stays in the cache while it is centred and multiplied."""
+    o, n, k = *x_on.shape, y_ok.shape[1]
+    update = metric.accumulator.update
+
+    def add(start, size, state):
+        cut = [jax.lax.dynamic_slice_in_dim(array, start, size) for array in (x_on, y_ok, mask_o)]
+        return update(state, *cut, context)
+
+    state = metric.accumulator.init(n, k)
+    state = jax.lax.fori_loop(0, o // BLOCK, lambda i, state: add(i * BLOCK, BLOCK, state), state)
+    if o % BLOCK:
+        state = add(o - o % BLOCK, o % BLOCK, state)
+    found = metric.accumulator.finalize(state)
+    return {name: found[name] for name in metric.outputs}
 
 
 def _compare_all(compare: Callable, px: Any, py: Any, axis: int) -> Mapping[str, jax.Array]:

@@ -1,4 +1,9 @@
-"""What every metric file must hold; a new file is found and tested by itself."""
+"""What every metric file must hold; a new file is found and tested by itself.
+
+Compiling is what costs, so a metric has one compiled kernel and one compiled stream here: every property is
+shown by other values in the same shapes. What needs further programs runs on one metric of each family and on
+all that stream, and on the others with --long.
+"""
 
 import functools
 
@@ -7,49 +12,84 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from actjax import lookup
+from actjax import lookup, parallel
 from actjax.similarity.api import make_metric
-from actjax.similarity.pairwise import clip_scores, pairwise
+from actjax.similarity.pairwise import _pairwise, pairwise
 from actjax.similarity.stream import PairStream
 from actjax.types import VIEWS, Context
 
 NAMES = lookup.names("metric")
-N, K, OBS, T, ROWS = 7, 5, 61, 37, 12
+N, K, FRAMES, ROWS, PADDING = 13, 11, 37, 12, 6
+# Observations: three batches of two clips where they are pooled over clips.
+BATCHES, CLIPS, LENGTH = 3, 2, 10
+OBS = BATCHES * CLIPS * LENGTH
 TOLERANCE = 2e-5
-
-
-def sides(metric, seed=0, o=OBS, t=T, n=N, k=K):
-    """Related sides (x, y) as `pairwise` takes them, with a mean of several deviations."""
-    rng = np.random.default_rng(seed)
-    if metric.observes == "image":
-        common = rng.standard_normal((1, ROWS, t)).cumsum(2)
-        x, y = (common + 3 * rng.standard_normal((count, ROWS, t)) + 5 for count in (n, k))
-    else:
-        common = rng.standard_normal((o, 1))
-        x, y = (common + rng.standard_normal((o, count)) + 5 for count in (n, k))
-    return x.astype(np.float32), y.astype(np.float32)
-
-
-def context_for(o=OBS, clips=6):
-    rng = np.random.default_rng(9)
-    ids = np.sort(np.arange(o) % clips).astype(np.int32)
-    nuisance = rng.standard_normal((o, 2)).astype(np.float32)
-    return Context(ids, ids % 3, nuisance, jax.random.key(3))
-
-
-def observations(metric, x):
-    return x.shape[-1] if metric.observes == "image" else x.shape[0]
-
-
-def score(metric, x, y, mask=None, context=None, **options):
-    context = context_for(observations(metric, x)) if context is None else context
-    mask = np.ones(observations(metric, x), bool) if mask is None else mask
-    return {k: np.asarray(v) for k, v in pairwise(metric, x, y, mask, context, **options).items()}
+FAMILIES = ("auprc", "cka", "distance_correlation", "mutual_information", "spearman", "ssim")
+COSTLY = [
+    name if name in FAMILIES or make_metric(name).accumulator else pytest.param(name, marks=pytest.mark.long)
+    for name in NAMES
+]
 
 
 @pytest.fixture(params=NAMES)
 def metric(request):
     return make_metric(request.param)
+
+
+def is_image(metric):
+    return metric.observes == "image"
+
+
+def observations(metric):
+    return FRAMES if is_image(metric) else OBS
+
+
+def sides(metric, seed=0):
+    """Related sides (x, y) as `pairwise` takes them, with a mean of several deviations."""
+    rng = np.random.default_rng(seed)
+    if is_image(metric):
+        common = rng.standard_normal((1, ROWS, FRAMES)).cumsum(2)
+        x, y = (common + 3 * rng.standard_normal((count, ROWS, FRAMES)) + 5 for count in (N, K))
+    else:
+        common = rng.standard_normal((OBS, 1))
+        x, y = (common + rng.standard_normal((OBS, count)) + 5 for count in (N, K))
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def context_for(metric):
+    o = observations(metric)
+    rng = np.random.default_rng(9)
+    ids = (np.arange(o) // LENGTH).astype(np.int32)
+    return Context(ids, ids % 3, rng.standard_normal((o, 2)).astype(np.float32), jax.random.key(3))
+
+
+def arguments(metric, x, y, mask=None, context=None, padding=1e6):
+    """What the one compiled kernel takes: `PADDING` masked observations follow."""
+    o = observations(metric)
+    mask = np.ones(o, bool) if mask is None else mask
+    context = context_for(metric) if context is None else context
+
+    def pad(array, axis, value):
+        widths = [(0, PADDING) if a == axis else (0, 0) for a in range(array.ndim)]
+        return np.pad(array, widths, constant_values=value)
+
+    axis = 2 if is_image(metric) else 0
+    context = context._replace(
+        clip_ids_o=pad(context.clip_ids_o, 0, 0),
+        folds_o=pad(context.folds_o, 0, 0),
+        nuisance_oq=pad(context.nuisance_oq, 0, padding),
+    )
+    return pad(x, axis, padding), pad(y, axis, padding), pad(mask, 0, False), context
+
+
+def score(metric, *sides_mask_context, padding=1e6):
+    found = pairwise(metric, *arguments(metric, *sides_mask_context, padding=padding))
+    return {name: np.asarray(value) for name, value in found.items()}
+
+
+def assert_close(metric, found, expected, atol=TOLERANCE):
+    for name in metric.outputs:
+        np.testing.assert_allclose(found[name], expected[name], atol=atol, err_msg=name)
 
 
 def test_declaration(metric):
@@ -70,7 +110,7 @@ def test_outputs_and_range(metric):
     for seed in range(3):
         out = score(metric, *sides(metric, seed))
         assert tuple(sorted(out)) == tuple(sorted(metric.outputs))
-        columns = 1 if metric.level == "feature" and metric.observes == "vector" else K
+        columns = 1 if metric.level == "feature" and not is_image(metric) else K
         assert out["score"].shape == (N, columns) and out["score"].dtype == np.float32
         assert np.isfinite(out["score"]).all()
         assert (out["score"] >= low).all() and (out["score"] <= high).all()
@@ -79,61 +119,20 @@ def test_outputs_and_range(metric):
 def test_symmetric_where_declared(metric):
     if metric.symmetric:
         x, y = sides(metric)
-        axis = 0 if metric.observes == "image" else 1
+        axis = 0 if is_image(metric) else 1
         # The same shapes the other way round: all of y, filled up with x, against a part of x.
         fill, part = (np.s_[: N - K], np.s_[:K]) if axis == 0 else (np.s_[:, : N - K], np.s_[:, :K])
         turned = score(metric, np.concatenate([y, x[fill]], axis), x[part])["score"][:K]
         np.testing.assert_allclose(score(metric, x, y)["score"][:K].T, turned, atol=TOLERANCE)
 
 
-def test_masked_observations_do_not_count(metric):
-    x, y = sides(metric)
-    o, extra = observations(metric, x), 6
-    axis = 2 if metric.observes == "image" else 0
-    padding = [(0, extra) if a == axis else (0, 0) for a in range(x.ndim)]
-    wide = [np.pad(side, padding, constant_values=1e6) for side in (x, y)]
-    context = context_for(o)
-    wider = context._replace(
-        clip_ids_o=np.pad(context.clip_ids_o, (0, extra)),
-        folds_o=np.pad(context.folds_o, (0, extra)),
-        nuisance_oq=np.pad(context.nuisance_oq, ((0, extra), (0, 0)), constant_values=1e6),
-    )
-    plain = score(metric, x, y, np.ones(o, bool), context)
-    padded = score(metric, *wide, np.arange(o + extra) < o, wider)
-    for name in metric.outputs:
-        np.testing.assert_allclose(plain[name], padded[name], atol=TOLERANCE)
-
-
-def test_tiles_do_not_matter(metric):
-    x, y = sides(metric)
-    whole = score(metric, x, y)
-    # Room for three prepared neurons, or for three pairs: the last tile of seven overlaps.
-    image = metric.observes == "image"
-    item = jax.eval_shape(
-        metric.prepare_x,
-        jax.ShapeDtypeStruct(x.shape[1:] if image else x.shape[:1], jnp.float32),
-        jnp.ones((observations(metric, x),), bool),
-        context_for(observations(metric, x)),
-    )
-    item_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(item))
-    tile_bytes = 3 * item_bytes * (1 if metric.dot else metric.pair_copies)
-    tiled = score(metric, x, y, tile_bytes=tile_bytes)
-    for name in metric.outputs:
-        np.testing.assert_allclose(whole[name], tiled[name], atol=TOLERANCE)
-
-
-def test_eager_pair_equals_kernel(metric):
-    x, y = sides(metric)
-    o, context = observations(metric, x), context_for(observations(metric, x))
-    mask = jnp.ones((o,), bool)
-    image = metric.observes == "image"
-    px = metric.prepare_x(jnp.asarray(x[2] if image else x[:, 2]), mask, context)
-    whole = metric.level == "feature" and not image
-    py = metric.prepare_y(jnp.asarray(y if whole else y[3] if image else y[:, 3]), mask, context)
-    pair = metric.compare(px, py)
-    kernel = score(metric, x, y)
-    for name in metric.outputs:
-        np.testing.assert_allclose(pair[name], kernel[name][2, 0 if whole else 3], atol=TOLERANCE)
+def test_masked_values_do_not_count(metric):
+    mask = np.random.default_rng(1).random(observations(metric)) < 0.9
+    sides_and_mask = (*sides(metric), mask)
+    assert_close(metric, score(metric, *sides_and_mask, padding=0), score(metric, *sides_and_mask))
+    junk = [np.where(mask if is_image(metric) else mask[:, None], side, -1e6) for side in sides_and_mask[:2]]
+    junk = [side.astype(np.float32) for side in junk]
+    assert_close(metric, score(metric, *junk, mask), score(metric, *sides_and_mask))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e4])
@@ -142,29 +141,23 @@ def test_constant_is_undefined(metric, value):
     if metric.name == "cosine" and value:
         return  # a constant that is not zero has a direction
     flat_x, flat_y = x.copy(), y.copy()
-    neuron = np.s_[2] if metric.observes == "image" else np.s_[:, 2]
-    flat_x[neuron] = value
+    flat_x[2 if is_image(metric) else np.s_[:, 2]] = value
     flat_y[:] = value
-    assert np.isnan(score(metric, flat_x, y)["score"][2]).all()
-    assert np.isfinite(score(metric, flat_x, y)["score"][3]).all()
+    found = score(metric, flat_x, y)["score"]
+    assert np.isnan(found[2]).all() and np.isfinite(found[3]).all()
     assert np.isnan(score(metric, x, flat_y)["score"]).all()
 
 
 def test_too_few_observations_are_undefined(metric):
-    x, y = sides(metric)
-    mask = np.arange(observations(metric, x)) < metric.min_observations - 1
-    assert np.isnan(score(metric, x, y, mask)["score"]).all()
+    mask = np.arange(observations(metric)) < metric.min_observations - 1
+    assert np.isnan(score(metric, *sides(metric), mask)["score"]).all()
 
 
 def test_no_intermediate_of_all_pairs_and_observations(metric):
-    if not metric.dot:
-        return
-    n, k = 11, 13
-    x, y = sides(metric, n=n, k=k)
-    context = context_for(observations(metric, x))
-    jaxpr = jax.make_jaxpr(lambda x, y: pairwise(metric, x, y, None, context))(x, y)
-    for shape in _shapes(jaxpr.jaxpr):
-        assert not (n in shape and k in shape and len(shape) > 2 and np.prod(shape) > n * k), shape
+    if metric.dot:
+        call = arguments(metric, *sides(metric))
+        for shape in _shapes(jax.make_jaxpr(functools.partial(pairwise, metric))(*call).jaxpr):
+            assert not (N in shape and K in shape and len(shape) > 2 and np.prod(shape) > N * K), shape
 
 
 def _shapes(jaxpr):
@@ -183,86 +176,159 @@ def _is_jaxpr(value):
 def test_compiles_once(metric):
     x, y = sides(metric)
     score(metric, x, y)
-    size = pairwise._cache_size()
+    size = _pairwise._cache_size()
     score(make_metric(metric.name), x + 1, y)
-    assert pairwise._cache_size() == size
+    assert _pairwise._cache_size() == size
 
 
-def clips_of(metric, b=12):
-    """Batched sides, mask, clip mask and context of b clips."""
-    parts = [sides(metric, seed) for seed in range(b)]
-    x, y = (np.stack(side) for side in zip(*parts, strict=True))
-    o = observations(metric, parts[0][0])
-    contexts = [context_for(o)._replace(key=None) for _ in range(b)]
-    context = jax.tree.map(lambda *leaves: np.stack(leaves), *contexts)
-    mask = np.random.default_rng(5).random((b, o)) < 0.95
-    return x, y, mask, np.arange(b) < b - 1, context
+def clips_within(metric):
+    """Six clips, one of them padding: metrics that look at each clip by itself."""
+    b = BATCHES * CLIPS
+    x, y = (np.stack(side) for side in zip(*(sides(metric, seed) for seed in range(b)), strict=True))
+    mask = np.random.default_rng(5).random((b, observations(metric))) < 0.95
+    mask[0] = True
+    plain = context_for(metric)._replace(key=None)
+    context = jax.tree.map(lambda *leaves: np.stack(leaves), *[plain] * b)
+    ids = np.broadcast_to(np.arange(b, dtype=np.int32)[:, None], mask.shape)
+    return x, y, mask, np.arange(b) < b - 1, context._replace(clip_ids_o=ids)
+
+
+def clips_together(metric):
+    """The observations of `sides` as six clips: metrics that pool over clips."""
+    mask = np.random.default_rng(5).random(OBS) < 0.95
+    context = context_for(metric)._replace(key=None)
+    x, y, mask, context = jax.tree.map(
+        lambda leaf: leaf.reshape(-1, LENGTH, *leaf.shape[1:]), (*sides(metric), mask, context)
+    )
+    return x, y, mask, np.ones(len(x), bool), context
+
+
+def streamed(metric):
+    """(stream, clips) as the metric streams: pooled over clips, or within each."""
+    pooled = metric.accumulator is not None and not is_image(metric)
+    stream = PairStream((metric,), N, K, within=not pooled, images=is_image(metric))
+    return stream, clips_together(metric) if pooled else clips_within(metric)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def state_of(stream, x, y, mask, clip_mask, context):
-    context = context._replace(key=jax.random.key(3))
-    return stream.update(stream.init(), x, y, mask, clip_mask, context)
+def updated(stream, state, x, y, mask, clip_mask, context):
+    return stream.update(state, x, y, mask, clip_mask, context._replace(key=jax.random.key(3)))
 
 
 @functools.partial(jax.jit, static_argnums=0)
+def merged(stream, states):
+    return stream.finalize(functools.reduce(stream.merge, states))
+
+
 def finalized(stream, *states):
     (metric,) = stream.metrics
-    return stream.finalize(functools.reduce(stream.merge, states))[metric.name]
+    # Means over clips are the same few operations for all metrics: eagerly they compile once for all.
+    found = merged(stream, states) if not stream.within else merged.__wrapped__(stream, states)
+    return found[metric.name]
 
 
-@pytest.mark.parametrize("within", [True, False])
-def test_stream_equals_batch_in_any_order(metric, within):
-    if not within and (metric.accumulator is None or metric.observes == "image"):
-        return
-    batches = clips_of(metric)
-    stream = PairStream((metric,), N, K, within=within, images=metric.observes == "image")
-    whole = finalized(stream, state_of(stream, *batches))
-    a, b, c = (
-        state_of(stream, *jax.tree.map(lambda leaf, start=start: leaf[start : start + 4], batches))
-        for start in (0, 4, 8)
-    )
-    for order in ((a, b, c), (c, a, b)):
-        found = finalized(stream, *order)
-        for name in metric.outputs:
-            np.testing.assert_allclose(found[name], whole[name], atol=TOLERANCE)
+def batch_states(stream, clips):
+    """The states of each batch by itself, and of all in turn."""
+    whole, apart = stream.init(), []
+    for start in range(0, BATCHES * CLIPS, CLIPS):
+        part = jax.tree.map(lambda leaf, start=start: leaf[start : start + CLIPS], clips)
+        whole = updated(stream, whole, *part)
+        apart.append(updated(stream, stream.init(), *part))
+    return whole, apart
+
+
+def test_stream_equals_the_kernel_in_any_order(metric):
+    """The stream's clips are not padded and the kernel's are: neither must matter."""
+    stream, clips = streamed(metric)
+    whole, (a, b, c) = batch_states(stream, clips)
+    x, y, mask, clip_mask, context = clips
+    key = jax.random.key(3)
+    if stream.within:
+        each = []
+        for i in np.flatnonzero(clip_mask):
+            own = jax.tree.map(lambda leaf, i=i: leaf[i], context)
+            own = own._replace(key=jax.random.fold_in(key, i.astype(np.int32)))
+            each.append(score(metric, x[i], y[i], mask[i], own))
+        expected = {name: np.mean([one[name] for one in each], 0) for name in metric.outputs}
+        spread = np.std([one["score"] for one in each], 0, ddof=1, dtype=np.float64) / len(each) ** 0.5
+        np.testing.assert_allclose(finalized(stream, whole)["std_error"], spread, atol=TOLERANCE)
+    else:
+        flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), (x, y, mask, context))
+        expected = score(metric, *flat[:3], flat[3]._replace(key=key))
+    for states in ((whole,), (a, b, c), (c, a, b)):
+        found = finalized(stream, *states)
+        assert_close(metric, found, expected)
         assert found["valid"].all()
 
 
-def test_stream_over_all_clips_equals_the_kernel(metric):
-    if metric.accumulator is None or metric.observes == "image":
-        return
-    x, y, mask, clip_mask, context = clips_of(metric)
-    stream = PairStream((metric,), N, K, within=False)
-    found = finalized(stream, state_of(stream, x, y, mask, clip_mask, context))["score"]
-    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), (x, y, mask, context))
-    valid = flat[2] & np.repeat(clip_mask, OBS)
-    np.testing.assert_allclose(found, score(metric, *flat[:2], valid, flat[3])["score"], atol=TOLERANCE)
+@pytest.mark.parametrize("name", COSTLY)
+def test_tiles_do_not_matter(name):
+    metric = make_metric(name)
+    call = arguments(metric, *sides(metric))
+    x, _, mask, context = call
+    # Room for six prepared neurons, or for six pairs: the last tile of thirteen overlaps.
+    one = jax.ShapeDtypeStruct(x.shape[1:] if is_image(metric) else x.shape[:1], jnp.float32)
+    item = jax.tree.leaves(jax.eval_shape(metric.prepare_x, one, mask, context))
+    item_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in item)
+    tile_bytes = 6 * item_bytes * (1 if metric.dot else metric.pair_copies)
+    assert_close(metric, pairwise(metric, *call, tile_bytes=tile_bytes), pairwise(metric, *call))
 
 
-def test_per_clip_mean_and_standard_error(metric):
-    if metric.within == "pooled":
-        return
-    x, y, mask, clip_mask, context = clips_of(metric)
-    stream = PairStream((metric,), N, K, images=metric.observes == "image")
-    keyed = context._replace(key=jax.random.key(3))
-    found = finalized(stream, state_of(stream, x, y, mask, clip_mask, context))
-    each = np.asarray(clip_scores(metric, x, y, mask, keyed)["score"], np.float64)[clip_mask]
-    np.testing.assert_allclose(found["score"], each.mean(0), atol=TOLERANCE)
-    np.testing.assert_allclose(found["std_error"], each.std(0, ddof=1) / len(each) ** 0.5, atol=TOLERANCE)
+@pytest.mark.parametrize("name", COSTLY)
+def test_a_single_pair_by_itself_equals_the_kernel(name):
+    metric = make_metric(name)
+    x, y = sides(metric)
+    mask, context = np.ones(observations(metric), bool), context_for(metric)
+    whole = metric.level == "feature" and not is_image(metric)
+
+    @jax.jit
+    def pair(x, y):
+        return metric.compare(metric.prepare_x(x, mask, context), metric.prepare_y(y, mask, context))
+
+    kernel = score(metric, x, y)
+    if not is_image(metric):
+        x, y = x.T, y.T
+    found = pair(x[2], y.T if whole else y[3])
+    assert_close(metric, found, {name: value[2, 0 if whole else 3] for name, value in kernel.items()})
 
 
-@pytest.mark.parametrize("devices", [2, 4])
-def test_devices_do_not_matter(metric, devices):
-    if devices == 2 and metric.name not in ("pearson", "spearman", "cka"):
-        return  # two devices are no other path than four
-    batches = clips_of(metric)
-    stream = PairStream((metric,), N, K, images=metric.observes == "image")
+@pytest.mark.parametrize("name", ["cosine", "iou", "pearson"])
+def test_eager_equals_compiled(name):
+    metric = make_metric(name)
+    x, y = sides(metric)
+    mask, context = jnp.ones((OBS,), bool), context_for(metric)
+    px = metric.prepare_x(jnp.asarray(x[:, 2]), mask, context)
+    found = metric.compare(px, metric.prepare_y(jnp.asarray(y[:, 3]), mask, context))
+    np.testing.assert_allclose(found["score"], score(metric, x, y)["score"][2, 3], atol=TOLERANCE)
 
-    one = finalized(stream, state_of(stream, *batches))
-    shards = jax.tree.map(lambda leaf: leaf.reshape(devices, -1, *leaf.shape[1:]), batches)
-    states = jax.pmap(functools.partial(state_of, stream), devices=jax.devices()[:devices])(*shards)
-    states = jax.device_get(states)
-    many = finalized(stream, *(jax.tree.map(lambda leaf, d=d: leaf[d], states) for d in range(devices)))
-    for name in metric.outputs:
-        np.testing.assert_allclose(one[name], many[name], atol=1e-5)
+
+ON_DEVICES = [
+    name
+    if name in ("cka", "spearman") or make_metric(name).accumulator
+    else pytest.param(name, marks=pytest.mark.long)
+    for name in NAMES
+]
+
+
+@pytest.mark.parametrize("name", ON_DEVICES)
+def test_devices_do_not_matter(name):
+    metric = make_metric(name)
+    stream, clips = streamed(metric)
+    whole, _ = batch_states(stream, clips)
+    expected, d = finalized(stream, whole), jax.local_device_count()
+    update = functools.partial(updated.__wrapped__, stream, stream.init())
+    run = parallel.pmap(update)
+    for devices in (2, d):
+        shards = jax.tree.map(functools.partial(_dealt, devices=devices, d=d), clips)
+        states = jax.device_get(run(*shards))
+        apart = [jax.tree.map(lambda leaf, i=i: leaf[i], states) for i in range(d)]
+        assert_close(metric, finalized(stream, *apart), expected, atol=1e-5)
+
+
+def _dealt(leaf, *, devices, d):
+    """[b, ...] -> [d, b / 2, ...]: dealt to the first `devices`; zeros, which do not count, elsewhere."""
+    slots = len(leaf) // 2
+    out = np.zeros((d, slots, *leaf.shape[1:]), leaf.dtype)
+    for device, part in enumerate(np.array_split(leaf, devices)):
+        out[device, : len(part)] = part
+    return out

@@ -1,0 +1,33 @@
+"""Runs a benchmark of actjax itself and keeps its table and picture."""
+
+import importlib
+from pathlib import Path
+
+from actjax import lookup, parallel, workdir
+from actjax.benchmark._tables import csv_text, markdown
+from actjax.stages import _parts
+
+
+def stage(run: _parts.Run) -> list[Path]:
+    """Runs `config.benchmark.kind` and writes benchmark/<kind>.csv, .md and, where it has one, .png.
+
+    Raises:
+      UnknownNameError: no such benchmark, or one without such an option.
+    """
+    config = run.config.benchmark
+    kind, options = lookup.parse_specs(config.kind)[0]
+    if config.full and "full" in lookup.options_of("benchmark", kind):
+        options = {"full": True} | options
+    rows = lookup.load("benchmark", kind, **options)
+    module = importlib.import_module(f"{lookup.KINDS['benchmark']}.{kind}")
+    text = module.table(rows) if hasattr(module, "table") else markdown(rows)
+    print(text)
+    if parallel.process_index() != 0:
+        return []
+    folder = run.workdir / "benchmark"
+    files = [folder / f"{kind}.csv", folder / f"{kind}.md"]
+    for path, content in zip(files, (csv_text(rows), text + "\n"), strict=True):
+        with workdir.written_whole(path) as aside:
+            aside.write_text(content)
+    picture = module.plot(rows, folder / f"{kind}.png") if hasattr(module, "plot") else None
+    return files + ([picture] if picture else [])
