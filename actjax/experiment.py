@@ -2,7 +2,7 @@
 
 import importlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ def validate(config: ml_collections.ConfigDict) -> None:
     lookup.check("dataset", _one_name(config.data.name))
     if "." not in config.model.name.split("(")[0]:
         lookup.check("model", _one_name(config.model.name))
+    elif not config.score.activations:
+        _parts.module(config, num_classes=2)
     _parts.features(config)
     views = _parts.comma_list(config.score.views)
     for view in views:
@@ -95,6 +97,26 @@ def validate(config: ml_collections.ConfigDict) -> None:
                 f"{option}.batch_size must be a multiple of the {devices} devices, got {size}: "
                 f"{math.ceil(max(size, 1) / devices) * devices} would do"
             )
+
+
+def open_clips(
+    config: ml_collections.ConfigDict, *, batch_size: int, data_dir: str | None = None
+) -> tuple[Any, Iterator[dict[str, Any]]]:
+    """The clips that a run of this config scores, for those who compute activations of their own.
+
+    Prepares the data set if it is not yet.
+
+    Returns:
+      The source (clip_ids, labels ...), and its clips in that order in batches: "audio" [b, s]
+      float32 in -1 .. 1, "mask" [b], False where the last batch is padded.
+    """
+    from actjax.datasets import loader
+
+    config = ml_collections.FrozenConfigDict(config)
+    builder = _parts.builder(_parts.Run(config=config, workdir=Path("."), data_dir=data_dir))
+    builder.download_and_prepare()
+    source = loader.open_source(builder, config.score.split)
+    return source, loader.batches(source, batch_size=batch_size)
 
 
 def listing(kind_plural: str) -> str:
