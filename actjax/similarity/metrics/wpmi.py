@@ -54,8 +54,8 @@ def metric(
     Raises:
       ValueError: an option outside of its domain.
 
-    References: T. Oikarinen, T.-W. Weng, "CLIP-Dissect: automatic description of neuron representations in
-    deep vision networks", 2023; Z. Wang et al., "Weighted pointwise mutual information", 2020.
+    Reference: T. Oikarinen, T.-W. Weng, "CLIP-Dissect: automatic description of neuron representations in
+    deep vision networks", 2023.
     """
     if k < 1 or probability not in PROBABILITIES or not 0 < min_probability < 1:
         raise ValueError(
