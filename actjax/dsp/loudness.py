@@ -27,7 +27,10 @@ def k_weighted(wave_s: jax.Array, sample_rate_hz: int) -> jax.Array:
 
 
 def block_power(wave_s: jax.Array, sample_rate_hz: int) -> jax.Array:
-    """[block] K-weighted mean squares of whole blocks of 400 ms every 100 ms.
+    """[block] K-weighted mean squares of blocks of 400 ms every 100 ms.
+
+    The last block may lack up to 50 ms, which count as zeros, so that the blocks cover the wave as nearly
+    as they can (the standard drops it; pyloudnorm keeps it).
 
     Raises:
       ValueError: a wave shorter than one block.
@@ -35,7 +38,9 @@ def block_power(wave_s: jax.Array, sample_rate_hz: int) -> jax.Array:
     length, step = int(BLOCK_S * sample_rate_hz), int(STEP_S * sample_rate_hz)
     if wave_s.shape[0] < length:
         raise ValueError(f"expected at least {length} samples (400 ms), got {wave_s.shape[0]}")
-    return frame_energy(k_weighted(wave_s, sample_rate_hz), length, step, centred=False) / length
+    blocks = round((wave_s.shape[0] - length) / step) + 1
+    weighted = jnp.pad(k_weighted(wave_s, sample_rate_hz), (0, step))[: (blocks - 1) * step + length]
+    return frame_energy(weighted, length, step, centred=False) / length
 
 
 def to_lufs(power: jax.Array, floor: float = 1e-12) -> jax.Array:

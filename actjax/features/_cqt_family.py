@@ -33,10 +33,17 @@ def longest_window(grid: cqt.Grid) -> int:
     return int(np.ceil(cqt.lengths(grid)[0]))
 
 
-def chroma(wave_s: jax.Array, grid: cqt.Grid, tuning: float | None) -> jax.Array:
-    """[12, t] magnitudes summed by pitch class, C first; not scaled."""
+def chroma(wave_s: jax.Array, grid: cqt.Grid, tuning: float | None) -> tuple[jax.Array, jax.Array]:
+    """([12, t] magnitudes summed by pitch class, C first, not scaled; [t] bool: the frame is not silent).
+
+    Silent is 60 dB below the clip's loudest frame: the filters' truncated spectra ring at that level around
+    loud attacks, where they should have ended.
+    """
     magnitudes = cqt.cqt_magnitude(wave_s, grid, tuning)
-    return jnp.dot(jnp.asarray(_fold(grid), magnitudes.dtype), magnitudes.T, precision=dsp.PRECISION)
+    folded = jnp.dot(jnp.asarray(_fold(grid), magnitudes.dtype), magnitudes.T, precision=dsp.PRECISION)
+    level = jnp.max(folded, axis=0)
+    sounding = level > jnp.maximum(1e-3 * jnp.max(level), jnp.finfo(level.dtype).tiny)
+    return jnp.where(sounding[None, :], folded, 0.0), sounding
 
 
 def _fold(grid):

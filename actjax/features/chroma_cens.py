@@ -46,7 +46,7 @@ def feature(
     weights = np.asarray(hann / hann.sum(), np.float32)
 
     def fn(wave_s):
-        folded = chroma(wave_s, grid, tuning)
+        folded, _ = chroma(wave_s, grid, tuning)
         total = jnp.sum(folded, axis=0)
         share = folded / jnp.where(total > 0, total, 1.0)[None, :]
         steps = sum((share > step).astype(share.dtype) for step in (0.4, 0.2, 0.1, 0.05)) / 4.0

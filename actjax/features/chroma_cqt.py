@@ -20,7 +20,8 @@ def feature(
     The chromagram is the constant-Q magnitude (as `cqt`, bins_per_octave from fmin_hz up) summed by pitch
     class. Centres are raised by `tuning` (fractions of a bin); None estimates it for each clip.
 
-    Rows: pitch classes C, C#, ... B. Unit: relative. Invalid where the frame is silent.
+    Rows: pitch classes C, C#, ... B. Unit: relative. Invalid where the frame is silent (60 dB below the
+    loudest).
 
     Raises:
       ValueError: impossible hop or sample rate, a highest filter above half the sample rate, bins_per_octave
@@ -32,7 +33,7 @@ def feature(
     at = Analysis(sample_rate_hz, 2 * max(hop_samples, 4), hop_samples)
 
     def fn(wave_s):
-        return scaled_to_peak(chroma(wave_s, grid, tuning))
+        return scaled_to_peak(chroma(wave_s, grid, tuning)[0])
 
     return at.feature(
         "chroma_cqt",

@@ -30,7 +30,7 @@ def feature(
     steps per semitone on the three circles, radius r = 1, 1, 1/2.
 
     Rows: fifth x, fifth y, minor third x, minor third y, major third x, major third y. Unit: none, -1 .. 1.
-    Invalid where the frame is silent.
+    Invalid where the frame is silent (60 dB below the loudest).
 
     Raises:
       ValueError: impossible hop or sample rate, a highest filter above half the sample rate, bins_per_octave
@@ -45,9 +45,8 @@ def feature(
     basis = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1).reshape(6, 12)
 
     def fn(wave_s):
-        folded = chroma(wave_s, grid, tuning)
+        folded, valid = chroma(wave_s, grid, tuning)
         total = jnp.sum(folded, axis=0)
-        valid = total > jnp.finfo(total.dtype).tiny
         share = folded / jnp.where(valid, total, 1.0)[None, :]
         return where_valid(jnp.dot(jnp.asarray(basis, share.dtype), share, precision=dsp.PRECISION), valid)
 
