@@ -8,6 +8,7 @@ medians are compared: the ratios hold on a busy machine, the seconds do not.
 
 import argparse
 import ast
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ COLUMNS = {
     "seconds": "seconds",
     "pairs_per_s": "pairs / s",
     "product_share": "share of the plain product's rate",
+    "cpu_share": "share by CPU time",
     "peer": "instead of",
     "ratio": "times faster",
     "cpu_ratio": "times less CPU time",
@@ -61,8 +63,8 @@ def benchmark(
     Returns:
       Rows of two parts, "metrics" and "scaling": name, layout, neurons, rows, observations, pairs, seconds,
       pairs_per_s, product_share (the plain product's seconds by the metric's), product_gflops, peer,
-      peer_seconds (of all pairs, from those measured), ratio, cpu_ratio (by CPU time of the process, which
-      holds on a busy machine) and device.
+      peer_seconds (of all pairs, from those measured), ratio and device; cpu_share and cpu_ratio are the same
+      by CPU time of the process, which holds on a busy machine and says nothing about an accelerator.
     """
     if full:
         neurons, max_pairs, scaling_seconds = max(neurons, 4096), max(max_pairs, 10**9), 30.0
@@ -112,6 +114,7 @@ def _metric_rows(made: cases.Made, repeats: int) -> list[dict[str, Any]]:
         "seconds": wall["ours"],
         "pairs_per_s": n * k / wall["ours"],
         "product_share": wall["product"] / wall["ours"],
+        "cpu_share": cpu["product"] / max(cpu["ours"], 1e-9),
         "product_gflops": 2e-9 * n * k * o / wall["product"],
     }
     if not made.peers:
@@ -120,7 +123,7 @@ def _metric_rows(made: cases.Made, repeats: int) -> list[dict[str, Any]]:
     for peer in made.peers:
         seconds = sum(wall[peer.name, i] * times for i, (_, times) in enumerate(peer.parts))
         cpu_seconds = sum(cpu[peer.name, i] * times for i, (_, times) in enumerate(peer.parts))
-        ratios = {"ratio": seconds / wall["ours"], "cpu_ratio": cpu_seconds / cpu["ours"]}
+        ratios = {"ratio": seconds / wall["ours"], "cpu_ratio": cpu_seconds / max(cpu["ours"], 1e-9)}
         out.append(row | {"peer": peer.name, "peer_seconds": seconds} | ratios)
     return out
 
@@ -167,6 +170,8 @@ def _scaling_rows(max_pairs: int, o: int, limit_s: float, missing: set[str]) -> 
 
 def _device() -> str:
     about = parallel.describe_devices()
+    if about["kinds"] == ["cpu"]:
+        return f"{os.cpu_count()}-core CPU"
     return f"{about['count']} x {', '.join(about['kinds'])}"
 
 

@@ -7,6 +7,7 @@ elsewhere the device sorts. `ranks` is the one place that decides.
 """
 
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -126,17 +127,18 @@ def host_ranks(values: np.ndarray, mask: np.ndarray, *, ties: str = "average") -
 
 def _rank_row(values: np.ndarray, out: np.ndarray, ties: str) -> None:
     """Writes the ranks of one contiguous row: sorts keys of (ordered value bits, place)."""
+    keys = np.empty(values.size, np.uint64)
+    place, high = keys.view(np.uint32).reshape(-1, 2).T[:: 1 if sys.byteorder == "little" else -1]
     bits = (values + np.float32(0)).view(np.int32)  # adding 0 makes -0 equal to 0
-    flip = (bits >> 31).view(np.uint32) | np.uint32(1 << 31)
-    keys = (bits.view(np.uint32) ^ flip).astype(np.uint64) << np.uint64(32)
-    keys |= np.arange(values.size, dtype=np.uint64)
+    flip = bits >> 31
+    flip |= np.int32(-(2**31))
+    np.bitwise_xor(bits, flip, out=high.view(np.int32))
+    place[:] = np.arange(values.size, dtype=np.uint32)
     keys.sort()
-    places = np.arange(1, values.size + 1, dtype=np.float32)
-    order = (keys & np.uint64(0xFFFFFFFF)).astype(np.intp)
-    if ties == "average":
-        high = keys >> np.uint64(32)
-        starts = np.flatnonzero(np.concatenate([[True], high[1:] != high[:-1]]))
-        if starts.size < values.size:
-            lengths = np.diff(starts, append=values.size)
-            places = np.repeat((2 * starts + lengths + 1).astype(np.float32) / 2, lengths)
-    out[order] = places
+    ranks = np.arange(1, values.size + 1, dtype=np.float32)
+    differs = high[1:] != high[:-1]
+    if ties == "average" and not differs.all():
+        starts = np.flatnonzero(np.concatenate([[True], differs]))
+        lengths = np.diff(starts, append=values.size)
+        ranks = np.repeat((2 * starts + lengths + 1).astype(np.float32) / 2, lengths)
+    out[place] = ranks
