@@ -40,11 +40,13 @@ def write(folder, gib):
     clips = int(gib * 2**30 / np.prod(SHAPE) / 4)
     ids = [f"c{i}" for i in range(clips)]
     path = Path(folder) / "maps.npy"
-    maps = np.lib.format.open_memmap(path, "w+", np.float32, (clips, *SHAPE))
     block = np.random.default_rng(1).normal(size=(16, *SHAPE)).astype(np.float32)
-    for start in range(0, clips, 16):
-        maps[start : start + 16] = block[: clips - start]
-    maps.flush()
+    # Not by a memory map: its pages would count as this process's memory.
+    with open(path, "wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (clips, *SHAPE)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, clips, 16):
+            file.write(block[: clips - start].tobytes())
     np.save(Path(folder) / "clip_ids.npy", np.array(ids))
     (Path(folder) / "maps").mkdir()
     np.save(Path(folder) / "maps/hop_s.npy", 512 / RATE)

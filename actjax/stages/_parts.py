@@ -54,7 +54,10 @@ def features(config: Any, source: Any = None) -> list[Feature]:
         names.append(name)
         if name in _truth.NAMES:
             _truth.check_options(name, options)
-            made += [] if source is None else [_truth.load(name, source, **options)]
+            if source is not None:
+                accepted = _truth.options_of(name)
+                options = {k: v for k, v in shared.items() if k in accepted} | options
+                made.append(_truth.load(name, source, **options))
             continue
         accepted = set(lookup.options_of("feature", name))
         if "n_mels" not in accepted:

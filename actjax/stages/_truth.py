@@ -1,5 +1,6 @@
 """What a data set knows of its clips, as features: labels, and the truth of rendered clips."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -90,9 +91,14 @@ NAMES: dict[str, Callable[..., given.GivenFeature]] = {
 }
 
 
+def options_of(name: str) -> tuple[str, ...]:
+    """The options that a feature of NAMES takes."""
+    return tuple(inspect.signature(NAMES[name]).parameters)[1:]
+
+
 def check_options(name: str, options: dict[str, Any]) -> None:
     """Raises UnknownNameError for an option that the feature does not have."""
-    known = ("hop_samples",) if name == "truth_pitch_classes" else ()
+    known = options_of(name)
     for option in options:
         if option not in known:
             raise lookup.UnknownNameError(
