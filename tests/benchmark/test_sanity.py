@@ -1,0 +1,99 @@
+"""The two label checks: against published figures, closed forms and our own slow code."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+from actjax.benchmark import _sanity
+from actjax.benchmark._published import PUBLISHED
+from actjax.similarity import api
+
+# Metrics whose score is one product: half a million observations in a moment.
+QUICK = ("accuracy", "f1", "iou", "pearson", "precision", "recall")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    entries = {name: api.make_metric(name) for name in (*QUICK, "kendall")}
+    return _sanity.run(entries, seed=np.random.SeedSequence().entropy % 2**32)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_mean_changes_agree_with_the_published_figures(rows, name):
+    for row in rows:
+        if row["metric"] == name and row["gamma"] != _sanity.CONTINUOUS:
+            tolerance = 0.01 if row["gamma"] == 0.0001 else 0.003
+            assert row["delta"] == pytest.approx(row["published"], abs=tolerance), row
+            assert row["seeds"] == 1000 and row["inputs"] == 500_000
+
+
+def test_verdicts_are_the_published_ones(rows):
+    falls = {(r["metric"], r["check"], r["gamma"]): r["decrease"] for r in rows}
+    for gamma in _sanity.GAMMAS:
+        assert falls["precision", "missing", gamma] == 0 and falls["recall", "extra", gamma] == 0
+        assert falls["f1", "missing", gamma] > 0.99 and falls["pearson", "extra", gamma] > 0.99
+    assert falls["accuracy", "missing", 0.001] == 0
+
+
+def test_kendall_equals_pearson_on_binary_sides(rows):
+    delta = {(r["metric"], r["check"], r["gamma"]): r["delta"] for r in rows}
+    for check in _sanity.CHECKS:
+        for gamma in _sanity.GAMMAS:
+            assert delta["kendall", check, gamma] == pytest.approx(delta["pearson", check, gamma], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["kendall", "distance_correlation"])
+def test_tables_equal_the_metrics_own_code(name):
+    rng = np.random.default_rng(0)
+    x = (rng.random(300) < 0.2).astype(np.float32)
+    y = np.where(rng.random(300) < 0.1, 1 - x, x)
+    table = ((x * y).sum(), x.sum(), y.sum(), 300)
+    assert _sanity.TABLES[name](*table) == pytest.approx(
+        api.score(x[:, None], y[:, None], name)[0, 0], abs=1e-5
+    )
+
+
+def test_labels_are_lost_and_gained_as_drawn():
+    rng = np.random.default_rng(1)
+    for check, gamma, draws in _sanity._binary_draws(rng, 50, 2000):
+        positives = draws.x_o1.sum()
+        assert positives == max(2, int(gamma * 2000))
+        np.testing.assert_array_equal(draws.y_oq[:, -1], draws.x_o1[:, 0])
+        both = (draws.y_oq[:, :-1] * draws.x_o1).sum(0)
+        np.testing.assert_array_equal(both, draws.nodes_q if check == "missing" else positives)
+        added = positives if check == "missing" else positives + draws.nodes_q
+        np.testing.assert_array_equal(draws.y_oq[:, :-1].sum(0), both if check == "missing" else added)
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("f1", lambda x, y: f1_score(y, x)),
+        ("inverse_auc", lambda x, y: roc_auc_score(y, x)),
+        ("inverse_auprc", lambda x, y: average_precision_score(y, x)),
+    ],
+)
+def test_scores_between_nodes_are_the_scores_of_all_draws(name, reference):
+    rng = np.random.default_rng(2)
+    for check, _, draws in _sanity._binary_draws(rng, 200, 3000):
+        _, after = _sanity._binary_scores(api.make_metric(name), draws, check, False)
+        for s in (0, 99, 199):
+            order = np.argsort(-draws.x_o1[:, 0], kind="stable")
+            positives, count = int(draws.x_o1.sum()), int(draws.counts_s[s])
+            y = np.zeros(3000, int)
+            y[order[: count if check == "missing" else positives + count]] = 1
+            # Linear between 13 counts, the widest gap of which is a few per cent of the positives.
+            if 0 < y.sum() < 3000 and positives >= 30:
+                assert after[s] == pytest.approx(reference(draws.x_o1[:, 0], y), abs=4e-3)
+
+
+def test_a_metric_that_samples_is_seen_to_do_so():
+    assert _sanity.samples(api.make_metric("spearman", ties="random")) is True
+    assert _sanity.samples(api.make_metric("spearman")) is False
+    assert _sanity.samples(api.make_metric("partial_pearson")) is None
+
+
+def test_every_published_row_names_a_metric_and_all_frequencies():
+    for name, checks in PUBLISHED.items():
+        assert name.split("(")[0] in api.list_metrics()
+        assert all(len(figures) == len(_sanity.GAMMAS) for figures in checks.values())
