@@ -48,7 +48,7 @@ def run(
     if dry_run:
         print(_load_stage("_dry_run").describe(this))
         return []
-    written = run_stages(this, _STAGES_OF_ALL if stage == "all" else (stage,))
+    written = run_stages(this, _stages_of_all(this.config) if stage == "all" else (stage,))
     if written and parallel.process_index() == 0:
         print("files:\n" + "\n".join(f"  {path}" for path in dict.fromkeys(written)))
     return written
@@ -77,6 +77,10 @@ def validate(config: ml_collections.ConfigDict) -> None:
             raise ValueError(
                 f"metric {metric.name} has the views {', '.join(metric.views)}, none of which is in "
                 f"score.views = {config.score.views!r}: add one of them"
+            )
+        if metric.name == "partial_pearson" and not config.score.nuisances:
+            raise ValueError(
+                "partial_pearson holds score.nuisances fixed: name features, loudness_a_weighted say"
             )
     for network in _parts.comma_list(config.score.networks):
         if network not in _parts.NETWORKS:
@@ -134,7 +138,9 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
     parallel.initialize(coordinator, num_processes, process_id)
 
 
-_STAGES_OF_ALL = workdir.STAGES
+def _stages_of_all(config: ml_collections.FrozenConfigDict) -> tuple[str, ...]:
+    """Every stage, in order; activations made elsewhere need no training."""
+    return tuple(s for s in workdir.STAGES if s != "train" or not config.score.activations)
 
 
 def _load_stage(name: str) -> Any:
