@@ -77,11 +77,13 @@ class BatchNorm(nn.Module):
       axis_name: of the device axis to synchronise over, None alone.
       momentum: of the running moments.
       epsilon: added to the variance.
+      affine: has scale and bias.
     """
 
     axis_name: str | None = None
     momentum: float = 0.9
     epsilon: float = 1e-3
+    affine: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, mask_b: jax.Array | None = None) -> jax.Array:
@@ -89,8 +91,10 @@ class BatchNorm(nn.Module):
         channels = (x.shape[-1],)
         mean = self.variable("batch_stats", "mean", jnp.zeros, channels, x.dtype)
         var = self.variable("batch_stats", "var", jnp.ones, channels, x.dtype)
-        scale = self.param("scale", nn.initializers.ones, channels, x.dtype)
-        bias = self.param("bias", nn.initializers.zeros, channels, x.dtype)
+        scale, bias = jnp.ones(channels, x.dtype), jnp.zeros(channels, x.dtype)
+        if self.affine:
+            scale = self.param("scale", nn.initializers.ones, channels, x.dtype)
+            bias = self.param("bias", nn.initializers.zeros, channels, x.dtype)
         mean_c, var_c = mean.value, var.value
         if train:
             mean_c, var_c = self._moments(x, mask_b)

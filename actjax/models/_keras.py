@@ -150,6 +150,9 @@ def _units(model: Any, input_shape_ft: tuple[int, int]) -> list[_Unit]:
             }
         found = {role: leaves[leaf] for role, leaf in paths.items()}
         units.append(_Unit(_kind(found), "/".join(path), paths, found))
+    taken = {leaf for unit in units for leaf in unit.paths.values()}
+    if rest := sorted("/".join(leaf) for leaf in leaves if leaf not in taken):
+        raise ValueError(f"expected layers that Keras has too, the network has {', '.join(rest)}")
     return units
 
 

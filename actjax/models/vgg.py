@@ -43,7 +43,10 @@ class Vgg(nn.Module):
         """[b, f, t] -> logits [b, classes], layers."""
         self.layers(mel_bft.shape[1:])
         layers = {}
-        x = BatchNorm(self.axis_name, name="bn0")(mel_bft[..., None], train=train, mask_b=mask_b)
+        # Scale and bias here would change nothing after the next batch norm: their gradient is only
+        # rounding, which Adam turns into steps that differ with the number of devices.
+        norm = BatchNorm(self.axis_name, affine=False, name="bn0")
+        x = norm(mel_bft[..., None], train=train, mask_b=mask_b)
         for i, (stage, width) in enumerate(zip(STAGES, self.widths, strict=True), 1):
             x = stage.conv.conv(width, name=f"conv{i}", use_bias=False)(x)
             x = BatchNorm(self.axis_name, name=f"bn{i}")(x, train=train, mask_b=mask_b)
@@ -80,7 +83,7 @@ def model(
 
     Four convolutions (5 x 5 of stride 2, then 3 x 3), each with batch norm and ReLU, unpadded; max-pool
     2 x 2 after the first and 2 x 1 after the second; mean and maximum over time - dense 96 - ReLU
-    (embedding) - dropout - output. Its parameters at 96 bands with 12 classes: 124,310.
+    (embedding) - dropout - output. Its parameters at 96 bands with 12 classes: 124,308.
 
     Args:
       num_classes: number of outputs.

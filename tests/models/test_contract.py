@@ -26,9 +26,12 @@ def load(name, **hyper):
 
 
 def shape_of(name):
-    """The smallest of some input shapes, (bands, frames), that leaves cells in every layer."""
+    """The smallest of some input shapes, (bands, frames), that leaves cells in every layer.
+
+    They leave no frame over behind strides and pools, which no cell would see.
+    """
     model = load(name)
-    for shape in ((96, 64), (96, 141), (128, 512)):
+    for shape in ((96, 65), (96, 128), (128, 512)):
         with contextlib.suppress(ValueError):
             model.layers(shape)
             return shape
