@@ -58,6 +58,7 @@ def default_config() -> ml_collections.ConfigDict:
     config.score.external_features = ""  # files of further features by clip id: .csv, .parquet, .npz ...
     config.score.activations = ""  # a file of activations made elsewhere, instead of the run's networks
     config.score.metrics = "pearson"
+    config.score.nuisances = ""  # features held fixed by partial_pearson: loudness_a_weighted, say
     config.score.views = "clip,frame,map"
     config.score.neurons = "channel"  # or channel_freq
     config.score.grid = "time"  # or seed
@@ -72,6 +73,13 @@ def default_config() -> ml_collections.ConfigDict:
     config.benchmark = ml_collections.ConfigDict()  # for --stage=benchmark
     config.benchmark.kind = "speed"  # a module of actjax/benchmark, with options: speed(neurons=512)
     config.benchmark.full = False  # large shapes, everything; takes long
+
+    config.findings = ml_collections.ConfigDict()  # the four findings, trained against controls
+    config.findings.untrained = 3  # initialisations; the first is the trained network's own
+    config.findings.rotations = 20  # random rotations of each layer's channels
+    config.findings.replicates = 200  # of the within-class permutation
+    config.findings.bootstrap = 1000  # resamples of the recordings, for intervals
+    config.findings.splits = 5  # random halves: units are chosen on one, reported on the other
 
     config.report = ml_collections.ConfigDict()
     config.report.examples = 6  # map-view pairs shown as pictures

@@ -24,7 +24,7 @@ def build(workdir: str | os.PathLike, *, examples: Mapping[str, Any] | None = No
     Raises:
       ScoresError, ReportError: what is missing or malformed; one line.
     """
-    from actjax.report import page, tables
+    from actjax.report import _forest, findings, page, tables
     from actjax.report.material import read_material
     from actjax.report.scores import load_scores, scores_metadata
     from actjax.report.summary import summarise
@@ -36,9 +36,15 @@ def build(workdir: str | os.PathLike, *, examples: Mapping[str, Any] | None = No
     text = tables.console(summary, material)
     print(text)
     pictures = _draw(summary, material, folder)
+    found, calibration = findings.read(Path(workdir)), findings.calibration_table(Path(workdir))
+    if found:
+        pictures.append(page.Picture("forest", _forest.forest(found, folder / "forest.png")))
+    front = page.front(found, calibration, pictures)
     markdown = "\n".join(t.markdown() for t in tables.all_tables(summary, material))
     written = [
-        _write(folder / "index.html", page.render(summary, material, pictures, scores_metadata(table))),
+        _write(
+            folder / "index.html", page.render(summary, material, pictures, scores_metadata(table), front)
+        ),
         _write(folder / "tables.txt", text),
         _write(folder / "tables.md", markdown),
         *(picture.path for picture in pictures),
@@ -47,6 +53,21 @@ def build(workdir: str | os.PathLike, *, examples: Mapping[str, Any] | None = No
         stale.unlink()
     print("Written:\n" + "\n".join(f"  {path}" for path in written))
     return written
+
+
+def build_findings(workdir: str | os.PathLike) -> list[Path]:
+    """Writes the findings of a workdir without scores, such as a sweep's, to `workdir`/report."""
+    from actjax.report import _forest, findings, page
+
+    folder, found = Path(workdir) / "report", findings.read(Path(workdir))
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = page.Picture("forest", _forest.forest(found, folder / "forest.png"))
+    parts = ["<h1>What does training add?</h1>", page.front(found, None, [picture])]
+    return [
+        _write(folder / "index.html", page.document(parts)),
+        _write(folder / "tables.txt", findings.console(found)),
+        picture.path,
+    ]
 
 
 def _draw(summary: Any, material: Any, folder: Path) -> list[Any]:

@@ -9,17 +9,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from actjax.report import findings
 from actjax.report._page_text import CAUTION, CONTROLS, FEWER, READ, STYLE
 from actjax.report.material import Material
 from actjax.report.summary import INPUT, UNTRAINED, Summary
-from actjax.report.tables import confusion_table, feature_table, layer_table, skipped_table, undefined_table
+from actjax.report.tables import (
+    Table,
+    confusion_table,
+    feature_table,
+    layer_table,
+    skipped_table,
+    undefined_table,
+)
 from actjax.report.verdicts import sort_features
 
 _NAMES = {UNTRAINED: "the untrained network", INPUT: "the input"}
 
 
 class Picture(NamedTuple):
-    """A picture of the page: `kind` is heat, depth, maps, confusion or training."""
+    """A picture of the page: `kind` is forest, heat, depth, maps, confusion or training."""
 
     kind: str
     path: Path
@@ -27,14 +35,22 @@ class Picture(NamedTuple):
 
 
 def render(
-    summary: Summary, material: Material, pictures: Sequence[Picture], metadata: Mapping[str, Any]
+    summary: Summary,
+    material: Material,
+    pictures: Sequence[Picture],
+    metadata: Mapping[str, Any],
+    front_html: str = "",
 ) -> str:
-    """The page as HTML text; the pictures are embedded, nothing is loaded from elsewhere."""
+    """The page as HTML text; the pictures are embedded, nothing is loaded from elsewhere.
+
+    `front_html` (see `front`) stands before everything but the summary cards.
+    """
     leading = summary.leading()
     parts = [
         "<h1>Which feature does each neuron listen to?</h1>",
         f'<p class="lead">{_lead(summary, material)}</p>',
         _cards(summary, material),
+        front_html,
         _section(
             "In short", f"<p>{CAUTION}{_fewer(summary)}</p>" + "".join(_in_short(summary, s) for s in leading)
         ),
@@ -45,12 +61,28 @@ def render(
         _network(material, pictures),
         _section("Files and settings", _files(summary, material, metadata)),
     ]
+    return document(parts)
+
+
+def document(parts: Sequence[str]) -> str:
+    """A whole HTML page of these parts; empty ones are left out."""
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
     head += f"<title>actjax report</title><style>{STYLE}</style>"
     body = "\n".join(part for part in parts if part)
     return (
         f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n{body}\n</main></body></html>\n'
     )
+
+
+def front(found: Mapping[str, Any] | None, calibration: Table | None, pictures: Sequence[Picture]) -> str:
+    """The sections of the findings and of the nulls' calibration, as far as the workdir holds them."""
+    body = ""
+    if found:
+        drawn = "".join(_image(p) for p in pictures if p.kind == "forest")
+        body += _section("The four findings", findings.section(found, drawn))
+    if calibration:
+        body += _section(calibration.title, f'<p class="note">{calibration.note}</p>{calibration.html()}')
+    return body
 
 
 def _lead(summary: Summary, material: Material) -> str:

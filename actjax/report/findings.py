@@ -1,0 +1,172 @@
+"""The findings on the report's front: what training adds over every control; the nulls' calibration."""
+
+import html
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actjax.report.tables import Table
+
+# part -> (what is compared, in few words; the score's name)
+WORDS = {
+    "harmonic_or_percussive": ("shallow maps: harmonic or percussive", "|r_H| - |r_P|"),
+    "mask_given_energy": ("shallow maps: harmonic mask, energy fixed", "partial r"),
+    "chroma_geometry": ("deep maps: chromagram, frame geometry", "cka"),
+    "chroma_rows_permuted": ("deep maps: lost when chroma rows permute", "cka difference"),
+    "chroma_folded": ("deep maps: chromagram, pitch-class fold", "r"),
+    "loudness": ("embedding: loudness", "r"),
+    "onset_rate_given_loudness": ("embedding: onset rate, loudness fixed", "partial r"),
+    "one_unit_of_all": ("embedding: best unit / ridge of all units", "ratio"),
+}
+_EXPLAINED = """
+Effect: the trained network's best unit minus the strongest control's, each chosen on one half of the held-out
+recordings and reported on the other, with its 95 % interval over recordings{seeds}. p: the trained network's
+own score against {permuted}, the choice repeated in every replicate; the largest p of a finding's parts,
+Holm-corrected over the findings. <b>holds</b>: interval above 0.05, p below 0.05{five}; <b>weakly</b>:
+interval above 0; <b>reversed</b>: interval below 0. A finding holds if all its parts do.
+"""
+_PERMUTED = {
+    "within_class": "recordings permuted within their class",
+    "unrestricted": "recordings permuted regardless of class (the data have no single classes: what merely "
+    "differs between kinds of recordings is not ruled out)",
+}
+
+
+def read(workdir: Path) -> dict[str, Any] | None:
+    """The table that the findings stage left, or None."""
+    path = Path(workdir) / "findings.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def findings_table(table: Mapping[str, Any]) -> Table:
+    """One row a finding, one row a part below it."""
+    rows = []
+    for found in table["findings"]:
+        head = f"{found['finding']}. {found['title']}"
+        rows.append((head, "", "", "", "", p_value(found["p"]), found["verdict"].upper()))
+        for part in (p for p in table["parts"] if p["finding"] == found["finding"]):
+            about = table["details"][part["part"]]
+            control = part["scores"].get(part["control"], {}).get("value", float("nan"))
+            rows.append(
+                (
+                    f"   {WORDS[part['part']][0]} ({about['layer']})",
+                    number(part["scores"]["trained"]["value"]),
+                    f"{number(control)} {part['control']}",
+                    number(part["effect"]),
+                    f"{number(part['low'])} to {number(part['high'])}",
+                    p_value(part["p"]),
+                    part["verdict"],
+                )
+            )
+    names = ("finding", "trained", "strongest control", "effect", "95 % interval", "p", "verdict")
+    columns = tuple((name, "<" if name in ("finding", "verdict") else ">") for name in names)
+    return Table(f"The four findings ({marks(table)})", columns, rows)
+
+
+def units_table(table: Mapping[str, Any]) -> Table:
+    """What is known of the trained units beside the effects."""
+    rows = []
+    for part in table["parts"]:
+        about = table["details"][part["part"]]
+        unit = f"{about['layer']} / {about['neuron']}, {about['row']}"
+        rows.append(
+            (
+                WORDS[part["part"]][0],
+                f"{unit} ({about['chosen_in']:.0%})",
+                number(about["ridge"]),
+                _by_layer(about["share_above"], "{:.0%}"),
+                f"{number(about.get('eta2_neuron'))} / {number(about.get('eta2_feature'))}",
+                _by_layer(about.get("stability", {}), "{:.2f}"),
+            )
+        )
+    names = ("part", "unit chosen most often", "ridge ceiling", "units above null's 99th percentile")
+    names += ("eta² unit / feature", "stability")
+    columns = tuple((name, ">" if name == "ridge ceiling" else "<") for name in names)
+    note = (
+        "Ridge ceiling: cross-validated, from all units of the layer. By chance 1 % of units pass the null's "
+        "99th percentile. Eta squared: the share of variance between clips that lies between classes. "
+        "Stability: how often both halves agree on a unit's best feature."
+    )
+    return Table("Units behind the findings", columns, rows, note)
+
+
+def console(table: Mapping[str, Any]) -> str:
+    """The findings as text."""
+    lines = [findings_table(table).text(), *(f"not made: {line}" for line in table["not_made"])]
+    return "\n".join(lines)
+
+
+def marks(table: Mapping[str, Any]) -> str:
+    """How much stands behind the table: seeds, initialisations, replicates."""
+    options, seeds = table["options"]["findings"], len(table["seeds"])
+    return (
+        f"{'one seed' if seeds == 1 else f'{seeds} seeds'}, {options['untrained']} initialisations, "
+        f"R = {options['replicates']}, {table['recordings']} recordings"
+    )
+
+
+def section(table: Mapping[str, Any], picture_html: str) -> str:
+    """The inside of the page's first section."""
+    several = len(table["seeds"]) > 1
+    words = _EXPLAINED.format(
+        seeds=" and training seeds" if several else "",
+        five=", four of five seeds" if several else " (one seed: nothing is known of others)",
+        permuted=_PERMUTED[table["permuted"]],
+    )
+    body = f'<p class="note">{html.escape(marks(table))}</p>{findings_table(table).html()}{picture_html}'
+    body += f"<p>{words}</p>"
+    if table.get("grid"):
+        seen = "; ".join(
+            f"{layer}: harmonic {v['harmonic']:.2f}, percussive {v['percussive']:.2f}"
+            for layer, v in table["grid"].items()
+        )
+        body += f"<p>The features themselves seen through the layers' grids: {html.escape(seen)}.</p>"
+    body += f"<details><summary>Units behind the findings</summary>{units_table(table).html()}"
+    body += f'<p class="note">{html.escape(units_table(table).note)}</p></details>'
+    left = "".join(f"<li>{html.escape(line)}</li>" for line in table["not_made"])
+    return body + (f"<p>Not made:</p><ul>{left}</ul>" if left else "")
+
+
+def calibration_table(workdir: Path) -> Table | None:
+    """How often the nulls reject where nothing is to be found, if calibration.json is there.
+
+    The file holds a list of {"family", "null", "sets", "rate", "low", "high"}.
+    """
+    path = Path(workdir) / "calibration.json"
+    if not path.is_file():
+        return None
+    rates = json.loads(path.read_text(encoding="utf-8"))
+    nulls = list(dict.fromkeys(rate["null"] for rate in rates))
+    families = list(dict.fromkeys(rate["family"] for rate in rates))
+    found = {(rate["family"], rate["null"]): rate for rate in rates}
+    rows = []
+    for family in families:
+        cells = [found.get((family, null)) for null in nulls]
+        text = [f"{c['rate']:.3f} ({c['low']:.3f} to {c['high']:.3f})" if c else "-" for c in cells]
+        rows.append((family.replace("_", " "), *text))
+    columns = (("null sets", "<"), *((null.replace("_", " "), ">") for null in nulls))
+    sets = rates[0]["sets"]
+    note = f"Share of {sets} null sets with a max-T p below 0.05 (95 % interval): 0.05 is calibrated."
+    return Table("Calibration of the nulls", columns, rows, note)
+
+
+def number(value: float | None) -> str:
+    """Two decimals; a dash where undefined."""
+    if value is None or not np.isfinite(value):
+        return "-"
+    text = f"{value:.2f}"
+    return ("0.00" if text == "-0.00" else text).replace("-", "−")
+
+
+def p_value(value: float) -> str:
+    """Three decimals; a dash where undefined."""
+    return "-" if not np.isfinite(value) else f"{value:.3f}"
+
+
+def _by_layer(values: Mapping[str, float], form: str) -> str:
+    return (
+        ", ".join(f"{k} {form.format(v)}" if np.isfinite(v) else f"{k} -" for k, v in values.items()) or "-"
+    )

@@ -1,0 +1,195 @@
+"""One pass over the clips for the findings: both sides of every comparison, kept in memory."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+import numpy as np
+from tqdm import tqdm
+
+from actjax import parallel
+from actjax.activations import capture, problems
+from actjax.datasets import loader
+from actjax.stages import _networks, _parts
+
+INPUT = "input"
+PARTS = ("harmonic", "percussive", "log_mel")
+CHROMA = ("chroma_stft",)
+SCALARS = ("loudness_a_weighted", "onset_rate", "rms", "spectral_centroid")
+FEATURES = "harmonic(scale='db'),percussive(scale='db'),log_mel,chroma_stft(n_fft=2048)," + ",".join(SCALARS)
+# Layers up to this depth (0 input, 1 output) are shallow, map layers from DEEP on are deep.
+SHALLOW, DEEP = 0.34, 0.5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Side:
+    """One layer against its features, for all networks that have it.
+
+    Attributes:
+      problem: from `problems.plan`.
+      x: network -> [b, o, n] its neurons; o runs over bands x frames of `shape_ft`, or is 1.
+      y_bok: [b, o, k] the features; for chroma [b, frames, 12].
+      mask_bo: [b, o] bool.
+      shape_ft: (bands, frames) of the neurons' maps; (1, 1) in the clip view.
+    """
+
+    problem: problems.Problem
+    x: Mapping[str, np.ndarray]
+    y_bok: np.ndarray
+    mask_bo: np.ndarray
+    shape_ft: tuple[int, int]
+
+    @property
+    def layer(self) -> str:
+        """The layer's name."""
+        return self.problem.layer.name
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sides:
+    """What the pass collects, by role: "parts", "chroma" or "clip"; the input's beside the networks'."""
+
+    networks: Mapping[str, list[Side]]
+    input: Mapping[str, list[Side]]
+    left_out: list[problems.LeftOut]
+
+
+def collect(run: _parts.Run, source: loader.Source, weights: Mapping[str, Any]) -> Sides:
+    """Observes every clip of the split.
+
+    Raises:
+      ValueError: what would be kept does not fit in score.memory_gib x 4.
+    """
+    front, config = _parts.frontend(run.config), ml_collections.ConfigDict(run.config.to_dict())
+    config.score.features = FEATURES
+    features = {f.name: f for f in _parts.features(config)}
+    families, left_out = _families(run, source, weights, features)
+    _check_memory(run, families, len(source))
+    observe = capture.make_observe(families, list(features.values()), front)
+    held = [parallel.replicate(family.variables) for family in families]
+    kept: list[Any] = []
+    batches = loader.batches(
+        source,
+        batch_size=run.config.score.batch_size,
+        process_index=parallel.process_index(),
+        process_count=parallel.process_count(),
+    )
+    with tqdm(total=len(source), unit="clip", desc="findings", mininterval=1.0) as bar:
+        for batch in batches:
+            full = np.full(len(batch["mask"]), batch["audio"].shape[1], np.int32)
+            given = {"layers": {}, "features": {}}
+            audio, length = parallel.shard((batch["audio"], batch.get("length", full)))
+            kept.append((*_host(observe(held, audio, length, given)[0], batch["mask"]), batch["index"]))
+            bar.update(int(parallel.process_count() * batch["mask"].sum()))
+    order = np.argsort(_all([index[batch] for _, batch, index in kept]), kind="stable")
+    found = []
+    for f, family in enumerate(families):
+        for p, problem in enumerate(family.problems):
+            x, y, mask = (_all([sides[f][p][i] for sides, _, _ in kept], axis=int(i == 0)) for i in range(3))
+            for sides, _, _ in kept:
+                sides[f][p] = None
+            found.append(_side(problem, family.networks, x[:, order], y[order], mask[order]))
+    ends = len(families[0].problems)
+    return Sides(_by_role(found[:ends]), _by_role(found[ends:]), left_out)
+
+
+def bands_apart(side: Side) -> np.ndarray:
+    """[f] how many semitones lie between neighbouring bands of a layer's maps (geometric, at each)."""
+    hz = np.maximum(side.problem.layer_hz[np.flatnonzero(side.problem.layer_usable_f)], 1e-3)
+    if len(hz) < 2:
+        return np.full(len(hz), np.inf)
+    return np.abs(12 * np.gradient(np.log2(hz)))
+
+
+def _families(run, source, weights, features):
+    front, classes = _parts.frontend(run.config), len(source.class_names)
+    shape = _parts.image_shape(front, source.clip_samples)
+    setting = problems.Setting(
+        frontend=front,
+        band_centres_hz=_parts.band_centres_hz(front),
+        clip_samples=source.clip_samples,
+        wants=frozenset(),
+    )
+
+    def plan(layers, names, want):
+        wanted = dataclasses.replace(setting, wants=frozenset({want}))
+        return problems.plan(layers, [features[n] for n in names], wanted)
+
+    layers = _networks.layers(run, classes, shape)
+    maps = [layer for layer in layers if layer.is_map]
+    units = [layer for layer in layers if not layer.is_map][-1:] or layers[-1:]
+    bands, image = capture.input_layers(shape)
+    made, left_out = [[], []], []
+    for owner, shallow, deep, pooled in (
+        (0, [m for m in maps if m.depth <= SHALLOW], [m for m in maps if m.depth >= DEEP], units),
+        (1, [image], [image], [bands]),
+    ):
+        for chosen, names, want in (
+            (shallow, PARTS, ("map", True)),
+            (deep, CHROMA, ("map", False)),
+            (pooled, SCALARS, ("clip", False)),
+        ):
+            planned, out = plan(chosen, names, want)
+            made[owner] += planned
+            left_out += out
+    variables = capture.stack(list(weights.values()))
+    own = capture.Family(tuple(weights), _networks.apply(run, classes), variables, tuple(made[0]))
+    nothing = {"none": np.zeros((1, 1), np.float32)}
+    return [own, capture.Family((INPUT,), capture.input_outputs, nothing, tuple(made[1]))], left_out
+
+
+def _check_memory(run: _parts.Run, families: list[capture.Family], clips: int) -> None:
+    cells = 0
+    for family in families:
+        for p in family.problems:
+            frames = 1 if p.time is None else p.time.size
+            bands = 1 if p.view != "map" else p.frequency.size if p.cells else int(p.layer_usable_f.sum())
+            cells += bands * frames * (p.neurons * len(family.networks) + len(p.features))
+    needed, bound = 4 * cells * clips / 2**30, 4 * run.config.score.memory_gib
+    if needed > bound:
+        raise ValueError(
+            f"the findings keep {needed:.1f} GiB of observations ({clips} clips), more than 4 x "
+            f"score.memory_gib = {bound:g} GiB: raise it to {needed / 4:.1f}, lower findings.untrained, or "
+            "choose fewer layers by score.layers"
+        )
+
+
+def _host(sides: Any, mask: np.ndarray) -> tuple[list[list[Any]], np.ndarray]:
+    """Sides of the real clips of a batch: x [networks, b, ...], y [b, ...], mask [b, ...]."""
+    out = []
+    for family in sides:
+        out.append([])
+        for x, y, valid in family:
+            x = np.concatenate(list(parallel.to_host(x)), axis=1)[:, mask]
+            out[-1].append([x, parallel.unshard(y)[mask], parallel.unshard(valid)[mask]])
+    return out, mask
+
+
+def _all(parts: list[np.ndarray], axis: int = 0) -> np.ndarray:
+    """Batches joined, then the parts of all processes."""
+    joined = np.concatenate(parts, axis=axis)
+    return np.concatenate(parallel.gather_hosts(joined), axis=axis)
+
+
+def _side(problem, networks, x, y, mask) -> Side:
+    if problem.view == "clip":
+        mask = mask & np.isfinite(y).all(axis=2)
+        y = np.where(mask[:, :, None], y, np.float32(0))
+        return Side(problem, dict(zip(networks, x, strict=True)), y, mask, (1, 1))
+    shape = x.shape[3:]
+    flat = x.reshape(*x.shape[:3], -1).transpose(0, 1, 3, 2)
+    if problem.cells:
+        y = y.reshape(*y.shape[:2], -1).transpose(0, 2, 1)
+        mask = np.broadcast_to(mask[:, None, :], (len(mask), *shape)).reshape(len(mask), -1)
+    else:
+        y = y[:, 0].transpose(0, 2, 1)
+    return Side(problem, dict(zip(networks, flat, strict=True)), y, mask, shape)
+
+
+def _by_role(sides: list[Side]) -> dict[str, list[Side]]:
+    roles: dict[str, list[Side]] = {"parts": [], "chroma": [], "clip": []}
+    for side in sides:
+        role = "clip" if side.problem.view == "clip" else "parts" if side.problem.cells else "chroma"
+        roles[role].append(side)
+    return roles

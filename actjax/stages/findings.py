@@ -1,0 +1,120 @@
+"""Puts the four findings to the test: trained against untrained, shuffled, rotated and the input itself."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actjax import parallel, report, workdir
+from actjax.datasets import loader
+from actjax.report import findings as report_findings
+from actjax.stages import (
+    _findings_networks,
+    _findings_scores,
+    _findings_sides,
+    _findings_summary,
+    _parts,
+)
+
+OPTIONS = ("untrained", "replicates", "rotations", "bootstrap", "splits")
+
+
+def stage(run: _parts.Run) -> list[Path]:
+    """Tests the findings on the run's network, or over the training seeds that a sweep left here.
+
+    A table made before with the same options is kept.
+    """
+    seeds = [] if (run.workdir / "train.json").exists() else _seeds(run.workdir)
+    if seeds:
+        return _over_seeds(run, seeds)
+    workdir.claim(run.workdir, "score", run.config.to_dict())
+    check(run.config)
+    path, arrays = run.workdir / "findings.json", run.workdir / "findings" / "arrays.npz"
+    files = [path, arrays, run.workdir / "findings" / "units.parquet"]
+    builder = _parts.builder(run)
+    train, test = (loader.open_source(builder, split) for split in ("train", run.config.score.split))
+    # Refuses what the data or the options cannot support before anything is computed.
+    setting = _findings_scores.settings(run.config.findings, test, run.config.data.seed)
+    weights = _findings_networks.variables(run, train)
+    made_from = workdir.digest(
+        [_options(run), test.fingerprint, workdir.read_json(run.workdir / "train.json")]
+    )
+    before = workdir.read_json(path, {})
+    if before.get("made_from") == made_from and all(file.exists() for file in files):
+        print(f"findings: done before, {path}")
+        return files
+    sides = _findings_sides.collect(run, test, weights)
+    found, reasons = _findings_scores.score(sides, setting, run.config.findings.rotations)
+    if not found:
+        raise ValueError(
+            "no finding can be tested: score.layers leaves no shallow, deep or embedding layer to compare"
+        )
+    if parallel.process_index() == 0:
+        kept = _findings_summary.arrays_of(found)
+        table = _findings_summary.conclude([kept]) | {
+            "made_from": made_from,
+            "seeds": [run.config.seed],
+            "options": _options(run),
+            "clips": len(test),
+            "recordings": len(set(test.recording_ids)),
+            "permuted": setting.draws.kind,
+            "details": _findings_summary.details(found, sides, setting),
+            "grid": _findings_summary.grid_ceilings(sides),
+            "not_made": reasons
+            + [f"{o.layer}, {o.view} view, {o.feature}: {o.reason}" for o in sides.left_out],
+        }
+        _findings_summary.write_arrays(arrays, kept)
+        _write_units(files[2], _findings_summary.units(found))
+        _write(run, path, table)
+    return files
+
+
+def check(config: Any) -> None:
+    """Refuses options that make no sense; one line."""
+    for name in OPTIONS:
+        if config.findings[name] < 1:
+            raise ValueError(f"findings.{name} must be at least 1, got {config.findings[name]}")
+
+
+def _seeds(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.glob("*/findings.json"))
+
+
+def _over_seeds(run: _parts.Run, seeds: list[Path]) -> list[Path]:
+    """One table over the seeds of a sweep: recordings and seeds are both resampled."""
+    tables = [workdir.read_json(seed / "findings.json") for seed in seeds]
+    for seed, table in zip(seeds, tables, strict=True):
+        for key in ("options", "clips", "permuted"):
+            if table[key] != tables[0][key]:
+                raise ValueError(
+                    f"{seed} has other findings options than {seeds[0]} ({key}: {table[key]} and "
+                    f"{tables[0][key]}): run --stage=findings on both with the same config"
+                )
+    arrays = [_findings_summary.read_arrays(seed / "findings" / "arrays.npz") for seed in seeds]
+    table = dict(tables[0]) | _findings_summary.conclude(arrays)
+    table["seeds"] = [s for t in tables for s in t["seeds"]]
+    for name, about in table["details"].items():
+        ceilings = [t["details"][name]["ridge"] for t in tables]
+        table["details"][name] = {**about, "ridge": None if None in ceilings else float(np.mean(ceilings))}
+    return [_write(run, run.workdir / "findings.json", table), *report.build_findings(run.workdir)]
+
+
+def _write(run: _parts.Run, path: Path, table: dict[str, Any]) -> Path:
+    workdir.write_json(path, table)
+    workdir.update_manifest(run.workdir, findings=workdir.file_digest(path))
+    print(report_findings.console(table))
+    return path
+
+
+def _write_units(path: Path, columns: dict[str, np.ndarray]) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    with workdir.written_whole(path) as aside:
+        parquet.write_table(pyarrow.table(columns), aside)
+
+
+def _options(run: _parts.Run) -> dict[str, Any]:
+    """What a table depends on beside the data and the weights."""
+    score = {name: run.config.score[name] for name in ("split", "layers")}
+    return {"findings": run.config.findings.to_dict(), "score": score, "data_seed": run.config.data.seed}

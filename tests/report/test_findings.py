@@ -1,0 +1,107 @@
+"""The findings' table, forest plot and page section from a table as the stage writes it."""
+
+import numpy as np
+import pytest
+
+from actjax import report
+from actjax.report import _forest, findings, page
+from actjax.stages import _findings_summary
+
+
+def line(value, members=1, replicates=100, seed=0):
+    rng = np.random.default_rng(seed)
+    return np.stack([np.r_[value, value + rng.normal(0, 0.01, replicates)] for _ in range(members)])
+
+
+def arrays(loudness=0.3):
+    def part(trained, control):
+        null = np.r_[trained, np.random.default_rng(1).normal(0, 0.02, 199)]
+        kinds = {"trained": line(trained), "untrained": line(control, 3), "rotated": line(control - 0.1, 4)}
+        return {**kinds, "input": line(control - 0.2), "null": null}
+
+    return {
+        "harmonic_or_percussive": part(0.5, 0.3),
+        "chroma_geometry": part(0.3, 0.28),
+        "loudness": part(loudness, 0.7),
+        "one_unit_of_all": part(0.6, 0.6),
+    }
+
+
+def table(seeds=1):
+    about = {
+        "layer": "conv1",
+        "neuron": 3,
+        "row": "chroma",
+        "chosen_in": 0.7,
+        "ridge": 0.8,
+        "share_above": {"conv1": 0.4},
+        "eta2_neuron": 0.2,
+        "eta2_feature": 0.3,
+    }
+    options = {"findings": {"untrained": 3, "replicates": 199}}
+    made = _findings_summary.conclude([arrays() for _ in range(seeds)])
+    return made | {
+        "seeds": list(range(seeds)),
+        "options": options,
+        "recordings": 40,
+        "permuted": "within_class",
+        "details": {part["part"]: about for part in made["parts"]},
+        "grid": {"conv1": {"harmonic": 0.9, "percussive": 0.8}},
+        "not_made": ["conv4: its bands lie 4.0 semitones apart"],
+    }
+
+
+def test_verdicts_follow_from_the_arrays():
+    found = {row["finding"]: row["verdict"] for row in table()["findings"]}
+    assert found == {1: "holds", 2: "weakly", 3: "reversed", 4: "does not hold"}
+
+
+def test_holm_needs_enough_replicates():
+    few = {name: {k: v[..., :50] for k, v in kinds.items()} for name, kinds in arrays().items()}
+    with pytest.raises(ValueError, match="needs at least 79 replicates"):
+        _findings_summary.conclude([few])
+
+
+def test_console_names_effect_control_and_verdict():
+    text = findings.console(table())
+    assert "one seed, 3 initialisations, R = 199" in text
+    assert "HOLDS" in text and "REVERSED" in text
+    assert "−0.40" in text and "untrained" in text
+    assert "not made: conv4" in text
+    assert max(map(len, text.splitlines())) <= 110
+
+
+def test_arrays_survive_the_disk(tmp_path):
+    kept = _findings_summary.read_arrays(_findings_summary.write_arrays(tmp_path / "a.npz", arrays()))
+    for name, kinds in arrays().items():
+        for kind, value in kinds.items():
+            np.testing.assert_allclose(kept[name][kind], value, atol=1e-6)
+
+
+@pytest.mark.parametrize("seeds", [1, 5])
+def test_forest_plot_and_section(tmp_path, seeds):
+    path = _forest.forest(table(seeds), tmp_path / "forest.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    section = page.front(table(seeds), None, [page.Picture("forest", path)])
+    assert section.count("<img") == 1
+    assert ("four of five seeds" in section) == (seeds == 5)
+    assert "Grid" not in section and "harmonic 0.90" in section
+
+
+def test_a_sweep_gets_a_page_of_its_own(tmp_path):
+    from actjax import workdir
+
+    workdir.write_json(tmp_path / "findings.json", table(5))
+    written = report.build_findings(tmp_path)
+    assert {p.name for p in written} == {"index.html", "tables.txt", "forest.png"}
+    assert "5 seeds" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_calibration_table_where_there_is_one(tmp_path):
+    from actjax import workdir
+
+    assert findings.calibration_table(tmp_path) is None
+    rate = {"family": "slow_drift", "null": "within_class", "sets": 1000, "rate": 0.045}
+    rate |= {"low": 0.034, "high": 0.06}
+    workdir.write_json(tmp_path / "calibration.json", [rate])
+    assert findings.calibration_table(tmp_path).rows == [("slow drift", "0.045 (0.034 to 0.060)")]
