@@ -17,7 +17,7 @@ from actjax.dsp.banks import (
 from actjax.dsp.chroma import chroma_bank
 from actjax.dsp.delta import delta
 from actjax.dsp.framing import check_settings, check_wave, fast_length, frame, frame_count, frame_energy
-from actjax.dsp.hpss import check_separation, harmonic_percussive_power
+from actjax.dsp.hpss import check_separation, harmonic_percussive_masks, harmonic_percussive_power
 from actjax.dsp.image import log_mel_image
 from actjax.dsp.median import running_median
 from actjax.dsp.onset import onset_envelope, pick_peaks
@@ -49,6 +49,7 @@ __all__ = [
     "frame",
     "frame_count",
     "frame_energy",
+    "harmonic_percussive_masks",
     "harmonic_percussive_power",
     "hz_to_mel",
     "log_mel_image",

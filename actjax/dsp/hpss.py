@@ -15,11 +15,23 @@ def harmonic_percussive_power(
     margin: tuple[float, float] = (1.0, 1.0),
     mask_power: float = 2.0,
 ) -> tuple[jax.Array, jax.Array]:
-    """The power spectra of the harmonic and the percussive part of a clip.
+    """(harmonic [t, f], percussive [t, f]): mask^2 times the power, masks as `harmonic_percussive_masks`."""
+    masks = harmonic_percussive_masks(power_tf, kernel=kernel, margin=margin, mask_power=mask_power)
+    return power_tf * masks[0] ** 2, power_tf * masks[1] ** 2
+
+
+def harmonic_percussive_masks(
+    power_tf: jax.Array,
+    *,
+    kernel: tuple[int, int] = (31, 31),
+    margin: tuple[float, float] = (1.0, 1.0),
+    mask_power: float = 2.0,
+) -> tuple[jax.Array, jax.Array]:
+    """The masks of the harmonic and the percussive part on the complex spectrum of a clip.
 
     H is the running median of the magnitude over time, P over frequency; with p = mask_power the harmonic
-    mask on the complex spectrum is H^p / (H^p + (margin P)^p), the percussive one likewise, and each part's
-    power is mask^2 times the power. (The median of the magnitude is taken as the root of the power's.)
+    mask is H^p / (H^p + (margin P)^p), the percussive one likewise. (The median of the magnitude is taken
+    as the root of the power's.)
 
     Args:
       power_tf: [t, f] |stft|^2.
@@ -28,7 +40,7 @@ def harmonic_percussive_power(
       mask_power: exponent of the soft mask on magnitudes; infinity makes masks binary.
 
     Returns:
-      (harmonic [t, f], percussive [t, f]).
+      (harmonic [t, f], percussive [t, f]), 0 .. 1.
 
     Raises:
       ValueError: as check_separation.
@@ -42,7 +54,7 @@ def harmonic_percussive_power(
     share = 0.5 if max(margin) == 1 else 0.0
     harmonic = _mask(over_time, over_frequency * margin[0], mask_power, share)
     percussive = _mask(over_frequency, over_time * margin[1], mask_power, share)
-    return power_tf * harmonic**2, power_tf * percussive**2
+    return harmonic, percussive
 
 
 def check_separation(kernel: tuple[int, int], margin: tuple[float, float], mask_power: float) -> None:

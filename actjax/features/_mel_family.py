@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from actjax import dsp
 from actjax.features._shared import every_frame, hz_names
@@ -22,8 +24,11 @@ def mel_feature(
     scale: str,
     top_db: float | None,
     reference: str,
+    weighted_mean: bool = False,
 ) -> Feature:
     """A Feature that sends a power spectrum [t, f], changed by `from_power`, through the mel bank.
+
+    With `weighted_mean` the bands' weights are scaled to sum to 1, for ratios in place of powers.
 
     Raises:
       ValueError: impossible settings, or a scale that is neither "power" nor "db".
@@ -36,6 +41,10 @@ def mel_feature(
     def fn(wave_s):
         power = from_power(dsp.power_spectrum(wave_s, n_fft, hop_samples))
         mel = dsp.mel_power(power, sample_rate_hz, n_mels, fmin_hz, fmax_hz)
+        if weighted_mean:
+            bank = dsp.mel_bank(sample_rate_hz, n_fft, n_mels, fmin_hz, fmax_hz)
+            total = np.maximum(bank.sum(axis=1), np.finfo(np.float32).tiny)
+            mel = mel / jnp.asarray(total, mel.dtype)[None, :]
         mel = dsp.power_to_db(mel, top_db=top_db) if scale == "db" else mel
         return every_frame(mel.T)
 
@@ -50,6 +59,6 @@ def mel_feature(
         sample_rate_hz=sample_rate_hz,
         hop_samples=hop_samples,
         window_samples=n_fft,
-        unit="dB" if scale == "db" else "power",
+        unit="ratio" if weighted_mean else "dB" if scale == "db" else "power",
         reference=reference,
     )

@@ -16,6 +16,7 @@ def feature(
     kernel: tuple[int, int] = (31, 31),
     margin: tuple[float, float] = (1.0, 1.0),
     mask_power: float = 2.0,
+    mask: bool = False,
     scale: str = "power",
     top_db: float | None = 80.0,
 ) -> Feature:
@@ -25,18 +26,26 @@ def feature(
     H is the running median of |X| over time (kernel[0] frames), P the one over frequency (kernel[1] bins).
     Each margin is the factor by which a part must exceed the other (harmonic, percussive).
 
-    Rows: mel bands, low to high. Unit: power, or dB with scale="db" (as in log_mel). Always valid.
+    With `mask`, the value is the mask itself, averaged over each band with the mel bank's weights.
+
+    Rows: mel bands, low to high. Unit: power; dB with scale="db" (as in log_mel); ratio, 0 .. 1, with mask.
+    Always valid.
 
     Raises:
-      ValueError: impossible window, hop, sample rate or band edges, an even kernel, a margin below 1.
+      ValueError: impossible window, hop, sample rate or band edges, an even kernel, a margin below 1,
+        or a mask in dB.
 
     Reference: Fitzgerald (2010), Harmonic/Percussive Separation using Median Filtering, DAFx; margins from
     Driedger, Müller, Disch (2014), ISMIR.
     """
     dsp.check_separation(kernel, margin, mask_power)
 
+    if mask and scale == "db":
+        raise ValueError("expected scale 'power' with mask, got 'db': a mask is no power")
+    separate = dsp.harmonic_percussive_masks if mask else dsp.harmonic_percussive_power
+
     def part(power):
-        return dsp.harmonic_percussive_power(power, kernel=kernel, margin=margin, mask_power=mask_power)[0]
+        return separate(power, kernel=kernel, margin=margin, mask_power=mask_power)[0]
 
     return mel_feature(
         "harmonic",
@@ -50,4 +59,5 @@ def feature(
         scale=scale,
         top_db=top_db,
         reference="Fitzgerald 2010",
+        weighted_mean=mask,
     )

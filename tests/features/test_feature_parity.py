@@ -57,6 +57,17 @@ def test_harmonic_and_percussive(case):
     agrees(feature("harmonic_ratio", wave, **options)[0], energy[0] / (energy[0] + energy[1]))
 
 
+def test_masks_of_the_separation():
+    wave, options = music(12000, 1.0), {"sample_rate_hz": 12000, "n_fft": 512, "hop_samples": 256}
+    masks = librosa.decompose.hpss(complex_spectrum(wave, options), mask=True, margin=(1.5, 2.0))
+    bank = librosa.filters.mel(sr=12000, n_fft=512, n_mels=40)
+    for name, mask in zip(("harmonic", "percussive"), masks, strict=True):
+        found = feature(name, wave, n_mels=40, mask=True, margin=(1.5, 2.0), **options)
+        agrees(found, bank @ mask / bank.sum(axis=1, keepdims=True))
+    with pytest.raises(ValueError, match="no power"):
+        feature("harmonic", wave, mask=True, scale="db")
+
+
 @pytest.mark.parametrize("tuning", [None, -0.27])
 def test_chroma_stft(case, tuning):
     wave, options = case
