@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from actjax.benchmark._published import PUBLISHED
 from actjax.similarity import api
@@ -74,7 +75,9 @@ def run(
     sampled = {label: samples(metric) for label, metric in entries.items() if metric.observes == "vector"}
     fit = {label: entries[label] for label, found in sampled.items() if found is not None}
     rows = []
-    for check, gamma, draws in _binary_draws(rng, seeds, inputs):
+    binary = _binary_draws(rng, seeds, inputs)
+    total = len(GAMMAS) * len(CHECKS)
+    for check, gamma, draws in tqdm(binary, desc="label checks", total=total, disable=None):
         for label, metric in fit.items():
             start = time.perf_counter()
             before, after = _binary_scores(metric, draws, check, sampled[label])

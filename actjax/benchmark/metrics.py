@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from actjax import lookup
 from actjax.benchmark import _causal, _leaderboard, _material, _plants, _sanity, _trials
@@ -186,7 +187,7 @@ def _draw_trials(rng, material, sizes: Sizes, units, planted: bool) -> list[_tri
 
 def _score_trial(trial, entries, judged, effects, results: Results, units, rng, planted) -> None:
     """Adds to `judged`, `effects` and the results what every metric and anchor makes of a trial."""
-    for label, metric in entries.items():
+    for label, metric in tqdm(entries.items(), desc=trial.name, unit="metric", disable=None):
         scored = _trials.run(trial, metric)
         if isinstance(scored, str):
             results.absent.append({"comparison": trial.name, "metric": label, "why": scored})
