@@ -205,7 +205,12 @@ def my_package(monkeypatch):
 
 def test_a_users_network_is_scored_layer_by_layer(tmp_path, monkeypatch, source, my_package):
     model, layers = "my_package.my_module(width=6)", "conv1|out"
-    options = {"networks": "untrained", "features": "rms,truth_tempo", "layers": layers, "views": "frame,clip"}
+    options = {
+        "networks": "untrained",
+        "features": "rms,truth_tempo",
+        "layers": layers,
+        "views": "frame,clip",
+    }
     run = make_run(tmp_path, monkeypatch, source, model=model, **options)
     score.stage(run)
     table = load_scores(tmp_path).to_pandas()
