@@ -75,7 +75,7 @@ def default_config() -> ml_collections.ConfigDict:
     config.benchmark.full = False  # large shapes, everything; takes long
 
     config.findings = ml_collections.ConfigDict()  # the four findings, trained against controls
-    config.findings.untrained = 3  # initialisations; the first is the trained network's own
+    config.findings.untrained = 3  # initialisations, the first its own; 0 leaves the stage out
     config.findings.rotations = 20  # random rotations of each layer's channels
     config.findings.replicates = 200  # of the within-class permutation
     config.findings.bootstrap = 1000  # resamples of the recordings, for intervals

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from actjax import dsp, parallel
 from actjax.activations import problems as problems_lib
+from actjax.activations import sides as sides_lib
 from actjax.activations.given import GivenFeature
 from actjax.activations.linen import AnyNetwork
 from actjax.types import Feature, Frontend, Layer, LayerAxis
@@ -97,13 +98,13 @@ def make_observe(
 
             def layer_sides(one, family=family):
                 outputs = given["layers"] if family.apply is None else family.apply(one, image)
-                xs = [problems_lib.observe_layer(p, outputs[p.layer.name]) for p in family.problems]
+                xs = [sides_lib.observe_layer(p, outputs[p.layer.name]) for p in family.problems]
                 ok = {p.layer.name: _all_finite(outputs[p.layer.name]) for p in family.problems}
                 return xs, ok
 
             # One network after another: the memory of one, the compilation of one.
             xs, ok = jax.lax.map(layer_sides, weights)
-            ys = [problems_lib.observe_features(p, values, length_s) for p in family.problems]
+            ys = [sides_lib.observe_features(p, values, length_s) for p in family.problems]
             sides.append([(x, y, mask) for x, (y, mask) in zip(xs, ys, strict=True)])
             finite.append(ok)
         return sides, finite

@@ -1,8 +1,8 @@
 """Which comparisons a run makes: every layer against every group of features that shares its grid.
 
 A problem is one batched comparison: all neurons of a layer against all rows of a few features that
-live on the same grid with the same mask. `plan` lays them out from static shapes; `observe_layer`
-and `observe_features` turn one batch of activations and features into its two sides on the device.
+live on the same grid with the same mask. `plan` lays them out from static shapes; `actjax.activations.
+sides` turns one batch of activations and features into the two sides of each on the device.
 """
 
 import dataclasses
@@ -38,6 +38,8 @@ class Problem:
       cells: map view: True if both sides lie on common cells in frequency, too.
       split_frequency: every (channel, frequency cell) is a neuron of its own.
       neurons: how many neurons the layer side has.
+      nuisances: features whose rows follow those of `features` on that side, to be held fixed.
+      nuisance_frames: their frames, for the clip view.
     """
 
     layer: Layer
@@ -53,6 +55,8 @@ class Problem:
     cells: bool = False
     split_frequency: bool = False
     neurons: int = 0
+    nuisances: tuple[Feature, ...] = ()
+    nuisance_frames: tuple[views.Cells, ...] = ()
 
     @property
     def name(self) -> str:
@@ -82,6 +86,7 @@ class Setting:
       wants: (view, cells) that some chosen metric asks for.
       neurons: "channel" or "channel_freq".
       grid: "time" or "seed".
+      nuisances: names of features that some metric holds fixed.
     """
 
     frontend: Frontend
@@ -90,6 +95,7 @@ class Setting:
     wants: frozenset[tuple[str, bool]]
     neurons: str = "channel"
     grid: str = "time"
+    nuisances: tuple[str, ...] = ()
 
     @property
     def clip_s(self) -> float:
@@ -113,6 +119,7 @@ def plan(
     """All comparisons of the layers with the features in the views that the metrics ask for."""
     problems, left_out = [], []
     frames = {f.name: frames_of(f, setting.clip_samples) for f in features}
+    held = _nuisances(features, setting)
     for layer in layers:
         for view, cells in sorted(setting.wants):
             candidates = []
@@ -130,88 +137,37 @@ def plan(
                 if isinstance(made, str):
                     left_out.extend(LeftOut(layer.name, view, f.name, made) for f in group)
                 else:
-                    problems.append(made)
+                    problems.append(_holding(made, held, frames, setting))
     return problems, sorted(set(left_out), key=dataclasses.astuple)
 
 
-def observe_layer(problem: Problem, output: jax.Array) -> jax.Array:
-    """The layer's side of a problem: [b, o, n], or [b, n, f, t] in the map view.
-
-    Args:
-      problem: from `plan`.
-      output: [b, f, t, c] activation maps, or [b, c] of an embedding.
-    """
-    output = output.astype(jnp.float32)
-    if not problem.layer.is_map:
-        return output[:, None, :]
-    if problem.view == "map":
-        return _layer_map(problem, output)
-    if problem.split_frequency:
-        b, _, t, c = output.shape
-        usable = np.flatnonzero(problem.layer_usable_f)
-        series = output[:, usable].transpose(0, 2, 3, 1).reshape(b, t, c * len(usable))
-    else:
-        series = views.pool_frequency(output, problem.layer_usable_f)
-    if problem.view == "frame":
-        return views.average(problem.time.of_layer, series, axis=1)
-    weights = problem.layer_usable_t / max(problem.layer_usable_t.sum(), 1)
-    return views.average(jnp.asarray(weights[None, :], jnp.float32), series, axis=1)
+def _nuisances(features: Sequence[Feature], setting: Setting) -> tuple[Feature, ...]:
+    """The features to be held fixed, which must be among the chosen ones and defined everywhere."""
+    known = {f.name: f for f in features}
+    for name in setting.nuisances:
+        if name not in known:
+            raise ValueError(f"score.nuisances names {name!r}, which is not in score.features: add it there")
+        if not known[name].always_valid or known[name].hop_samples is None:
+            raise ValueError(f"score.nuisances wants features defined in every frame, which {name} is not")
+    return tuple(known[name] for name in setting.nuisances)
 
 
-def observe_features(
-    problem: Problem, values: Mapping[str, tuple[jax.Array, jax.Array]], length_s_b: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """The features' side and the mask of a problem.
-
-    Args:
-      problem: from `plan`.
-      values: feature name -> ([b, rows, frames], [b, frames] valid).
-      length_s_b: [b] seconds of signal in each clip; what lies beyond is padding.
-
-    Returns:
-      ([b, o, k], [b, o]), or ([b, k, rows, t], [b, t]) in the map view. In the clip view each feature
-      has its own mask, so a feature that is undefined on a clip is NaN there and the mask is all True.
-    """
-    if problem.view == "clip":
-        return _clip_features(problem, values, length_s_b)
-    averaged = [views.average_valid(problem.time.of_feature, *values[f.name]) for f in problem.features]
-    in_signal = jnp.asarray(problem.time.ends, jnp.float32)[None, :] <= length_s_b[:, None] + 1e-6
-    # Features of one problem share their mask: see _group_key.
-    mask = averaged[0][1] & in_signal
-    if problem.view == "frame":
-        return jnp.concatenate([v for v, _ in averaged], axis=1).transpose(0, 2, 1), mask
-    if problem.cells:
-        weights = problem.frequency.of_feature
-        return jnp.stack([views.average(weights, v, axis=1) for v, _ in averaged], axis=1), mask
-    # Zero rows change neither inner products nor distances of frames: features of unequal rows stack.
-    most = max(f.rows for f in problem.features)
-    padded = [jnp.pad(v, ((0, 0), (0, most - v.shape[1]), (0, 0))) for v, _ in averaged]
-    return jnp.stack(padded, axis=1), mask
-
-
-def _layer_map(problem: Problem, output: jax.Array) -> jax.Array:
-    maps = views.average(problem.time.of_layer, output, axis=2)
-    if problem.cells:
-        maps = views.average(problem.frequency.of_layer, maps, axis=1)
-    else:
-        maps = maps[:, np.flatnonzero(problem.layer_usable_f)]
-    return maps.transpose(0, 3, 1, 2)
-
-
-def _clip_features(problem, values, length_s_b):
-    columns = []
-    for feature, frames in zip(problem.features, problem.feature_frames, strict=True):
-        series_bkt, valid_bt = values[feature.name]
-        ends = jnp.asarray(frames.reach[:, 1], jnp.float32)
-        seen = valid_bt & jnp.asarray(frames.usable)[None, :] & (ends[None, :] <= length_s_b[:, None] + 1e-6)
-        weights = seen.astype(series_bkt.dtype)
-        count = weights.sum(axis=1)
-        # What is not seen may be anything; 0 keeps it out of the sum.
-        shown = jnp.where(seen[:, None, :], series_bkt, 0.0)
-        mean = shown.sum(axis=2) / jnp.maximum(count, 1.0)[:, None]
-        columns.append(jnp.where(count[:, None] > 0, mean, jnp.nan))
-    y_bk = jnp.concatenate(columns, axis=1)
-    return y_bk[:, None, :], jnp.ones((y_bk.shape[0], 1), bool)
+def _holding(
+    problem: Problem, held: tuple[Feature, ...], frames: Mapping[str, int], setting: Setting
+) -> Problem:
+    """The problem with the nuisances on its grid; comparisons of frame geometry hold nothing fixed."""
+    if not held or (problem.view == "map" and not problem.cells):
+        return problem
+    if problem.view != "clip":
+        for feature in held:
+            timing = (feature.hop_samples, frames[feature.name])
+            if timing != (problem.features[0].hop_samples, frames[problem.features[0].name]):
+                raise ValueError(
+                    f"score.nuisances: {feature.name} has other frames than {problem.features[0].name}; "
+                    "give both the same hop_samples"
+                )
+    cells = tuple(_frames(f, frames[f.name], setting.clip_s) for f in held)
+    return dataclasses.replace(problem, nuisances=held, nuisance_frames=cells)
 
 
 def _unfit(layer: Layer, feature: Feature, view: str, cells: bool) -> str | None:

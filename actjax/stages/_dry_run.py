@@ -25,6 +25,7 @@ def describe(run: _parts.Run) -> str:
         wants=_comparisons.wants(metrics, views),
         neurons=config.score.neurons,
         grid=config.score.grid,
+        nuisances=tuple(_parts.comma_list(config.score.nuisances)),
     )
     elsewhere = _external.activations(config)
     if elsewhere is not None:

@@ -37,7 +37,8 @@ class Observations:
             return stack.enter_context(ObservationStore(folder / f"{name}.{part}", columns))
 
         self._neurons = [store(str(i), problem.neurons) for i in range(networks)]
-        self._rows = store("rows", len(problem.rows))
+        self._held = sum(f.rows for f in problem.nuisances)
+        self._rows = store("rows", len(problem.rows) + self._held)
         self._clips: list[np.ndarray] = []
         self._folds: list[np.ndarray] = []
 
@@ -61,6 +62,13 @@ class Observations:
     def rows(self) -> np.ndarray:
         """[k, b * o] the feature rows, NaN where invalid."""
         return _gathered(self._rows.read(0, len(self.problem.rows)), axis=1)
+
+    def nuisances(self) -> np.ndarray | None:
+        """[b * o, q] the rows to be held fixed, or None."""
+        if not self._held:
+            return None
+        k = len(self.problem.rows)
+        return _gathered(self._rows.read(k, k + self._held), axis=1).T
 
     def neurons(self, network: int, start: int, stop: int) -> np.ndarray:
         """[stop - start, b * o] some neurons of a network."""
@@ -87,9 +95,8 @@ class Observations:
     def score(self, metric: Metric, network: int) -> dict[str, np.ndarray]:
         """The scores [n, k] of a metric over all observations."""
         rows = self.rows()
-        context = Context(
-            clip_ids_o=np.repeat(self.clips, self.per_clip), folds_o=np.repeat(self.folds, self.per_clip)
-        )
+        clips, folds = (np.repeat(ids, self.per_clip) for ids in (self.clips, self.folds))
+        context = Context(clip_ids_o=clips, folds_o=folds, nuisance_oq=self.nuisances())
         whole = metric.level == "feature"
         columns = len(self.problem.features) if whole else len(rows)
         starts = [start for start, _ in spans(self.problem)]

@@ -151,8 +151,22 @@ def _update_all_networks(stream: PairStream, state, x_w, y, valid, mask_b, conte
     def spread(value_b):
         return jnp.broadcast_to(value_b[:, None], (value_b.shape[0], observations))
 
-    at = Context(clip_ids_o=spread(context["clip"]), folds_o=spread(context["fold"]))
-    return jax.lax.map(lambda one: stream.update(one[0], one[1], y, valid, mask_b, at), (state, x_w))
+    rows, held = _split_nuisances(stream, y)
+    at = Context(clip_ids_o=spread(context["clip"]), folds_o=spread(context["fold"]), nuisance_oq=held)
+    if stream.images:
+        at = at._replace(clip_ids_o=None, folds_o=None)
+    return jax.lax.map(lambda one: stream.update(one[0], one[1], rows, valid, mask_b, at), (state, x_w))
+
+
+def _split_nuisances(stream: PairStream, y):
+    """The feature rows, and the nuisances [b, o, q] that follow them or None."""
+    axis = 1 if stream.images else 2
+    rows, held = jnp.split(y, [stream.k], axis=axis)
+    if held.shape[axis] == 0:
+        return y, None
+    if stream.images:
+        held = held.transpose(0, 2, 3, 1).reshape(held.shape[0], -1, held.shape[1])
+    return rows, held
 
 
 _update = parallel.pmap(_update_all_networks, static=(0,), donate=(1,))

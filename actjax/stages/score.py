@@ -87,6 +87,7 @@ def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any], elsewh
         wants=_comparisons.wants(metrics, views),
         neurons=config.score.neurons,
         grid=config.score.grid,
+        nuisances=tuple(_parts.comma_list(config.score.nuisances)),
     )
     families, left_out = [], []
 
