@@ -33,7 +33,7 @@ def start(folder, workdir, stage, *arguments, devices=2):
     )
 
 
-def finish(*processes, timeout=560):
+def finish(*processes, timeout=900):
     try:
         for process in processes:
             output = process.communicate(timeout=timeout)[0]

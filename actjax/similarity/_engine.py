@@ -98,6 +98,8 @@ def run_stream(stream: PairStream, batches: Iterator[Any], key) -> dict[str, dic
     states = parallel.replicate(stream.init())
     keys = parallel.replicate(key)
     for x, y, mask, clip_mask, context in batches:
+        # The next batch was made while the devices worked; more than one under way would pile up in memory.
+        jax.block_until_ready(states)
         states = update(states, *parallel.shard((x, y, mask, clip_mask, context)), keys)
     merged = stream.merge_stacked(jax.tree.map(jnp.asarray, jax.device_get(states)))
     return jax.tree.map(np.asarray, stream.finalize(merged))
