@@ -22,8 +22,12 @@ OPTIONS = ("untrained", "replicates", "rotations", "bootstrap", "splits")
 def stage(run: _parts.Run) -> list[Path]:
     """Tests the findings on the run's network, or over the training seeds that a sweep left here.
 
-    A table made before with the same options is kept.
+    A table made before with the same options is kept. `findings.untrained=0` leaves the stage out.
     """
+    why = left_out(run.config)
+    if why:
+        print(f"findings: left out, {why}")
+        return []
     seeds = [] if (run.workdir / "train.json").exists() else _seeds(run.workdir)
     if seeds:
         return _over_seeds(run, seeds)
@@ -67,6 +71,15 @@ def stage(run: _parts.Run) -> list[Path]:
         _write_units(files[2], _findings_summary.units(found))
         _write(run, path, table)
     return files
+
+
+def left_out(config: Any) -> str | None:
+    """Why a run has no findings to test, or None."""
+    if config.findings.untrained == 0:
+        return "findings.untrained = 0"
+    if config.score.activations:
+        return "score.activations come from elsewhere: there is no network to shuffle or to start anew"
+    return None
 
 
 def check(config: Any) -> None:
