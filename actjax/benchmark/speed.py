@@ -74,10 +74,9 @@ def benchmark(
     for case in cases.chosen(chosen, full):
         made = cases.build(case, neurons, rows, observations, missing)
         found += _metric_rows(made, repeats)
-        print(".", end="", flush=True)
+        _say(found[-1])
     if max_pairs:
         found += _scaling_rows(max_pairs, scaling_observations, scaling_seconds, missing)
-    print()
     if missing:
         print(f"left out, not installed: {', '.join(sorted(missing))}")
     device = _device()
@@ -164,8 +163,16 @@ def _scaling_rows(max_pairs: int, o: int, limit_s: float, missing: set[str]) -> 
                     "pairs_per_s": n * k / (runs[name] * times),
                 }
             )
-        print(".", end="", flush=True)
+            _say(rows[-1])
     return rows
+
+
+def _say(row: Mapping[str, Any]) -> None:
+    """One line as soon as a row is there: what was measured stays seen where a run is stopped."""
+    share = f", {row['product_share']:.2f} of the plain product's rate" if "product_share" in row else ""
+    peer = f", {row['ratio']:.3g} times as fast as {row['peer']}" if "peer" in row else ""
+    shape = f"{row['neurons']} x {row['rows']} x {row['observations']}"
+    print(f"{row['name']} {row.get('layout', '')} {shape}: {row['seconds']:.3g} s{share}{peer}", flush=True)
 
 
 def _device() -> str:
