@@ -53,7 +53,7 @@ def test_kendall_equals_pearson_on_binary_sides(rows):
     delta = {(r["metric"], r["check"], r["gamma"]): r["delta"] for r in rows}
     for check in _sanity.CHECKS:
         for gamma in (0.499, 0.1, 0.01, 0.001):
-            assert delta["kendall", check, gamma] == pytest.approx(delta["pearson", check, gamma], abs=1e-4)
+            assert delta["kendall", check, gamma] == pytest.approx(delta["pearson", check, gamma], abs=5e-4)
 
 
 @pytest.mark.parametrize("name", ["kendall", "distance_correlation"])
