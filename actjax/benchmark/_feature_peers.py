@@ -1,6 +1,6 @@
 """What other libraries compute for the same features, clip by clip or in batches."""
 
-import importlib.util
+import importlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -84,7 +84,7 @@ def librosa_clip(name: str, wave: np.ndarray, at: Settings) -> Any:
 
 def torch_batch(library: str, name: str, at: Settings) -> Callable[[Any], Any] | None:
     """A module of torchaudio or nnAudio for the feature, or None where the library has none or is absent."""
-    if importlib.util.find_spec("torch") is None or importlib.util.find_spec(library) is None:
+    if not (_importable("torch") and _importable(library)):
         return None
     rate, n_fft, hop = at
     if library == "torchaudio":
@@ -146,6 +146,15 @@ def _work(name, waves, at):
     start = time.process_time()
     absent = [librosa_clip(name, wave, at) is None for wave in waves]
     return float("nan") if any(absent) else time.process_time() - start
+
+
+def _importable(library):
+    """False also for a torchaudio that was built for another torch."""
+    try:
+        importlib.import_module(library)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def _bands(rate):
