@@ -47,12 +47,15 @@ def _label(axes: Any, ends: list[tuple[tuple[float, float], str, str]]) -> None:
     gap, placed = 0.075, []
     for height in heights:
         placed.append(max(height, placed[-1] + gap) if placed else height)
-    over = max(0.0, placed[-1] - 1)
+    top = 1.0
+    for i in reversed(range(len(placed))):
+        placed[i] = min(placed[i], top)
+        top = placed[i] - gap
     for (point, name, colour), height in zip(ends, placed, strict=True):
         axes.annotate(
             name,
             xy=point,
-            xytext=(1.03, height - over),
+            xytext=(1.03, height),
             textcoords="axes fraction",
             color=colour,
             va="center",
