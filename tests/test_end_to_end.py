@@ -22,6 +22,7 @@ SMALL = (
     "--config.report.examples=2",
     "--config.score.null=unrestricted",
     "--config.score.replicates=20",
+    "--config.findings.untrained=0",
 )
 
 

@@ -23,6 +23,7 @@ OPTIONS = (
     "--config.score.metrics=pearson,spearman",
     "--config.score.null=unrestricted",
     "--config.score.replicates=20",
+    "--config.findings.untrained=0",
 )
 
 
