@@ -9,6 +9,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from actjax import parallel
+
 
 class Checkpoints:
     """`<folder>/<step>/` with the items `state` (all that training goes on from), `best` (variables), `meta`.
@@ -75,9 +77,15 @@ class Checkpoints:
 
     def _manager(self) -> ocp.CheckpointManager:
         if self._opened is None:
-            options = ocp.CheckpointManagerOptions(
-                max_to_keep=1, create=True, enable_async_checkpointing=False
+            me = parallel.process_index()
+            # Each process reads and writes by itself: Orbax would wait for all of them in every call.
+            alone = ocp.options.MultiprocessingOptions(
+                primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
             )
+            options = ocp.CheckpointManagerOptions(
+                max_to_keep=1, create=False, enable_async_checkpointing=False, multiprocessing_options=alone
+            )
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._opened = ocp.CheckpointManager(self.folder, options=options)
         return self._opened
 
