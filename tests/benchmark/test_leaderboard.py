@@ -72,6 +72,7 @@ def rows():
     return metrics.benchmark(metrics="pearson", seed=3, **SMALL)
 
 
+@pytest.mark.long
 def test_the_whole_benchmark_in_small(rows, tmp_path):
     picture = metrics.plot(rows, tmp_path / "metrics.png")
     page = (tmp_path / "metrics" / "index.html").read_text()
@@ -82,6 +83,7 @@ def test_the_whole_benchmark_in_small(rows, tmp_path):
     assert csv_text(rows).count("\n") == len(rows) + 1
 
 
+@pytest.mark.long
 def test_planted_units_respond_to_what_they_score_on(rows):
     slopes = {
         (r["intervention"], r["target"]): r["slope"]
@@ -93,6 +95,7 @@ def test_planted_units_respond_to_what_they_score_on(rows):
     assert abs(slopes["gain", "spectral_centroid"]) < 0.05 < slopes["gain", "rms"]
 
 
+@pytest.mark.long
 def test_who_cannot_take_part_is_named(rows):
     absent = {(r["comparison"], r["metric"]) for r in rows if r["part"] == "absent"}
     assert not absent

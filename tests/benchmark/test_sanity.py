@@ -24,6 +24,7 @@ def rows():
     return _sanity.run(entries, seed=drawn_seed(), inputs=INPUTS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", QUICK)
 def test_mean_changes_agree_with_the_published_figures(rows, name):
     for row in rows:
@@ -41,6 +42,7 @@ def test_mean_changes_agree_at_every_frequency(name):
             assert row["delta"] == pytest.approx(row["published"], abs=tolerance), row
 
 
+@pytest.mark.long
 def test_verdicts_are_the_published_ones(rows):
     falls = {(r["metric"], r["check"], r["gamma"]): r["decrease"] for r in rows}
     for gamma in (0.499, 0.1, 0.01, 0.001):
@@ -49,6 +51,7 @@ def test_verdicts_are_the_published_ones(rows):
     assert falls["accuracy", "missing", 0.001] == 0
 
 
+@pytest.mark.long
 def test_kendall_equals_pearson_on_binary_sides(rows):
     delta = {(r["metric"], r["check"], r["gamma"]): r["delta"] for r in rows}
     for check in _sanity.CHECKS:
