@@ -63,7 +63,8 @@ def open_source(builder: Any, split: str) -> Source:
     path = os.path.join(builder.data_dir, f"index_{split}.npz")
     if not os.path.isdir(builder.data_dir):
         raise FileNotFoundError(
-            f"{builder.name} is not prepared in {builder.data_dir}; run --stage=data (or its download_and_prepare())"
+            f"{builder.name} is not prepared in {builder.data_dir}: run --stage=data, or its "
+            "download_and_prepare()"
         )
     if split not in builder.info.splits:
         raise ValueError(f"{builder.name} has the splits {', '.join(builder.info.splits)}; got {split!r}")
