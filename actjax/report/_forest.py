@@ -28,7 +28,7 @@ def forest(table: Mapping[str, Any], path: Path) -> Path:
     heads = len(table["findings"])
     top, bottom, gap = 0.98, 0.55, 0.34
     height = top + bottom + row * len(parts) + gap * heads
-    width, left, right = 12.2, 3.35, 3.0
+    width, left, right = 11.6, 2.75, 3.0
     with style.look():
         fig = style.figure(width, height)
         box = (
@@ -55,7 +55,7 @@ def forest(table: Mapping[str, Any], path: Path) -> Path:
 
 def _head(axes: Any, found: Mapping[str, Any], y: float) -> None:
     at = {"transform": axes.get_yaxis_transform(), "va": "center", "clip_on": False}
-    axes.text(-0.5, y, f"{found['finding']}. {found['title']}", weight="bold", size=10, **at)
+    axes.text(-0.44, y, f"{found['finding']}. {found['title']}", weight="bold", size=10, **at)
     colour = _COLOURS[found["verdict"]]
     text = f"{found['verdict'].upper()}   Holm p {findings.p_value(found['p'])}"
     axes.text(1.03, y, text, weight="bold", size=9.5, color=colour, **at)
@@ -66,9 +66,9 @@ def _row(
 ):
     at = {"transform": axes.get_yaxis_transform(), "va": "center", "clip_on": False}
     words, unit = findings.WORDS[part["part"]]
-    axes.text(-0.48, y + row / 2 - 0.08, words, size=9, **at)
+    axes.text(-0.42, y + row / 2 - 0.08, words, size=9, **at)
     axes.text(
-        -0.48,
+        -0.42,
         y + row / 2 + 0.1,
         f"score: {unit}; trained unit in {about['layer']}",
         size=7.5,

@@ -12,14 +12,20 @@ from actjax.report.tables import Table
 
 # part -> (what is compared, in few words; the score's name)
 WORDS = {
-    "harmonic_or_percussive": ("shallow maps: harmonic or percussive", "|r_H| - |r_P|"),
-    "mask_given_energy": ("shallow maps: harmonic mask, energy fixed", "partial r"),
-    "chroma_geometry": ("deep maps: chromagram, frame geometry", "cka"),
-    "chroma_rows_permuted": ("deep maps: lost when chroma rows permute", "cka difference"),
-    "chroma_folded": ("deep maps: chromagram, pitch-class fold", "r"),
-    "loudness": ("embedding: loudness", "r"),
-    "onset_rate_given_loudness": ("embedding: onset rate, loudness fixed", "partial r"),
-    "one_unit_of_all": ("embedding: best unit / ridge of all units", "ratio"),
+    "harmonic_or_percussive": ("harmonic or percussive", "|r_H| - |r_P|"),
+    "mask_given_energy": ("mask, energy fixed", "partial r"),
+    "chroma_geometry": ("chroma, frame geometry", "cka"),
+    "chroma_rows_permuted": ("less permuted chroma", "cka difference"),
+    "chroma_folded": ("chroma, folded", "r"),
+    "loudness": ("loudness", "r"),
+    "onset_rate_given_loudness": ("onset rate, loudness fixed", "partial r"),
+    "one_unit_of_all": ("best unit / ridge of all", "ratio"),
+}
+SHORT = {
+    1: "harmonic or percussive part",
+    2: "deep maps and chromagrams",
+    3: "loudness and onset rate",
+    4: "single units for one feature",
 }
 _EXPLAINED = """
 Effect: the trained network's best unit minus the strongest control's, each chosen on one half of the held-out
@@ -45,14 +51,14 @@ def findings_table(table: Mapping[str, Any]) -> Table:
     """One row a finding, one row a part below it."""
     rows = []
     for found in table["findings"]:
-        head = f"{found['finding']}. {found['title']}"
+        head = f"{found['finding']}. {SHORT[found['finding']]}"
         rows.append((head, "", "", "", "", p_value(found["p"]), found["verdict"].upper()))
         for part in (p for p in table["parts"] if p["finding"] == found["finding"]):
             about = table["details"][part["part"]]
             control = part["scores"].get(part["control"], {}).get("value", float("nan"))
             rows.append(
                 (
-                    f"   {WORDS[part['part']][0]} ({about['layer']})",
+                    f"  {about['layer']}: {WORDS[part['part']][0]}",
                     number(part["scores"]["trained"]["value"]),
                     f"{number(control)} {part['control']}",
                     number(part["effect"]),

@@ -62,6 +62,8 @@ PARTS = (
     Part(4, "one_unit_of_all", "share", "clip", tuple(range(len(SCALARS))), None, SCALARS),
 )
 ROLES = ("parts", "chroma", "folded", "clip")
+# Frame geometries are computed so many bytes at a time: they stay in the cache, twice as fast as all at once.
+CACHE_BYTES = 2 * 2**20
 # A fold into pitch classes needs bands no wider than a semitone, on this many octaves at least.
 SEMITONE, OCTAVES = 1.0, 1.0
 
@@ -110,7 +112,8 @@ class Target:
     def table_of(self, x_bnft: np.ndarray) -> clip_tables.Table:
         """The table of images, by the geometry of their frames."""
         ids = np.broadcast_to(np.arange(len(x_bnft), dtype=np.int32)[:, None], self.mask.shape)
-        found = clip_scores(cka(), x_bnft, self.y, self.mask, Context(clip_ids_o=ids))
+        context = Context(clip_ids_o=ids)
+        found = clip_scores(cka(), x_bnft, self.y, self.mask, context, tile_bytes=CACHE_BYTES)
         return clip_tables.clip_means(found["score"])
 
     def rows_of(self, part: Part) -> np.ndarray:

@@ -55,13 +55,15 @@ class Effect(NamedTuple):
     draws: np.ndarray
 
 
-def candidates(table: Table, kind: str, weights_wb: np.ndarray) -> np.ndarray:
+def candidates(table: Table, kind: str, weights_wb: np.ndarray, least: float = LEAST_KNOWN) -> np.ndarray:
     """[w, n, c] what is selected from; kinds as in SIGNED."""
     known = None if kind != "share" else scores(table.known, weights_wb)
-    return combine(scores(table, weights_wb), kind, known)
+    return combine(scores(table, weights_wb), kind, known, least)
 
 
-def combine(r: np.ndarray, kind: str, known: np.ndarray | None = None) -> np.ndarray:
+def combine(
+    r: np.ndarray, kind: str, known: np.ndarray | None = None, least: float = LEAST_KNOWN
+) -> np.ndarray:
     """[..., n, k] scores of rows to [..., n, c] scores of candidates."""
     if kind == "contrast":
         return np.abs(r[..., :1]) - np.abs(r[..., 1:2])
@@ -70,7 +72,7 @@ def combine(r: np.ndarray, kind: str, known: np.ndarray | None = None) -> np.nda
     if kind == "resemble":
         return r[..., :1]
     if kind == "share":
-        enough = known >= LEAST_KNOWN
+        enough = known > least
         return np.abs(r) / np.where(enough, known, np.nan)
     return r
 
@@ -94,7 +96,9 @@ def resampled(
         one = Table(
             table.xy[:, [n]], None if table.xx is None else table.xx[:, [n]], table.yy[:, [n]], table.known
         )
-        total += chosen.sign[s, h] * candidates(one, kind, weights_rb * halves_shb[s, 1 - h])[:, 0, c]
+        # Whether a feature is known was settled by the choice; a resample does not settle it anew.
+        found = candidates(one, kind, weights_rb * halves_shb[s, 1 - h], least=0.0)
+        total += chosen.sign[s, h] * found[:, 0, c]
         count += 1
     return total / count if count else np.full(len(weights_rb), np.nan)
 
