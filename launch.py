@@ -19,7 +19,7 @@ CONFIG = config_flags.DEFINE_config_file(
 )
 WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/<config's name> by default.")
 STAGE = flags.DEFINE_string(
-    "stage", "all", "all (data, train, score, findings, report), or one stage's name."
+    "stage", "all", "all (data, train, score, report), or one stage's name."
 )
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets live; TFDS's default otherwise.")
 LIST = flags.DEFINE_enum(

@@ -15,7 +15,7 @@ from typing import Any
 
 # The config keys that each stage reads beside those of the stages before it.
 STAGE_KEYS = {"data": ("seed", "data"), "train": ("frontend", "model", "train")}
-STAGES = ("data", "train", "score", "findings", "report")
+STAGES = ("data", "train", "score", "report")
 
 
 @contextlib.contextmanager
