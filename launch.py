@@ -18,9 +18,7 @@ CONFIG = config_flags.DEFINE_config_file(
     "config", None, "A file with get_config(); the quickstart by default."
 )
 WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/<config's name> by default.")
-STAGE = flags.DEFINE_string(
-    "stage", "all", "all (data, train, score, report), or one stage's name."
-)
+STAGE = flags.DEFINE_string("stage", "all", "all (data, train, score, report), or one stage's name.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets live; TFDS's default otherwise.")
 LIST = flags.DEFINE_enum(
     "list", None, ["metrics", "features", "models", "datasets", "stages"], "Print what there is, and exit."
