@@ -3,7 +3,7 @@
     python launch.py --config=configs/metric_benchmark.py --stage=benchmark
 
 Writes runs/metric_benchmark/benchmark: the leaderboard in three tracks, a page of pictures and all tables.
-About five minutes on two idle CPU cores. Smaller:
+The whole has not been timed (an estimate from its pieces: 300 to 450 CPU seconds). Smaller:
 --config.benchmark.kind="metrics(metrics='pearson,spearman',parts='plants')".
 """
 

@@ -3,8 +3,9 @@
     python launch.py --config=configs/seeds.py --stage=sweep
     python launch.py --config=configs/seeds.py --stage=findings
 
-The first command trains, scores and tests five quickstarts, runs/seeds/seed0 to seed4, in about half an
-hour on two CPU cores; interrupted, it goes on. The second, in seconds, writes runs/seeds/findings.json and
+The first command trains and scores five quickstarts, runs/seeds/seed0 to seed4; interrupted, it goes on.
+Each then needs its own findings, --stage=findings --workdir=runs/seeds/seed0 --config.seed=0 and so on (about
+140 CPU seconds each, from its parts), before the second command writes runs/seeds/findings.json and
 runs/seeds/report/: intervals over recordings and seeds, seeds as dots, and the verdicts' "four of five
 seeds". Recordings, halves and resamples are the same for all seeds, as they depend on data.seed alone.
 """

@@ -5,7 +5,7 @@
     python launch.py --config=configs/slizovskaia2018.py:data=gm_instruments      # on rendered recordings
 
 The argument after the colon is data=fcvid_instruments (its makers give the data set on request) or
-data=gm_instruments (renders 2,400 recordings of 29.12 s: about 12 CPU minutes, 1.7 GB). Front end and
+data=gm_instruments (renders 2,400 recordings of 29.12 s: 0.3 CPU seconds each). Front end and
 training follow the authors' ICMR 2017 system: 12 kHz, 512 / 256, 96 mel bands x 1366 frames, Adam 1e-3
 halved every 10 epochs, batches of 16, at most 200 epochs, early stopping with patience 10. Training wants
 an accelerator. The paper's findings are put to the test with controls; no number here claims to match it.

@@ -2,7 +2,7 @@
 
     python launch.py --config=configs/speed_benchmark.py --stage=benchmark
 
-Two CPU cores take about three minutes and 2 GiB for 1,024 neurons x 256 rows x 20,000 observations;
+1,024 neurons x 256 rows x 20,000 observations; how long the whole takes has not been measured.
 --config.benchmark.full takes 4,096 neurons, all metrics and up to 10^9 pairs where they fit. Other shapes:
 --config.benchmark.kind="speed(neurons=512, observations=5000)". Writes speed.csv, speed.md and speed.png
 into runs/speed_benchmark/benchmark/.
