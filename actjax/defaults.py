@@ -29,9 +29,13 @@ def default_config() -> ml_collections.ConfigDict:
     config.frontend.top_db = 80.0
     config.frontend.offset = 40.0  # the image is (dB + offset) / scale
     config.frontend.scale = 20.0
+    config.frontend.subtract = ""  # a .npy image [mel, frame] taken off last: a training set's mean, say
 
     config.model = ml_collections.ConfigDict()
     config.model.name = "vgg"  # a model: python launch.py --list=models
+
+    config.weights = ""  # a Keras file of that model, for --stage=import instead of training
+    config.classes = ""  # what the outputs of those weights mean, in order: cel,pia,...
 
     config.train = ml_collections.ConfigDict()  # see actjax.train.options.TrainOptions
     config.train.steps = 800

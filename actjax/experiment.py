@@ -48,7 +48,7 @@ def run(
     if dry_run:
         print(_load_stage("_dry_run").describe(this))
         return []
-    written = run_stages(this, _stages_of_all(this.config) if stage == "all" else (stage,))
+    written = run_stages(this, stages_of_all(this.config) if stage == "all" else (stage,))
     if written and parallel.process_index() == 0:
         print("files:\n" + "\n".join(f"  {path}" for path in dict.fromkeys(written)))
     return written
@@ -138,9 +138,11 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
     parallel.initialize(coordinator, num_processes, process_id)
 
 
-def _stages_of_all(config: ml_collections.FrozenConfigDict) -> tuple[str, ...]:
-    """Every stage, in order; activations made elsewhere need no training."""
-    return tuple(s for s in workdir.STAGES if s != "train" or not config.score.activations)
+def stages_of_all(config: ml_collections.FrozenConfigDict) -> tuple[str, ...]:
+    """Every stage, in order; weights and activations made elsewhere need no training."""
+    if config.score.activations:
+        return tuple(s for s in workdir.STAGES if s != "train")
+    return tuple("import" if s == "train" and config.weights else s for s in workdir.STAGES)
 
 
 def _load_stage(name: str) -> Any:

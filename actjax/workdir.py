@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from actjax.defaults import default_config
+
 # The config keys that each stage reads beside those of the stages before it.
 STAGE_KEYS = {"data": ("seed", "data"), "train": ("frontend", "model", "train")}
 STAGES = ("data", "train", "score", "report")
@@ -55,9 +57,13 @@ def claim(workdir: Path, stage: str, config: Mapping[str, Any]) -> None:
     """
     path = workdir / "config.json"
     recorded = read_json(path, {})
+    defaults = _flat(default_config().to_dict())
     for earlier in STAGES[: STAGES.index(stage) + 1]:
         asked = _flat({k: config[k] for k in STAGE_KEYS.get(earlier, ())})
         before = recorded.get(earlier)
+        if before is not None:
+            # An option that the workdir's version had not yet was at what is its default now.
+            before = {k: defaults[k] for k in asked.keys() & defaults.keys()} | before
         if before is not None and before != asked:
             keys = sorted(k for k in before.keys() | asked.keys() if before.get(k) != asked.get(k))
             changes = ", ".join(f"{k} = {before.get(k)!r} there, {asked.get(k)!r} asked" for k in keys)

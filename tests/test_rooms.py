@@ -15,7 +15,7 @@ ALLOWED = {
     "lookup": set(),
     "parallel": set(),
     "defaults": set(),
-    "workdir": set(),
+    "workdir": {"defaults"},
     "dsp": set(),
     "datasets": {"workdir"},
     "features": {"dsp"},

@@ -14,7 +14,7 @@ def networks(run: _parts.Run) -> dict[str, _causal.Units] | None:
     if not (run.workdir / "checkpoints").exists():
         return None
     source = loader.open_source(_parts.builder(run), "train")
-    module: Any = _parts.module(run.config, len(source.class_names))
+    module: Any = _networks.module(run, len(source.class_names))
     found = {}
     for name in ("trained", "untrained"):
         variables = jax.device_get(_networks.variables(run, name, source))

@@ -7,7 +7,7 @@ import jax
 
 from actjax import parallel, workdir
 from actjax.datasets import loader
-from actjax.stages import _parts
+from actjax.stages import _networks, _parts
 from actjax.statistics import controls
 from actjax.train import checkpoint, loop
 
@@ -50,7 +50,7 @@ def variables(run: _parts.Run, train: loader.Source) -> dict[str, Any]:
 
 def _controls(run: _parts.Run, train: loader.Source, trained: Any, count: int) -> dict[str, Any]:
     front = _parts.frontend(run.config)
-    module = _parts.module(run.config, len(train.class_names), axis_name=parallel.AXIS)
+    module = _networks.module(run, len(train.class_names), axis_name=parallel.AXIS)
     seeds = [run.config.seed + 100_003 * i for i in range(count)]
     raw = {
         f"{UNTRAINED}-{i}": loop.init_variables(module, front, seed, train.clip_samples)

@@ -1,10 +1,11 @@
 """The networks that a run scores: the trained one, its untrained twin, and the input itself."""
 
+from pathlib import Path
 from typing import Any
 
 import jax
 
-from actjax import lookup, parallel
+from actjax import lookup, models, parallel, workdir
 from actjax.activations import capture
 from actjax.activations.linen import AnyNetwork
 from actjax.datasets import loader
@@ -13,14 +14,33 @@ from actjax.train import checkpoint, loop
 from actjax.types import Layer
 
 
+def module(run: _parts.Run, num_classes: int, **options: Any) -> Any:
+    """The run's network: of imported weights with their own options and outputs, else for `num_classes`."""
+    record = workdir.read_json(run.workdir / "train.json", {}).get("imported")
+    if record is not None:
+        hyper = {k: tuple(v) if isinstance(v, list) else v for k, v in record["hyper"].items()}
+    else:
+        hyper = read_weights(run).hyper if run.config.weights else {}
+    return _parts.module(run.config, **{"num_classes": num_classes, **options, **hyper})
+
+
+def read_weights(run: _parts.Run) -> models.Imported:
+    """The Keras file config.weights as the model of the config, whose own options come first."""
+    [(name, own)] = lookup.parse_specs(run.config.model.name)
+    if "." in name:
+        raise ValueError(f"config.weights is for the models of --list=models, got model.name = {name!r}")
+    shape = _parts.image_shape(_parts.frontend(run.config), _parts.builder(run).clip_samples)
+    return models.import_keras(Path(run.config.weights).expanduser(), name, shape, **own)
+
+
 def layers(run: _parts.Run, num_classes: int, shape_ft: tuple[int, int]) -> tuple[Layer, ...]:
     """The network's layers, as many as `score.layers` chooses."""
     import re
 
-    module = _parts.module(run.config, num_classes)
-    if isinstance(module, AnyNetwork):
-        return module.layers(shape_ft, run.config.score.layers)
-    every = module.layers(shape_ft)
+    made = module(run, num_classes)
+    if isinstance(made, AnyNetwork):
+        return made.layers(shape_ft, run.config.score.layers)
+    every = made.layers(shape_ft)
     chosen = tuple(layer for layer in every if re.fullmatch(run.config.score.layers, layer.name))
     if not chosen:
         known = [layer.name for layer in every]
@@ -52,17 +72,17 @@ def variables(run: _parts.Run, network: str, source: loader.Source) -> Any:
 
 def apply(run: _parts.Run, num_classes: int) -> Any:
     """The layer outputs of the run's network; see `capture.network_outputs`."""
-    return capture.network_outputs(_parts.module(run.config, num_classes))
+    return capture.network_outputs(module(run, num_classes))
 
 
 def _untrained(run: _parts.Run, source: loader.Source) -> Any:
     front = _parts.frontend(run.config)
-    module = _parts.module(run.config, len(source.class_names), axis_name=parallel.AXIS)
-    initial = loop.init_variables(module, front, run.config.seed, source.clip_samples)
+    made = module(run, len(source.class_names), axis_name=parallel.AXIS)
+    initial = loop.init_variables(made, front, run.config.seed, source.clip_samples)
     batches = loader.batches(
         source,
         batch_size=run.config.train.batch_size,
         process_index=parallel.process_index(),
         process_count=parallel.process_count(),
     )
-    return jax.device_get(loop.recompute_batch_stats(module, front, initial, batches))
+    return jax.device_get(loop.recompute_batch_stats(made, front, initial, batches))

@@ -10,6 +10,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 
 from actjax import lookup
 from actjax.activations.linen import AnyNetwork
@@ -39,7 +40,26 @@ def comma_list(text: str) -> list[str]:
 
 def frontend(config: Any) -> Frontend:
     """What turns a wave into the network's input image."""
-    return Frontend(sample_rate_hz=config.data.sample_rate_hz, **config.frontend.to_dict())
+    options = config.frontend.to_dict()
+    path = options.pop("subtract")
+    image = _subtracted(Path(path).expanduser(), options["n_mels"]) if path else None
+    return Frontend(sample_rate_hz=config.data.sample_rate_hz, subtract=image, **options)
+
+
+def _subtracted(path: Path, bands: int) -> tuple[tuple[float, ...], ...]:
+    """The image of `frontend.subtract`, hashable as a front end is."""
+    if not path.is_file():
+        raise FileNotFoundError(f"frontend.subtract: there is no file {path}; give a .npy [mel, frame]")
+    try:
+        image = np.load(path, allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"frontend.subtract: {path} is no plain .npy array: {error}") from error
+    if not isinstance(image, np.ndarray) or image.ndim != 2 or len(image) != bands:
+        shape = getattr(image, "shape", "an archive")
+        raise ValueError(f"frontend.subtract: expected {bands} bands x frames, got {shape} in {path}")
+    if image.dtype.kind not in "fiu" or not np.isfinite(image).all():
+        raise ValueError(f"frontend.subtract: expected finite numbers, got others ({image.dtype}) in {path}")
+    return tuple(map(tuple, image.astype(np.float32).tolist()))
 
 
 def features(config: Any, source: Any = None) -> list[Feature]:
@@ -89,7 +109,7 @@ def module(config: Any, num_classes: int, **options: Any) -> Any:
     [(name, own)] = lookup.parse_specs(config.model.name)
     if "." in name:
         return _users_module(name, num_classes, options, own)
-    return lookup.load("model", name, num_classes=num_classes, **options, **own)
+    return lookup.load("model", name, **{"num_classes": num_classes, **options, **own})
 
 
 def _users_module(name: str, num_classes: int, options: dict[str, Any], own: dict[str, Any]) -> Any:

@@ -28,9 +28,9 @@ def stage(run: _parts.Run) -> list[Path]:
         one = dataclasses.replace(
             run, config=ml_collections.FrozenConfigDict(config), workdir=run.workdir / name
         )
-        files += experiment.run_stages(one, workdir.STAGES)
+        files += experiment.run_stages(one, experiment.stages_of_all(one.config))
         record = workdir.read_json(one.workdir / "train.json")
-        rows.append([name, *(f"{record[c]:.4g}" for c in COLUMNS[1:])])
+        rows.append([name, *("" if record[c] is None else f"{record[c]:.4g}" for c in COLUMNS[1:])])
     table = "\n".join("\t".join(row) for row in [list(COLUMNS), *rows])
     print(table.expandtabs(16))
     with workdir.written_whole(run.workdir / "sweep.tsv") as aside:

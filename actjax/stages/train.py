@@ -14,7 +14,13 @@ from actjax.train import checkpoint, loop
 
 def stage(run: _parts.Run) -> list[Path]:
     """Fits, keeps the best checkpoint, counts every test clip once."""
+    if run.config.weights:
+        raise ValueError("config.weights is set: --stage=import takes them; leave it out to train a network")
     done = run.workdir / "train.json"
+    if "import" in workdir.read_json(run.workdir / "config.json", {}):
+        raise ValueError(
+            f"{run.workdir} is for imported weights: choose another --workdir to train a network"
+        )
     workdir.claim(run.workdir, "train", run.config.to_dict())
     files = [run.workdir / "evaluation.json", done]
     if done.exists():
