@@ -17,6 +17,7 @@ SMALL = (
     "--config.train.warmup_steps=0",
     "--config.train.eval_every=2",
     "--config.score.batch_size=8",
+    "--config.score.layers=conv1|conv4|bands|image",
     "--config.score.features=log_mel,chroma_stft(n_fft=2048),rms,onset_rate",
     "--config.score.metrics=pearson,cka",
     "--config.report.examples=2",
@@ -27,7 +28,8 @@ SMALL = (
 
 
 def launch(workdir, data_dir, *arguments, devices=1):
-    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_llvm_disable_expensive_passes=true"
+    environment = os.environ | {"XLA_FLAGS": flags}
     command = [
         sys.executable,
         "launch.py",
@@ -91,7 +93,8 @@ def test_a_second_run_recomputes_nothing_and_new_metrics_add_a_score_set(finishe
     again = launch(run, finished / "data", devices=2)
     assert again.returncode == 0, again.stderr[-3000:]
     assert "train: done before" in again.stdout and "score: done before" in again.stdout
-    more = launch(run, finished / "data", "--stage=score", "--config.score.metrics=pearson", devices=2)
+    fewer = ("--config.score.metrics=pearson", "--config.score.layers=conv1|bands")
+    more = launch(run, finished / "data", "--stage=score", *fewer, devices=2)
     assert more.returncode == 0, more.stderr[-3000:]
     assert before == {p: p.stat().st_mtime_ns for p in (run / "checkpoints").rglob("*") if p.is_file()}
     one, two = sorted((run / "scores").glob("*.parquet"), key=lambda p: p.stat().st_mtime_ns)
@@ -108,10 +111,10 @@ def compare_devices(one, two):
         return {tuple(r[k] for k in keys): r["score"] for r in rows if r["metric"] == "pearson"}
 
     a, b = scores(one), scores(two)
-    assert a.keys() == b.keys() and len(a) > 10_000
-    worst = max(abs(a[k] - b[k]) for k in a if a[k] == a[k])
+    assert a.keys() > b.keys() and len(b) > 10_000
+    worst = max(abs(a[k] - b[k]) for k in b if b[k] == b[k])
     assert worst < 1e-5
-    assert all((a[k] != a[k]) == (b[k] != b[k]) for k in a)
+    assert all((a[k] != a[k]) == (b[k] != b[k]) for k in b)
 
 
 def test_another_config_in_the_same_workdir_is_refused(finished):

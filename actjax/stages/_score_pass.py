@@ -1,6 +1,8 @@
 """One pass over the clips: every problem of every network accumulates under all its metrics."""
 
+import concurrent.futures
 import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -57,6 +59,7 @@ def run_pass(
             for family, comparisons in families
         ]
         pairs = sum(c.pairs * len(f.networks) for f, comparisons in families for c in comparisons)
+        workers = os.cpu_count()  # the first batch compiles, which threads can share; later ones keep order
         with tqdm(total=clips, unit="clip", desc="score", mininterval=1.0) as bar:
             for batch in batches:
                 context = _clip_context(batch, folds_of_clip)
@@ -66,9 +69,15 @@ def run_pass(
                 audio, length, mask, context, given = sharded
                 sides, finite = observe(weights, audio, length, given)
                 _check_finite(finite, families, batch, clip_ids)
-                for family_runners, family_sides in zip(runners, sides, strict=True):
-                    for runner, (x, y, valid) in zip(family_runners, family_sides, strict=True):
-                        runner.add(x, y, valid, mask, context)
+                with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+                    for family_runners, family_sides in zip(runners, sides, strict=True):
+                        adding = [
+                            pool.submit(runner.add, x, y, valid, mask, context)
+                            for runner, (x, y, valid) in zip(family_runners, family_sides, strict=True)
+                        ]
+                        for one in adding:
+                            one.result()
+                workers = 1
                 bar.update(int(parallel.process_count() * batch["mask"].sum()))
                 bar.set_postfix_str(f"{_rate(bar, pairs):,.0f} pair observations/s", refresh=False)
         for (family, _), family_runners in zip(families, runners, strict=True):
