@@ -22,6 +22,8 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
+    # The longest file first, so that no worker is left alone with it at the end.
+    items.sort(key=lambda item: "test_end_to_end" not in item.nodeid)
     if config.getoption("--long"):
         return
     long = [item for item in items if "long" in item.keywords]
