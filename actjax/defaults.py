@@ -51,6 +51,7 @@ def default_config() -> ml_collections.ConfigDict:
     config.train.log_every = 20  # steps
     config.train.patience = 10  # evaluations without a better one before training stops; 0 never
     config.train.monitor = "loss"  # or accuracy
+    config.train.shuffled_labels = False  # a control: labels permuted among the training clips, by the seed
 
     config.score = ml_collections.ConfigDict()
     config.score.split = "test"
@@ -80,6 +81,7 @@ def default_config() -> ml_collections.ConfigDict:
 
     config.findings = ml_collections.ConfigDict()  # the four findings, trained against controls
     config.findings.untrained = 3  # initialisations, the first its own; 0 leaves the stage out
+    config.findings.label_control = ""  # a workdir beside this one, trained with train.shuffled_labels
     config.findings.rotations = 20  # random rotations of each layer's channels
     config.findings.replicates = 200  # of the within-class permutation
     config.findings.bootstrap = 1000  # resamples of the recordings, for intervals

@@ -57,7 +57,14 @@ def run(
 def run_stages(this: _parts.Run, stages: Sequence[str]) -> list[Path]:
     """Runs stages one after the other and returns the files they wrote."""
     validate(this.config)
-    return [path for name in stages for path in _load_stage(name).stage(this)]
+    written = []
+    for i, name in enumerate(stages):
+        written += _load_stage(name).stage(this)
+        if name == "data":
+            # What the data cannot support is refused before anything is trained.
+            for later in map(_load_stage, stages[i + 1 :]):
+                getattr(later, "check", lambda run: None)(this)
+    return written
 
 
 def validate(config: ml_collections.ConfigDict) -> None:

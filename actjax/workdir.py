@@ -17,7 +17,7 @@ from actjax.defaults import default_config
 
 # The config keys that each stage reads beside those of the stages before it.
 STAGE_KEYS = {"data": ("seed", "data"), "train": ("frontend", "model", "train")}
-STAGES = ("data", "train", "score", "report")
+STAGES = ("data", "train", "score", "findings", "report")
 
 
 @contextlib.contextmanager

@@ -1,13 +1,11 @@
 """Five training seeds, each paired with its own initialisation: the findings over seeds.
 
     python launch.py --config=configs/seeds.py --stage=sweep
-    python launch.py --config=configs/seeds.py --stage=findings
 
-The first command trains and scores five quickstarts, runs/seeds/seed0 to seed4; interrupted, it goes on.
-Each then needs its own findings, --stage=findings --workdir=runs/seeds/seed0 --config.seed=0 and so on (about
-140 CPU seconds each, from its parts), before the second command writes runs/seeds/findings.json and
-runs/seeds/report/: intervals over recordings and seeds, seeds as dots, and the verdicts' "four of five
-seeds". Recordings, halves and resamples are the same for all seeds, as they depend on data.seed alone.
+Trains, scores and tests five quickstarts, runs/seeds/seed0 to seed4, with ten initialisations and 1,000
+replicates each, then writes runs/seeds/findings.json and runs/seeds/report/index.html: intervals over
+recordings and seeds, seeds as dots, and the verdicts' "four of five seeds". Interrupted, it goes on.
+Recordings, halves and resamples are the same for all seeds, as they depend on data.seed alone.
 """
 
 import runpy

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from actjax import dsp, parallel
 from actjax.activations import problems as problems_lib
@@ -67,8 +68,8 @@ def input_layers(shape_ft: tuple[int, int]) -> tuple[Layer, Layer]:
 
 
 def stack(variables: Sequence[Any]) -> Any:
-    """Stacks the variables of networks of one architecture: every leaf gets a leading axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *variables)
+    """Stacks the variables of networks of one architecture, on the host: every leaf gets a leading axis."""
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *variables)
 
 
 def make_observe(

@@ -13,6 +13,7 @@ KINDS = {
     "trained": ("trained", "#0072B2", "o"),
     "untrained": ("untrained", "#D55E00", "s"),
     "shuffled": ("shuffled weights", "#009E73", "D"),
+    "labels": ("trained on shuffled labels", "#a6761d", "P"),
     "rotated": ("rotated", "#CC79A7", "v"),
     "input": ("input", "#6b7280", "^"),
 }

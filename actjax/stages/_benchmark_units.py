@@ -4,15 +4,21 @@ from typing import Any
 
 import jax
 
+from actjax import workdir
 from actjax.benchmark import _causal
 from actjax.datasets import loader
 from actjax.stages import _networks, _parts
 
 
 def networks(run: _parts.Run) -> dict[str, _causal.Units] | None:
-    """{"trained", "untrained": clips -> means of all neurons of all layers}; None without a checkpoint."""
-    if not (run.workdir / "checkpoints").exists():
+    """{"trained", "untrained": clips -> means of all neurons of all layers}; None if nothing was trained.
+
+    Raises:
+      ValueError: the workdir was trained with another config.
+    """
+    if not (run.workdir / "train.json").exists():
         return None
+    workdir.claim(run.workdir, "train", run.config.to_dict())
     source = loader.open_source(_parts.builder(run), "train")
     module: Any = _networks.module(run, len(source.class_names))
     found = {}

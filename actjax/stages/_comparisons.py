@@ -2,12 +2,15 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from actjax.activations import problems
 from actjax.activations.problems import Problem
 from actjax.similarity.stream import PairStream
-from actjax.types import Metric
+from actjax.stages import _parts
+from actjax.types import Frontend, Metric
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,6 +39,19 @@ class Comparison:
 def wants(metrics: Sequence[Metric], views: Sequence[str]) -> frozenset[tuple[str, bool]]:
     """The (view, cells) that `problems.plan` is to make for these metrics."""
     return frozenset((v, v == "map" and _by_cells(m)) for m in metrics for v in m.views if v in views)
+
+
+def setting(config: Any, front: Frontend, clip_samples: int, metrics: Sequence[Metric]) -> problems.Setting:
+    """What the config says of how layers and features meet."""
+    return problems.Setting(
+        frontend=front,
+        band_centres_hz=_parts.band_centres_hz(front),
+        clip_samples=clip_samples,
+        wants=wants(metrics, _parts.comma_list(config.score.views)),
+        neurons=config.score.neurons,
+        grid=config.score.grid,
+        nuisances=tuple(_parts.comma_list(config.score.nuisances)),
+    )
 
 
 def compare(

@@ -17,16 +17,8 @@ def describe(run: _parts.Run) -> str:
     source = loader.open_source(builder, config.score.split) if prepared else None
     # What the data set knows of its clips is counted once it is there.
     features = _external.features(config, source) if source else _parts.features(config)
-    metrics, views = _parts.metrics(config), _parts.comma_list(config.score.views)
-    setting = problems.Setting(
-        frontend=front,
-        band_centres_hz=_parts.band_centres_hz(front),
-        clip_samples=builder.clip_samples,
-        wants=_comparisons.wants(metrics, views),
-        neurons=config.score.neurons,
-        grid=config.score.grid,
-        nuisances=tuple(_parts.comma_list(config.score.nuisances)),
-    )
+    metrics = _parts.metrics(config)
+    setting = _comparisons.setting(config, front, builder.clip_samples, metrics)
     elsewhere = _external.activations(config)
     if elsewhere is not None:
         layers = [one.layer(setting) for one in elsewhere.layers]

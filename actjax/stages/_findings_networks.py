@@ -1,6 +1,7 @@
 """The networks that the findings compare: the trained one, untrained ones, and shuffled weights."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from actjax.train import checkpoint, loop
 
 # Training clips on which a control's batch norm statistics are computed, the same for all of them.
 CALIBRATION_CLIPS = 512
-TRAINED, UNTRAINED, SHUFFLED = "trained", "untrained", "shuffled"
+TRAINED, UNTRAINED, SHUFFLED, LABELS = "trained", "untrained", "shuffled", "labels"
 
 
 def kind_of(network: str) -> str:
@@ -22,30 +23,63 @@ def kind_of(network: str) -> str:
 
 
 def variables(run: _parts.Run, train: loader.Source) -> dict[str, Any]:
-    """Name -> weights: trained, untrained-0 .. and shuffled-0.
+    """Name -> weights: trained, untrained-0 .., shuffled-0, and labels-0 where there is a label control.
 
     untrained-0 has the trained one's own initial weights, the others those of other seeds;
-    shuffled-0 has the trained weights with the entries of each array permuted. Batch norm of all of
-    them is computed anew on training clips. The controls are kept under checkpoints/.
+    shuffled-0 has the trained weights with the entries of each array permuted. Batch norm of these
+    is computed anew on training clips, and they are kept under checkpoints/. labels-0 was trained on
+    shuffled labels, in `findings.label_control`.
 
     Raises:
-      FileNotFoundError: the workdir holds no trained network.
+      FileNotFoundError: the workdir, or the control's, holds no trained network.
     """
     if not (run.workdir / "train.json").exists():
         raise FileNotFoundError(f"{run.workdir} holds no trained network: run --stage=train (or all) first")
+    folder = label_control(run)
     trained = checkpoint.load_best(run.workdir)[0]
+    own = {TRAINED: trained} | _kept_controls(run, train, trained)
+    return own if folder is None else own | {f"{LABELS}-0": checkpoint.load_best(folder)[0]}
+
+
+def label_control(run: _parts.Run) -> Path | None:
+    """The workdir of the network trained on shuffled labels, beside the run's own; None where none is asked.
+
+    Raises:
+      FileNotFoundError: there is none.
+      ValueError: its labels were not shuffled, or its data, front end or architecture are others.
+    """
+    if not run.config.findings.label_control:
+        return None
+    folder = run.workdir.parent / run.config.findings.label_control
+    made, own = (workdir.read_json(path / "config.json", {}) for path in (folder, run.workdir))
+    if not (folder / "train.json").exists():
+        raise FileNotFoundError(
+            f"findings.label_control: {folder} holds no trained network: train it there with "
+            "--config.train.shuffled_labels=True --stage=train"
+        )
+    if not made["train"].get("train.shuffled_labels"):
+        raise ValueError(f"findings.label_control: the labels of {folder} were not shuffled")
+    both = [{**c.get("data", {}), **c.get("train", {})} for c in (made, own)]
+    free = ("seed", "train.")
+    other = sorted(k for k in both[0] if not k.startswith(free) and both[0][k] != both[1].get(k, both[0][k]))
+    if other:
+        raise ValueError(f"findings.label_control: {folder} differs in {', '.join(other)} from {run.workdir}")
+    return folder
+
+
+def _kept_controls(run: _parts.Run, train: loader.Source, trained: Any) -> dict[str, Any]:
     count = run.config.findings.untrained
     about = [run.config.seed, count, CALIBRATION_CLIPS, train.fingerprint, checkpoint.content_hash(trained)]
     kept = checkpoint.Checkpoints(run.workdir / "checkpoints" / f"controls_{workdir.digest(about)}")
     try:
         if kept.latest() is not None:
-            return {TRAINED: trained} | kept.restore("variables")
+            return kept.restore("variables")
         made = _controls(run, train, trained, count)
         if parallel.process_index() == 0:
             kept.save(0, {"seed": run.config.seed, "untrained": count}, variables=made)
+        return made
     finally:
         kept.close()
-    return {TRAINED: trained} | made
 
 
 def _controls(run: _parts.Run, train: loader.Source, trained: Any, count: int) -> dict[str, Any]:
@@ -56,7 +90,7 @@ def _controls(run: _parts.Run, train: loader.Source, trained: Any, count: int) -
         f"{UNTRAINED}-{i}": loop.init_variables(module, front, seed, train.clip_samples)
         for i, seed in enumerate(seeds)
     }
-    shuffled = controls.shuffle_weights(trained["params"], jax.random.key(run.config.seed))
+    shuffled = controls.shuffle_weights(trained["params"], run.config.seed)
     raw[f"{SHUFFLED}-0"] = {**trained, "params": shuffled}
     return {name: _calibrated(run, module, front, train, weights) for name, weights in raw.items()}
 

@@ -16,16 +16,14 @@ import dataclasses
 import functools
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from actjax import lookup
-from actjax.similarity.pairwise import clip_scores
 from actjax.stages import _findings_sides
 from actjax.stages._findings_sides import SCALARS, Side
-from actjax.statistics import clip_tables, moments
-from actjax.types import Context
+from actjax.statistics import clip_tables, frame_geometry, moments
+from actjax.statistics._compiled import compiled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +60,6 @@ PARTS = (
     Part(4, "one_unit_of_all", "share", "clip", tuple(range(len(SCALARS))), None, SCALARS),
 )
 ROLES = ("parts", "chroma", "folded", "clip")
-# Frame geometries are computed so many bytes at a time: they stay in the cache, twice as fast as all at once.
-CACHE_BYTES = 2 * 2**20
 # A fold into pitch classes needs bands no wider than a semitone, on this many octaves at least.
 SEMITONE, OCTAVES = 1.0, 1.0
 
@@ -111,10 +107,7 @@ class Target:
 
     def table_of(self, x_bnft: np.ndarray) -> clip_tables.Table:
         """The table of images, by the geometry of their frames."""
-        ids = np.broadcast_to(np.arange(len(x_bnft), dtype=np.int32)[:, None], self.mask.shape)
-        context = Context(clip_ids_o=ids)
-        found = clip_scores(cka(), x_bnft, self.y, self.mask, context, tile_bytes=CACHE_BYTES)
-        return clip_tables.clip_means(found["score"])
+        return clip_tables.clip_means(frame_geometry.cka_scores(x_bnft, self.y, self.mask))
 
     def rows_of(self, part: Part) -> np.ndarray:
         """The rows that a part compares, on the observations' side: [b, o, k] or [b, k, 12, t]."""
@@ -211,7 +204,7 @@ def without(values_bov: Any, nuisance_bo: Any, mask_bo: Any, centre: str) -> np.
     return np.asarray(_without(*sides, centre=centre))
 
 
-@functools.partial(jax.jit, static_argnames="centre")
+@functools.partial(compiled, static_argnames="centre")
 def _without(values, nuisance, mask, *, centre):
     x, e = moments.centred(values, mask, centre), moments.centred(nuisance, mask, centre)
     before = (x**2).sum(axis=(0, 1))

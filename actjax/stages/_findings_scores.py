@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
 from actjax.datasets import loader
@@ -23,7 +22,7 @@ from actjax.statistics import (
 from actjax.statistics.resolution import check_replicates
 
 ROTATED = "rotated"
-KINDS = ("trained", "untrained", "shuffled", ROTATED, INPUT)
+KINDS = ("trained", "untrained", "shuffled", "labels", ROTATED, INPUT)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -145,7 +144,7 @@ def _members(
 
 def _rotated(target: Target, seed: int, count: int) -> Iterator[clip_tables.Table]:
     x = target.side.x["trained"]
-    turns = controls.rotations(jax.random.key(seed), x.shape[2], count)
+    turns = controls.rotations(seed, x.shape[2], count)
     if not target.image:
         x = target.neurons(x)
         yield from clip_tables.rotated_sums(x, target.y, target.mask, turns, centre=target.centre)

@@ -68,7 +68,7 @@ def collect(run: _parts.Run, source: loader.Source, weights: Mapping[str, Any]) 
     _check_memory(run, families, len(source))
     observe = capture.make_observe(families, list(features.values()), front)
     held = [parallel.replicate(family.variables) for family in families]
-    kept: list[Any] = []
+    kept = _Kept(len(source))
     batches = loader.batches(
         source,
         batch_size=run.config.score.batch_size,
@@ -80,16 +80,13 @@ def collect(run: _parts.Run, source: loader.Source, weights: Mapping[str, Any]) 
             full = np.full(len(batch["mask"]), batch["audio"].shape[1], np.int32)
             given = {"layers": {}, "features": {}}
             audio, length = parallel.shard((batch["audio"], batch.get("length", full)))
-            kept.append((*_host(observe(held, audio, length, given)[0], batch["mask"]), batch["index"]))
+            kept.add(observe(held, audio, length, given)[0], batch["mask"], batch["index"])
             bar.update(int(parallel.process_count() * batch["mask"].sum()))
-    order = np.argsort(_all([index[batch] for _, batch, index in kept]), kind="stable")
-    found = []
-    for f, family in enumerate(families):
-        for p, problem in enumerate(family.problems):
-            x, y, mask = (_all([sides[f][p][i] for sides, _, _ in kept], axis=int(i == 0)) for i in range(3))
-            for sides, _, _ in kept:
-                sides[f][p] = None
-            found.append(_side(problem, family.networks, x[:, order], y[order], mask[order]))
+    found = [
+        _side(problem, family.networks, *sides)
+        for family, own in zip(families, kept.gathered(), strict=True)
+        for problem, sides in zip(family.problems, own, strict=True)
+    ]
     ends = len(families[0].problems)
     return Sides(_by_role(found[:ends]), _by_role(found[ends:]), left_out)
 
@@ -155,21 +152,62 @@ def _check_memory(run: _parts.Run, families: list[capture.Family], clips: int) -
         )
 
 
-def _host(sides: Any, mask: np.ndarray) -> tuple[list[list[Any]], np.ndarray]:
-    """Sides of the real clips of a batch: x [networks, b, ...], y [b, ...], mask [b, ...]."""
-    out = []
-    for family in sides:
-        out.append([])
-        for x, y, valid in family:
-            x = np.concatenate(list(parallel.to_host(x)), axis=1)[:, mask]
-            out[-1].append([x, parallel.unshard(y)[mask], parallel.unshard(valid)[mask]])
-    return out, mask
+class _Kept:
+    """The sides of this process's clips, written batch by batch into arrays made once."""
+
+    def __init__(self, clips: int) -> None:
+        self._index = np.zeros(clips, np.int64)
+        self._filled = 0
+        self._sides: list[list[list[np.ndarray]]] = []
+
+    def add(self, sides: Any, mask: np.ndarray, index: np.ndarray) -> None:
+        """Appends the real clips of a batch: x [networks, b, ...], y [b, ...], mask [b, ...]."""
+        batch = [[self._on_host(*problem) for problem in family] for family in sides]
+        clips = len(self._index)
+        if not self._sides:
+            self._sides = [
+                [[np.empty((len(x), clips, *x.shape[2:]), x.dtype), *(_rows(v, clips) for v in rest)]
+                 for x, *rest in family]
+                for family in batch
+            ]  # fmt: skip
+        to = slice(self._filled, self._filled + int(mask.sum()))
+        real = slice(None, int(mask.sum())) if mask[: mask.sum()].all() else mask
+        for family, new in zip(self._sides, batch, strict=True):
+            for (x, *rest), (new_x, *new_rest) in zip(family, new, strict=True):
+                x[:, to] = new_x[:, real]
+                for whole, part in zip(rest, new_rest, strict=True):
+                    whole[to] = part[real]
+        self._index[to] = index[mask]
+        self._filled = to.stop
+
+    def gathered(self) -> list[list[list[np.ndarray]]]:
+        """[x, y, mask] of all processes' clips in the source's order, by family and problem."""
+        n = self._filled
+        order = np.argsort(_all(self._index[:n]), kind="stable")
+        sorted_already = (order == np.arange(len(order))).all()
+        for family in self._sides:
+            for problem in family:
+                for i, value in enumerate(problem):
+                    axis = int(i == 0)
+                    whole = _all(value[:, :n] if axis else value[:n], axis)
+                    problem[i] = whole if sorted_already else np.take(whole, order, axis=axis)
+        return self._sides
+
+    @staticmethod
+    def _on_host(x: Any, y: Any, valid: Any) -> tuple[np.ndarray, ...]:
+        parts = list(parallel.to_host(x))
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        return joined, parallel.unshard(y), parallel.unshard(valid)
 
 
-def _all(parts: list[np.ndarray], axis: int = 0) -> np.ndarray:
-    """Batches joined, then the parts of all processes."""
-    joined = np.concatenate(parts, axis=axis)
-    return np.concatenate(parallel.gather_hosts(joined), axis=axis)
+def _rows(value: np.ndarray, clips: int) -> np.ndarray:
+    return np.empty((clips, *value.shape[1:]), value.dtype)
+
+
+def _all(own: np.ndarray, axis: int = 0) -> np.ndarray:
+    """The parts of all processes, one after another."""
+    parts = parallel.gather_hosts(own)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
 
 
 def _side(problem, networks, x, y, mask) -> Side:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from actjax import lookup, parallel, workdir
 from actjax.benchmark._tables import csv_text, markdown
-from actjax.stages import _parts
+from actjax.stages import _benchmark_units, _parts
 
 
 def stage(run: _parts.Run) -> list[Path]:
@@ -18,6 +18,8 @@ def stage(run: _parts.Run) -> list[Path]:
     kind, options = lookup.parse_specs(config.kind)[0]
     if config.full and "full" in lookup.options_of("benchmark", kind):
         options = {"full": True} | options
+    if "networks" in lookup.options_of("benchmark", kind):
+        options = {"networks": _benchmark_units.networks(run)} | options
     rows = lookup.load("benchmark", kind, **options)
     module = importlib.import_module(f"{lookup.KINDS['benchmark']}.{kind}")
     text = module.table(rows) if hasattr(module, "table") else markdown(rows)

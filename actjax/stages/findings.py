@@ -30,19 +30,16 @@ def stage(run: _parts.Run) -> list[Path]:
         return []
     seeds = [] if (run.workdir / "train.json").exists() else _seeds(run.workdir)
     if seeds:
-        return _over_seeds(run, seeds)
-    workdir.claim(run.workdir, "score", run.config.to_dict())
-    check(run.config)
+        return over_seeds(run, seeds)
+    workdir.claim(run.workdir, "findings", run.config.to_dict())
     path, arrays = run.workdir / "findings.json", run.workdir / "findings" / "arrays.npz"
     files = [path, arrays, run.workdir / "findings" / "units.parquet"]
-    builder = _parts.builder(run)
-    train, test = (loader.open_source(builder, split) for split in ("train", run.config.score.split))
-    # Refuses what the data or the options cannot support before anything is computed.
-    setting = _findings_scores.settings(run.config.findings, test, run.config.data.seed)
+    setting, test = check(run)
+    train = loader.open_source(_parts.builder(run), "train")
     weights = _findings_networks.variables(run, train)
-    made_from = workdir.digest(
-        [_options(run), test.fingerprint, workdir.read_json(run.workdir / "train.json")]
-    )
+    control = _findings_networks.label_control(run)
+    trained = [workdir.read_json(w / "train.json") for w in (run.workdir, control) if w is not None]
+    made_from = workdir.digest([_options(run), test.fingerprint, *trained])
     before = workdir.read_json(path, {})
     if before.get("made_from") == made_from and all(file.exists() for file in files):
         print(f"findings: done before, {path}")
@@ -82,18 +79,30 @@ def left_out(config: Any) -> str | None:
     return None
 
 
-def check(config: Any) -> None:
-    """Refuses options that make no sense; one line."""
+def check(run: _parts.Run) -> tuple[_findings_scores.Setting, loader.Source] | None:
+    """Refuses what the data, the options or a missing control cannot support, before anything is computed.
+
+    Returns:
+      What all networks share, and the clips that are scored; None where the stage is left out.
+
+    Raises:
+      StatisticsError, ValueError, FileNotFoundError: one line.
+    """
+    if left_out(run.config):
+        return None
     for name in OPTIONS:
-        if config.findings[name] < 1:
-            raise ValueError(f"findings.{name} must be at least 1, got {config.findings[name]}")
+        if run.config.findings[name] < 1:
+            raise ValueError(f"findings.{name} must be at least 1, got {run.config.findings[name]}")
+    test = loader.open_source(_parts.builder(run), run.config.score.split)
+    _findings_networks.label_control(run)
+    return _findings_scores.settings(run.config.findings, test, run.config.data.seed), test
 
 
 def _seeds(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/findings.json"))
 
 
-def _over_seeds(run: _parts.Run, seeds: list[Path]) -> list[Path]:
+def over_seeds(run: _parts.Run, seeds: list[Path]) -> list[Path]:
     """One table over the seeds of a sweep: recordings and seeds are both resampled."""
     tables = [workdir.read_json(seed / "findings.json") for seed in seeds]
     for seed, table in zip(seeds, tables, strict=True):
@@ -130,4 +139,7 @@ def _write_units(path: Path, columns: dict[str, np.ndarray]) -> None:
 def _options(run: _parts.Run) -> dict[str, Any]:
     """What a table depends on beside the data and the weights."""
     score = {name: run.config.score[name] for name in ("split", "layers")}
-    return {"findings": run.config.findings.to_dict(), "score": score, "data_seed": run.config.data.seed}
+    own = run.config.findings.to_dict()
+    # Seeds have label controls of their own; a network's kind is all that their tables share.
+    own["label_control"] = bool(own["label_control"])
+    return {"findings": own, "score": score, "data_seed": run.config.data.seed}

@@ -78,17 +78,9 @@ def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any], elsewh
     """Lays out all comparisons from shapes alone."""
     config, front = run.config, _parts.frontend(run.config)
     features = _external.features(config, source)
-    metrics, views = _parts.metrics(config), _parts.comma_list(config.score.views)
+    metrics = _parts.metrics(config)
     shape = _parts.image_shape(front, source.clip_samples)
-    setting = problems.Setting(
-        frontend=front,
-        band_centres_hz=_parts.band_centres_hz(front),
-        clip_samples=source.clip_samples,
-        wants=_comparisons.wants(metrics, views),
-        neurons=config.score.neurons,
-        grid=config.score.grid,
-        nuisances=tuple(_parts.comma_list(config.score.nuisances)),
-    )
+    setting = _comparisons.setting(config, front, source.clip_samples, metrics)
     families, left_out = [], []
 
     def add(family):

@@ -1,4 +1,4 @@
-"""Runs the variants of a config's get_sweep one after the other, and writes one table of their results."""
+"""Runs the variants of a config's get_sweep one by one: a table of results, and the findings over seeds."""
 
 import dataclasses
 import runpy
@@ -7,7 +7,7 @@ from pathlib import Path
 import ml_collections
 
 from actjax import experiment, workdir
-from actjax.stages import _parts
+from actjax.stages import _parts, findings
 
 COLUMNS = ("variant", "test_accuracy", "best_step", "seconds")
 
@@ -15,7 +15,7 @@ COLUMNS = ("variant", "test_accuracy", "best_step", "seconds")
 def stage(run: _parts.Run) -> list[Path]:
     """Every variant gets a sub-directory of its own; a sweep that was interrupted goes on."""
     variants = _variants(run)
-    rows, files = [], []
+    rows, files, done = [], [], {}
     for name, changes in variants.items():
         config = ml_collections.ConfigDict(run.config)
         try:
@@ -31,11 +31,20 @@ def stage(run: _parts.Run) -> list[Path]:
         files += experiment.run_stages(one, experiment.stages_of_all(one.config))
         record = workdir.read_json(one.workdir / "train.json")
         rows.append([name, *("" if record[c] is None else f"{record[c]:.4g}" for c in COLUMNS[1:])])
+        done[name] = one.workdir / "findings.json"
     table = "\n".join("\t".join(row) for row in [list(COLUMNS), *rows])
     print(table.expandtabs(16))
     with workdir.written_whole(run.workdir / "sweep.tsv") as aside:
         aside.write_text(table + "\n")
+    seeds = [n for n, changes in variants.items() if done[n].exists() and _of_a_seed(changes)]
+    if len(seeds) > 1:
+        files += findings.over_seeds(run, [run.workdir / name for name in seeds])
     return [run.workdir / "sweep.tsv", *files]
+
+
+def _of_a_seed(changes: dict) -> bool:
+    """Whether a variant is another seed and nothing else: those are resampled together."""
+    return "seed" in changes and set(changes) <= {"seed", "findings.label_control"}
 
 
 def _variants(run: _parts.Run) -> dict[str, dict]:

@@ -30,6 +30,10 @@ def stage(run: _parts.Run) -> list[Path]:
     builder = _parts.builder(run)
     train, validation, test = (loader.open_source(builder, s) for s in ("train", "validation", "test"))
     config = run.config.train
+    if config.shuffled_labels:
+        train = shuffled_labels(train, run.config.seed)
+        # These labels say nothing of other clips: what is kept is what fits the training clips best.
+        validation = _first(train, len(validation))
     multilabel = train.labels.ndim == 2
     module = _parts.module(run.config, len(train.class_names), axis_name=parallel.AXIS)
     front = _parts.frontend(run.config)
@@ -49,11 +53,22 @@ def stage(run: _parts.Run) -> list[Path]:
     return files
 
 
+def shuffled_labels(source: loader.Source, seed: int) -> loader.Source:
+    """The same clips, their labels permuted among them: what is left to learn is the clips one by one."""
+    order = np.random.default_rng([seed, 10]).permutation(len(source))
+    return dataclasses.replace(source, labels=source.labels[order])
+
+
 def options(config: Any, seed: int, multilabel: bool) -> loop.TrainOptions:
     """`config.train` as the loop takes it."""
     fields = {f.name for f in dataclasses.fields(loop.TrainOptions)}
     given = {k: v for k, v in config.to_dict().items() if k in fields}
     return loop.TrainOptions(seed=seed, multilabel=multilabel, **given)
+
+
+def _first(source: loader.Source, clips: int) -> loader.Source:
+    kept = {name: getattr(source, name)[:clips] for name in ("clip_ids", "recording_ids", "labels")}
+    return dataclasses.replace(source, **kept)
 
 
 def _batches(source: Any, run: _parts.Run, **options: Any) -> Any:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.similarity._precision import PRECISION
+from actjax.statistics._compiled import compiled
 
 # Candidates for the penalty, relative to the mean sum of squares of a unit.
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
@@ -65,7 +66,7 @@ def _solve(xx_pp: np.ndarray, xy_pq: np.ndarray) -> np.ndarray:
     return axes[None] @ (along_pq[None] / shrunk_lp[:, :, None])
 
 
-@jax.jit
+@compiled
 def _scales(x, mask):
     """[p] one over each unit's deviation; 0 for one that does not vary."""
     square = jnp.where(mask[:, :, None], x**2, 0.0).sum(axis=(0, 1))
@@ -74,7 +75,7 @@ def _scales(x, mask):
     return jnp.where(varies, 1.0 / root, 0.0)
 
 
-@functools.partial(jax.jit, static_argnames="count")
+@functools.partial(compiled, static_argnames="count")
 def _fold_sums(x, y, mask, folds, scale, *, count):
     """[f, p, p], [f, p, q], [f, q]: each clip's products, added to its fold."""
 
@@ -91,6 +92,6 @@ def _fold_sums(x, y, mask, folds, scale, *, count):
     return jax.lax.scan(add, zero, (x, y, mask, folds))[0]
 
 
-@jax.jit
+@compiled
 def _predict(x, weights):
     return jnp.einsum("bop,bpq->boq", x, weights, precision=PRECISION)

@@ -10,8 +10,9 @@ import numpy as np
 
 from actjax.similarity._precision import PRECISION
 from actjax.statistics import moments
+from actjax.statistics._compiled import compiled
 
-centred = jax.jit(moments.centred, static_argnames="centre")
+centred = compiled(moments.centred, static_argnames="centre")
 
 
 class Table(NamedTuple):
@@ -82,14 +83,14 @@ def scores(table: Table, weights_wb: np.ndarray) -> np.ndarray:
     return np.divide(xy, norm, out=np.full(xy.shape, np.nan), where=norm > 0)
 
 
-@functools.partial(jax.jit, static_argnames="centre")
+@functools.partial(compiled, static_argnames="centre")
 def _clip_sums(x, y, mask, *, centre):
     x, y = moments.centred(x, mask, centre), moments.centred(y, mask, centre)
     xy = jnp.einsum("bon,bok->bnk", x, y, precision=PRECISION)
     return xy, (x**2).sum(axis=1), (y**2).sum(axis=1)
 
 
-@functools.partial(jax.jit, static_argnames="centre")
+@functools.partial(compiled, static_argnames="centre")
 def _rotated_sums(x, y, mask, rotations, *, centre):
     x, y = moments.centred(x, mask, centre), moments.centred(y, mask, centre)
     deviation = jnp.sqrt((x**2).sum(axis=(0, 1)) / x.shape[0])

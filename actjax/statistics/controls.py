@@ -12,31 +12,27 @@ from actjax.statistics import moments
 from actjax.statistics.resolution import StatisticsError
 
 
-def shuffle_weights(params: Any, key: jax.Array) -> Any:
-    """The parameters with the entries of each array permuted among themselves.
+def shuffle_weights(params: Any, seed: int) -> Any:
+    """The parameters with the entries of each array permuted among themselves, on the host.
 
     Every layer keeps the distribution of its weights and loses their arrangement. Batch norm
     statistics are no parameters: recompute them on the training clips.
     """
     leaves, structure = jax.tree.flatten(params)
-    keys = jax.random.split(key, len(leaves))
-    shuffled = [
-        jax.random.permutation(k, leaf.ravel()).reshape(leaf.shape)
-        for k, leaf in zip(keys, leaves, strict=True)
-    ]
+    rng = np.random.default_rng([seed, 11])
+    shuffled = [rng.permutation(np.ravel(leaf)).reshape(np.shape(leaf)) for leaf in leaves]
     return jax.tree.unflatten(structure, shuffled)
 
 
-@functools.partial(jax.jit, static_argnames=("channels", "count"))
-def rotations(key: jax.Array, channels: int, count: int = 20) -> jax.Array:
-    """[count, c, c] uniformly random rotations (and reflections) of a layer's channels.
+def rotations(seed: int, channels: int, count: int = 20) -> np.ndarray:
+    """[count, c, c] uniformly random rotations (and reflections) of a layer's channels, float32.
 
     Q of a Gaussian matrix's QR decomposition, with signs fixed so that it is Haar distributed
     (Mezzadri, Notices of the AMS 54, 2007).
     """
-    gaussian = jax.random.normal(key, (count, channels, channels))
-    q, r = jnp.linalg.qr(gaussian)
-    return q * jnp.sign(jnp.diagonal(r, axis1=1, axis2=2))[:, None, :]
+    gaussian = np.random.default_rng([seed, 12]).standard_normal((count, channels, channels))
+    q, r = np.linalg.qr(gaussian)
+    return (q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]).astype(np.float32)
 
 
 @functools.partial(jax.jit, static_argnames="centre")

@@ -9,6 +9,7 @@ import numpy as np
 
 from actjax.similarity._precision import PRECISION
 from actjax.statistics import metric_nulls, weighted
+from actjax.statistics._compiled import compiled
 from actjax.statistics.permutations import Draws
 from actjax.types import Context, Metric
 
@@ -142,13 +143,13 @@ def _replicated(pairs_bjnk: np.ndarray, draws: Draws, weights_hb: np.ndarray) ->
         yield np.asarray(_weigh(chosen, own, flat)).reshape(-1, *pairs_bjnk.shape[2:])
 
 
-@jax.jit
+@compiled
 def _weigh(chosen, own, flat):
     weights = (chosen * own[None, :, None]).reshape(chosen.shape[0], -1)
     return jnp.matmul(weights, flat, precision=PRECISION)
 
 
-@jax.jit
+@compiled
 def _pair_products(x, y, partner):
     def one(side):
         x_on, met = side
@@ -157,7 +158,7 @@ def _pair_products(x, y, partner):
     return jax.lax.map(one, (x, partner))
 
 
-@functools.partial(jax.jit, static_argnames="metric")
+@functools.partial(compiled, static_argnames="metric")
 def _pair_cosines(metric, x, y, mask, partner):
     def prepare(how, values_v, mask_t):
         return jax.vmap(lambda value: how(value, mask_t, Context()))(values_v)

@@ -1,6 +1,8 @@
 """What changes while a network is trained."""
 
+import functools
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -42,13 +44,7 @@ def init_variables(model: nn.Module, frontend: Frontend, seed: int, clip_samples
     """The untrained variables of `model` for clips of `clip_samples`, a function of the seed."""
     wave = jax.ShapeDtypeStruct((1, clip_samples), np.float32)
     shape = jax.eval_shape(lambda w: models.images(w, frontend), wave).shape
-    # It runs once, so optimising its machine code, four times as long to compile, does not pay. The
-    # values are the same to the bit; level 0 is not to be trusted (it makes a training step diverge).
-    init = jax.jit(
-        lambda key: model.init(key, jnp.zeros(shape, jnp.float32), train=False),
-        compiler_options={"xla_backend_optimization_level": 1},
-    )
-    return dict(init(jax.random.key(seed)))
+    return dict(_init(model, shape)(jax.random.key(seed)))
 
 
 def create(variables: dict[str, Any], optimizer: optax.GradientTransformation, seed: int) -> TrainState:
@@ -70,3 +66,14 @@ def apply_model(
     if "mask_b" in inspect.signature(type(model).__call__).parameters:
         kwargs["mask_b"] = mask_b
     return model.apply(variables, image_bft, **kwargs)
+
+
+@functools.lru_cache(maxsize=16)
+def _init(model: nn.Module, shape: tuple[int, ...]) -> Callable[[jax.Array], Any]:
+    """The compiled initialisation, one for all seeds."""
+    # It runs rarely, so optimising its machine code, four times as long to compile, does not pay. The
+    # values are the same to the bit; level 0 is not to be trusted (it makes a training step diverge).
+    return jax.jit(
+        lambda key: model.init(key, jnp.zeros(shape, jnp.float32), train=False),
+        compiler_options={"xla_backend_optimization_level": 1},
+    )

@@ -11,18 +11,17 @@ from actjax.statistics.resolution import StatisticsError
 
 def test_shuffled_weights_keep_each_layers_values():
     params = {"conv": {"kernel": np.arange(60.0).reshape(3, 4, 5), "bias": np.arange(5.0)}, "out": np.ones(3)}
-    shuffle = jax.jit(controls.shuffle_weights)
-    shuffled = shuffle(params, jax.random.key(0))
+    shuffled = controls.shuffle_weights(params, 0)
     for before, after in zip(jax.tree.leaves(params), jax.tree.leaves(shuffled), strict=True):
         assert before.shape == after.shape
         np.testing.assert_array_equal(np.sort(before, axis=None), np.sort(after, axis=None))
     assert (np.asarray(shuffled["conv"]["kernel"]) != params["conv"]["kernel"]).mean() > 0.8
-    again = shuffle(params, jax.random.key(0))
+    again = controls.shuffle_weights(params, 0)
     np.testing.assert_array_equal(again["conv"]["kernel"], shuffled["conv"]["kernel"])
 
 
 def test_rotations_are_orthogonal_and_uniform():
-    q = np.asarray(controls.rotations(jax.random.key(1), 3, 4000))
+    q = controls.rotations(1, 3, 4000)
     np.testing.assert_allclose(q @ q.transpose(0, 2, 1), np.tile(np.eye(3), (4000, 1, 1)), atol=1e-5)
     # Under the Haar measure every entry is uniform on [-1, 1] in three dimensions (Archimedes).
     for i, j in np.ndindex(3, 3):
@@ -35,7 +34,7 @@ def test_rotated_scores_equal_scores_of_rotated_channels(centre):
     x = (rng.normal(size=(9, 8, 4)) * [1, 10, 0.1, 3] + 5).astype(np.float32)
     y = (rng.normal(size=(9, 8, 2)) + x[:, :, :2] * [1.0, 0.1]).astype(np.float32)
     mask = np.arange(8)[None, :] < rng.integers(5, 9, 9)[:, None]
-    q = controls.rotations(jax.random.key(3), 4, 3)
+    q = controls.rotations(3, 4, 3)
     got = np.asarray(controls.rotated_scores(x, y, mask, q, centre=centre))
     for i in range(3):
         turned = np.asarray(controls.rotate_channels(x, mask, q[i], centre=centre))

@@ -8,6 +8,7 @@ from actjax.statistics import (
     clip_tables,
     controls,
     findings,
+    frame_geometry,
     half_nulls,
     intervals,
     nulls,
@@ -43,10 +44,8 @@ def test_scores_of_a_weighting_are_numpys_correlations_of_those_clips():
 
 
 def test_rotated_sums_are_those_of_the_rotated_channels():
-    import jax
-
     x, y, mask = sides(gain=0.5)
-    turns = controls.rotations(jax.random.key(0), 6, 3)
+    turns = controls.rotations(0, 6, 3)
     every = np.ones((1, CLIPS))
     for table, turn in zip(clip_tables.rotated_sums(x, y, mask, turns), turns, strict=True):
         direct = clip_tables.clip_sums(np.asarray(controls.rotate_channels(x, mask, turn)), y, mask)
@@ -115,6 +114,21 @@ def test_cosine_pairs_are_the_scores_clip_by_clip():
     pairs = half_nulls.pair_cosines(cka, x, y, mask, draws)
     fast = half_nulls.from_scores(pairs, draws, every)
     np.testing.assert_allclose(fast, half_nulls.clip_scores(cka, x, y, mask, draws, every), atol=3e-6)
+
+
+def test_cka_without_gram_matrices_is_the_metric():
+    from actjax.similarity.api import make_metric
+    from actjax.similarity.pairwise import clip_scores
+
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((5, 3, 4, 40)) * 10 + 1000).astype(np.float32)
+    x[0, 0] = 7.0
+    y = rng.standard_normal((5, 2, 50, 40)).astype(np.float32)
+    mask = np.arange(40)[None, :] < np.asarray([40, 33, 17, 16, 15])[:, None]
+    found = frame_geometry.cka_scores(x, y, mask)
+    expected = np.asarray(clip_scores(make_metric("cka"), x, y, mask)["score"])
+    assert np.isnan(found[4]).all() and np.isnan(found[0, 0]).all() and np.isfinite(found[:4, 1:]).all()
+    np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 def test_out_of_fold_predictions_agree_with_scikit_learn_and_never_see_their_own_fold(monkeypatch):
