@@ -1,0 +1,120 @@
+"""The findings stage: over the seeds of a sweep, with a network trained on shuffled labels."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import ml_collections
+import numpy as np
+import pytest
+
+from actjax import workdir
+from actjax.defaults import default_config
+from actjax.stages import _findings_networks, _parts, findings, train
+
+ROOT = Path(__file__).parent.parent
+SWEEP = """
+import runpy
+
+def get_config():
+    config = runpy.run_path({quickstart!r})["get_config"]()
+    config.data.config = "tiny"
+    config.frontend.n_mels = 64
+    config.train.steps, config.train.batch_size = 3, 16
+    config.train.warmup_steps, config.train.eval_every = 0, 2
+    config.score.split, config.score.batch_size, config.score.null = "train", 8, "none"
+    config.score.features, config.score.metrics = "rms", "pearson"
+    config.report.examples = 0
+    config.findings = dict(
+        untrained=1, rotations=1, replicates=79, bootstrap=200, splits=2, label_control="labels"
+    )
+    return config
+
+def get_sweep():
+    return {{
+        "labels": {{"train.shuffled_labels": True, "findings.untrained": 0}},
+        "seed0": {{"seed": 0}},
+        "seed1": {{"seed": 1}},
+    }}
+"""
+
+
+def made(folder, config):
+    """A workdir that a training with this config left, without its network."""
+    workdir.claim(folder, "train", config.to_dict())
+    workdir.write_json(folder / "train.json", {"weights": folder.name})
+    return folder
+
+
+def run_of(tmp_path, **options):
+    config = default_config()
+    config.update_from_flattened_dict(options)
+    return _parts.Run(config=ml_collections.FrozenConfigDict(config), workdir=tmp_path / "own")
+
+
+def test_labels_are_permuted_by_the_seed_and_nothing_else_changes():
+    from actjax.datasets.loader import Source
+
+    ids = [str(i) for i in range(60)]
+    source = Source(
+        [{}] * 60, ids, ids, np.arange(60, dtype=np.int32) % 6, tuple("abcdef"), 12000, 36000, "x"
+    )
+    shuffled, again, other = (train.shuffled_labels(source, seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(np.bincount(shuffled.labels), np.bincount(source.labels))
+    assert (shuffled.labels != source.labels).mean() > 0.5
+    np.testing.assert_array_equal(shuffled.labels, again.labels)
+    assert (shuffled.labels != other.labels).any()
+    assert shuffled.clip_ids == source.clip_ids and shuffled.reader is source.reader
+
+
+def test_a_label_control_must_be_there_and_fit(tmp_path):
+    run = run_of(tmp_path, **{"findings.label_control": "control"})
+    made(run.workdir, run.config)
+    with pytest.raises(
+        FileNotFoundError, match="holds no trained network: train it there with --config.train.sh"
+    ):
+        _findings_networks.label_control(run)
+    config = ml_collections.ConfigDict(run.config.to_dict())
+    made(tmp_path / "control", config)
+    with pytest.raises(ValueError, match="the labels of .*control were not shuffled"):
+        _findings_networks.label_control(run)
+    (tmp_path / "control" / "config.json").unlink()
+    config.train.shuffled_labels, config.model.name = True, "han2016"
+    made(tmp_path / "control", config)
+    with pytest.raises(ValueError, match="differs in model.name from .*own"):
+        _findings_networks.label_control(run)
+    (tmp_path / "control" / "config.json").unlink()
+    config.model.name, config.seed = run.config.model.name, 7
+    made(tmp_path / "control", config)
+    assert _findings_networks.label_control(run) == tmp_path / "control"
+    assert _findings_networks.label_control(run_of(tmp_path)) is None
+
+
+def test_the_stage_is_left_out_where_there_is_nothing_to_test(tmp_path):
+    assert "untrained = 0" in findings.left_out(run_of(tmp_path, **{"findings.untrained": 0}).config)
+    assert "elsewhere" in findings.left_out(run_of(tmp_path, **{"score.activations": "a.npz"}).config)
+    with pytest.raises(ValueError, match="findings.splits must be at least 1, got 0"):
+        findings.check(run_of(tmp_path, **{"findings.splits": 0}))
+
+
+@pytest.mark.long
+def test_a_sweep_joins_its_seeds_and_the_label_control_is_one_of_the_controls(tmp_path):
+    config = tmp_path / "small.py"
+    config.write_text(SWEEP.format(quickstart=str(ROOT / "configs" / "quickstart.py")))
+    command = [sys.executable, "launch.py", f"--config={config}", "--stage=sweep"]
+    command += [f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path / 'data'}"]
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=900)
+    assert done.returncode == 0, done.stderr[-3000:]
+    own, both = (
+        json.loads((tmp_path / "run" / name / "findings.json").read_text()) for name in ("seed0", ".")
+    )
+    assert own["seeds"] == [0] and both["seeds"] == [0, 1]
+    assert not (tmp_path / "run" / "labels" / "findings.json").exists()
+    for part in both["parts"]:
+        assert {"trained", "untrained", "shuffled", "labels", "rotated"} <= set(part["scores"])
+        assert len(part["scores"]["labels"]["seeds"]) == 2
+    assert "2 seeds" in (tmp_path / "run" / "report" / "index.html").read_text()
+    assert (tmp_path / "run" / "report" / "forest.png").stat().st_size > 0
