@@ -80,7 +80,7 @@ def default_config() -> ml_collections.ConfigDict:
     config.benchmark.full = False  # large shapes, everything; takes long
 
     config.findings = ml_collections.ConfigDict()  # the four findings, trained against controls
-    config.findings.untrained = 3  # initialisations, the first its own; 0 leaves the stage out
+    config.findings.untrained = 3  # initialisations, the first its own, and shuffles; 0 leaves the stage out
     config.findings.label_control = ""  # a workdir beside this one, trained with train.shuffled_labels
     config.findings.rotations = 20  # random rotations of each layer's channels
     config.findings.replicates = 200  # of the within-class permutation

@@ -136,7 +136,12 @@ def _legend(fig: Any, kinds: list[str], x: float, y: float) -> None:
     )
     handles.append(
         Line2D(
-            [], [], color=style.MUTED, marker=".", linewidth=0, label="initialisations, rotations or seeds"
+            [],
+            [],
+            color=style.MUTED,
+            marker=".",
+            linewidth=0,
+            label="initialisations, shuffles, rotations, seeds",
         )
     )
     place = {"loc": "center left", "bbox_to_anchor": (x - 0.01, y), "ncols": len(handles)}

@@ -23,7 +23,7 @@ too was there before the first layer.</li>
 CAUTION = """
 Every number named “best” is the largest of many (units × rows), so part of it is chance and
 selection: read it beside the same number of the controls, which were selected in the same way. No
-difference on this page is a test of significance.
+difference from here on is a test of significance.
 """
 
 FEWER = (

@@ -1,5 +1,6 @@
 """The findings on the report's front: what training adds over every control; the nulls' calibration."""
 
+import csv
 import html
 import json
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ WORDS = {
     "harmonic_or_percussive": ("harmonic or percussive", "|r_H| - |r_P|"),
     "mask_given_energy": ("mask, energy fixed", "partial r"),
     "chroma_geometry": ("chroma, frame geometry", "cka"),
-    "chroma_rows_permuted": ("less permuted chroma", "cka difference"),
+    "chroma_rows_permuted": ("chroma minus permuted", "cka difference"),
     "chroma_folded": ("chroma, folded", "r"),
     "loudness": ("loudness", "r"),
     "onset_rate_given_loudness": ("onset rate, loudness fixed", "partial r"),
@@ -137,26 +138,34 @@ def section(table: Mapping[str, Any], picture_html: str) -> str:
 
 
 def calibration_table(workdir: Path) -> Table | None:
-    """How often the nulls reject where nothing is to be found, if calibration.json is there.
+    """How often the nulls reject where nothing is to be found, if benchmark/calibration.csv is there.
 
-    The file holds a list of {"family", "null", "sets", "rate", "low", "high"}.
+    The file's columns: check, family, null, sets, rate, low, high.
     """
-    path = Path(workdir) / "calibration.json"
+    path = Path(workdir) / "benchmark" / "calibration.csv"
     if not path.is_file():
         return None
-    rates = json.loads(path.read_text(encoding="utf-8"))
+    with path.open(encoding="utf-8", newline="") as file:
+        every = list(csv.DictReader(file))
+    rates = [row for row in every if row["check"] == "rejections"]
     nulls = list(dict.fromkeys(rate["null"] for rate in rates))
-    families = list(dict.fromkeys(rate["family"] for rate in rates))
-    found = {(rate["family"], rate["null"]): rate for rate in rates}
-    rows = []
-    for family in families:
-        cells = [found.get((family, null)) for null in nulls]
-        text = [f"{c['rate']:.3f} ({c['low']:.3f} to {c['high']:.3f})" if c else "-" for c in cells]
-        rows.append((family.replace("_", " "), *text))
+    found = {(rate["family"], rate["null"]): _interval(rate) for rate in rates}
+    rows = [
+        (family.replace("_", " "), *(found.get((family, null), "-") for null in nulls))
+        for family in dict.fromkeys(rate["family"] for rate in rates)
+    ]
     columns = (("null sets", "<"), *((null.replace("_", " "), ">") for null in nulls))
     sets = rates[0]["sets"]
     note = f"Share of {sets} null sets with a max-T p below 0.05 (95 % interval): 0.05 is calibrated."
+    for row in every:
+        if row["check"] == "false discoveries":
+            note += f" Mean false discovery proportion at q 0.1 with plants present: {_interval(row)}."
     return Table("Calibration of the nulls", columns, rows, note)
+
+
+def _interval(row: Mapping[str, str]) -> str:
+    rate, low, high = (float(row[name]) for name in ("rate", "low", "high"))
+    return f"{rate:.3f} ({low:.3f} to {high:.3f})"
 
 
 def number(value: float | None) -> str:

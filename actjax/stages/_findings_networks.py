@@ -23,10 +23,10 @@ def kind_of(network: str) -> str:
 
 
 def variables(run: _parts.Run, train: loader.Source) -> dict[str, Any]:
-    """Name -> weights: trained, untrained-0 .., shuffled-0, and labels-0 where there is a label control.
+    """Name -> weights: trained, untrained-0 .., shuffled-0 .., and labels-0 where there is a label control.
 
     untrained-0 has the trained one's own initial weights, the others those of other seeds;
-    shuffled-0 has the trained weights with the entries of each array permuted. Batch norm of these
+    shuffled ones have the trained weights with the entries of each array permuted. Batch norm of these
     is computed anew on training clips, and they are kept under checkpoints/. labels-0 was trained on
     shuffled labels, in `findings.label_control`.
 
@@ -69,7 +69,14 @@ def label_control(run: _parts.Run) -> Path | None:
 
 def _kept_controls(run: _parts.Run, train: loader.Source, trained: Any) -> dict[str, Any]:
     count = run.config.findings.untrained
-    about = [run.config.seed, count, CALIBRATION_CLIPS, train.fingerprint, checkpoint.content_hash(trained)]
+    about = [
+        "shuffles",
+        run.config.seed,
+        count,
+        CALIBRATION_CLIPS,
+        train.fingerprint,
+        checkpoint.content_hash(trained),
+    ]
     kept = checkpoint.Checkpoints(run.workdir / "checkpoints" / f"controls_{workdir.digest(about)}")
     try:
         if kept.latest() is not None:
@@ -90,8 +97,11 @@ def _controls(run: _parts.Run, train: loader.Source, trained: Any, count: int) -
         f"{UNTRAINED}-{i}": loop.init_variables(module, front, seed, train.clip_samples)
         for i, seed in enumerate(seeds)
     }
-    shuffled = controls.shuffle_weights(trained["params"], run.config.seed)
-    raw[f"{SHUFFLED}-0"] = {**trained, "params": shuffled}
+    # One shuffle is as much a matter of luck as one initialisation is, so there are as many of them.
+    raw |= {
+        f"{SHUFFLED}-{i}": {**trained, "params": controls.shuffle_weights(trained["params"], seed)}
+        for i, seed in enumerate(seeds)
+    }
     return {name: _calibrated(run, module, front, train, weights) for name, weights in raw.items()}
 
 

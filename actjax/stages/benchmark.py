@@ -18,8 +18,9 @@ def stage(run: _parts.Run) -> list[Path]:
     kind, options = lookup.parse_specs(config.kind)[0]
     if config.full and "full" in lookup.options_of("benchmark", kind):
         options = {"full": True} | options
-    if "networks" in lookup.options_of("benchmark", kind):
-        options = {"networks": _benchmark_units.networks(run)} | options
+    for name in ("networks", "real"):
+        if name in lookup.options_of("benchmark", kind):
+            options = {name: getattr(_benchmark_units, name)(run)} | options
     rows = lookup.load("benchmark", kind, **options)
     module = importlib.import_module(f"{lookup.KINDS['benchmark']}.{kind}")
     text = module.table(rows) if hasattr(module, "table") else markdown(rows)

@@ -17,7 +17,7 @@ def stage(run: _parts.Run) -> list[Path]:
     variants = _variants(run)
     rows, files, done = [], [], {}
     for name, changes in variants.items():
-        config = ml_collections.ConfigDict(run.config)
+        config = ml_collections.ConfigDict(run.config.to_dict())  # else variants would share what is nested
         try:
             config.update_from_flattened_dict(changes)
         except (KeyError, TypeError) as error:

@@ -98,10 +98,14 @@ def test_a_sweep_gets_a_page_of_its_own(tmp_path):
 
 
 def test_calibration_table_where_there_is_one(tmp_path):
-    from actjax import workdir
-
     assert findings.calibration_table(tmp_path) is None
-    rate = {"family": "slow_drift", "null": "within_class", "sets": 1000, "rate": 0.045}
-    rate |= {"low": 0.034, "high": 0.06}
-    workdir.write_json(tmp_path / "calibration.json", [rate])
-    assert findings.calibration_table(tmp_path).rows == [("slow drift", "0.045 (0.034 to 0.060)")]
+    (tmp_path / "benchmark").mkdir()
+    lines = [
+        "check,family,null,sets,rate,low,high",
+        "rejections,slow_drift,within_class,1000,0.045,0.034,0.06",
+    ]
+    lines += ["false discoveries,plants,within_class,1000,0.09,0.085,0.095"]
+    (tmp_path / "benchmark" / "calibration.csv").write_text("\n".join(lines) + "\n")
+    table = findings.calibration_table(tmp_path)
+    assert table.rows == [("slow drift", "0.045 (0.034 to 0.060)")]
+    assert "0.090 (0.085 to 0.095)" in table.note and "1000 null sets" in table.note

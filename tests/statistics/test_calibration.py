@@ -71,3 +71,27 @@ def test_wilson_interval():
     # Wilson's interval for 5 of 100: (0.0215, 0.1118), Newcombe (1998) and R's prop.test without correction.
     row = calibration.rate("f", "within_class", 5, 100)
     assert (row.rate, row.low, row.high) == pytest.approx((0.05, 0.0215, 0.1118), abs=1e-4)
+
+
+def test_the_benchmark_joins_families_real_neurons_and_plants(monkeypatch):
+    from actjax.benchmark import calibration as benchmark
+
+    plants = calibration.Discoveries(100, 0.09, 0.002, 1.0)
+    monkeypatch.setattr(calibration, "false_discoveries", lambda **_: plants)
+    monkeypatch.setattr(
+        calibration, "table", lambda **_: [calibration.rate("slow_drift", "within_class", 5, 100)]
+    )
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=(32, 1, n)).astype(np.float32) for n in (3, 2))
+    real = {"units": benchmark.Real(x, y, list(range(32)), [i % 4 for i in range(32)], "all")}
+    rows = benchmark.benchmark(real=real, sets=100)
+    assert [(r["check"], r["null"]) for r in rows] == [
+        ("rejections", "within_class"),
+        ("rejections", "within_class"),
+        ("rejections", "unrestricted"),
+        ("false discoveries", "within_class"),
+    ]
+    assert rows[1]["family"] == "mismatched clips, units" and rows[1]["rate"] <= 0.15
+    assert rows[-1]["low"] == pytest.approx(0.086)
+    text = benchmark.table(rows)
+    assert "| slow drift | 0.050 (0.022 to 0.112) |  |" in text
