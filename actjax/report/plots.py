@@ -85,7 +85,7 @@ def _panels(summary: Summary, score_set: int, features: list[int]) -> list[dict[
 
 
 def scale(summary: Summary, score_set: int) -> tuple[float, float]:
-    """One scale for all networks: 0 to 1 where the metric is bounded so, else the range of the data."""
+    """One scale for all networks: the metric's range, without a negative half that is empty; else that of the data."""
     metric, strength = summary.sets[score_set].metric, summary.units.strength[summary.units.set == score_set]
     low, high = 0.0, 1.0
     if metric in lookup.names("metric"):
@@ -93,6 +93,8 @@ def scale(summary: Summary, score_set: int) -> tuple[float, float]:
         low = 0.0 if summary.signed[metric] else low
     if not np.isfinite([low, high]).all():
         low, high = (float(f(strength)) for f in (np.nanmin, np.nanmax))
+    elif low < 0.0 and not np.any(strength < 0.0):
+        low = 0.0  # the negative half would be empty
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
