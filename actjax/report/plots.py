@@ -85,7 +85,7 @@ def _panels(summary: Summary, score_set: int, features: list[int]) -> list[dict[
 
 
 def scale(summary: Summary, score_set: int) -> tuple[float, float]:
-    """One scale for all networks: the metric's range, without a negative half that is empty; else that of the data."""
+    """One scale for all networks: the metric's range (without an empty negative half), else the data's."""
     metric, strength = summary.sets[score_set].metric, summary.units.strength[summary.units.set == score_set]
     low, high = 0.0, 1.0
     if metric in lookup.names("metric"):
