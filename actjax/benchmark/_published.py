@@ -7,9 +7,9 @@ frequencies 0.499, 0.1, 0.01, 0.001, 0.0001, divided by the metric's range (not 
 
 # What separates a figure of ours from theirs where it does, and why.
 DIFFERENT = {
-    "auc": "theirs counts tied inputs otherwise",
+    "auc": "theirs parts ties by float32 noise that leaves two values at 1, and the rest by place",
     "inverse_auprc": "ours is the exact average precision",
-    "spearman(ties='random')": "their order among tied inputs is another",
+    "spearman(ties='random')": "theirs parts ties by float32 noise that leaves two values at 1",
     "pearson_top_and_random": "their numbers of top and random inputs are others",
     "spearman_top_and_random": "their numbers of top and random inputs are others",
 }

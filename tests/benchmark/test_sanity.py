@@ -59,6 +59,34 @@ def test_kendall_equals_pearson_on_binary_sides(rows):
             assert delta["kendall", check, gamma] == pytest.approx(delta["pearson", check, gamma], abs=5e-4)
 
 
+def parted_by_noise(values, rng):
+    """Ranks of float32 values plus noise up to 1e-7: at 0 all are parted, at 1 two values are left."""
+    noisy = values + np.float32(1e-7) * rng.random(len(values), dtype=np.float32)
+    ranks = np.empty(len(values))
+    ranks[np.argsort(noisy, kind="stable")] = np.arange(len(values))
+    return ranks
+
+
+@pytest.mark.parametrize("check", _sanity.CHECKS)
+def test_published_areas_and_rank_correlations_follow_from_how_ties_are_parted(check):
+    """With ties parted so, and active inputs first, both have the published changes."""
+    rng, n, gamma = np.random.default_rng(0), 500_000, _sanity.GAMMAS[0]
+    p = int(gamma * n)
+    x = (np.arange(n) < p).astype(np.float32)
+    flips = rng.random(n) < np.where(x > 0, 0.5, p / (n - p))
+    y = np.where(flips & (x == (check == "missing")), 1 - x, x)
+
+    def area(concept):
+        return (parted_by_noise(concept, rng)[:p].sum() - p * (p - 1) / 2) / (p * (n - p))
+
+    def rho(concept):
+        return np.corrcoef(parted_by_noise(x, rng), parted_by_noise(concept, rng))[0, 1]
+
+    assert area(y) - area(x) == pytest.approx(PUBLISHED["auc"][check][0], abs=0.003)
+    expected = PUBLISHED["spearman(ties='random')"][check][0]
+    assert (rho(y) - rho(x)) / 2 == pytest.approx(expected, abs=0.003)
+
+
 @pytest.mark.parametrize("name", ["kendall", "distance_correlation"])
 def test_tables_equal_the_metrics_own_code(name):
     rng = np.random.default_rng(0)
