@@ -1,11 +1,15 @@
 """Wiring: from a config to stages, each of which finds in the workdir what earlier ones left."""
 
+import ctypes
+import gc
 import importlib
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import ml_collections
 
 from actjax import lookup, parallel, workdir
@@ -64,7 +68,18 @@ def run_stages(this: _parts.Run, stages: Sequence[str]) -> list[Path]:
             # What the data cannot support is refused before anything is trained.
             for later in map(_load_stage, stages[i + 1 :]):
                 getattr(later, "check", lambda run: None)(this)
+        _release_memory()
     return written
+
+
+def _release_memory() -> None:
+    """Gives back what a stage used. glibc would keep 1.8 of the 2.6 GiB that scoring the quickstart took."""
+    jax.clear_caches()
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
+        if trim is not None:
+            trim(0)
 
 
 def validate(config: ml_collections.ConfigDict) -> None:
