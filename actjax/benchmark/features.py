@@ -35,12 +35,12 @@ def benchmark(
 
     Args:
       features: names, or the groups "separation" (harmonic and percussive together) and "stft_based" (all
-      that
-        librosa derives from one spectrum, together); None is all features and both groups.
+        that librosa derives from one spectrum, together); None is all features and both groups.
       clips: batch size.
-      seconds, sample_rate_hz, n_fft, hop_samples: of the clips and their analysis; pitch uses windows of
-      2048. repeats: alternating runs, of which medians are taken. peer_clips: how many clips librosa gets
-      per run; its time is scaled by the number. workers: processes of librosa; None is one per core.
+      seconds, sample_rate_hz, n_fft, hop_samples: of clips and their analysis; pitch uses windows of 2048.
+      repeats: alternating runs, of which medians are taken.
+      peer_clips: how many clips librosa gets per run; its time is scaled by the number.
+      workers: processes of librosa; None is one per core.
 
     Returns:
       One row per name: feature, clips_per_s, times_real_time, cpu_ms_per_clip, librosa_clips_per_s,
