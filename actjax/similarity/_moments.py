@@ -58,13 +58,22 @@ def update(state: Moments, x_on, y_ok, mask_o, context=None) -> Moments:
     return merge(state, of_batch(x_on, y_ok, mask_o))
 
 
-def of_batch(x_on, y_ok, mask_o) -> Moments:
-    """The moments of one batch, centred on itself."""
+def of_batch(x, y, mask_o, axis: int = 0) -> Moments:
+    """The moments of one batch: sums about an origin near its mean, so that little is taken off them.
+
+    Observations stand on `axis` of x and y. A transposition would cost as much as the product.
+    """
     count = jnp.sum(mask_o).astype(jnp.uint32)
-    origin_n, mean_n, x = _centre(x_on, mask_o, count)
-    origin_k, mean_k, y = _centre(y_ok, mask_o, count)
-    xy = jnp.matmul(x.T, y, precision=PRECISION)
-    return Moments(count, origin_n, origin_k, mean_n, mean_k, jnp.sum(x * x, 0), jnp.sum(y * y, 0), xy)
+    divisor = jnp.maximum(count, 1).astype(jnp.float32)
+    origin_n, x = _shifted(x, mask_o, count, axis)
+    origin_k, y = _shifted(y, mask_o, count, axis)
+    sum_n, sum_k = jnp.sum(x, axis), jnp.sum(y, axis)
+    mean_n, mean_k = sum_n / divisor, sum_k / divisor
+    products = jax.lax.dot_general(x, y, (((axis,), (axis,)), ((), ())), precision=PRECISION)
+    xx = jnp.maximum(jnp.sum(x * x, axis) - sum_n * mean_n, 0)
+    yy = jnp.maximum(jnp.sum(y * y, axis) - sum_k * mean_k, 0)
+    xy = products - mean_n[:, None] * sum_k[None, :]
+    return Moments(count, origin_n, origin_k, mean_n, mean_k, xx, yy, xy)
 
 
 def merge(a: Moments, b: Moments) -> Moments:
@@ -109,13 +118,25 @@ def _cosine(xx_n, yy_k, xy_nk, count, least: int) -> dict[str, jax.Array]:
     return {"score": jnp.where(count >= least, score, jnp.nan), "n_observations": count}
 
 
-def _centre(values_on, mask_o, count):
-    """(origin, mean minus origin, centred values), by columns."""
-    origin = values_on[jnp.argmax(mask_o)]
+def _shifted(values, mask_o, count, axis: int):
+    """(origin, values less the origin, zero outside of the mask), for each item beside `axis`.
+
+    The origin is the mean of the first sixteenth, at most four deviations from the whole's mean, by way
+    of a first value: a constant item gives exact zeros. Centring on the mean itself would read all
+    values once more, which costs a tenth of the product.
+    """
+    first = jnp.take(values, jnp.argmax(mask_o), axis)
+    size = -(-len(mask_o) // 16)
+    inside = jnp.expand_dims(mask_o, 1 - axis)
+
+    def less(values, origin, inside):
+        return jnp.where(inside, values - jnp.expand_dims(origin, axis), jnp.zeros_like(values))
+
+    some = [jax.lax.slice_in_dim(side, 0, size, axis=axis) for side in (values, inside)]
+    near = jnp.sum(less(some[0], first, some[1]), axis)
+    origin = first + near / jnp.maximum(jnp.sum(mask_o[:size]), 1).astype(near.dtype)
     origin = jnp.where(count > 0, origin, jnp.zeros_like(origin))
-    shifted = jnp.where(mask_o[:, None], values_on - origin[None, :], jnp.zeros_like(values_on))
-    mean = jnp.sum(shifted, 0) / jnp.maximum(count, 1).astype(shifted.dtype)
-    return origin, mean, jnp.where(mask_o[:, None], shifted - mean[None, :], jnp.zeros_like(values_on))
+    return origin, less(values, origin, inside)
 
 
 def _common_origin(count_a, origin_a, mean_a, origin_b, mean_b):

@@ -2,7 +2,7 @@
 
 XLA's sort on a CPU takes 100 to 300 ns an element. There short vectors are ranked by counting, which
 needs no sort (7 ns an element at 100 observations, 25 at 400), and long ones by the host, which sorts
-64-bit (value, index) keys in threads (15 to 30 ns), unless several devices would call it at once;
+16-bit halves in threads (16 ns a thread), unless several devices would call it at once;
 elsewhere the device sorts. `ranks` is the one place that decides.
 """
 
@@ -126,19 +126,24 @@ def host_ranks(values: np.ndarray, mask: np.ndarray, *, ties: str = "average") -
 
 
 def _rank_row(values: np.ndarray, out: np.ndarray, ties: str) -> None:
-    """Writes the ranks of one contiguous row: sorts keys of (ordered value bits, place)."""
-    keys = np.empty(values.size, np.uint64)
-    place, high = keys.view(np.uint32).reshape(-1, 2).T[:: 1 if sys.byteorder == "little" else -1]
+    """Writes the ranks of one contiguous row: sorts the halves of its ordered bits, the lower half first.
+
+    NumPy's stable sort of 16-bit integers is a radix sort, so two of them take less than half of the time
+    of one sort by comparison.
+    """
     bits = (values + np.float32(0)).view(np.int32)  # adding 0 makes -0 equal to 0
     flip = bits >> 31
     flip |= np.int32(-(2**31))
-    np.bitwise_xor(bits, flip, out=high.view(np.int32))
-    place[:] = np.arange(values.size, dtype=np.uint32)
-    keys.sort()
+    bits ^= flip
+    low, high = bits.view(np.uint16).reshape(-1, 2).T[:: 1 if sys.byteorder == "little" else -1]
+    place = np.argsort(low, kind="stable")
+    place = place[np.argsort(high[place], kind="stable")]
     ranks = np.arange(1, values.size + 1, dtype=np.float32)
-    differs = high[1:] != high[:-1]
-    if ties == "average" and not differs.all():
-        starts = np.flatnonzero(np.concatenate([[True], differs]))
-        lengths = np.diff(starts, append=values.size)
-        ranks = np.repeat((2 * starts + lengths + 1).astype(np.float32) / 2, lengths)
+    if ties == "average":
+        ordered = bits[place]
+        differs = ordered[1:] != ordered[:-1]
+        if not differs.all():
+            starts = np.flatnonzero(np.concatenate([[True], differs]))
+            lengths = np.diff(starts, append=values.size)
+            ranks = np.repeat((2 * starts + lengths + 1).astype(np.float32) / 2, lengths)
     out[place] = ranks

@@ -102,13 +102,13 @@ def _by_host(px: Strongest, place_o, *, power) -> jax.Array:
 
 def host_reorder_errors(index, value, taken, place, *, power: float) -> np.ndarray:
     """Errors over the last axis of index, value [..., t], taken [...] and place [..., o], broadcast."""
-    lead = np.broadcast_shapes(index.shape[:-1], value.shape[:-1], taken.shape, place.shape[:-1])
     t, o = index.shape[-1], place.shape[-1]
-    of_neuron = _item(index.shape[:-1], lead)
-    of_concept = _item(place.shape[:-1], lead)
-    index_lead = index.shape[:-1]
-    index, value = index.reshape(-1, t), value.reshape(-1, t)
-    taken = np.broadcast_to(taken, index_lead).reshape(-1).astype(np.intp)
+    # Whatever vmap left unbatched has fewer leading axes, or shorter ones, than the rest of its side.
+    of_side = np.broadcast_shapes(index.shape[:-1], value.shape[:-1], taken.shape)
+    lead = np.broadcast_shapes(of_side, place.shape[:-1])
+    of_neuron, of_concept = _item(of_side, lead), _item(place.shape[:-1], lead)
+    index, value = (np.broadcast_to(side, (*of_side, t)).reshape(-1, t) for side in (index, value))
+    taken = np.broadcast_to(taken, of_side).reshape(-1).astype(np.intp)
     place, out = place.reshape(-1), np.empty(of_neuron.size, np.float32)
     # A key holds the concept's place above the neuron's; 32 bits sort twice as fast as 64.
     bits = (t - 1).bit_length()

@@ -13,12 +13,13 @@ import jax
 import jax.numpy as jnp
 
 from actjax import parallel
+from actjax.similarity import _moments
 from actjax.similarity._host import host_allowed
 from actjax.types import Context, Metric
 
 # Bound on what one tile of pairs, or one tile of prepared neurons, holds at a time.
 TILE_BYTES = 256 * 2**20
-# Observations that are centred and multiplied at a time, where they stand first.
+# Observations that are centred and multiplied at a time.
 BLOCK = 1024
 
 
@@ -117,8 +118,8 @@ def score_pairs(
 ) -> Mapping[str, jax.Array]:
     """`pairwise` without its jit; neurons and rows stand on `axis`, 0 or -1, of x and y."""
     x, y = jnp.asarray(x).astype(jnp.float32), jnp.asarray(y).astype(jnp.float32)
-    if axis == -1 and takes_blocks(metric) and len(x) > BLOCK:
-        return _over_blocks(metric, x, y, mask, context)
+    if metric.observes == "vector" and takes_blocks(metric) and len(mask) > BLOCK:
+        return _over_blocks(metric, x, y, mask, axis)
     py = _prepare_y(metric, y, mask, context, axis)
     n, k = x.shape[axis], jax.tree.leaves(py)[0].shape[axis]
     tile_n, tile_k = _tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes)
@@ -139,18 +140,19 @@ def score_pairs(
 
 
 def takes_blocks(metric: Metric) -> bool:
-    """True if observations-first arrays are taken in blocks of observations."""
+    """True if long vectors are taken in blocks of observations."""
     return metric.accumulator is not None and metric.accumulator.name == "moments"
 
 
-def _over_blocks(metric: Metric, x_on, y_ok, mask_o, context: Context) -> Mapping[str, jax.Array]:
+def _over_blocks(metric: Metric, x, y, mask_o, axis: int) -> Mapping[str, jax.Array]:
     """Accumulates blocks of observations: each stays in the cache while it is centred and multiplied."""
-    o, n, k = *x_on.shape, y_ok.shape[1]
-    update = metric.accumulator.update
+    o, n, k = len(mask_o), x.shape[axis], y.shape[axis]
+    along = 1 if axis == 0 else 0
 
     def add(start, size, state):
-        cut = [jax.lax.dynamic_slice_in_dim(array, start, size) for array in (x_on, y_ok, mask_o)]
-        return update(state, *cut, context)
+        cut = [jax.lax.dynamic_slice_in_dim(side, start, size, along) for side in (x, y)]
+        mask = jax.lax.dynamic_slice_in_dim(mask_o, start, size)
+        return _moments.merge(state, _moments.of_batch(*cut, mask, along))
 
     state = metric.accumulator.init(n, k)
     state = jax.lax.fori_loop(0, o // BLOCK, lambda i, state: add(i * BLOCK, BLOCK, state), state)
@@ -202,10 +204,16 @@ def _tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes) -> tuple[int, 
     """(neurons, rows) of a tile that stays within `tile_bytes`."""
     item = max(_item_bytes(metric.prepare_x, x, mask, context, axis), 1)
     if metric.dot:
-        return max(1, min(n, tile_bytes // item)), k
+        return _even(n, tile_bytes // item), k
     pairs = max(1, tile_bytes // (metric.pair_copies * item))
-    tile_k = min(k, pairs)
-    return max(1, min(n, pairs // tile_k)), tile_k
+    tile_k = _even(k, pairs)
+    return _even(n, pairs // tile_k), tile_k
+
+
+def _even(items: int, most: int) -> int:
+    """The size of the fewest tiles of at most `most`, as equal as can be: overlaps are computed twice."""
+    most = max(1, min(items, most))
+    return -(-items // -(-items // most))
 
 
 def _clip_bytes(metric, x, y, mask, context, axis) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-_BLOCK_BYTES = 32 * 2**20
+# A run keeps a store for each network and comparison, so all their blocks together must stay small.
+_BLOCK_BYTES = 4 * 2**20
 
 
 class ObservationStore:

@@ -234,6 +234,14 @@ def test_rank_reorder_by_both_ways():
     arrays = [np.asarray(part)[:, None] for part in px]
     host = _reorder.host_reorder_errors(*arrays, place[None], power=2.0)
     np.testing.assert_allclose(device, host, rtol=1e-5)
+    # Sides of unequal leading axes, as vmap leaves what it does not batch: one neuron, counts of its own.
+    one = [array[:1] for array in arrays[:2]]
+    counts = np.stack([arrays[2][:1], np.full((1, 1), 7, np.int32)])
+    for taken, found in zip(
+        counts, _reorder.host_reorder_errors(*one, counts, place, power=2.0), strict=True
+    ):
+        same = _reorder.host_reorder_errors(*one, taken, place[None], power=2.0)
+        np.testing.assert_array_equal(found, same)
 
 
 @pytest.mark.parametrize("name", ["pearson_top_and_random", "spearman_top_and_random"])

@@ -278,22 +278,16 @@ def test_tiles_do_not_matter(name):
     assert_close(metric, pairwise(metric, *call, tile_bytes=tile_bytes), pairwise(metric, *call))
 
 
-@pytest.mark.parametrize("name", costly(FAMILIES))
-def test_a_single_pair_by_itself_equals_the_kernel(name):
+@pytest.mark.parametrize("name", costly((*FAMILIES, "rank_reorder")))
+def test_one_neuron_and_one_row_score_as_among_others(name):
     metric = make_metric(name)
     x, y = sides(metric)
-    mask, context = np.ones(observations(metric), bool), context_for(metric)
+    own = (np.s_[2:3], np.s_[3:4]) if is_image(metric) else (np.s_[:, 2:3], np.s_[:, 3:4])
     whole = metric.level == "feature" and not is_image(metric)
-
-    @jax.jit
-    def pair(x, y):
-        return metric.compare(metric.prepare_x(x, mask, context), metric.prepare_y(y, mask, context))
-
-    kernel = score(metric, x, y)
-    if not is_image(metric):
-        x, y = x.T, y.T
-    found = pair(x[2], y.T if whole else y[3])
-    assert_close(metric, found, {name: value[2, 0 if whole else 3] for name, value in kernel.items()})
+    found = score(metric, x[own[0]], y if whole else y[own[1]])
+    column = np.s_[:1] if whole else np.s_[3:4]
+    among = {name: value[2:3, column] for name, value in score(metric, x, y).items()}
+    assert_close(metric, found, among)
 
 
 @pytest.mark.parametrize("name", ["cosine", "iou", "pearson"])

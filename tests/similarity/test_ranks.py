@@ -27,6 +27,18 @@ def test_ranks(way, ties, scipys, o):
     np.testing.assert_array_equal(found, scipy.stats.rankdata(values[mask], scipys))
 
 
+@pytest.mark.parametrize("ties", ["average", "ordinal"])
+def test_host_ranks_of_all_kinds_of_floats(ties):
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 1 << 32, 3000, dtype=np.uint32)
+    # Values that share their upper or lower halves, tie, or have no upper half at all.
+    bits[1000:1500], bits[1500:2000] = bits[:500] & 0xFFFF0000, bits[:500]
+    bits[2000:2500] &= 0xFFFF
+    values = np.where(np.isfinite(bits.view(np.float32)), bits.view(np.float32), np.float32(0))
+    found = _ranks.host_ranks(values, np.ones(3000, bool), ties=ties)
+    np.testing.assert_array_equal(found, scipy.stats.rankdata(values, ties))
+
+
 @pytest.mark.parametrize("o", [30, _ranks.COUNTING_LIMIT + 1])
 def test_ranks_under_vmap_and_pmap(o):
     values = np.random.default_rng(0).standard_normal((4, 3, o)).astype(np.float32)
