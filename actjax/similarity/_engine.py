@@ -101,8 +101,12 @@ def run_stream(stream: PairStream, batches: Iterator[Any], key) -> dict[str, dic
         # The next batch was made while the devices worked; more than one under way would pile up in memory.
         jax.block_until_ready(states)
         states = update(states, *parallel.shard((x, y, mask, clip_mask, context)), keys)
-    merged = stream.merge_stacked(jax.tree.map(jnp.asarray, jax.device_get(states)))
-    return jax.tree.map(np.asarray, stream.finalize(merged))
+    return jax.tree.map(np.asarray, _finish(stream, jax.device_get(states)))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _finish(stream: PairStream, states: Any) -> dict[str, dict[str, jax.Array]]:
+    return stream.finalize(stream.merge_stacked(states))
 
 
 @functools.lru_cache(maxsize=64)

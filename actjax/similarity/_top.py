@@ -6,9 +6,17 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from actjax.similarity._host import cpu_way
+from actjax.similarity._radix import ordered_bits, stable_order
+from actjax.similarity._threads import in_blocks
 from actjax.similarity._vectors import Scaled, cosine_of, masked, unit_scaled
 from actjax.types import Context, Metric
+
+# Up to here the device finds the largest as fast as the host.
+SHORT = 512
+_BLOCK_ELEMENTS = 1 << 17
 
 
 class Sample(NamedTuple):
@@ -56,7 +64,41 @@ def _sample(values_o, mask_o, context: Context, *, transform, k) -> Sample:
 def top_k(values_o: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
     """The k largest values and where they are, the earlier first where they tie."""
     # The device's order puts -0 below 0, which are equal numbers.
-    return jax.lax.top_k(jnp.where(values_o == 0, jnp.zeros_like(values_o), values_o), k)
+    values_o = jnp.where(values_o == 0, jnp.zeros_like(values_o), values_o)
+    by_device = functools.partial(jax.lax.top_k, k=k)
+    if values_o.shape[-1] <= SHORT:
+        return tuple(by_device(values_o))
+    by_host = functools.partial(_by_host, k=k)
+    return jax.lax.platform_dependent(
+        values_o, cpu=lambda v: tuple(cpu_way(by_host, by_device)(v)), default=lambda v: tuple(by_device(v))
+    )
+
+
+def _by_host(values_o: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
+    return jax.pure_callback(
+        lambda values: host_top_k(np.asarray(values), k),
+        (jax.ShapeDtypeStruct((k,), jnp.float32), jax.ShapeDtypeStruct((k,), jnp.int32)),
+        values_o.astype(jnp.float32),
+        vmap_method="expand_dims",
+    )
+
+
+def host_top_k(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """`top_k` of the last axis on the host; values [..., o] -> [..., k] float32, [..., k] int32."""
+    rows = values.reshape(-1, values.shape[-1])
+    largest, places = np.empty((len(rows), k), np.float32), np.empty((len(rows), k), np.int32)
+
+    def work(part: slice) -> None:
+        for row in range(part.start, part.stop):
+            own = rows[row]
+            # All that reach the k-th largest, those that tie with it included.
+            reach = np.flatnonzero(own >= np.partition(own, own.size - k)[own.size - k])
+            order = reach[stable_order(~ordered_bits(own[reach]))[:k]]
+            largest[row], places[row] = own[order], order
+
+    in_blocks(work, len(rows), max(1, _BLOCK_ELEMENTS // rows.shape[1]))
+    shape = (*values.shape[:-1], k)
+    return largest.reshape(shape), places.reshape(shape)
 
 
 def random_order(mask_o: jax.Array, key: Any) -> tuple[jax.Array, jax.Array]:

@@ -4,7 +4,6 @@ import functools
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn import metrics as sk
@@ -130,39 +129,53 @@ def test_constant_and_tiny_sides_are_nan(name):
     assert (found[np.isfinite(found)] >= low).all() and (found[np.isfinite(found)] <= high).all()
 
 
-@pytest.mark.parametrize("name", [*SETS, "mean_activation_difference"])
-def test_streaming_equals_batch(name):
-    x, y = related(COUNT)
-    sides = {"threshold_y": 0.75} if name.startswith("mean") else {"threshold_x": 0.5, "threshold_y": 0.75}
-    metric = load(name, **sides)
-    accumulator, mask = metric.accumulator, np.arange(COUNT) % 7 > 0
-    assert load(name).accumulator is None
+STREAM_MASK = np.arange(COUNT) % 7 > 0
 
+
+@functools.cache
+def streamed_states(name, sides):
+    """The state of batches in turn, and of two merged out of order."""
+    x, y = related(COUNT)
+    accumulator = load(name, **dict(sides)).accumulator
     update = jax.jit(accumulator.update)
 
     def stream(parts):
         state = accumulator.init(5, 3)
         for part in parts:
-            state = update(state, x[part], y[part], mask[part], Context())
+            state = update(state, x[part], y[part], STREAM_MASK[part], Context())
         return state
 
     parts = [slice(i, i + 60) for i in range(0, COUNT, 60)]
-    merged = accumulator.merge(stream(parts[3:]), stream(parts[:3]))
-    for state in (stream(parts), merged):
-        np.testing.assert_allclose(
-            accumulator.finalize(state)["score"], scores(name, x, y, mask, **sides), atol=2e-6, rtol=2e-5
-        )
-    if name in SETS:
-        # Every value of column 4 lies above the threshold.
-        assert np.isnan(accumulator.finalize(merged)["score"][4]).all()
+    return stream(parts), jax.jit(accumulator.merge)(stream(parts[3:]), stream(parts[:3]))
+
+
+@pytest.mark.parametrize("name", [*SETS, "mean_activation_difference"])
+def test_streaming_equals_batch(name):
+    x, y = (side[STREAM_MASK] for side in related(COUNT))
+    sets = name in SETS
+    sides = {"threshold_x": 0.5, "threshold_y": 0.75} if sets else {"threshold_y": 0.75}
+    accumulator = load(name, **sides).accumulator
+    assert load(name).accumulator is None
+    # What counts the same is shared by name, here as in a run.
+    one = "iou" if sets else name
+    assert accumulator.name == load(one, **sides).accumulator.name
+    of = OF_SETS.get(name, lambda a, b: a[b].astype(np.float64).mean() - a[~b].astype(np.float64).mean())
+    expected = [[of(a >= 0.5 if sets else a, b >= 0.75) for b in y.T] for a in x.T]
+    for state in streamed_states(one, tuple(sides.items())):
+        found = np.asarray(accumulator.finalize(state)["score"])
+        if sets:
+            # Every value of column 4 lies above the threshold.
+            assert np.isnan(found[4]).all()
+        defined = slice(0, 4 if sets else 5)
+        np.testing.assert_allclose(found[defined], expected[defined], atol=2e-6, rtol=2e-5)
 
 
 def test_thresholds_of_a_first_pass_give_the_batch_scores():
     x, y = related(COUNT)
     mask = np.arange(COUNT) < 250
-    found = [_thresholds.thresholds(side, mask, 0.05) for side in (x, y)]
+    found = [jax.jit(_thresholds.thresholds, static_argnums=2)(side, mask, 0.05) for side in (x, y)]
     accumulator = counts(lambda both, a, b, count: both / (a + b - both), *found)
-    state = accumulator.update(accumulator.init(5, 3), jnp.asarray(x), jnp.asarray(y), mask)
+    state = jax.jit(accumulator.update)(accumulator.init(5, 3), x, y, mask)
     np.testing.assert_allclose(accumulator.finalize(state)["score"], scores("iou", x, y, mask), rtol=1e-6)
 
 
@@ -181,9 +194,9 @@ def test_order_statistics_by_both_ways(o):
     values = np.round(rng.standard_normal((4, o)) * 3).astype(np.float32)
     mask = rng.random((4, o)) < 0.8
     places = np.array([0, o // 3, o - 1], np.int32)
-    found = jax.vmap(_thresholds.order_statistics, (0, 0, None))(values, mask, places)
+    found = jax.jit(jax.vmap(_thresholds.order_statistics, (0, 0, None)))(values, mask, places)
     inside = np.where(mask, values, np.inf)
-    device = jax.vmap(_thresholds._by_bisection, (0, None))(inside, places)
+    device = jax.jit(jax.vmap(_thresholds._by_bisection, (0, None)))(inside, places)
     for row in range(4):
         valid = np.sort(values[row][mask[row]])
         expected = [valid[p] if p < len(valid) else np.nan for p in places]
@@ -196,9 +209,9 @@ def test_order_statistics_by_both_ways(o):
 def test_average_precision_by_both_ways():
     x, y = related(COUNT)
     values, ones = np.concatenate([x, y], 1).T, np.ones(COUNT, bool)
-    reach = jax.vmap(lambda v: _ranked.reached(v, ones, None).reach_o)(values)
+    reach = jax.jit(jax.vmap(lambda v: _ranked.reached(v, ones, None).reach_o))(values)
     chosen = np.stack([top_set(side) for side in y.T])
-    every = jax.vmap(jax.vmap(_ranked._by_cumulative_sums, (None, 0)), (0, None))
+    every = jax.jit(jax.vmap(jax.vmap(_ranked._by_cumulative_sums, (None, 0)), (0, None)))
     host = _ranked.host_precision_sums(np.asarray(reach)[:, None], chosen[None])
     expected = [[sk.average_precision_score(c, v) * c.sum() for c in chosen] for v in values]
     np.testing.assert_allclose(every(reach, chosen), expected, rtol=1e-5)

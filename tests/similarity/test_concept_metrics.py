@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
@@ -66,6 +67,18 @@ def in_bins(values, bins=8):
     return above.sum(1)
 
 
+def streamed(accumulator, x, y, mask):
+    """The score of two halves, each added to a state of its own."""
+
+    @jax.jit
+    def score(x, y, mask):
+        empty = accumulator.init(x.shape[1], y.shape[1])
+        halves = [accumulator.update(empty, x[p], y[p], mask[p]) for p in (np.s_[:100], np.s_[100:])]
+        return accumulator.finalize(accumulator.merge(*halves))["score"]
+
+    return np.asarray(score(x, y, mask))
+
+
 def entropy(labels, miller_madow):
     counts = np.unique(labels, return_counts=True)[1]
     share = counts / counts.sum()
@@ -112,11 +125,7 @@ def test_mutual_information_streams_given_edges():
     edges = {"edges_x": (-1.0, 0.0, 0.5, 1.5), "edges_y": (-0.5, 0.5)}
     metric, mask = load("mutual_information", **edges), np.arange(COUNT) % 5 > 0
     accumulator = metric.accumulator
-    halves = [
-        accumulator.update(accumulator.init(5, 3), x[part], y[part], mask[part])
-        for part in (slice(0, 100), slice(100, COUNT))
-    ]
-    found = accumulator.finalize(accumulator.merge(*halves))["score"]
+    found = streamed(accumulator, x, y, mask)
     np.testing.assert_allclose(found, scores("mutual_information", x, y, mask, **edges), atol=1e-6)
     bins = [np.digitize(side[mask], edges[option]) for side, option in ((x, "edges_x"), (y, "edges_y"))]
     expected = [[sk.mutual_info_score(a, b) for b in bins[1].T] for a in bins[0].T]
@@ -175,15 +184,9 @@ def test_wpmi_of_a_share_and_of_given_probabilities():
 
     accumulator = load("wpmi", threshold_x=1.0, **options).accumulator
     mask = np.arange(COUNT) < 280
-    halves = [
-        accumulator.update(accumulator.init(5, 3), x[part], given[part], mask[part])
-        for part in (slice(0, 100), slice(100, COUNT))
-    ]
-    streamed = accumulator.finalize(accumulator.merge(*halves))["score"]
-    np.testing.assert_allclose(
-        streamed, scores("wpmi", x, given, mask, threshold_x=1.0, **options), atol=2e-6
-    )
-    assert np.isnan(streamed[4]).all() and np.isfinite(streamed[:4]).all()
+    found = streamed(accumulator, x, given, mask)
+    np.testing.assert_allclose(found, scores("wpmi", x, given, mask, threshold_x=1.0, **options), atol=2e-6)
+    assert np.isnan(found[4]).all() and np.isfinite(found[:4]).all()
 
 
 @pytest.mark.parametrize("start, end", [(0.998, 0.97), (0.9, 0.9), (0.9999, 0.5)])
@@ -223,14 +226,22 @@ def test_rank_reorder_equals_its_formula(options):
     np.testing.assert_array_equal(np.diagonal(ordered)[:2], 0)
 
 
+@pytest.mark.parametrize("k", [1, 40, 600])
+def test_largest_values_by_both_ways(k):
+    values = np.round(3 * np.random.default_rng(k).standard_normal((3, 600))).astype(np.float32)
+    values[0, ::2], values[1, 5:300] = -0.0, -np.inf
+    expected = jax.jit(_top.top_k, static_argnums=1)(jnp.asarray(values), k)
+    for found, wanted in zip(_top.host_top_k(values, k), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
 def test_rank_reorder_by_both_ways():
     x, y = related()
     mask = MASKS[2]
-    px = jax.vmap(lambda v: _reorder.strongest(v, mask, share=0.2, power=2.0))(x.T)
+    px = jax.jit(jax.vmap(lambda v: _reorder.strongest(v, mask, share=0.2, power=2.0)))(x.T)
     place = scipy.stats.rankdata(y, "ordinal", axis=0).T.astype(np.int32)
-    device = jax.vmap(jax.vmap(functools.partial(_reorder._by_sort, power=2.0), (None, 0)), (0, None))(
-        px, place
-    )
+    by_sort = functools.partial(_reorder._by_sort, power=2.0)
+    device = jax.jit(jax.vmap(jax.vmap(by_sort, (None, 0)), (0, None)))(px, place)
     arrays = [np.asarray(part)[:, None] for part in px]
     host = _reorder.host_reorder_errors(*arrays, place[None], power=2.0)
     np.testing.assert_allclose(device, host, rtol=1e-5)
