@@ -9,15 +9,15 @@ import scipy.stats
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, cross_val_predict
 
-from actjax.lookup import load
 from actjax.similarity._pairs import row_sums, sum_over_pairs
 from actjax.similarity.api import make_metric
 from actjax.similarity.pairwise import pairwise
 from actjax.types import Context
 
 N, K = 4, 3
-# (observations, rounded to ties, masked)
+# (observations, rounded to ties, masked); shorter ones are masks of the one length, which compiles once.
 SIZES = [(8, True, False), (129, True, True)]
+LENGTH = 129
 
 
 def related(o, seed=0, ties=False, n=N, k=K):
@@ -34,8 +34,9 @@ def related(o, seed=0, ties=False, n=N, k=K):
 def masked_sides(o, ties, masked):
     x, y = related(o, ties=ties)
     mask = np.random.default_rng(1).random(o) < 0.8 if masked else np.ones(o, bool)
-    spoiled = [np.where(mask[:, None], side, np.float32(1e6)) for side in (x, y)]
-    return *spoiled, mask
+    mask = np.pad(mask, (0, LENGTH - o))
+    padded = [np.pad(side, ((0, LENGTH - o), (0, 0))) for side in (x, y)]
+    return *(np.where(mask[:, None], side, np.float32(1e6)) for side in padded), mask
 
 
 def scores(metric, x, y, mask=None, context=Context(), name="score", **options):  # noqa: B008
@@ -98,7 +99,7 @@ def test_distance_correlation(o, ties, masked, debiased):
 @pytest.mark.parametrize("name", ["kendall", "distance_correlation", "cosine_cubed"])
 def test_neurons_first_and_offsets_of_ten_thousand_deviations(name):
     # Whole numbers keep their differences exact at that offset, so the scores must not move.
-    x, y = (np.round(16 * side) / 16 for side in related(60))
+    x, y = (np.round(16 * side) / 16 for side in related(LENGTH))
     metric = make_metric(name)
     expected = scores(metric, x, y)
     offset = np.float32(16384)
@@ -107,8 +108,8 @@ def test_neurons_first_and_offsets_of_ten_thousand_deviations(name):
 
 
 def test_debiased_distance_correlation_of_a_single_outlier_is_undefined():
-    x, y = related(40)
-    x[:, 0] = np.arange(40) == 7
+    x, y = related(LENGTH)
+    x[:, 0] = np.arange(LENGTH) == 7
     found = scores(make_metric("distance_correlation", debiased=True), x, y)
     assert np.isnan(found[0]).all() and np.isfinite(found[1:]).all()
 
@@ -245,7 +246,7 @@ def ridge_reference(x, y, fold, penalties):
 @pytest.mark.parametrize("equal", [True, False])
 def test_ridge_in_unequal_folds_and_streamed(equal):
     x, y, fold = ridge_problem(equal=equal)
-    metric = load("metric", "ridge", folds=4, penalties=PENALTIES)
+    metric = make_metric("ridge", folds=4, penalties=PENALTIES)
     context = Context(folds_o=fold)
     r2, r = ridge_reference(x, y, fold, PENALTIES)
     assert r2.max() > 0.9 and r2.min() < 0.1
@@ -263,7 +264,7 @@ def test_ridge_in_unequal_folds_and_streamed(equal):
 
 def test_ridge_equals_ridge_cv_with_group_k_fold():
     x, y, fold = ridge_problem(equal=True, seed=2)
-    metric = load("metric", "ridge", folds=4, penalties=PENALTIES)
+    metric = make_metric("ridge", folds=4, penalties=PENALTIES)
     scaled = (np.float64(y) - y.mean(0, dtype=np.float64)) / y.std(0, dtype=np.float64)
     r2 = []
     for target in np.float64(x).T:
@@ -292,18 +293,18 @@ def test_ridge_with_one_penalty_constant_rows_a_mask_and_stretches_as_folds():
     predicted = cross_val_predict(model, scaled, x[inside], groups=fold, cv=LeaveOneGroupOut())
     target = np.float64(x)[inside]
     expected = 1 - ((target - predicted) ** 2).sum(0) / ((target - target.mean(0)) ** 2).sum(0)
-    found = scores(load("metric", "ridge", penalties=(0.1,)), x, y, mask)[:, 0]
+    found = scores(make_metric("ridge", penalties=(0.1,)), x, y, mask)[:, 0]
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 def test_ridge_undefined_and_refused():
     x, y, _ = ridge_problem()
-    metric = load("metric", "ridge", folds=4, penalties=PENALTIES)
+    metric = make_metric("ridge", folds=4, penalties=PENALTIES)
     one_clip = Context(clip_ids_o=np.zeros(len(x), np.int32))
     assert np.isnan(scores(metric, x, y, context=one_clip)).all()
     with pytest.raises(ValueError, match="expected positive penalties"):
-        load("metric", "ridge", penalties=(0.0, 1.0))
+        make_metric("ridge", penalties=(0.0, 1.0))
     with pytest.raises(ValueError, match="at least 3 folds"):
-        load("metric", "ridge", folds=2)
+        make_metric("ridge", folds=2)
     with pytest.raises(ValueError, match="expected folds or clip ids"):
         metric.accumulator.update(metric.accumulator.init(5, 6), x, y, np.ones(len(x), bool), Context())
