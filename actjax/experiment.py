@@ -61,6 +61,8 @@ def run(
 def run_stages(this: _parts.Run, stages: Sequence[str]) -> list[Path]:
     """Runs stages one after the other and returns the files they wrote."""
     validate(this.config)
+    for stage in map(_load_stage, stages):
+        getattr(stage, "check_options", lambda config: None)(this.config)
     written = []
     for i, name in enumerate(stages):
         written += _load_stage(name).stage(this)

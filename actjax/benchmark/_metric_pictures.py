@@ -120,24 +120,24 @@ def _grid(rows, metrics, key: str, columns, value: str) -> np.ndarray:
 
 
 def _panels(panels, path: Path, title: str, subtitle: str) -> Path:
-    cell_w, cell_h = 0.42, 0.235
+    cell_w, cell_h, width = 0.42, 0.235, 18.2
     most = [max(len(p[1]) for p in panels[i : i + 2]) for i in (0, 2)]
     height = 1.2 + sum(1.45 + cell_h * n for n in most)
     with style.look():
-        fig = style.figure(17.4, height)
+        fig = style.figure(width, height)
         for i, (name, metrics, kinds, recall, area) in enumerate(panels):
-            left = 2.05 + 8.7 * (i % 2)
+            left = 2.05 + 9.4 * (i % 2)
             top = 1.95 if i < 2 else 1.95 + 1.45 + cell_h * most[0]
             tall = cell_h * len(metrics)
             for j, (values, columns, map_name) in enumerate(
                 ((recall, kinds, "Blues"), (area, DEFINITION["negatives"], "Oranges"))
             ):
                 x = left + j * (cell_w * len(kinds) + 0.4)
-                box = (x / 17.4, 1 - (top + tall) / height, cell_w * len(columns) / 17.4, tall / height)
+                box = (x / width, 1 - (top + tall) / height, cell_w * len(columns) / width, tall / height)
                 axes = fig.add_axes(box)
                 heat(axes, values, metrics if j == 0 else None, columns, map_name, (0.0, 1.0))
                 if j == 0:
-                    fig.text((left - 1.95) / 17.4, 1 - (top - 0.6) / height, name, weight="bold", size=10.5)
+                    fig.text((left - 1.95) / width, 1 - (top - 0.6) / height, name, weight="bold", size=10.5)
         style.heading(fig, title, subtitle)
         return style.save(fig, path)
 

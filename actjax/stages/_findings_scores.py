@@ -19,7 +19,6 @@ from actjax.statistics import (
     permutations,
     selection,
 )
-from actjax.statistics.resolution import check_replicates
 
 ROTATED = "rotated"
 KINDS = ("trained", "untrained", "shuffled", "labels", ROTATED, INPUT)
@@ -77,7 +76,6 @@ def settings(options: Any, source: loader.Source, seed: int) -> Setting:
     Raises:
       StatisticsError: too few recordings or replicates; one line that says how many.
     """
-    check_replicates(options.replicates, 0.05, tests=4)
     recordings, classes = source.recording_ids, None if source.multi_label else source.labels
     drawn = {"replicates": options.replicates, "seed": seed, "level": 0.05 / 4}
     if classes is None:

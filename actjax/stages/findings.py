@@ -15,6 +15,7 @@ from actjax.stages import (
     _findings_summary,
     _parts,
 )
+from actjax.statistics.resolution import check_replicates
 
 OPTIONS = ("untrained", "replicates", "rotations", "bootstrap", "splits")
 
@@ -90,12 +91,20 @@ def check(run: _parts.Run) -> tuple[_findings_scores.Setting, loader.Source] | N
     """
     if left_out(run.config):
         return None
-    for name in OPTIONS:
-        if run.config.findings[name] < 1:
-            raise ValueError(f"findings.{name} must be at least 1, got {run.config.findings[name]}")
+    check_options(run.config)
     test = loader.open_source(_parts.builder(run), run.config.score.split)
     _findings_networks.label_control(run)
     return _findings_scores.settings(run.config.findings, test, run.config.data.seed), test
+
+
+def check_options(config: Any) -> None:
+    """Refuses counts below 1, and replicates too few for four tests at 0.05; one line."""
+    if left_out(config):
+        return
+    for name in OPTIONS:
+        if config.findings[name] < 1:
+            raise ValueError(f"findings.{name} must be at least 1, got {config.findings[name]}")
+    check_replicates(config.findings.replicates, 0.05, tests=len(_findings_summary.TITLES))
 
 
 def _seeds(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from actjax.activations import capture, problems
 from actjax.datasets import loader
 from actjax.report import scores
 from actjax.stages import _comparisons, _examples, _external, _networks, _nulls, _parts, _score_pass
+from actjax.statistics.resolution import check_replicates
 
 FOLDS = 5
 
@@ -66,6 +67,17 @@ def stage(run: _parts.Run) -> list[Path]:
         files_hashed = {f"scores/{path.name}": workdir.file_digest(path)}
         workdir.update_manifest(run.workdir, scored_on=parallel.describe_devices(), **files_hashed)
     return files
+
+
+def check_options(config: Any) -> None:
+    """Refuses replicates that cannot resolve the asked level."""
+    if config.score.null != "none" and config.score.replicates:
+        check_replicates(config.score.replicates, config.score.level)
+
+
+def check(run: _parts.Run) -> None:
+    """Refuses a null that the clips cannot support, before anything is computed."""
+    _nulls.draws(run.config, loader.open_source(_parts.builder(run), run.config.score.split))
 
 
 def score_set(run: _parts.Run, source: loader.Source) -> str:

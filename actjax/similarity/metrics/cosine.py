@@ -15,6 +15,10 @@ def metric() -> Metric:
     Within clips it is computed in each clip and averaged, because removing a clip's mean would make it
     Pearson's r. Symmetric, signed, one inner product; streams exactly through centred moments.
 
+    Missed in the benchmark of metrics, at 10 dB: a third of the plants without any distortion (recall at
+    1 0.58), rectified (0.00), lagged and sparse series (0.25), as a shared mean counts like a shared
+    course: 32 % of the negatives pass for plants.
+
     Reference: G. Salton, A. Wong, C. S. Yang, "A vector space model for automatic indexing", 1975.
     """
     return Metric(

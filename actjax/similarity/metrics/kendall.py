@@ -32,6 +32,10 @@ def metric() -> Metric:
     o^2 / 2 pairs, in steps of o, so time grows with the square of the observations and memory does not.
     Needs all observations at once, so it does not stream.
 
+    Missed in the benchmark of metrics, at 10 dB: sparse neurons between clips (recall at 1 0.38), warps
+    there (0.75), and rectified and sparse series 0.03, being undefined where a neuron is silent in more
+    than a tenth of the clips.
+
     Reference: M. Kendall, "The treatment of ties in ranking problems", 1945.
     """
     return Metric(

@@ -27,6 +27,11 @@ def metric(
     gives about (bins - 1)^2 / 2n. Symmetric for equal edges, unsigned, one matrix product of indicators;
     streams exactly when the edges of both sides are given.
 
+    Missed in the benchmark of metrics, at 10 dB: lags (recall at 1 0.25), warps between clips (0.50),
+    weak signals (0.33 at -10 dB), and rectified and sparse series 0.03, being undefined where a neuron is
+    silent in more than a tenth of the clips; of concepts active in 0.001 of the inputs or fewer, extra
+    labels go unnoticed.
+
     Args:
       bins: of a side without given edges.
       normalized: divides by a mean of the two entropies: "arithmetic", "geometric", "min" or "max".

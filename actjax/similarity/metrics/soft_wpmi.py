@@ -42,6 +42,10 @@ def metric(
     constant. One inner product: log(1 + m (p - 1)) is interpolated in logit m to 1e-6, from 9 stacked
     vectors by default. Does not stream.
 
+    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), sparse and rectified neurons
+    between clips (0.38 and 0.50), and rectified and sparse series 0.03, being undefined where a neuron is
+    silent in more than a tenth of the clips, for it sees the strongest inputs alone.
+
     Args:
       k: number of strongest inputs.
       start, end: membership of the strongest one, and of the one after the last.
