@@ -65,7 +65,12 @@ def run_stages(this: _parts.Run, stages: Sequence[str]) -> list[Path]:
         getattr(stage, "check_options", lambda config: None)(this.config)
     written = []
     for i, name in enumerate(stages):
-        written += _load_stage(name).stage(this)
+        try:
+            written += _load_stage(name).stage(this)
+        except _parts.LeftOut as why:
+            if len(stages) == 1:
+                raise
+            print(f"{name}: left out, {why}")
         if name == "data":
             # What the data cannot support is refused before anything is trained.
             for later in map(_load_stage, stages[i + 1 :]):

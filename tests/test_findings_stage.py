@@ -10,9 +10,10 @@ import ml_collections
 import numpy as np
 import pytest
 
-from actjax import workdir
+from actjax import experiment, workdir
 from actjax.defaults import default_config
 from actjax.stages import _findings_networks, _parts, findings, train
+from actjax.stages import report as report_stage
 
 ROOT = Path(__file__).parent.parent
 SWEEP = """
@@ -97,6 +98,19 @@ def test_the_stage_is_left_out_where_there_is_nothing_to_test(tmp_path):
     assert "elsewhere" in findings.left_out(run_of(tmp_path, **{"score.activations": "a.npz"}).config)
     with pytest.raises(ValueError, match="findings.splits must be at least 1, got 0"):
         findings.check(run_of(tmp_path, **{"findings.splits": 0}))
+
+
+def test_a_chain_goes_on_without_what_does_not_fit_and_the_stage_alone_refuses(tmp_path, monkeypatch, capsys):
+    def refuse(run):
+        raise _parts.LeftOut("9 GiB of observations, more than 4")
+
+    monkeypatch.setattr(findings, "stage", refuse)
+    monkeypatch.setattr(report_stage, "stage", lambda run: ["page"])
+    run = run_of(tmp_path)
+    assert experiment.run_stages(run, ("findings", "report")) == ["page"]
+    assert "findings: left out, 9 GiB of observations, more than 4" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="9 GiB"):
+        experiment.run_stages(run, ("findings",))
 
 
 @pytest.mark.long

@@ -81,7 +81,8 @@ def settings(options: Any, source: loader.Source, seed: int) -> Setting:
     if classes is None:
         draws = permutations.unrestricted(recordings, **drawn)
     else:
-        draws = permutations.within_class(recordings, classes.tolist(), **drawn)
+        names = source.class_names
+        draws = permutations.within_class(recordings, classes.tolist(), class_names=names, **drawn)
     halves = selection.split_halves(recordings, classes, splits=options.splits, seed=seed)
     weights = intervals.poisson_weights(recordings, replicates=options.bootstrap, seed=seed)
     folds = ceilings.recording_folds(recordings, seed=seed)

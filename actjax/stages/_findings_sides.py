@@ -59,7 +59,7 @@ def collect(run: _parts.Run, source: loader.Source, weights: Mapping[str, Any]) 
     """Observes every clip of the split.
 
     Raises:
-      ValueError: what would be kept does not fit in score.memory_gib x 4.
+      LeftOut: what would be kept does not fit in score.memory_gib x 4.
     """
     front, config = _parts.frontend(run.config), ml_collections.ConfigDict(run.config.to_dict())
     config.score.features = FEATURES
@@ -145,7 +145,7 @@ def _check_memory(run: _parts.Run, families: list[capture.Family], clips: int) -
             cells += bands * frames * (p.neurons * len(family.networks) + len(p.features))
     needed, bound = 4 * cells * clips / 2**30, 4 * run.config.score.memory_gib
     if needed > bound:
-        raise ValueError(
+        raise _parts.LeftOut(
             f"the findings keep {needed:.1f} GiB of observations ({clips} clips), more than 4 x "
             f"score.memory_gib = {bound:g} GiB: raise it to {needed / 4:.1f}, lower findings.untrained, or "
             "choose fewer layers by score.layers"

@@ -28,7 +28,8 @@ def draws(config: Any, source: loader.Source) -> permutations.Draws | None:
     chosen = {"replicates": options.replicates, "seed": config.seed, "level": options.level}
     if options.null == "unrestricted" or source.labels.ndim > 1:
         return permutations.unrestricted(source.recording_ids, **chosen)
-    return permutations.within_class(source.recording_ids, source.labels.tolist(), **chosen)
+    labels, names = source.labels.tolist(), source.class_names
+    return permutations.within_class(source.recording_ids, labels, class_names=names, **chosen)
 
 
 def tested(config: Any) -> tuple[str, ...]:

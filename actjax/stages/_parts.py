@@ -33,6 +33,10 @@ class Run:
     data_dir: str | None = None
 
 
+class LeftOut(ValueError):
+    """A stage that these settings do not allow, while the others go on without it; one line."""
+
+
 def comma_list(text: str) -> list[str]:
     """'a, b' -> ['a', 'b']."""
     return [part.strip() for part in text.split(",") if part.strip()]

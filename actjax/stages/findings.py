@@ -15,7 +15,7 @@ from actjax.stages import (
     _findings_summary,
     _parts,
 )
-from actjax.statistics.resolution import check_replicates
+from actjax.statistics.resolution import StatisticsError, check_replicates
 
 OPTIONS = ("untrained", "replicates", "rotations", "bootstrap", "splits")
 
@@ -94,7 +94,10 @@ def check(run: _parts.Run) -> tuple[_findings_scores.Setting, loader.Source] | N
     check_options(run.config)
     test = loader.open_source(_parts.builder(run), run.config.score.split)
     _findings_networks.label_control(run)
-    return _findings_scores.settings(run.config.findings, test, run.config.data.seed), test
+    try:
+        return _findings_scores.settings(run.config.findings, test, run.config.data.seed), test
+    except StatisticsError as error:
+        raise StatisticsError(f"findings: {error}; --config.findings.untrained=0 leaves them out") from None
 
 
 def check_options(config: Any) -> None:

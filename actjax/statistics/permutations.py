@@ -59,6 +59,7 @@ def within_class(
     seed: int,
     level: float = 0.05,
     unequal: str = "cycle",
+    class_names: Sequence[str] | None = None,
 ) -> Draws:
     """Permutes whole recordings within their class; frames stay in place.
 
@@ -72,6 +73,7 @@ def within_class(
         clip q of a recording meets clip q modulo c of a recording with c clips, so some clips are
         met twice and others not at all (exact when all counts of a class agree, else nearly so).
         "same_count": only recordings with equal counts trade places (always exact).
+      class_names: what the class ids, then indices, are called in messages.
 
     Raises:
       StatisticsError: a class (with "same_count": a class and count) has a single recording, or R
@@ -81,6 +83,7 @@ def within_class(
     recording_b, clip_in_recording_b = _index_recordings(recording_ids)
     classes = _class_of_recording(recording_b, class_ids)
     counts = np.bincount(recording_b)
+    called = {str(c): class_names[c] if class_names else str(c) for c in classes}
     if unequal == "same_count":
         strata = [f"{c} ({n} clips)" for c, n in zip(classes, counts, strict=True)]
     elif unequal == "cycle":
@@ -88,7 +91,7 @@ def within_class(
     else:
         raise StatisticsError(f"unequal is 'cycle' or 'same_count', got {unequal!r}")
     members = {name: np.flatnonzero(np.asarray(strata) == name) for name in sorted(set(strata))}
-    check_recordings({name: len(found) for name, found in members.items()}, level)
+    check_recordings({called.get(name, name): len(found) for name, found in members.items()}, level)
     return _permute(
         "within_class", recording_b, clip_in_recording_b, list(members.values()), replicates, seed
     )

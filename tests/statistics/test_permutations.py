@@ -121,3 +121,9 @@ def test_replicates_for_several_tests():
         resolution.check_replicates(78, 0.05, tests=4)
     with pytest.raises(StatisticsError, match="between 0 and 1"):
         resolution.check_replicates(78, 5.0)
+
+
+def test_messages_name_the_classes():
+    with pytest.raises(StatisticsError, match="only one in flute:"):
+        names = ("cello", "flute")
+        permutations.within_class("abc", [0, 0, 1], replicates=50, seed=0, class_names=names)
