@@ -113,7 +113,7 @@ def plant(
     x = np.empty((len(kinds), len(y_bkft), *y_bkft.shape[2:]), np.float32)
     for i, (kind, snr) in enumerate(kinds):
         other = rng.choice(np.flatnonzero(cluster_k != cluster_k[source[i]]))
-        x[i] = noisy(rng, distort(kind, y_bkft[:, source[i]], y_bkft[:, other]), snr)
+        x[i] = of_one_deviation(noisy(rng, distort(kind, y_bkft[:, source[i]], y_bkft[:, other]), snr))
     return Plants(
         x,
         source,
@@ -161,6 +161,11 @@ def noisy(rng: np.random.Generator, signal_bft: np.ndarray, snr_db: float) -> np
     return (z + scale * noise).astype(np.float32)
 
 
+def of_one_deviation(x_bft: np.ndarray) -> np.ndarray:
+    """Whatever the noise: by their size, a metric that carries the neuron's unit would know plants."""
+    return (x_bft / max(x_bft.std(), 1e-12)).astype(np.float32)
+
+
 def negatives(
     rng: np.random.Generator, material: Material, cluster_k: np.ndarray, shared: Mapping[str, list[int]],
     each: int, as_images: bool,
@@ -182,7 +187,7 @@ def negatives(
     for kind in DEFINITION["negatives"]:
         for _ in range(each):
             x_bft = _negative(rng, kind, material, loud, onset, as_images)
-            made.append(noisy(rng, x_bft, DEFINITION["negative_snr_db"]))
+            made.append(of_one_deviation(noisy(rng, x_bft, DEFINITION["negative_snr_db"])))
             kinds.append(kind)
     barred = np.zeros((len(kinds), cluster_k.max() + 1), bool)
     for i, kind in enumerate(kinds):

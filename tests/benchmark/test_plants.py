@@ -40,6 +40,18 @@ def test_noise_has_the_spectrum_and_the_level_that_were_asked_for(snr_db):
     assert abs(np.corrcoef(within.ravel(), noise.ravel())[0, 1]) < 0.3
 
 
+def test_neither_plants_nor_negatives_are_known_by_their_size():
+    found = material(np.random.default_rng(0))
+    clusters = np.arange(found.rows_bkt.shape[1])
+    rows = found.rows_bkt[:, :, None]
+    planted = _plants.plant(np.random.default_rng(1), rows, clusters, each=2, distorted=1)
+    shared = {"loudness": [0], "onset": [1]}
+    wrong = _plants.negatives(np.random.default_rng(2), found, clusters, shared, 2, as_images=False)
+    for plants in (planted, wrong):
+        x = plants.x_nbft
+        np.testing.assert_allclose(x.reshape(len(x), -1).std(axis=1), 1, rtol=1e-5)
+
+
 def test_distortions_do_what_their_names_say():
     rng = np.random.default_rng(1)
     z = _plants.standardise(rng.normal(size=(5, 3, 40)))
