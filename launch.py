@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
         )
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", status=130)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:  # an ImportError names the extra to install
         if TRACEBACK.value:
             raise
         return _complain(" ".join(str(error).split()))

@@ -29,5 +29,6 @@ def get_config(arguments: str = "folder=keras_singlelayer"):
         "log_mel,harmonic(scale='db'),percussive(scale='db'),chroma_stft(n_fft=2048),mfcc,rms,"
         "loudness_a_weighted,spectral_centroid,spectral_flatness,harmonic_ratio,onset_strength,onset_rate"
     )
-    config.score.metrics = "pearson,spearman,cka,ssim"
+    config.score.metrics = "pearson,cka"
+    config.score.batch_size = 16  # full-size maps of 448 neurons
     return config

@@ -12,6 +12,9 @@ from actjax.similarity.stream import PairStream
 from actjax.stages import _parts
 from actjax.types import Frontend, Metric
 
+# Of the frames of a comparison that shares its program with a longer one.
+LEAST_OWN_FRAMES = 0.75
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
@@ -22,12 +25,14 @@ class Comparison:
       stream: the metrics that accumulate over batches, or None.
       collected: the metrics that need all observations at once.
       tested: names of the metrics that get a null, from kept observations.
+      frames: what the stream is given, the problem's own and then masked ones; 0 for just its own.
     """
 
     problem: Problem
     stream: PairStream | None
     collected: tuple[Metric, ...]
     tested: tuple[str, ...] = ()
+    frames: int = 0
 
     @property
     def pairs(self) -> int:
@@ -90,6 +95,36 @@ def compare(
     return Comparison(
         problem, stream, collected, tuple(m.name for m in fitting if m.name in tested and not images)
     )
+
+
+def share_programs(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons, those that differ in their number of frames alone on as many, masked, frames.
+
+    Layers of a deep network often do, by the padding that they see; one compiled program then serves
+    several. At most a quarter of the frames are masked ones.
+    """
+    alike: dict[Any, list[int]] = {}
+    for i, comparison in enumerate(comparisons):
+        if comparison.stream and comparison.problem.time is not None:
+            alike.setdefault((comparison.stream, _rows(comparison.problem)), []).append(i)
+    out = list(comparisons)
+    for members in alike.values():
+        longest = 0
+        for i in sorted(members, key=lambda i: -comparisons[i].problem.time.size):
+            own = comparisons[i].problem.time.size
+            if not longest or own < LEAST_OWN_FRAMES * longest:
+                longest = own
+            out[i] = dataclasses.replace(comparisons[i], frames=longest)
+    return out
+
+
+def _rows(problem: Problem) -> tuple[int, ...]:
+    """How many rows the images of both sides have."""
+    if problem.view != "map":
+        return ()
+    if problem.cells:
+        return (problem.frequency.size,)
+    return int(problem.layer_usable_f.sum()), max(f.rows for f in problem.features)
 
 
 def spans(problem: Problem) -> tuple[tuple[int, int], ...]:

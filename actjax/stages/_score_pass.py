@@ -128,10 +128,15 @@ class _Runner:
             self.kept = Observations(comparison.problem, networks, folder, stack)
 
     def add(self, x, y, valid, mask, context) -> None:
-        if self.comparison.stream:
-            self.state = _update(self.comparison.stream, self.state, x, y, valid, mask, context)
         if self.kept:
             self.kept.add(x, y, valid, mask, context)
+        if self.comparison.stream:
+            if self.comparison.frames > valid.shape[2]:
+                x, y, valid = _lengthen(self.comparison.frames, self.comparison.stream.images, x, y, valid)
+            self.state = _update(self.comparison.stream, self.state, x, y, valid, mask, context)
+            # One after another: programs under way together hold memory, and those that call the host
+            # for ranks hinder each other.
+            jax.block_until_ready(self.state)
 
     def results(self, networks: Sequence[str], null) -> Iterator[Result]:
         if self.kept:
@@ -167,6 +172,17 @@ def _update_all_networks(stream: PairStream, state, x_w, y, valid, mask_b, conte
     return jax.lax.map(lambda one: stream.update(one[0], one[1], rows, valid, mask_b, at), (state, x_w))
 
 
+def _with_masked_frames(frames: int, images: bool, x_w, y, valid):
+    """Frames that do not count behind those of x [networks, b, ...], y [b, ...] and valid [b, o]."""
+
+    def longer(array, axis):
+        widths = [(0, 0)] * array.ndim
+        widths[axis] = (0, frames - array.shape[axis])
+        return jnp.pad(array, widths)
+
+    return longer(x_w, -1 if images else -2), longer(y, -1 if images else -2), longer(valid, 1)
+
+
 def _split_nuisances(stream: PairStream, y):
     """The feature rows, and the nuisances [b, o, q] that follow them or None."""
     axis = 1 if stream.images else 2
@@ -178,6 +194,7 @@ def _split_nuisances(stream: PairStream, y):
     return rows, held
 
 
+_lengthen = parallel.pmap(_with_masked_frames, static=(0, 1))
 _update = parallel.pmap(_update_all_networks, static=(0,), donate=(1,))
 
 

@@ -101,7 +101,7 @@ def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any], elsewh
         comparisons = [
             _comparisons.compare(p, metrics, config.score.part, tile_bytes, tested) for p in family.problems
         ]
-        families.append((family, tuple(comparisons)))
+        families.append((family, tuple(_comparisons.share_programs(comparisons))))
 
     if weights:
         classes = len(source.class_names)
