@@ -62,13 +62,16 @@ def write(
     """Observes a few clips, evenly spread over the split, and keeps the chosen pairs' two sides."""
     pairs = choose(families, found, config.report.examples)
     features = list(dict.fromkeys(b.feature for b in pairs))
-    clips = np.linspace(0, len(source) - 1, max(len(features), 1) + 2).astype(int)[1:-1]
+    # One batch of them is observed, of which process 0 has its share.
+    most = config.score.batch_size // parallel.process_count()
+    count = min(max(len(features), 1), most)
+    clips = np.linspace(0, len(source) - 1, count + 2).astype(int)[1:-1]
     sides, ids = _observe_clips(observe, weights, source, clips, config.score.batch_size, read)
     if parallel.process_index() != 0:
         return
     arrays: dict[str, np.ndarray] = {}
     for i, pair in enumerate(pairs):
-        row = features.index(pair.feature)
+        row = features.index(pair.feature) % count
         family, comparisons = families[pair.family]
         problem = comparisons[pair.position].problem
         x, y, _ = sides[pair.family][pair.position]
