@@ -61,11 +61,9 @@ def collect(run: _parts.Run, source: loader.Source, weights: Mapping[str, Any]) 
     Raises:
       LeftOut: what would be kept does not fit in score.memory_gib x 4.
     """
-    front, config = _parts.frontend(run.config), ml_collections.ConfigDict(run.config.to_dict())
-    config.score.features = FEATURES
-    features = {f.name: f for f in _parts.features(config)}
+    check_memory(run, source, len(weights))
+    front, features = _parts.frontend(run.config), _features(run)
     families, left_out = _families(run, source, weights, features)
-    _check_memory(run, families, len(source))
     observe = capture.make_observe(families, list(features.values()), front)
     held = [parallel.replicate(family.variables) for family in families]
     kept = _Kept(len(source))
@@ -99,7 +97,23 @@ def bands_apart(side: Side) -> np.ndarray:
     return np.abs(12 * np.gradient(np.log2(hz)))
 
 
+def _features(run: _parts.Run) -> dict[str, Any]:
+    config = ml_collections.ConfigDict(run.config.to_dict())
+    config.score.features = FEATURES
+    return {f.name: f for f in _parts.features(config)}
+
+
 def _families(run, source, weights, features):
+    classes = len(source.class_names)
+    made, left_out = _planned(run, source, features)
+    variables = capture.stack(list(weights.values()))
+    own = capture.Family(tuple(weights), _networks.apply(run, classes), variables, tuple(made[0]))
+    nothing = {"none": np.zeros((1, 1), np.float32)}
+    return [own, capture.Family((INPUT,), capture.input_outputs, nothing, tuple(made[1]))], left_out
+
+
+def _planned(run, source, features):
+    """The problems of the networks and of the input, and what cannot be compared."""
     front, classes = _parts.frontend(run.config), len(source.class_names)
     shape = _parts.image_shape(front, source.clip_samples)
     setting = problems.Setting(
@@ -130,24 +144,26 @@ def _families(run, source, weights, features):
             planned, out = plan(chosen, names, want)
             made[owner] += planned
             left_out += out
-    variables = capture.stack(list(weights.values()))
-    own = capture.Family(tuple(weights), _networks.apply(run, classes), variables, tuple(made[0]))
-    nothing = {"none": np.zeros((1, 1), np.float32)}
-    return [own, capture.Family((INPUT,), capture.input_outputs, nothing, tuple(made[1]))], left_out
+    return made, left_out
 
 
-def _check_memory(run: _parts.Run, families: list[capture.Family], clips: int) -> None:
-    cells = 0
-    for family in families:
-        for p in family.problems:
+def check_memory(run: _parts.Run, source: loader.Source, networks: int) -> None:
+    """Refuses what would not fit, from shapes alone.
+
+    Raises:
+      LeftOut: what so many networks keep does not fit in score.memory_gib x 4.
+    """
+    cells, clips = 0, len(source)
+    for count, made in zip((networks, 1), _planned(run, source, _features(run))[0], strict=True):
+        for p in made:
             frames = 1 if p.time is None else p.time.size
             bands = 1 if p.view != "map" else p.frequency.size if p.cells else int(p.layer_usable_f.sum())
-            cells += bands * frames * (p.neurons * len(family.networks) + len(p.features))
+            cells += bands * frames * (p.neurons * count + len(p.features))
     needed, bound = 4 * cells * clips / 2**30, 4 * run.config.score.memory_gib
     if needed > bound:
         raise _parts.LeftOut(
-            f"the findings keep {needed:.1f} GiB of observations ({clips} clips), more than 4 x "
-            f"score.memory_gib = {bound:g} GiB: raise it to {needed / 4:.1f}, lower findings.untrained, or "
+            f"the findings keep {needed:.2g} GiB of observations ({clips} clips), more than 4 x "
+            f"score.memory_gib = {bound:g} GiB: raise it to {needed / 4:.2g}, lower findings.untrained, or "
             "choose fewer layers by score.layers"
         )
 

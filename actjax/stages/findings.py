@@ -36,6 +36,8 @@ def stage(run: _parts.Run) -> list[Path]:
     path, arrays = run.workdir / "findings.json", run.workdir / "findings" / "arrays.npz"
     files = [path, arrays, run.workdir / "findings" / "units.parquet"]
     setting, test = check(run)
+    networks = 1 + 2 * run.config.findings.untrained + bool(run.config.findings.label_control)
+    _findings_sides.check_memory(run, test, networks)
     train = loader.open_source(_parts.builder(run), "train")
     weights = _findings_networks.variables(run, train)
     control = _findings_networks.label_control(run)
