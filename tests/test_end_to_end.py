@@ -18,7 +18,7 @@ SMALL = (
     "--config.train.eval_every=2",
     "--config.score.batch_size=8",
     "--config.score.layers=conv1|conv4|bands|image",
-    "--config.score.features=log_mel,chroma_stft(n_fft=2048),rms,onset_rate",
+    "--config.score.features=log_mel,rms,onset_rate",
     "--config.score.metrics=pearson,cka",
     "--config.report.examples=2",
     "--config.score.null=unrestricted",
@@ -69,7 +69,7 @@ def test_every_neuron_meets_every_row_once(finished):
     frame = [r for r in rows if (r["view"], r["network"], r["layer"]) == ("frame", "trained", "conv1")]
     neurons = {r["neuron"] for r in frame}
     pairs = {(r["neuron"], r["feature"], r["row"]) for r in frame}
-    assert len(pairs) == len(frame) == len(neurons) * (64 + 12 + 1)
+    assert len(pairs) == len(frame) == len(neurons) * (64 + 1)
     assert {r["network"] for r in rows} == {"trained", "untrained", "input"}
     assert {r["part"] for r in rows if r["view"] == "clip"} == {"between"}
 
@@ -111,7 +111,7 @@ def compare_devices(one, two):
         return {tuple(r[k] for k in keys): r["score"] for r in rows if r["metric"] == "pearson"}
 
     a, b = scores(one), scores(two)
-    assert a.keys() > b.keys() and len(b) > 10_000
+    assert a.keys() > b.keys() and len(b) > 5_000
     worst = max(abs(a[k] - b[k]) for k in b if b[k] == b[k])
     assert worst < 1e-5
     assert all((a[k] != a[k]) == (b[k] != b[k]) for k in b)
