@@ -2,11 +2,12 @@
 
 import os
 
-# Compiling is most of what the tests do, so LLVM's expensive passes are off. (Not the backend's optimisation
-# level as well: at level 0 training gives NaN.)
+# Compiling is most of what the tests do, so LLVM's expensive passes are off and the backend optimises at
+# level 1. (At level 0 training gives NaN.)
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
     + " --xla_force_host_platform_device_count=4 --xla_llvm_disable_expensive_passes=true"
+    + " --xla_backend_optimization_level=1"
 )
 os.environ["JAX_PLATFORMS"] = "cpu"
 

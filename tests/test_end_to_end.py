@@ -28,8 +28,8 @@ SMALL = (
 
 
 def launch(workdir, data_dir, *arguments, devices=1):
-    flags = f"--xla_force_host_platform_device_count={devices} --xla_llvm_disable_expensive_passes=true"
-    environment = os.environ | {"XLA_FLAGS": flags}
+    quick = "--xla_llvm_disable_expensive_passes=true --xla_backend_optimization_level=1"
+    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {quick}"}
     command = [
         sys.executable,
         "launch.py",
