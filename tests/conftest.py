@@ -1,6 +1,9 @@
 """Every test runs on four simulated CPU devices, in strict promotion modes, with warnings as errors."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Compiling is most of what the tests do, so LLVM's expensive passes are off and the backend optimises at
 # level 1. (At level 0 training gives NaN.)
@@ -10,10 +13,14 @@ os.environ["XLA_FLAGS"] = (
     + " --xla_backend_optimization_level=1"
 )
 os.environ["JAX_PLATFORMS"] = "cpu"
+# librosa's compiled functions go to a folder of each worker: two workers that fill one cache at once read
+# half-written code, which ends in a segmentation fault.
+os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba-")
 
 import jax
 import pytest
 
+atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
