@@ -36,7 +36,14 @@ def default_config() -> ml_collections.ConfigDict:
 
     config.weights = ""  # a Keras file of that model, for --stage=import instead of training
     config.classes = ""  # what the outputs of those weights mean, in order: cel,pia,...
+    _training(config)
+    _scoring(config)
+    _rest(config)
+    return config
 
+
+def _training(config: ml_collections.ConfigDict) -> None:
+    """How the network is trained."""
     config.train = ml_collections.ConfigDict()  # see actjax.train.options.TrainOptions
     config.train.steps = 800
     config.train.batch_size = 32  # over all devices
@@ -53,6 +60,9 @@ def default_config() -> ml_collections.ConfigDict:
     config.train.monitor = "loss"  # or accuracy
     config.train.shuffled_labels = False  # a control: labels permuted among the training clips, by the seed
 
+
+def _scoring(config: ml_collections.ConfigDict) -> None:
+    """What is compared, how, and against which null."""
     config.score = ml_collections.ConfigDict()
     config.score.split = "test"
     config.score.networks = "trained,untrained,input"
@@ -75,6 +85,9 @@ def default_config() -> ml_collections.ConfigDict:
     config.score.batch_size = 32
     config.score.memory_gib = 1.0
 
+
+def _rest(config: ml_collections.ConfigDict) -> None:
+    """Benchmarks, findings and the report."""
     config.benchmark = ml_collections.ConfigDict()  # for --stage=benchmark
     config.benchmark.kind = "speed"  # a module of actjax/benchmark, with options: speed(neurons=512)
     config.benchmark.full = False  # large shapes, everything; takes long
@@ -89,4 +102,3 @@ def default_config() -> ml_collections.ConfigDict:
 
     config.report = ml_collections.ConfigDict()
     config.report.examples = 6  # map-view pairs shown as pictures
-    return config
