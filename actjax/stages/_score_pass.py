@@ -69,20 +69,24 @@ def run_pass(
                 audio, length, mask, context, given = sharded
                 sides, finite = observe(weights, audio, length, given)
                 _check_finite(finite, families, batch, clip_ids)
-                with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-                    for family_runners, family_sides in zip(runners, sides, strict=True):
-                        adding = [
-                            pool.submit(runner.add, x, y, valid, mask, context)
-                            for runner, (x, y, valid) in zip(family_runners, family_sides, strict=True)
-                        ]
-                        for one in adding:
-                            one.result()
+                _add_batch(runners, sides, mask, context, workers)
                 workers = 1
                 bar.update(int(parallel.process_count() * batch["mask"].sum()))
                 bar.set_postfix_str(f"{_rate(bar, pairs):,.0f} pair observations/s", refresh=False)
         for (family, _), family_runners in zip(families, runners, strict=True):
             for runner in family_runners:
                 yield from runner.results(family.networks, null)
+
+
+def _add_batch(runners, sides, mask, context, workers: int) -> None:
+    jobs = [
+        (runner, *xyv)
+        for family_runners, family_sides in zip(runners, sides, strict=True)
+        for runner, xyv in zip(family_runners, family_sides, strict=True)
+    ]
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for done in [pool.submit(runner.add, *xyv, mask, context) for runner, *xyv in jobs]:
+            done.result()
 
 
 def _rate(bar: tqdm, pairs: int) -> float:
