@@ -239,20 +239,23 @@ def test_rank_reorder_by_both_ways():
     x, y = related()
     mask = MASKS[2]
     px = jax.jit(jax.vmap(lambda v: _reorder.strongest(v, mask, share=0.2, power=2.0)))(x.T)
-    place = scipy.stats.rankdata(y, "ordinal", axis=0).T.astype(np.int32)
+    place = (2 * scipy.stats.rankdata(np.round(y, 1), axis=0)).T.astype(np.uint16)
+    assert len(set(place[0])) < len(y)
     by_sort = functools.partial(_reorder._by_sort, power=2.0)
-    device = jax.jit(jax.vmap(jax.vmap(by_sort, (None, 0)), (0, None)))(px, place)
+    # Two levels, one of them rare: some neurons' strongest inputs meet one level alone.
+    p = np.where(place > 2 * len(y) - 8, 0.9, 0.2).astype(np.float32)
+    device = jax.jit(jax.vmap(jax.vmap(by_sort, (None, 0)), (0, None)))(px, _reorder.Order(place, p))
     arrays = [np.asarray(part)[:, None] for part in px]
-    host = _reorder.host_reorder_errors(*arrays, place[None], power=2.0)
+    host = _reorder.host_reordered(*arrays, place[None], p[None], power=2.0)
+    assert 0 < np.isnan(host[1]).sum() < host[1].size
     np.testing.assert_allclose(device, host, rtol=1e-5)
     # Sides of unequal leading axes, as vmap leaves what it does not batch: one neuron, counts of its own.
     one = [array[:1] for array in arrays[:2]]
     counts = np.stack([arrays[2][:1], np.full((1, 1), 7, np.int32)])
-    for taken, found in zip(
-        counts, _reorder.host_reorder_errors(*one, counts, place, power=2.0), strict=True
-    ):
-        same = _reorder.host_reorder_errors(*one, taken, place[None], power=2.0)
-        np.testing.assert_array_equal(found, same)
+    both = np.stack(_reorder.host_reordered(*one, counts, place, p, power=2.0), axis=1)
+    for taken, found in zip(counts, both, strict=True):
+        same = _reorder.host_reordered(*one, taken, place[None], p[None], power=2.0)
+        np.testing.assert_array_equal(found, np.stack(same))
 
 
 @pytest.mark.parametrize("name", ["pearson_top_and_random", "spearman_top_and_random"])

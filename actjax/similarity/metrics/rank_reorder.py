@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from actjax.similarity._concept import PROBABILITIES, nan_if_constant
 from actjax.similarity._concept import probability as probability_of
 from actjax.similarity._ranks import ranks
-from actjax.similarity._reorder import Order, reorder_error, strongest
+from actjax.similarity._reorder import Order, place_type, reordered, strongest
 from actjax.types import Metric
 
 
@@ -62,7 +62,7 @@ def metric(
         symmetric=False,
         signed=False,
         dot=False,
-        pair_copies=8,
+        pair_copies=2,
         options={
             "top_share": top_share,
             "power": power,
@@ -73,15 +73,11 @@ def metric(
 
 
 def _prepare_y(values_o, mask_o, context, *, kind) -> Order:
-    place = ranks(values_o, mask_o, ties="ordinal").astype(jnp.int32)
-    p = probability_of(values_o, mask_o, kind)
-    return Order(place, jnp.where(mask_o, p + nan_if_constant(values_o, mask_o), 0.0))
+    rank = ranks(values_o, mask_o)
+    p = probability_of(values_o, mask_o, kind, rank)
+    return Order((2 * rank).astype(place_type(rank.size)), jnp.where(mask_o, p + nan_if_constant(values_o, mask_o), 0.0))
 
 
 def _compare(px, py, *, power, scale_power):
-    p = py.probability_o[px.index_i]
-    inside = jnp.arange(p.shape[0]) < px.taken
-    mean = jnp.sum(jnp.where(inside, p, 0.0)) / px.taken.astype(p.dtype)
-    # All equal on these inputs: nothing says how to order them.
-    score = -reorder_error(px, py, power=power) / mean**scale_power
-    return {"score": score + nan_if_constant(p, inside)}
+    error, mean = reordered(px, py, power=power)
+    return {"score": -error / mean**scale_power}
