@@ -5,6 +5,9 @@ import jax.numpy as jnp
 
 from actjax.similarity._precision import PRECISION
 
+# What U-centring leaves of a matrix by rounding alone is at most 2.3e-7 of its length (16 to 1,366 frames).
+ROUNDING = 1e-6
+
 
 def centred_frames(values_ft: jax.Array, mask_t: jax.Array) -> jax.Array:
     """[f, t] each row minus its mean over valid frames, zero at invalid ones."""
@@ -41,11 +44,14 @@ def double_centred(matrix_tt: jax.Array, mask_t: jax.Array) -> jax.Array:
 def u_centred(matrix_tt: jax.Array, mask_t: jax.Array) -> jax.Array:
     """U-centring of Székely and Rizzo (2014): the inner product of two such is unbiased.
 
-    m (m - 3) times the unbiased HSIC estimate of Song et al. (2012), for m valid frames.
+    m (m - 3) times the unbiased HSIC estimate of Song et al. (2012), for m valid frames. Zero throughout
+    where nothing but rounding is left, as for a map that is active in a single frame.
     """
     off = mask_t[:, None] & mask_t[None, :] & ~jnp.eye(mask_t.shape[0], dtype=bool)
     m = jnp.maximum(jnp.sum(mask_t), 4).astype(matrix_tt.dtype)
     matrix = jnp.where(off, matrix_tt, jnp.zeros_like(matrix_tt))
     rows = jnp.sum(matrix, 1)
     centred = matrix - (rows[:, None] + rows[None, :]) / (m - 2) + jnp.sum(rows) / ((m - 1) * (m - 2))
-    return jnp.where(off, centred, jnp.zeros_like(matrix_tt))
+    centred = jnp.where(off, centred, jnp.zeros_like(matrix_tt))
+    left = jnp.linalg.norm(centred) > ROUNDING * jnp.linalg.norm(matrix)
+    return jnp.where(left, centred, jnp.zeros_like(matrix_tt))

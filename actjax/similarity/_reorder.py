@@ -117,7 +117,7 @@ def _by_host(px: Strongest, py: Order, *, power) -> tuple[jax.Array, jax.Array]:
 
 
 def host_reordered(index, value, taken, place, probability, *, power: float) -> tuple[np.ndarray, np.ndarray]:
-    """`reordered` over the last axis of index, value [..., t], taken [...], place and p [..., o], broadcast."""
+    """`reordered` over the last axis: index, value [..., t], taken [...], place, p [..., o], broadcast."""
     t, o = index.shape[-1], place.shape[-1]
     # Whatever vmap left unbatched has fewer leading axes, or shorter ones, than the rest of its side.
     of_side = np.broadcast_shapes(index.shape[:-1], value.shape[:-1], taken.shape)

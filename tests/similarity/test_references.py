@@ -146,6 +146,18 @@ def test_cka(kernel, debiased):
     assert np.isnan(pairwise(make_metric("cka", kernel=kernel), x, y, short)["score"]).all()
 
 
+@pytest.mark.parametrize("offset", [0.0, 30.0])
+@pytest.mark.parametrize("frame", [0, 7, 39])
+def test_cka_of_a_map_active_in_one_frame(frame, offset):
+    """U-centring leaves nothing of it, so a score would be the rounding's."""
+    _, y, mask = images(rows=12)
+    x = np.full((1, 5, 40), offset, np.float32)
+    x[0, 2, frame] += 0.3
+    mask = mask | (np.arange(40) == frame)
+    assert np.isnan(pairwise(make_metric("cka"), x, y, mask)["score"]).all()
+    assert np.isfinite(pairwise(make_metric("cka", debiased=False), x, y, mask)["score"]).all()
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [

@@ -19,9 +19,10 @@ def metric(*, kernel: str = "linear", debiased: bool = True, bandwidth: float = 
 
     where ' is double centring (biased) or U-centring (debiased: zero diagonal, and the inner product is
     proportional to the unbiased estimate of HSIC). The two images may have different rows. Range [-1, 1]
-    (biased: [0, 1]), 0 for unrelated geometries in expectation, NaN for constant frames and for fewer
-    than 16 valid frames. Short, autocorrelated clips are far from 0 by chance, debiased or not: read the
-    score against the one of mismatched clips. Symmetric, one inner product of Gram matrices.
+    (biased: [0, 1]), 0 for unrelated geometries in expectation, NaN for constant frames, debiased also where
+    all frames but one are alike, and for fewer than 16 valid frames. Short, autocorrelated clips are far
+    from 0 by chance, debiased or not: read the score against the one of mismatched clips. Symmetric, one
+    inner product of Gram matrices.
 
     Missed in the benchmark of metrics, at 10 dB: lags (recall at 1 0.25) and sparse maps (0.57); it
     cannot see where in frequency the similarity lies.

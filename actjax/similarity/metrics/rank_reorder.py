@@ -75,7 +75,8 @@ def metric(
 def _prepare_y(values_o, mask_o, context, *, kind) -> Order:
     rank = ranks(values_o, mask_o)
     p = probability_of(values_o, mask_o, kind, rank)
-    return Order((2 * rank).astype(place_type(rank.size)), jnp.where(mask_o, p + nan_if_constant(values_o, mask_o), 0.0))
+    place = (2 * rank).astype(place_type(rank.size))
+    return Order(place, jnp.where(mask_o, p + nan_if_constant(values_o, mask_o), 0.0))
 
 
 def _compare(px, py, *, power, scale_power):
