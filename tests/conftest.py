@@ -1,22 +1,27 @@
 """Every test runs on four simulated CPU devices, in strict promotion modes, with warnings as errors."""
 
 import atexit
+import importlib.metadata
 import os
 import shutil
 import tempfile
 
 # Compiling is most of what the tests do, so LLVM's expensive passes are off and the backend optimises at
-# level 1. (At level 0 training gives NaN.)
+# level 1, in whatever a test starts too. JAX 0.10's older emitters compile in half the time; later releases
+# do not know that flag.
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
     + " --xla_force_host_platform_device_count=4 --xla_llvm_disable_expensive_passes=true"
     + " --xla_backend_optimization_level=1"
+    + " --xla_cpu_use_fusion_emitters=false" * importlib.metadata.version("jaxlib").startswith("0.10.")
 )
 os.environ["JAX_PLATFORMS"] = "cpu"
 # What one worker, or a launch.py that a test starts, has compiled the others read.
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="jax-")
-    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = (
+    os.environ["JAX_COMPILATION_CACHE_DIR"]
+    if "PYTEST_XDIST_WORKER" in os.environ
+    else tempfile.mkdtemp(prefix="jax-")
+)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 # librosa's compiled functions go to a folder of each worker: two workers that fill one cache at once read
@@ -27,17 +32,43 @@ import jax
 import pytest
 
 atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_disable_most_optimizations", True)
 
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also run the checks that take minutes")
 
 
+# librosa compiles itself for 20 seconds on import, in each worker's folder: one worker runs all that need it.
+NEED_LIBROSA = ("test_dsp", "test_feature_benchmark", "test_feature_parity", "test_feature_truth")
+# The longest groups first, so that no worker is left alone with one at the end.
+LONGEST = ("test_end_to_end", "librosa", "test_metric_contract")
+
+
+def _group(nodeid):
+    name = nodeid.split("::")[0].rsplit("/", 1)[-1].removesuffix(".py")
+    return "librosa" if name in NEED_LIBROSA else name
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file stays with one worker, so that what it compiled and prepared serves all its tests."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return _group(nodeid)
+
+    return ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(config, items):
-    # The longest file first, so that no worker is left alone with it at the end.
-    items.sort(key=lambda item: "test_end_to_end" not in item.nodeid)
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(_group(item.nodeid), len(order)))
     if config.getoption("--long"):
         return
     long = [item for item in items if "long" in item.keywords]
@@ -50,3 +81,11 @@ def standard_promotion():
     """Standard promotion, for code that runs optax's adam and schedules or flax's avg_pool."""
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield
+
+
+@pytest.fixture(scope="module")
+def optimised():
+    """For training, which gives NaN where the backend does not optimise."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)

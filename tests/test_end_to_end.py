@@ -28,8 +28,7 @@ SMALL = (
 
 
 def launch(workdir, data_dir, *arguments, devices=1):
-    quick = "--xla_llvm_disable_expensive_passes=true --xla_backend_optimization_level=1"
-    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {quick}"}
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     command = [
         sys.executable,
         "launch.py",
@@ -38,6 +37,7 @@ def launch(workdir, data_dir, *arguments, devices=1):
         *SMALL,
         *arguments,
     ]
+    environment = os.environ | {"XLA_FLAGS": flags}
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=300)
 
 

@@ -119,7 +119,8 @@ def test_a_sweep_joins_its_seeds_and_the_label_control_is_one_of_the_controls(tm
     config.write_text(SWEEP.format(quickstart=str(ROOT / "configs" / "quickstart.py")))
     command = [sys.executable, "launch.py", f"--config={config}", "--stage=sweep"]
     command += [f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path / 'data'}"]
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
+    environment = os.environ | {"XLA_FLAGS": flags}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     own, both = (

@@ -24,7 +24,7 @@ SMALL = (
 
 
 def start(folder, workdir, stage, *arguments, devices=2):
-    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=1"
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "launch.py", f"--workdir={folder / workdir}", f"--data_dir={folder / 'data'}"]
     command += [f"--stage={stage}", *SMALL, *arguments]

@@ -14,6 +14,8 @@ import pytest
 from actjax import lookup, parallel
 from actjax.models._blocks import BatchNorm
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 NAMES = lookup.names("model")
 # The tests that compile a backward pass or four devices take seconds for each network.
 MAIN = [pytest.param(n, marks=() if n in ("vgg", "singlelayer") else pytest.mark.long) for n in NAMES]

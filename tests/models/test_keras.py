@@ -13,6 +13,8 @@ import scipy.signal
 from actjax import lookup
 from actjax.models import _keras, import_keras
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 RNG = np.random.default_rng(0)
 EPSILON = 1e-3
 

@@ -34,14 +34,6 @@ def costly(chosen):
     return [name if name in chosen else pytest.param(name, marks=pytest.mark.long) for name in NAMES]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """These properties hold for any compilation; the tests against references optimise as users do."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(params=NAMES)
 def metric(request):
     return make_metric(request.param)

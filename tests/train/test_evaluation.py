@@ -9,6 +9,8 @@ import synthetic
 from actjax import models, parallel
 from actjax.train import evaluation, loop
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 
 @pytest.fixture(scope="module")
 def trained():

@@ -16,6 +16,8 @@ import synthetic
 
 from actjax.train import options, state, step
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 
 def test_the_loss_of_50_steps_is_the_same_on_1_2_and_4_devices():
     script = Path(losses.__file__)
@@ -25,7 +27,7 @@ def test_the_loss_of_50_steps_is_the_same_on_1_2_and_4_devices():
             env={
                 **os.environ,
                 "PYTHONPATH": str(script.parents[2]),
-                "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}",
+                "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={count}",
             },
             stdout=subprocess.PIPE,
             text=True,
