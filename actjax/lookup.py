@@ -63,11 +63,12 @@ def options_of(kind: str, name: str) -> tuple[str, ...]:
     return tuple(inspect.signature(factory(kind, name)).parameters)
 
 
-def load(kind: str, name: str, **hyper: Any) -> Any:
+def load(kind: str, name: str, /, **hyper: Any) -> Any:
     """Makes the plug-in `name` with keyword-only hyperparameters.
 
     Raises:
       UnknownNameError: the plug-in, or one of its options, does not exist.
+      ValueError: an option that has no default is not given.
     """
     make = factory(kind, name)
     known = options_of(kind, name)
@@ -76,6 +77,9 @@ def load(kind: str, name: str, **hyper: Any) -> Any:
             raise UnknownNameError(
                 f"{kind} {name!r} has no option {option!r}; {suggest(option, known or ('none',))}"
             )
+    for option, parameter in inspect.signature(make).parameters.items():
+        if parameter.default is parameter.empty and option not in hyper:
+            raise ValueError(f"{kind} {name!r} needs the option {option}: {name}({option}=...)")
     return make(**hyper)
 
 

@@ -55,8 +55,12 @@ def claim(workdir: Path, stage: str, config: Mapping[str, Any]) -> None:
     Raises:
       ValueError: names the keys that differ.
     """
-    path = workdir / "config.json"
-    recorded = read_json(path, {})
+    write_json(workdir / "config.json", compare(workdir, stage, config))
+
+
+def compare(workdir: Path, stage: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What `claim` would record, or its refusal; writes nothing."""
+    recorded = read_json(workdir / "config.json", {})
     defaults = _flat(default_config().to_dict())
     for earlier in STAGES[: STAGES.index(stage) + 1]:
         asked = _flat({k: config[k] for k in STAGE_KEYS.get(earlier, ())})
@@ -72,8 +76,7 @@ def claim(workdir: Path, stage: str, config: Mapping[str, Any]) -> None:
                 "choose another --workdir, or ask for the same"
             )
         recorded[earlier] = asked
-    recorded["latest"] = _flat(config)
-    write_json(path, recorded)
+    return recorded | {"latest": _flat(config)}
 
 
 def update_manifest(workdir: Path, **entries: Any) -> None:

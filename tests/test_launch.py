@@ -28,6 +28,8 @@ def launch(*arguments, cwd=ROOT):
         ("--config.score.views=clips", 1, "score.views knows clip, frame, map; got 'clips'"),
         ("--config.train.batch_size=0", 1, "train.batch_size must be a multiple"),
         ("--stage=scores", 1, "did you mean score"),
+        ("--config.weights=nowhere.h5", 1, "config.weights: there is no file nowhere.h5"),
+        ("--config.data.name=tfds(name='no_such_set')", 1, "no_such_set"),
     ],
 )
 def test_wrong_input_is_one_line(argument, status, message, tmp_path):

@@ -48,3 +48,10 @@ def test_specs_are_read(text, expected):
 def test_broken_specs_are_refused_and_never_evaluated(text):
     with pytest.raises(ValueError, match="got"):
         lookup.parse_specs(text)
+
+
+def test_options_may_be_called_name_and_those_without_default_must_be_given():
+    with pytest.raises(ValueError, match=r"'tfds' needs the option name: tfds\(name=\.\.\.\)"):
+        lookup.load("dataset", "tfds")
+    with pytest.raises(ValueError, match="knows no data set 'no_such_set'"):
+        lookup.load("dataset", "tfds", name="no_such_set")

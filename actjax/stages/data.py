@@ -9,10 +9,12 @@ from actjax.stages import _parts
 
 def stage(run: _parts.Run) -> list[Path]:
     """Prepares the run's data set and records what it holds."""
-    workdir.claim(run.workdir, "data", run.config.to_dict())
+    workdir.compare(run.workdir, "data", run.config.to_dict())
     files = [run.workdir / "data.json", run.workdir / "skipped.json"]
     builder = _parts.builder(run)
     builder.download_and_prepare()
+    # A data set that cannot be had leaves the workdir free for another.
+    workdir.claim(run.workdir, "data", run.config.to_dict())
     if parallel.process_index() == 0:
         splits = {name: split.num_examples for name, split in builder.info.splits.items()}
         skipped = [{"clip": s["item"], "reason": s["reason"]} for s in loader.builder_skipped(builder)]

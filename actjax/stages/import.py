@@ -23,7 +23,7 @@ def stage(run: _parts.Run) -> list[Path]:
       ValueError: config.weights is empty, a layer does not fit, or the workdir has another network.
     """
     done = run.workdir / "train.json"
-    file = _weights_file(run)
+    file = _weights_file(run.config)
     digest = workdir.file_digest(file)
     _check_workdir(run, digest)
     if not done.exists():
@@ -40,10 +40,20 @@ def stage(run: _parts.Run) -> list[Path]:
     return [done, *_predict(run)]
 
 
-def _weights_file(run: _parts.Run) -> Path:
-    if not run.config.weights:
+def check_options(config: Any) -> None:
+    """Before any data is prepared: there is a file.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: config.weights is empty.
+    """
+    _weights_file(config)
+
+
+def _weights_file(config: Any) -> Path:
+    if not config.weights:
         raise ValueError("config.weights is empty: name the Keras file, --config.weights=weights.h5 say")
-    path = Path(run.config.weights).expanduser()
+    path = Path(config.weights).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"config.weights: there is no file {path}; give a .h5, .hdf5 or .keras file")
     return path
