@@ -142,3 +142,19 @@ def test_every_published_row_names_a_metric_and_all_frequencies():
     for name, checks in PUBLISHED.items():
         assert name.split("(")[0] in api.list_metrics()
         assert all(len(figures) == len(_sanity.GAMMAS) for figures in checks.values())
+
+
+@pytest.mark.parametrize(
+    ("gamma", "draws"), [(0.499, 5), (0.1, 20), (0.01, 100), (0.001, 1000), (0.0001, 1000)]
+)
+def test_published_top_and_random_changes_follow_from_taking_all_active_inputs(gamma, draws):
+    """Not 25 of the strongest, as in ours: on binary neurons all active inputs beside 25 random ones."""
+    rng, n = np.random.default_rng(0), 500_000
+    p = int(round(gamma * n))
+    after = []
+    for _ in range(draws):
+        active = np.concatenate([np.ones(p, bool), rng.random(25) < gamma])
+        kept = active & (rng.random(p + 25) < 0.5)
+        after.append(np.corrcoef(active, kept)[0, 1])
+    published = PUBLISHED["pearson_top_and_random"]["missing"][_sanity.GAMMAS.index(gamma)]
+    assert (np.mean(after) - 1) / 2 == pytest.approx(published, abs=0.01 if gamma == 0.0001 else 0.003)
