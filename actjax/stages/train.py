@@ -1,6 +1,8 @@
 """Trains the network, or goes on from its last checkpoint, and evaluates it on the test split."""
 
 import dataclasses
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import numpy as np
 from actjax import parallel, workdir
 from actjax.datasets import loader
 from actjax.stages import _parts
-from actjax.train import checkpoint, loop
+from actjax.train import checkpoint, loop, prediction
+
+F1_THRESHOLDS = (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 
 def stage(run: _parts.Run) -> list[Path]:
@@ -47,10 +51,43 @@ def stage(run: _parts.Run) -> list[Path]:
         options=options(config, run.config.seed, multilabel),
         workdir=run.workdir,
     )
-    result = loop.evaluate(module, front, fitted.variables, _batches(test, run), len(test.class_names))
+    result = loop.evaluate(
+        module,
+        front,
+        fitted.variables,
+        _batches(test, run),
+        len(test.class_names),
+        multilabel=test.multi_label,
+    )
+    scored = {}
+    if test.multi_label:
+        own = loop.predict(module, front, fitted.variables, _batches(test, run), multilabel=True)
+        probabilities, index = map(np.concatenate, zip(*parallel.gather_hosts(own), strict=True))
+        scored = {"f1": excerpt_f1(probabilities, [test.clip_ids[i] for i in index], test.labels[index])}
     if parallel.process_index() == 0:
-        _record(run, fitted, result, test, train)
+        _record(run, fitted, result, test, train, scored)
     return files
+
+
+def excerpt_f1(probabilities_bc: Any, clip_ids: Sequence[str], labels_bc: Any) -> list[dict[str, Any]]:
+    """F1 over excerpts of several labels, at the thresholds in use for IRMAS.
+
+    Outputs of an excerpt's clips are summed and divided by the largest (`prediction.by_recording`). An
+    excerpt is a file: clips that a long one is cut into bear its name, "#" and a number.
+
+    Returns:
+      Dicts of threshold, excerpts, micro and macro: each [precision, recall, F1].
+    """
+    files = [re.sub(r"#\d+$", "", name) for name in clip_ids]
+    names, values = prediction.by_recording(probabilities_bc, files, "sum_over_max")
+    labels = np.asarray(labels_bc)[np.unique(files, return_index=True)[1]]
+    values = values[np.argsort(names)]
+    found = []
+    for threshold in F1_THRESHOLDS:
+        scores = prediction.f1_scores(prediction.present(values, threshold), labels)
+        averages = {"micro": list(scores.micro), "macro": list(scores.macro)}
+        found.append({"threshold": threshold, "excerpts": len(names)} | averages)
+    return found
 
 
 def shuffled_labels(source: loader.Source, seed: int) -> loader.Source:
@@ -81,14 +118,14 @@ def _batches(source: Any, run: _parts.Run, **options: Any) -> Any:
     )
 
 
-def _record(run: _parts.Run, fitted: loop.FitResult, result: Any, test: Any, train: Any) -> None:
+def _record(run: _parts.Run, fitted: loop.FitResult, result: Any, test: Any, train: Any, scored: Any) -> None:
     evaluation = {
         "accuracy": float(result.accuracy),
         "loss": float(result.loss),
         "class_names": list(test.class_names),
         "confusion": np.asarray(result.confusion).tolist(),
         "clips": len(test),
-    }
+    } | scored
     workdir.write_json(run.workdir / "evaluation.json", evaluation)
     record = {
         "steps": int(fitted.last_step),
@@ -105,3 +142,7 @@ def _record(run: _parts.Run, fitted: loop.FitResult, result: Any, test: Any, tra
     print(
         f"train: {record['steps']} steps, best at {record['best_step']}, test accuracy {result.accuracy:.3f}"
     )
+    for row in scored.get("f1", ()):
+        if row["threshold"] == 0.5:
+            averages = ", ".join(f"{name} {row[name][2]:.3f}" for name in ("micro", "macro"))
+            print(f"train: F1 over {row['excerpts']} excerpts at threshold 0.5: {averages}")

@@ -1,0 +1,64 @@
+"""A data set whose clips have several labels, through the stages: the miniature of IRMAS."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actjax import experiment
+from actjax.datasets.irmas import CLASS_NAMES
+from actjax.defaults import default_config
+from actjax.stages.train import F1_THRESHOLDS, excerpt_f1
+
+sys.path.insert(0, str(Path(__file__).parent / "datasets"))
+from dataset_trees import tone, write, write_index
+
+pytestmark = pytest.mark.usefixtures("optimised", "standard_promotion")
+
+
+def test_excerpts_are_files_and_their_clips_are_summed():
+    """By hand: sums over the largest are a (1, 0.5), b#x (0.25, 1)."""
+    probabilities = np.array([[0.6, 0.2], [0.1, 0.9], [0.4, 0.3], [0.1, 0.0]])
+    clips = ["a", "b#x", "a#1", "b#x#12"]
+    labels = np.array([[1, 0], [1, 1], [1, 0], [1, 1]])
+    rows = {row["threshold"]: row for row in excerpt_f1(probabilities, clips, labels)}
+    assert tuple(rows) == F1_THRESHOLDS and rows[0.5]["excerpts"] == 2
+    # At 0.5 named are a: both classes, b#x: the second.
+    assert rows[0.5]["micro"] == pytest.approx([2 / 3, 2 / 3, 2 / 3])
+    assert rows[0.5]["macro"] == pytest.approx([0.75, 0.75, (2 / 3 + 2 / 3) / 2])
+    # At 0.55 the second class of a is not.
+    assert rows[0.55]["micro"] == pytest.approx([1, 2 / 3, 0.8])
+
+
+def test_irmas_trains_is_evaluated_on_several_labels_and_reported(tmp_path, capsys):
+    root, tracks = tmp_path / "irmas", {}
+    for pitch, label in enumerate(CLASS_NAMES):
+        for number in range(2):
+            name = f"IRMAS-TrainingData/{label}/[{label}][cla]{label}{number:04d}__1.wav"
+            write(root / name, tone(1.0, 220.0 + 60 * pitch))
+            tracks[f"{label}{number:04d}__1"] = {"audio": name, "annotation": name}
+    for name, lines in (("(02) song-1", ["cel", "gel"]), ("(02) song-3", ["voi"])):
+        path = f"IRMAS-TestingData-Part1/Part1/{name}"
+        write(root / f"{path}.wav", tone(2.4))
+        (root / f"{path}.txt").write_text("".join(f"{line}\t\n" for line in lines))
+        tracks[name] = {"audio": f"{path}.wav", "annotation": f"{path}.txt"}
+    config = default_config()
+    config.data.name = f"irmas(path={str(root)!r},index={str(write_index(root, tracks))!r})"
+    config.data.clip_seconds = 1.0
+    config.model.name = "vgg(widths=(4, 4, 4, 4), embedding=8)"
+    config.train.steps, config.train.batch_size, config.train.warmup_steps = 1, 4, 0
+    config.score.batch_size, config.score.networks, config.score.null = 4, "trained", "none"
+    config.score.layers, config.score.features, config.score.metrics = "conv1", "rms", "pearson"
+    config.report.examples = 1
+    stages = ("data", "train", "score", "report")
+    for stage in stages:
+        experiment.run(
+            config=config, workdir=str(tmp_path / "run"), stage=stage, data_dir=str(tmp_path / "data")
+        )
+    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert evaluation["clips"] == 4 and {row["excerpts"] for row in evaluation["f1"]} == {2}
+    assert np.sum(evaluation["confusion"], 1).max() <= 2 * len(evaluation["class_names"])
+    assert "F1 over 2 excerpts at threshold 0.5: micro" in capsys.readouterr().out
+    assert "on 2 held-out excerpts" in (tmp_path / "run" / "report" / "index.html").read_text()
