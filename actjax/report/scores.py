@@ -12,7 +12,7 @@ all rows of the block, so that the [n, k] scores of one layer and one feature ne
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +70,14 @@ def score_block(
 
 def write_scores(
     path: str | os.PathLike,
-    columns: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Any] | Iterable[Mapping[str, Any]],
     metadata: Mapping[str, Any],
 ) -> Path:
     """Writes one score set, whole or not at all (aside, fsync, rename).
 
     Args:
       path: of the `.parquet` file; its folder is made.
-      columns: one block or a list of blocks, name -> array or single value. `control`, `options`,
+      columns: one block, or blocks, of which one at a time is asked for: name -> array or single value. `control`, `options`,
         `part` and `valid` (where the score is finite) have defaults; std_error, lag, shift and the
         statistics may be absent, and NaN in them is stored as null.
       metadata: what JSON can hold: the config, the checkpoint's step and hash.
@@ -92,10 +92,11 @@ def write_scores(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    blocks = [columns] if isinstance(columns, Mapping) else list(columns)
-    if not blocks:
+    tables = [table_of(block) for block in ([columns] if isinstance(columns, Mapping) else columns)]
+    if not tables:
         raise ScoresError("no scores to write: expected at least one block of columns, got none")
-    table = pa.concat_tables([table_of(block) for block in blocks]).unify_dictionaries().combine_chunks()
+    # The blocks stay where they are: in one piece a table of 36 million rows would take 3 GiB twice.
+    table = pa.concat_tables(tables).unify_dictionaries()
     check(table)
     twice = repeated(table)
     if twice is not None:

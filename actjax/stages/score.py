@@ -59,7 +59,7 @@ def stage(run: _parts.Run) -> list[Path]:
     _nulls.correct(found)
     _examples.write(files[1], observe, replicated, made.families, found, source, run.config, read)
     if parallel.process_index() == 0:
-        blocks = [block for result in found for block in _blocks(run, *result)]
+        blocks = (block for result in found for block in _blocks(run, *result))
         config, checkpoint = run.config.to_dict(), _checkpoint_id(run)
         step = workdir.read_json(run.workdir / "train.json", {}).get("best_step")
         metadata = {"config": config, "checkpoint": {"hash": checkpoint, "step": step}}
