@@ -77,9 +77,9 @@ def write_scores(
 
     Args:
       path: of the `.parquet` file; its folder is made.
-      columns: one block, or blocks, of which one at a time is asked for: name -> array or single value. `control`, `options`,
-        `part` and `valid` (where the score is finite) have defaults; std_error, lag, shift and the
-        statistics may be absent, and NaN in them is stored as null.
+      columns: one block, or blocks, of which one at a time is asked for: name -> array or single
+        value. `control`, `options`, `part` and `valid` (where the score is finite) have defaults;
+        std_error, lag, shift and the statistics may be absent, and NaN in them is stored as null.
       metadata: what JSON can hold: the config, the checkpoint's step and hash.
 
     Returns:
