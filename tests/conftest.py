@@ -85,7 +85,7 @@ def standard_promotion():
 
 @pytest.fixture(scope="module")
 def optimised():
-    """For training, which gives NaN where the backend does not optimise."""
+    """Compiles as users do: for comparisons with references, and for training, which gives NaN otherwise."""
     jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", True)

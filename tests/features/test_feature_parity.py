@@ -10,6 +10,9 @@ from signals import music, relative_error
 from actjax import lookup
 from actjax.features import compute, feature
 
+# Compiled as users do.
+pytestmark = pytest.mark.usefixtures("optimised")
+
 SETTINGS = [(12000, 512, 256), (22050, 2048, 512)]
 
 

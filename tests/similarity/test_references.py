@@ -10,6 +10,9 @@ from skimage.metrics import structural_similarity
 from actjax.similarity.api import make_metric
 from actjax.similarity.pairwise import pairwise
 
+# Compiled as users do.
+pytestmark = pytest.mark.usefixtures("optimised")
+
 N, K = 4, 3
 
 
