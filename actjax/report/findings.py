@@ -103,7 +103,18 @@ def units_table(table: Mapping[str, Any]) -> Table:
 def console(table: Mapping[str, Any]) -> str:
     """The findings as text."""
     lines = [findings_table(table).text(), *(f"not made: {line}" for line in table["not_made"])]
-    return "\n".join(lines)
+    return "\n".join([*lines, *undefined(table)])
+
+
+def undefined(table: Mapping[str, Any]) -> list[str]:
+    """A line for each control of which some networks have no score."""
+    lines = []
+    for part in table["parts"]:
+        for kind, scores in part["scores"].items():
+            if count := scores.get("undefined", 0):
+                networks = f"{count} of {sum(map(len, scores['members']))} {kind} networks"
+                lines.append(f"{part['part']}: {networks} have no score; the mean is of the others")
+    return lines
 
 
 def marks(table: Mapping[str, Any]) -> str:
@@ -133,7 +144,7 @@ def section(table: Mapping[str, Any], picture_html: str) -> str:
         body += f"<p>The features themselves seen through the layers' grids: {html.escape(seen)}.</p>"
     body += f"<details><summary>Units behind the findings</summary>{units_table(table).html()}"
     body += f'<p class="note">{html.escape(units_table(table).note)}</p></details>'
-    left = "".join(f"<li>{html.escape(line)}</li>" for line in table["not_made"])
+    left = "".join(f"<li>{html.escape(line)}</li>" for line in [*table["not_made"], *undefined(table)])
     return body + (f"<p>Not made:</p><ul>{left}</ul>" if left else "")
 
 

@@ -80,7 +80,7 @@ def conclude(seeds: Sequence[Arrays]) -> dict[str, Any]:
 
 def _part(part: Part, seeds: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
     kinds = [kind for kind in KINDS if all(kind in arrays for arrays in seeds)]
-    by_kind = {kind: np.stack([arrays[kind].mean(axis=0) for arrays in seeds]) for kind in kinds}
+    by_kind = {kind: np.stack([_over_members(arrays[kind]) for arrays in seeds]) for kind in kinds}
     trained = by_kind["trained"]
     effect = findings.effect(trained, {k: v for k, v in by_kind.items() if k != "trained"})
     effects = (
@@ -97,6 +97,7 @@ def _part(part: Part, seeds: Sequence[Mapping[str, np.ndarray]]) -> dict[str, An
             "high": float(high),
             "seeds": value_sr[:, 0].tolist(),
             "members": members,
+            "undefined": int(np.isnan(members).sum()),
         }
     return {
         "finding": part.finding,
@@ -109,6 +110,16 @@ def _part(part: Part, seeds: Sequence[Mapping[str, np.ndarray]]) -> dict[str, An
         "p": findings.permutation_p(null),
         "scores": scores,
     }
+
+
+def _over_members(values_mr: np.ndarray) -> np.ndarray:
+    """[r] the mean over the members of a kind that have a score.
+
+    A network whose ridge finds nothing has no best unit / ridge; it must not take its kind out of the
+    comparison with it.
+    """
+    defined = values_mr[~np.isnan(values_mr[:, 0])]
+    return defined.mean(axis=0) if len(defined) else np.full(values_mr.shape[1], np.nan)
 
 
 def details(found: Sequence[Found], sides: Sides, setting: Setting) -> dict[str, dict[str, Any]]:

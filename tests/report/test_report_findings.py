@@ -56,6 +56,20 @@ def test_verdicts_follow_from_the_arrays():
     assert found == {1: "holds", 2: "weakly", 3: "reversed", 4: "does not hold"}
 
 
+def test_one_network_without_a_score_does_not_take_its_control_away():
+    lacking = arrays()
+    lacking["loudness"]["untrained"] = lacking["loudness"]["untrained"].copy()
+    lacking["loudness"]["untrained"][1] = np.nan
+    made = _findings_summary.conclude([lacking])
+    (part,) = [p for p in made["parts"] if p["part"] == "loudness"]
+    left = lacking["loudness"]["untrained"][[0, 2], 0]
+    assert part["control"] == "untrained" and part["scores"]["untrained"]["undefined"] == 1
+    assert part["scores"]["untrained"]["value"] == pytest.approx(left.mean())
+    assert part["effect"] == pytest.approx(lacking["loudness"]["trained"][0, 0] - left.mean())
+    said = "loudness: 1 of 3 untrained networks have no score; the mean is of the others"
+    assert findings.undefined(made) == [said] and said in findings.console(table() | made)
+
+
 def test_holm_needs_enough_replicates():
     few = {name: {k: v[..., :50] for k, v in kinds.items()} for name, kinds in arrays().items()}
     with pytest.raises(ValueError, match="needs at least 79 replicates"):
