@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow_datasets
-from dataset_trees import tone, write, write_index
+from dataset_trees import tone, write, write_index, write_irmas
 
 from actjax import lookup
 from actjax.datasets import loader
@@ -133,19 +133,8 @@ def test_youtube8m(tmp_path, below):
 
 
 def test_irmas(tmp_path):
-    root, tracks = tmp_path / "irmas", {}
-    for label in module("irmas").CLASS_NAMES:
-        for number in range(10):
-            for part in (1, 2):
-                name = f"IRMAS-TrainingData/{label}/[{label}][cla]{label}{number:04d}__{part}.wav"
-                write(root / name, tone(1.0))
-                tracks[f"{label}{number:04d}__{part}"] = {"audio": name, "annotation": name}
-    for name, lines in (("(02) song-1", ["cel", "gel"]), ("(02) song-3", ["voi"])):
-        path = f"IRMAS-TestingData-Part1/Part1/{name}"
-        write(root / f"{path}.wav", tone(2.4))
-        (root / f"{path}.txt").write_text("".join(f"{line}\t\n" for line in lines))
-        tracks[name] = {"audio": f"{path}.wav", "annotation": f"{path}.txt"}
-    index = write_index(root, tracks)
+    root = tmp_path / "irmas"
+    index = write_irmas(root, module("irmas").CLASS_NAMES, recordings=10, parts=2)
     _, sources = prepare("irmas", tmp_path, path=root, index=index, clip_seconds=1.0)
     assert labels_of(sources["test"]) == {
         "(02) song-1": ["cel", "gel"],
