@@ -71,13 +71,13 @@ def load(kind: str, name: str, /, **hyper: Any) -> Any:
       ValueError: an option that has no default is not given.
     """
     make = factory(kind, name)
-    known = options_of(kind, name)
+    known = inspect.signature(make).parameters
     for option in hyper:
         if option not in known:
             raise UnknownNameError(
-                f"{kind} {name!r} has no option {option!r}; {suggest(option, known or ('none',))}"
+                f"{kind} {name!r} has no option {option!r}; {suggest(option, tuple(known) or ('none',))}"
             )
-    for option, parameter in inspect.signature(make).parameters.items():
+    for option, parameter in known.items():
         if parameter.default is parameter.empty and option not in hyper:
             raise ValueError(f"{kind} {name!r} needs the option {option}: {name}({option}=...)")
     return make(**hyper)
