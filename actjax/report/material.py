@@ -98,6 +98,16 @@ def _json(path: Path, default: Any) -> Any:
         raise ReportError(f"{path} is no JSON ({error}); delete it and run its stage again") from None
 
 
+def quality(evaluation: Mapping[str, Any]) -> tuple[float, str, str]:
+    """(how well the network does, what that figure is, on what): F1 where clips have several labels."""
+    for row in evaluation.get("f1", ()):
+        if row["threshold"] == 0.5:
+            name = f"micro F1 (macro {row['macro'][2]:.3f})"
+            return row["micro"][2], name, f"{row['excerpts']:,} held-out excerpts"
+    clips = evaluation.get("clips", int(np.sum(evaluation["confusion"])))
+    return evaluation["accuracy"], "accuracy", f"{clips:,} held-out clips"
+
+
 def _check_evaluation(evaluation: Mapping[str, Any], path: Path) -> None:
     missing = {"accuracy", "class_names", "confusion"} - set(evaluation)
     if missing:

@@ -11,7 +11,7 @@ import numpy as np
 
 from actjax.report import findings
 from actjax.report._page_text import CAUTION, CONTROLS, FEWER, READ, STYLE
-from actjax.report.material import Material
+from actjax.report.material import Material, quality
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.tables import (
     Table,
@@ -101,20 +101,11 @@ def _cards(summary: Summary, material: Material) -> str:
         (str(len(summary.features)), "features"),
     ]
     if material.evaluation is not None:
-        cards.insert(0, _quality(material.evaluation))
+        value, name, clips = quality(material.evaluation)
+        cards.insert(0, (f"{value:.1%}", f"{name} on {clips}"))
     cards.append((str(len(material.skipped)), "files left out"))
     inside = "".join(f'<div class="card"><b>{b}</b><span>{html.escape(s)}</span></div>' for b, s in cards)
     return f'<div class="cards">{inside}</div>'
-
-
-def _quality(evaluation: Mapping[str, Any]) -> tuple[str, str]:
-    """How well the network does: accuracy, or F1 where clips have several labels."""
-    for row in evaluation.get("f1", ()):
-        if row["threshold"] == 0.5:
-            micro, macro = row["micro"][2], row["macro"][2]
-            return f"{micro:.2f}", f"micro F1 (macro {macro:.2f}) on {row['excerpts']:,} held-out excerpts"
-    clips = evaluation.get("clips", int(np.sum(evaluation["confusion"])))
-    return f"{evaluation['accuracy']:.1%}", f"accuracy on {clips:,} held-out clips"
 
 
 def _count(summary: Summary, network: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from actjax.report import style
-from actjax.report.material import Example, Material
+from actjax.report.material import Example, Material, quality
 from actjax.report.summary import INPUT
 
 _MOST_LINES = 8
@@ -78,12 +78,8 @@ def confusion(material: Material, path: Path) -> Path:
         )
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0, labelsize=8)
-        accuracy = material.evaluation["accuracy"]
-        style.heading(
-            fig,
-            "Confusion",
-            f"accuracy {accuracy:.3f}, {counts.sum()} clips; colour: share of the true class",
-        )
+        value, name, clips = quality(material.evaluation)
+        style.heading(fig, "Confusion", f"{name} {value:.3f}, {clips}; colour: share of the true class")
         return style.save(fig, path)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax.report.material import Material
+from actjax.report.material import Material, quality
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.verdicts import verdict
 
@@ -117,7 +117,8 @@ def undefined_table(summary: Summary) -> Table:
 def confusion_table(material: Material) -> Table:
     """Counts of clips, true class by predicted class."""
     names, counts = material.evaluation["class_names"], np.asarray(material.evaluation["confusion"], int)
-    summary = f"Accuracy {material.evaluation['accuracy']:.3f} on {counts.sum()} held-out clips"
+    value, name, clips = quality(material.evaluation)
+    summary = f"{name[0].upper()}{name[1:]} {value:.3f} on {clips}"
     if len(names) > _MOST_CLASSES:
         return _mistaken_table(names, counts, summary)
     rows = [
