@@ -1,49 +1,18 @@
-"""A run's directory: what a stage leaves there, and what the next run may rely on.
+"""A run's directory: what a stage leaves there, and what the next run may rely on."""
 
-Files appear whole or not at all: they are written aside, flushed to disk and renamed.
-"""
-
-import contextlib
-import hashlib
 import json
-import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from actjax import files
 from actjax.defaults import default_config
 
 # The config keys that each stage reads beside those of the stages before it.
 STAGE_KEYS = {"data": ("seed", "data"), "train": ("frontend", "model", "train")}
 STAGES = ("data", "train", "score", "findings", "report")
-
-
-@contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Yields a path beside `path` to write to; renames it to `path` if no error came."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield aside
-        with open(aside, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> Path:
-    """Writes JSON, whole or not at all."""
-    with written_whole(path) as aside:
-        aside.write_text(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
-    return path
-
-
-def read_json(path: Path, default: Any = None) -> Any:
-    """The parsed file, or `default` where there is none."""
-    return json.loads(path.read_text()) if path.exists() else default
 
 
 def claim(workdir: Path, stage: str, config: Mapping[str, Any]) -> None:
@@ -55,12 +24,12 @@ def claim(workdir: Path, stage: str, config: Mapping[str, Any]) -> None:
     Raises:
       ValueError: names the keys that differ.
     """
-    write_json(workdir / "config.json", compare(workdir, stage, config))
+    files.write_json(workdir / "config.json", compare(workdir, stage, config))
 
 
 def compare(workdir: Path, stage: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """What `claim` would record, or its refusal; writes nothing."""
-    recorded = read_json(workdir / "config.json", {})
+    recorded = files.read_json(workdir / "config.json", {})
     defaults = _flat(default_config().to_dict())
     for earlier in STAGES[: STAGES.index(stage) + 1]:
         asked = _flat({k: config[k] for k in STAGE_KEYS.get(earlier, ())})
@@ -93,21 +62,10 @@ def update_manifest(workdir: Path, **entries: Any) -> None:
         "tensorflow-datasets",
         "grain",
     )
-    manifest = read_json(path, {})
+    manifest = files.read_json(path, {})
     manifest["versions"] = {"python": platform.python_version()} | {p: _version(p) for p in packages}
     manifest.update(entries)
-    write_json(path, manifest)
-
-
-def digest(value: Any, length: int = 10) -> str:
-    """A short hash of anything JSON can hold."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:length]
-
-
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    files.write_json(path, manifest)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -10,7 +10,7 @@ import ml_collections
 import numpy as np
 import pytest
 
-from actjax import experiment, workdir
+from actjax import experiment, files, workdir
 from actjax.defaults import default_config
 from actjax.stages import _findings_networks, _parts, findings, train
 from actjax.stages import report as report_stage
@@ -45,7 +45,7 @@ def get_sweep():
 def made(folder, config):
     """A workdir that a training with this config left, without its network."""
     workdir.claim(folder, "train", config.to_dict())
-    workdir.write_json(folder / "train.json", {"weights": folder.name})
+    files.write_json(folder / "train.json", {"weights": folder.name})
     return folder
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from actjax import dsp, lookup, workdir
+from actjax import dsp, files, lookup
 from actjax.datasets.loader import Source
 from actjax.defaults import default_config
 from actjax.report.scores import load_scores
@@ -178,4 +178,4 @@ def test_a_pickled_mean_is_refused(make_run):
     write_weights(make_run.folder / "w.h5")
     with pytest.raises(ValueError, match="is no plain .npy array"):
         import_stage.stage(make_run())
-    assert not workdir.read_json(make_run.folder / "run" / "train.json", {})
+    assert not files.read_json(make_run.folder / "run" / "train.json", {})

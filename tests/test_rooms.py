@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ANYONE = {"types", "lookup"}
+ANYONE = {"types", "lookup", "files"}
 # room -> the rooms that it may import beside itself, types and lookup
 ALLOWED = {
     "types": set(),
     "lookup": set(),
     "parallel": set(),
     "defaults": set(),
-    "workdir": {"defaults"},
+    "files": set(),
+    "workdir": {"defaults", "files"},
     "dsp": set(),
     "datasets": {"workdir"},
     "features": {"dsp"},

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from actjax import workdir
+from actjax import files, workdir
 from actjax.defaults import default_config
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path):
     path = tmp_path / "a.json"
-    workdir.write_json(path, {"old": 1})
-    with pytest.raises(OSError, match="disk full"), workdir.written_whole(path) as aside:
+    files.write_json(path, {"old": 1})
+    with pytest.raises(OSError, match="disk full"), files.written_whole(path) as aside:
         aside.write_text("half")
         raise OSError("disk full")
     assert json.loads(path.read_text()) == {"old": 1}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax import parallel, workdir
+from actjax import files, parallel
 from actjax.datasets import loader
 from actjax.similarity.api import make_metric
 
@@ -82,7 +82,7 @@ def write(
             _rows(problem, parallel.unshard(y)[row, column], pair.feature),
         )
         arrays[f"{i}_json"] = np.asarray(json.dumps(_about(pair, problem, ids[row])))
-    with workdir.written_whole(path) as aside, open(aside, "wb") as file:
+    with files.written_whole(path) as aside, open(aside, "wb") as file:
         np.savez(file, **arrays)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from actjax import parallel, workdir
+from actjax import files, parallel
 from actjax.datasets import loader
 from actjax.stages import _networks, _parts
 from actjax.statistics import controls
@@ -51,7 +51,7 @@ def label_control(run: _parts.Run) -> Path | None:
     if not run.config.findings.label_control:
         return None
     folder = run.workdir.parent / run.config.findings.label_control
-    made, own = (workdir.read_json(path / "config.json", {}) for path in (folder, run.workdir))
+    made, own = (files.read_json(path / "config.json", {}) for path in (folder, run.workdir))
     if not (folder / "train.json").exists():
         raise FileNotFoundError(
             f"findings.label_control: {folder} holds no trained network: train it there with "
@@ -77,7 +77,7 @@ def _kept_controls(run: _parts.Run, train: loader.Source, trained: Any) -> dict[
         train.fingerprint,
         checkpoint.content_hash(trained),
     ]
-    kept = checkpoint.Checkpoints(run.workdir / "checkpoints" / f"controls_{workdir.digest(about)}")
+    kept = checkpoint.Checkpoints(run.workdir / "checkpoints" / f"controls_{files.digest(about)}")
     try:
         if kept.latest() is not None:
             return kept.restore("variables")

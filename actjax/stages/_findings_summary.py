@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax import workdir
+from actjax import files
 from actjax.stages._findings_parts import PARTS, Part
 from actjax.stages._findings_scores import KINDS, Found, Setting
 from actjax.stages._findings_sides import Side, Sides
@@ -32,7 +32,7 @@ def write_arrays(path: Path, arrays: Arrays) -> Path:
     flat = {
         f"{part}.{kind}": v.astype(np.float32) for part, kinds in arrays.items() for kind, v in kinds.items()
     }
-    with workdir.written_whole(path) as aside, open(aside, "wb") as file:
+    with files.written_whole(path) as aside, open(aside, "wb") as file:
         np.savez_compressed(file, **flat)
     return path
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from actjax import lookup, models, parallel, workdir
+from actjax import files, lookup, models, parallel
 from actjax.activations import capture
 from actjax.activations.linen import AnyNetwork
 from actjax.datasets import loader
@@ -16,7 +16,7 @@ from actjax.types import Layer
 
 def module(run: _parts.Run, num_classes: int, **options: Any) -> Any:
     """The run's network: of imported weights with their own options and outputs, else for `num_classes`."""
-    record = workdir.read_json(run.workdir / "train.json", {}).get("imported")
+    record = files.read_json(run.workdir / "train.json", {}).get("imported")
     if record is not None:
         hyper = {k: tuple(v) if isinstance(v, list) else v for k, v in record["hyper"].items()}
     else:

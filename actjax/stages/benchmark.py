@@ -3,7 +3,7 @@
 import importlib
 from pathlib import Path
 
-from actjax import lookup, parallel, workdir
+from actjax import files, lookup, parallel
 from actjax.benchmark._tables import csv_text, markdown
 from actjax.stages import _benchmark_units, _parts
 
@@ -28,9 +28,9 @@ def stage(run: _parts.Run) -> list[Path]:
     if parallel.process_index() != 0:
         return []
     folder = run.workdir / "benchmark"
-    files = [folder / f"{kind}.csv", folder / f"{kind}.md"]
-    for path, content in zip(files, (csv_text(rows), text + "\n"), strict=True):
-        with workdir.written_whole(path) as aside:
+    outputs = [folder / f"{kind}.csv", folder / f"{kind}.md"]
+    for path, content in zip(outputs, (csv_text(rows), text + "\n"), strict=True):
+        with files.written_whole(path) as aside:
             aside.write_text(content)
     picture = module.plot(rows, folder / f"{kind}.png") if hasattr(module, "plot") else None
-    return files + ([picture] if picture else [])
+    return outputs + ([picture] if picture else [])

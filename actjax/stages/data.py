@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from actjax import parallel, workdir
+from actjax import files, parallel, workdir
 from actjax.datasets import loader
 from actjax.stages import _parts
 
@@ -10,7 +10,7 @@ from actjax.stages import _parts
 def stage(run: _parts.Run) -> list[Path]:
     """Prepares the run's data set and records what it holds."""
     workdir.compare(run.workdir, "data", run.config.to_dict())
-    files = [run.workdir / "data.json", run.workdir / "skipped.json"]
+    outputs = [run.workdir / "data.json", run.workdir / "skipped.json"]
     builder = _parts.builder(run)
     builder.download_and_prepare()
     # A data set that cannot be had leaves the workdir free for another.
@@ -18,10 +18,10 @@ def stage(run: _parts.Run) -> list[Path]:
     if parallel.process_index() == 0:
         splits = {name: split.num_examples for name, split in builder.info.splits.items()}
         skipped = [{"clip": s["item"], "reason": s["reason"]} for s in loader.builder_skipped(builder)]
-        workdir.write_json(files[0], {"splits": splits, "class_names": list(builder.class_names)})
-        workdir.write_json(files[1], skipped)
+        files.write_json(outputs[0], {"splits": splits, "class_names": list(builder.class_names)})
+        files.write_json(outputs[1], skipped)
         workdir.update_manifest(run.workdir, dataset=str(builder.info.full_name))
         left_out = f", {len(skipped)} left out (see skipped.json)" if skipped else ""
         counts = ", ".join(f"{count} {name}" for name, count in splits.items())
         print(f"data: {builder.info.full_name}: {counts} clips{left_out}")
-    return files
+    return outputs

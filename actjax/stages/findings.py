@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax import parallel, report, workdir
+from actjax import files, parallel, report, workdir
 from actjax.datasets import loader
 from actjax.report import findings as report_findings
 from actjax.stages import (
@@ -34,19 +34,19 @@ def stage(run: _parts.Run) -> list[Path]:
         return over_seeds(run, seeds)
     workdir.claim(run.workdir, "findings", run.config.to_dict())
     path, arrays = run.workdir / "findings.json", run.workdir / "findings" / "arrays.npz"
-    files = [path, arrays, run.workdir / "findings" / "units.parquet"]
+    outputs = [path, arrays, run.workdir / "findings" / "units.parquet"]
     setting, test = check(run)
     networks = 1 + 2 * run.config.findings.untrained + bool(run.config.findings.label_control)
     _findings_sides.check_memory(run, test, networks)
     train = loader.open_source(_parts.builder(run), "train")
     weights = _findings_networks.variables(run, train)
     control = _findings_networks.label_control(run)
-    trained = [workdir.read_json(w / "train.json") for w in (run.workdir, control) if w is not None]
-    made_from = workdir.digest([_options(run), test.fingerprint, *trained])
-    before = workdir.read_json(path, {})
-    if before.get("made_from") == made_from and all(file.exists() for file in files):
+    trained = [files.read_json(w / "train.json") for w in (run.workdir, control) if w is not None]
+    made_from = files.digest([_options(run), test.fingerprint, *trained])
+    before = files.read_json(path, {})
+    if before.get("made_from") == made_from and all(file.exists() for file in outputs):
         print(f"findings: done before, {path}")
-        return files
+        return outputs
     sides = _findings_sides.collect(run, test, weights)
     found, reasons = _findings_scores.score(sides, setting, run.config.findings.rotations)
     if not found:
@@ -68,9 +68,9 @@ def stage(run: _parts.Run) -> list[Path]:
             + [f"{o.layer}, {o.view} view, {o.feature}: {o.reason}" for o in sides.left_out],
         }
         _findings_summary.write_arrays(arrays, kept)
-        _write_units(files[2], _findings_summary.units(found))
+        _write_units(outputs[2], _findings_summary.units(found))
         _write(run, path, table)
-    return files
+    return outputs
 
 
 def left_out(config: Any) -> str | None:
@@ -118,7 +118,7 @@ def _seeds(folder: Path) -> list[Path]:
 
 def over_seeds(run: _parts.Run, seeds: list[Path]) -> list[Path]:
     """One table over the seeds of a sweep: recordings and seeds are both resampled."""
-    tables = [workdir.read_json(seed / "findings.json") for seed in seeds]
+    tables = [files.read_json(seed / "findings.json") for seed in seeds]
     for seed, table in zip(seeds, tables, strict=True):
         for key in ("options", "clips", "permuted"):
             if table[key] != tables[0][key]:
@@ -136,8 +136,8 @@ def over_seeds(run: _parts.Run, seeds: list[Path]) -> list[Path]:
 
 
 def _write(run: _parts.Run, path: Path, table: dict[str, Any]) -> Path:
-    workdir.write_json(path, table)
-    workdir.update_manifest(run.workdir, findings=workdir.file_digest(path))
+    files.write_json(path, table)
+    workdir.update_manifest(run.workdir, findings=files.file_digest(path))
     print(report_findings.console(table))
     return path
 
@@ -146,7 +146,7 @@ def _write_units(path: Path, columns: dict[str, np.ndarray]) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    with workdir.written_whole(path) as aside:
+    with files.written_whole(path) as aside:
         parquet.write_table(pyarrow.table(columns), aside)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax import models, parallel, workdir
+from actjax import files, models, parallel, workdir
 from actjax.datasets import loader
 from actjax.stages import _networks, _parts
 from actjax.stages import train as train_stage
@@ -24,19 +24,19 @@ def stage(run: _parts.Run) -> list[Path]:
     """
     done = run.workdir / "train.json"
     file = _weights_file(run.config)
-    digest = workdir.file_digest(file)
+    digest = files.file_digest(file)
     _check_workdir(run, digest)
     if not done.exists():
         # Read and checked as a whole before the first file is written.
         found = _networks.read_weights(run)
         classes = _classes(run, found.hyper["num_classes"])
         workdir.claim(run.workdir, "train", run.config.to_dict())
-        recorded = workdir.read_json(run.workdir / "config.json")
-        workdir.write_json(run.workdir / "config.json", recorded | {"import": {"weights": digest}})
+        recorded = files.read_json(run.workdir / "config.json")
+        files.write_json(run.workdir / "config.json", recorded | {"import": {"weights": digest}})
         _save(run, found, classes, digest)
     else:
         workdir.claim(run.workdir, "train", run.config.to_dict())
-        print(f"import: done before, from {workdir.read_json(done)['imported']['file']}")
+        print(f"import: done before, from {files.read_json(done)['imported']['file']}")
     return [done, *_predict(run)]
 
 
@@ -61,7 +61,7 @@ def _weights_file(config: Any) -> Path:
 
 def _check_workdir(run: _parts.Run, digest: str) -> None:
     """Refuses a workdir that has a network of its own, or of another file."""
-    before = workdir.read_json(run.workdir / "config.json", {}).get("import")
+    before = files.read_json(run.workdir / "config.json", {}).get("import")
     kept = checkpoint.Checkpoints(run.workdir / "checkpoints")
     trained = before is None and kept.latest() is not None
     kept.close()
@@ -98,7 +98,7 @@ def _save(run: _parts.Run, found: models.Imported, classes: list[str], digest: s
         about |= {"hyper": found.hyper, "layers": found.report}
         record = {"steps": 0, "best_step": 0, "seconds": 0.0, "stopped_early": False, "test_accuracy": None}
         record |= {"weights": weights, "train_clips": 0, "imported": about}
-        workdir.write_json(run.workdir / "train.json", record)
+        files.write_json(run.workdir / "train.json", record)
         workdir.update_manifest(run.workdir, devices=parallel.describe_devices(), weights=weights)
         made = ", ".join(f"{k} = {v}" for k, v in found.hyper.items())
         print(f"import: {len(found.report)} layers of {run.config.weights} fit; {made}")
@@ -115,7 +115,7 @@ def _predict(run: _parts.Run) -> list[Path]:
         print("import: no predictions, as the data set is not prepared; run --stage=data, then this again")
         return []
     source = loader.open_source(builder, run.config.score.split)
-    classes = workdir.read_json(run.workdir / "train.json")["imported"]["classes"]
+    classes = files.read_json(run.workdir / "train.json")["imported"]["classes"]
     batches = loader.batches(
         source,
         batch_size=run.config.score.batch_size,
@@ -146,7 +146,7 @@ def _labels(source: loader.Source, clip: int) -> list[str]:
 
 
 def _write(path: Path, classes: list[str], names: list[str], labels: list[Any], means: np.ndarray) -> None:
-    with workdir.written_whole(path) as aside, open(aside, "w", newline="", encoding="utf-8") as file:
+    with files.written_whole(path) as aside, open(aside, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["recording_id", "labels", "named", "probability", *classes])
         for name, own, row in zip(names, labels, means, strict=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax import lookup, parallel, workdir
+from actjax import files, lookup, parallel, workdir
 from actjax.activations import capture, problems
 from actjax.datasets import loader
 from actjax.report import scores
@@ -40,10 +40,10 @@ def stage(run: _parts.Run) -> list[Path]:
     elsewhere = _external.activations(run.config)
     source = _external.in_file_order(loader.open_source(builder, run.config.score.split), elsewhere)
     path = run.workdir / "scores" / f"{score_set(run, source)}.parquet"
-    files = [path, run.workdir / "scores" / "examples.npz"]
+    outputs = [path, run.workdir / "scores" / "examples.npz"]
     if path.exists():
         print(f"score: done before, {path}")
-        return files
+        return outputs
     draws = _nulls.draws(run.config, source)
     networks = _external.networks(run.config)
     train_split = loader.open_source(builder, "train") if "untrained" in networks else source
@@ -51,22 +51,22 @@ def stage(run: _parts.Run) -> list[Path]:
     weights = {name: _networks.variables(run, name, train_split) for name in own}
     made = plan(run, source, weights, elsewhere)
     if parallel.process_index() == 0 and made.left_out:
-        workdir.write_json(run.workdir / "left_out.json", [dataclasses.asdict(x) for x in made.left_out])
+        files.write_json(run.workdir / "left_out.json", [dataclasses.asdict(x) for x in made.left_out])
     observe = capture.make_observe([f for f, _ in made.families], made.features, _parts.frontend(run.config))
     replicated = [parallel.replicate(family.variables) for family, _ in made.families]
     read = _external.reader(elsewhere, [f for f, _ in made.families], made.features, source)
     found = list(_results(run, made, source, observe, replicated, draws, read))
     _nulls.correct(found)
-    _examples.write(files[1], observe, replicated, made.families, found, source, run.config, read)
+    _examples.write(outputs[1], observe, replicated, made.families, found, source, run.config, read)
     if parallel.process_index() == 0:
         blocks = (block for result in found for block in _blocks(run, *result))
         config, checkpoint = run.config.to_dict(), _checkpoint_id(run)
-        step = workdir.read_json(run.workdir / "train.json", {}).get("best_step")
+        step = files.read_json(run.workdir / "train.json", {}).get("best_step")
         metadata = {"config": config, "checkpoint": {"hash": checkpoint, "step": step}}
         scores.write_scores(path, blocks, metadata)
-        files_hashed = {f"scores/{path.name}": workdir.file_digest(path)}
+        files_hashed = {f"scores/{path.name}": files.file_digest(path)}
         workdir.update_manifest(run.workdir, scored_on=parallel.describe_devices(), **files_hashed)
-    return files
+    return outputs
 
 
 def check_options(config: Any) -> None:
@@ -82,8 +82,8 @@ def check(run: _parts.Run) -> None:
 
 def score_set(run: _parts.Run, source: loader.Source) -> str:
     """The name of the score set: a hash of everything the scores depend on."""
-    files = _external.fingerprint(run.config)
-    return workdir.digest([run.config.score.to_dict(), _checkpoint_id(run), source.fingerprint, *files])
+    elsewhere = _external.fingerprint(run.config)
+    return files.digest([run.config.score.to_dict(), _checkpoint_id(run), source.fingerprint, *elsewhere])
 
 
 def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any], elsewhere: Any = None) -> Plan:
@@ -178,7 +178,7 @@ def _blocks(
 def _checkpoint_id(run: _parts.Run) -> str:
     if "trained" not in _external.networks(run.config):
         return "none"
-    record = workdir.read_json(run.workdir / "train.json")
+    record = files.read_json(run.workdir / "train.json")
     if record is None:
         raise FileNotFoundError(f"{run.workdir} holds no trained network: run --stage=train (or all) first")
     return record["weights"]

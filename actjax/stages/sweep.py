@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ml_collections
 
-from actjax import experiment, workdir
+from actjax import experiment, files
 from actjax.stages import _parts, findings
 
 COLUMNS = ("variant", "test_accuracy", "best_step", "seconds")
@@ -15,7 +15,7 @@ COLUMNS = ("variant", "test_accuracy", "best_step", "seconds")
 def stage(run: _parts.Run) -> list[Path]:
     """Every variant gets a sub-directory of its own; a sweep that was interrupted goes on."""
     variants = _variants(run)
-    rows, files, done = [], [], {}
+    rows, outputs, done = [], [], {}
     for name, changes in variants.items():
         config = ml_collections.ConfigDict(run.config.to_dict())  # else variants would share what is nested
         try:
@@ -28,18 +28,18 @@ def stage(run: _parts.Run) -> list[Path]:
         one = dataclasses.replace(
             run, config=ml_collections.FrozenConfigDict(config), workdir=run.workdir / name
         )
-        files += experiment.run_stages(one, experiment.stages_of_all(one.config))
-        record = workdir.read_json(one.workdir / "train.json")
+        outputs += experiment.run_stages(one, experiment.stages_of_all(one.config))
+        record = files.read_json(one.workdir / "train.json")
         rows.append([name, *("" if record[c] is None else f"{record[c]:.4g}" for c in COLUMNS[1:])])
         done[name] = one.workdir / "findings.json"
     table = "\n".join("\t".join(row) for row in [list(COLUMNS), *rows])
     print(table.expandtabs(16))
-    with workdir.written_whole(run.workdir / "sweep.tsv") as aside:
+    with files.written_whole(run.workdir / "sweep.tsv") as aside:
         aside.write_text(table + "\n")
     seeds = [n for n, changes in variants.items() if done[n].exists() and _of_a_seed(changes)]
     if len(seeds) > 1:
-        files += findings.over_seeds(run, [run.workdir / name for name in seeds])
-    return [run.workdir / "sweep.tsv", *files]
+        outputs += findings.over_seeds(run, [run.workdir / name for name in seeds])
+    return [run.workdir / "sweep.tsv", *outputs]
 
 
 def _of_a_seed(changes: dict) -> bool:

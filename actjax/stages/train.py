@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax import parallel, workdir
+from actjax import files, parallel, workdir
 from actjax.datasets import loader
 from actjax.stages import _parts
 from actjax.train import checkpoint, loop, prediction
@@ -21,16 +21,16 @@ def stage(run: _parts.Run) -> list[Path]:
     if run.config.weights:
         raise ValueError("config.weights is set: --stage=import takes them; leave it out to train a network")
     done = run.workdir / "train.json"
-    if "import" in workdir.read_json(run.workdir / "config.json", {}):
+    if "import" in files.read_json(run.workdir / "config.json", {}):
         raise ValueError(
             f"{run.workdir} is for imported weights: choose another --workdir to train a network"
         )
     workdir.claim(run.workdir, "train", run.config.to_dict())
-    files = [run.workdir / "evaluation.json", done]
+    outputs = [run.workdir / "evaluation.json", done]
     if done.exists():
-        record = workdir.read_json(done)
+        record = files.read_json(done)
         print(f"train: done before, {record['steps']} steps, test accuracy {record['test_accuracy']:.3f}")
-        return files
+        return outputs
     builder = _parts.builder(run)
     train, validation, test = (loader.open_source(builder, s) for s in ("train", "validation", "test"))
     config = run.config.train
@@ -66,7 +66,7 @@ def stage(run: _parts.Run) -> list[Path]:
         scored = {"f1": excerpt_f1(probabilities, [test.clip_ids[i] for i in index], test.labels[index])}
     if parallel.process_index() == 0:
         _record(run, fitted, result, test, train, scored)
-    return files
+    return outputs
 
 
 def excerpt_f1(probabilities_bc: Any, clip_ids: Sequence[str], labels_bc: Any) -> list[dict[str, Any]]:
@@ -78,9 +78,9 @@ def excerpt_f1(probabilities_bc: Any, clip_ids: Sequence[str], labels_bc: Any) -
     Returns:
       Dicts of threshold, excerpts, micro and macro: each [precision, recall, F1].
     """
-    files = [re.sub(r"#\d+$", "", name) for name in clip_ids]
-    names, values = prediction.by_recording(probabilities_bc, files, "sum_over_max")
-    labels = np.asarray(labels_bc)[np.unique(files, return_index=True)[1]]
+    recordings = [re.sub(r"#\d+$", "", name) for name in clip_ids]
+    names, values = prediction.by_recording(probabilities_bc, recordings, "sum_over_max")
+    labels = np.asarray(labels_bc)[np.unique(recordings, return_index=True)[1]]
     values = values[np.argsort(names)]
     found = []
     for threshold in F1_THRESHOLDS:
@@ -126,7 +126,7 @@ def _record(run: _parts.Run, fitted: loop.FitResult, result: Any, test: Any, tra
         "confusion": np.asarray(result.confusion).tolist(),
         "clips": len(test),
     } | scored
-    workdir.write_json(run.workdir / "evaluation.json", evaluation)
+    files.write_json(run.workdir / "evaluation.json", evaluation)
     record = {
         "steps": int(fitted.last_step),
         "best_step": int(fitted.best_step),
@@ -136,7 +136,7 @@ def _record(run: _parts.Run, fitted: loop.FitResult, result: Any, test: Any, tra
         "weights": checkpoint.content_hash(fitted.variables),
         "train_clips": len(train),
     }
-    workdir.write_json(run.workdir / "train.json", record)
+    files.write_json(run.workdir / "train.json", record)
     entries = {"dataset_fingerprint": test.fingerprint, "weights": record["weights"]}
     workdir.update_manifest(run.workdir, devices=parallel.describe_devices(), **entries)
     print(

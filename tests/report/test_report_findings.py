@@ -103,9 +103,9 @@ def test_forest_plot_and_section(tmp_path, seeds):
 
 
 def test_a_sweep_gets_a_page_of_its_own(tmp_path):
-    from actjax import workdir
+    from actjax import files
 
-    workdir.write_json(tmp_path / "findings.json", table(5))
+    files.write_json(tmp_path / "findings.json", table(5))
     written = report.build_findings(tmp_path)
     assert {p.name for p in written} == {"index.html", "tables.txt", "forest.png"}
     assert "5 seeds" in (tmp_path / "report" / "index.html").read_text()
