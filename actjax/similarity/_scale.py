@@ -1,4 +1,4 @@
-"""A power of two for each item, so that a similarity that does not depend on scale does not in float32 either.
+"""A power of two for each item, so that similarities that do not depend on scale do not in float32 either.
 
 Squares of values beyond 1e19 overflow float32 and those below 1e-19 vanish. Multiplication by a power of two
 is exact, so bringing the largest value near 1 first changes no digit of anything else.
