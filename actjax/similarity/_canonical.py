@@ -29,6 +29,7 @@ def canonical_metric(name: str, reference: str, *, variance: float = 1.0, option
         views=("map",),
         range=(0.0, 1.0, 0.0),
         reference=reference,
+        invariant_to=("scale", "shift"),
         observes="image",
         compares="frames",
         signed=False,

@@ -45,6 +45,7 @@ def sampled_correlation(name: str, transform: Callable[[Any, Any], Any], *, k: i
         views=("clip", "frame"),
         range=(-1.0, 1.0, 0.0),
         reference=reference,
+        invariant_to=("scale", "shift"),
         symmetric=False,
         dot=False,
         pair_copies=8,

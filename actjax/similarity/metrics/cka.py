@@ -51,6 +51,7 @@ def metric(*, kernel: str = "linear", debiased: bool = True, bandwidth: float = 
         views=("map",),
         range=(-1.0 if debiased else 0.0, 1.0, 0.0),
         reference="Kornblith et al. 2019; Song et al. 2012",
+        invariant_to=("scale", "shift"),
         observes="image",
         compares="frames",
         signed=False,

@@ -29,6 +29,7 @@ def metric() -> Metric:
         views=("clip", "frame", "map"),
         range=(-1.0, 1.0, 0.0),
         reference="Salton, Wong and Yang 1975",
+        invariant_to=("scale",),
         within="per_clip",
         min_observations=1,
         accumulator=moments("raw"),

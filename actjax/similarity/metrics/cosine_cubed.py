@@ -30,6 +30,7 @@ def metric() -> Metric:
         views=("clip", "frame"),
         range=(-1.0, 1.0, 0.0),
         reference="Oikarinen and Weng 2023",
+        invariant_to=("scale", "shift"),
         within="pooled",
         accumulator=cubic_moments(),
     )

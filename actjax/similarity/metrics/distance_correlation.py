@@ -64,6 +64,7 @@ def metric(*, debiased: bool = False) -> Metric:
         views=("clip", "frame", "map"),
         range=(-1.0 if debiased else 0.0, 1.0, 0.0),
         reference="Székely, Rizzo and Bakirov 2007; Székely and Rizzo 2014",
+        invariant_to=("scale", "shift"),
         within="per_clip",
         signed=False,
         min_observations=4 if debiased else 3,

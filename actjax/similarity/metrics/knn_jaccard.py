@@ -64,6 +64,7 @@ def metric(*, neighbours: int = 10, distance: str = "euclidean") -> Metric:
         views=("map",),
         range=(0.0, 1.0, 0.0),
         reference="Klabunde et al. 2023",
+        invariant_to=("scale", "shift"),
         observes="image",
         compares="frames",
         signed=False,

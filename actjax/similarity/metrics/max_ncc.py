@@ -76,6 +76,7 @@ def metric(*, view: str = "map", max_lag: int = 8, max_shift: int = 2, min_overl
         views=(view,),
         range=(-1.0, 1.0, 0.0),
         reference="Lewis 1995",
+        invariant_to=("scale", "shift"),
         observes="vector" if series else "image",
         dot=False,
         pair_copies=1,

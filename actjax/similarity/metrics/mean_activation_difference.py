@@ -43,6 +43,7 @@ def metric(*, alpha_y: float = 0.05, threshold_y: float | None = None) -> Metric
         views=("clip", "frame"),
         range=(-float("inf"), float("inf"), 0.0),
         reference="Oikarinen, Yan and Weng 2025",
+        invariant_to=("shift",) if threshold_y is None else (),
         symmetric=False,
         min_observations=2,
         accumulator=None if threshold_y is None else _streamed(threshold_y),

@@ -40,6 +40,7 @@ def metric() -> Metric:
         views=("clip", "frame", "map"),
         range=(-1.0, 1.0, 0.0),
         reference="Fisher 1924",
+        invariant_to=("scale", "shift"),
         within="pooled",
         accumulator=partial_moments(),
     )

@@ -26,6 +26,7 @@ def metric() -> Metric:
         views=("clip", "frame", "map"),
         range=(-1.0, 1.0, 0.0),
         reference="Pearson 1895",
+        invariant_to=("scale", "shift"),
         within="pooled",
         accumulator=moments("centred"),
     )

@@ -38,6 +38,7 @@ def metric() -> Metric:
         views=("map",),
         range=(0.0, 1.0, 0.0),
         reference="Gower 1975",
+        invariant_to=("scale", "shift"),
         observes="image",
         compares="frames",
         signed=False,

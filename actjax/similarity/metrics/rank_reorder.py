@@ -59,6 +59,7 @@ def metric(
         views=("clip", "frame"),
         range=(-math.inf, 0.0, -(2.0**scale_power)),
         reference="Oikarinen and Weng 2023",
+        invariant_to=("scale", "shift") if probability == "quantile" else (),
         symmetric=False,
         signed=False,
         dot=False,

@@ -71,6 +71,7 @@ def metric(
         views=("clip", "frame"),
         range=(-math.inf, 1.0, 0.0),
         reference="Hoerl and Kennard 1970; Naselaris et al. 2011",
+        invariant_to=("scale", "shift"),
         level="feature",
         within="pooled",
         symmetric=False,

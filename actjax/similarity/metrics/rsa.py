@@ -51,6 +51,7 @@ def metric(*, dissimilarity: str = "euclidean", comparison: str = "pearson") -> 
         views=("map",),
         range=(0.0 if comparison == "cosine" else -1.0, 1.0, 0.0),
         reference="Kriegeskorte, Mur and Bandettini 2008",
+        invariant_to=("scale", "shift"),
         observes="image",
         compares="frames",
         signed=False,

@@ -64,6 +64,7 @@ def metric(*, window: str = "uniform", size: int | None = None, k1: float = 0.01
         views=("map",),
         range=(-1.0, 1.0, 0.0),
         reference="Wang et al. 2004",
+        invariant_to=("scale", "shift"),
         observes="image",
         dot=False,
         pair_copies=6,
