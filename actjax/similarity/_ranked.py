@@ -15,9 +15,8 @@ import numpy as np
 from actjax.similarity._binary import Active, active_set
 from actjax.similarity._host import cpu_way
 from actjax.similarity._precision import PRECISION
-from actjax.similarity._ranks import ranks
+from actjax.similarity._ranks import centred_ranks, twice_ranks
 from actjax.similarity._threads import in_blocks
-from actjax.similarity._vectors import masked
 
 # Gathered members of so many pairs at a time stay in the cache.
 _BLOCK_ELEMENTS = 1 << 16
@@ -58,8 +57,7 @@ class Members(NamedTuple):
 
 def ranked(values_o, mask_o, context) -> Ranked:
     """Prepares the ranked side of an area under the curve."""
-    mean = (jnp.sum(mask_o) + 1).astype(values_o.dtype) / 2
-    vector = masked(ranks(values_o, mask_o) - mean, mask_o)
+    vector = centred_ranks(twice_ranks(values_o, mask_o), mask_o)
     return Ranked(vector, _one_unless_constant(vector))
 
 
@@ -72,9 +70,8 @@ def area(side: Ranked, chosen: Active) -> jax.Array:
 
 def reached(values_o, mask_o, context) -> Reached:
     """Prepares the ranked side of an average precision."""
-    rank = ranks(values_o, mask_o)
     # Tied values share a mid-rank, a whole number of halves; counting those tells how many tie.
-    halves = (2 * rank).astype(jnp.int32)
+    halves = twice_ranks(values_o, mask_o)
     ties = jnp.zeros((2 * values_o.shape[0] + 1,), jnp.int32).at[halves].add(1)[halves]
     smaller = (halves - ties - 1) // 2
     reach = jnp.where(mask_o, jnp.sum(mask_o).astype(jnp.int32) - smaller, 0)
@@ -146,7 +143,7 @@ def host_precision_sums(reach: np.ndarray, member: np.ndarray) -> np.ndarray:
                 found[np.arange(size[-1]) >= size[:, None]] = _NOBODY
             out[pairs] = _precision_sums(found)
 
-    in_blocks(work, order.size, max(1, _BLOCK_ELEMENTS // max(int(sizes.max(initial=1)), 1)))
+    in_blocks(work, order.size, of=int(sizes.max(initial=1)), most=_BLOCK_ELEMENTS)
     return out.reshape(lead)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from actjax.similarity._concept import nan_if_constant
 from actjax.similarity._host import cpu_way
 from actjax.similarity._radix import stable_order
-from actjax.similarity._threads import in_blocks
+from actjax.similarity._threads import at_least_one, in_blocks
 from actjax.similarity._top import top_k
 
 # Sorted pairs of so many elements at a time stay in the cache.
@@ -95,7 +95,8 @@ def reordered(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax
 def _by_sort(px: Strongest, py: Order, *, power) -> tuple[jax.Array, jax.Array]:
     i = jnp.arange(px.index_i.shape[0], dtype=jnp.int32)
     inside, taken = i < px.taken, px.taken.astype(jnp.float32)
-    key = jnp.where(inside, py.place_o[px.index_i], jnp.iinfo(py.place_o.dtype).max)
+    place = py.place_o[px.index_i]
+    key = jnp.where(inside, place, jnp.full_like(place, np.iinfo(place.dtype).max))
     _, _, which = jax.lax.sort((key, px.index_i, i), num_keys=2)
     # The input that the concept puts last among those taken gets the strongest activation.
     given = px.value_i[jnp.maximum(px.taken - 1 - i, 0)]
@@ -133,7 +134,7 @@ def host_reordered(index, value, taken, place, probability, *, power: float) -> 
     index, value = (np.take_along_axis(side, in_time, 1) for side in (index.astype(np.intp), value))
     neurons, concepts = _item(of_side, lead), _item(of_other, lead)
     error, mean = np.empty(neurons.size, np.float32), np.empty(neurons.size, np.float32)
-    stretches = _stretches(neurons, concepts, max(1, _BLOCK_ELEMENTS // t))
+    stretches = _stretches(neurons, concepts, at_least_one(_BLOCK_ELEMENTS, t))
 
     def work(part: slice) -> None:
         for pairs in stretches[part]:
@@ -150,7 +151,7 @@ def host_reordered(index, value, taken, place, probability, *, power: float) -> 
             constant = found[row, order[:, 0]] == found[row, order[:, -1]]
             mean[pairs] = np.where(constant, np.nan, np.mean(found, 1))
 
-    in_blocks(work, len(stretches), 1)
+    in_blocks(work, len(stretches), of=1, most=1)
     return error.reshape(lead), mean.reshape(lead)
 
 

@@ -115,5 +115,5 @@ def host_order_statistics(values: np.ndarray, places: np.ndarray) -> np.ndarray:
         else:
             out[part] = np.take_along_axis(np.sort(rows[part], axis=-1), wanted, axis=-1)
 
-    in_blocks(work, len(rows), max(1, _BLOCK_ELEMENTS // max(rows.shape[1], 1)))
+    in_blocks(work, len(rows), of=rows.shape[1], most=_BLOCK_ELEMENTS)
     return out.reshape(lead + places.shape[-1:])

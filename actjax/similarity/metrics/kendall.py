@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.similarity._pairs import sum_over_pairs
-from actjax.similarity._ranks import ranks
+from actjax.similarity._ranks import twice_ranks
 from actjax.types import Metric
 
 
@@ -52,12 +52,15 @@ def metric() -> Metric:
 
 
 def _prepare(values_o, mask_o, outside):
-    twice_o = 2 * ranks(values_o, mask_o)
+    twice_o = twice_ranks(values_o, mask_o)
     tied = jnp.zeros((2 * values_o.shape[0] + 1,), jnp.float32)
-    tied = tied.at[twice_o.astype(jnp.int32)].add(mask_o.astype(jnp.float32))
+    tied = tied.at[twice_o].add(mask_o.astype(jnp.float32))
     # Group by group, the pairs with the other groups: no difference of large counts.
     untied = jnp.sum(tied * (jnp.sum(tied) - tied)) / 2
-    return Ranked(jnp.where(mask_o, twice_o, outside), jnp.where(untied > 0, 1 / jnp.sqrt(untied), jnp.nan))
+    return Ranked(
+        jnp.where(mask_o, twice_o.astype(jnp.float32), outside),
+        jnp.where(untied > 0, 1 / jnp.sqrt(untied), jnp.nan),
+    )
 
 
 def _compare(px: Ranked, py: Ranked) -> dict[str, jax.Array]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from actjax.similarity._concept import PROBABILITIES, nan_if_constant
 from actjax.similarity._concept import probability as probability_of
-from actjax.similarity._ranks import ranks
+from actjax.similarity._ranks import twice_ranks
 from actjax.similarity._reorder import Order, place_type, reordered, strongest
 from actjax.types import Metric
 
@@ -74,9 +74,9 @@ def metric(
 
 
 def _prepare_y(values_o, mask_o, context, *, kind) -> Order:
-    rank = ranks(values_o, mask_o)
-    p = probability_of(values_o, mask_o, kind, rank)
-    place = (2 * rank).astype(place_type(rank.size))
+    twice = twice_ranks(values_o, mask_o)
+    p = probability_of(values_o, mask_o, kind, twice)
+    place = twice.astype(place_type(twice.size))
     return Order(place, jnp.where(mask_o, p + nan_if_constant(values_o, mask_o), 0.0))
 
 
