@@ -121,6 +121,8 @@ def score_pairs(
 ) -> Mapping[str, jax.Array]:
     """`pairwise` without its jit; neurons and rows stand on `axis`, 0 or -1, of x and y."""
     x, y = jnp.asarray(x).astype(jnp.float32), jnp.asarray(y).astype(jnp.float32)
+    # A mask that is known while compiling would be folded, with all that follows from it, for minutes.
+    mask = jax.lax.optimization_barrier(jnp.asarray(mask))
     if metric.observes == "vector" and takes_blocks(metric) and len(mask) > BLOCK:
         return _over_blocks(metric, x, y, mask, axis)
     py = _prepare_y(metric, y, mask, context, axis)
