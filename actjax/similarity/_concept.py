@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.similarity._inner import total
 from actjax.similarity._ranks import twice_ranks
 from actjax.similarity._thresholds import kth_largest
 from actjax.similarity._vectors import masked
@@ -52,7 +53,7 @@ def probability(values_o, mask_o, kind: str, twice_o=None) -> jax.Array:
 def log_prior(probability_o, mask_o) -> jax.Array:
     """The log of the mean probability; NaN for a constant one."""
     count = jnp.maximum(jnp.sum(mask_o), 1).astype(probability_o.dtype)
-    return jnp.log(jnp.sum(masked(probability_o, mask_o)) / count) + nan_if_constant(probability_o, mask_o)
+    return jnp.log(total(masked(probability_o, mask_o)) / count) + nan_if_constant(probability_o, mask_o)
 
 
 def nan_if_constant(values_o, mask_o) -> jax.Array:

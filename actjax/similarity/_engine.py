@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import parallel
+from actjax.similarity import _counts
 from actjax.similarity._regrid import regrid_images
 from actjax.similarity.pairwise import pairwise
 from actjax.similarity.stream import PairStream
@@ -101,7 +102,7 @@ def run_stream(stream: PairStream, batches: Iterator[Any], key) -> dict[str, dic
         # The next batch was made while the devices worked; more than one under way would pile up in memory.
         jax.block_until_ready(states)
         states = update(states, *parallel.shard((x, y, mask, clip_mask, context)), keys)
-    return jax.tree.map(np.asarray, _finish(stream, jax.device_get(states)))
+    return _counts.on_host(_finish(stream, jax.device_get(states)))
 
 
 @functools.partial(jax.jit, static_argnums=0)

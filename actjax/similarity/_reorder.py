@@ -10,6 +10,7 @@ import numpy as np
 
 from actjax.similarity._concept import nan_if_constant
 from actjax.similarity._host import cpu_way
+from actjax.similarity._inner import add_compensated, total
 from actjax.similarity._radix import stable_order
 from actjax.similarity._threads import at_least_one, in_blocks
 from actjax.similarity._top import top_k
@@ -66,15 +67,17 @@ def _expected_error(value_i, inside_i, power) -> jax.Array:
     counts = jnp.pad(inside_i.astype(jnp.float32), padding)
     value = jnp.pad(value_i, padding)
 
-    def add(total, rows):
+    def add(state, rows):
         # Elementwise steps, which XLA vectorises where it would sum one number after the other.
+        few = jnp.zeros_like(value)
         for other, weight in zip(*rows, strict=True):
-            total = total + weight * jnp.abs(value - other) ** power
-        return total, None
+            few = few + weight * jnp.abs(value - other) ** power
+        return add_compensated(*state, few), None
 
     rows = (value.reshape(-1, _UNROLL), counts.reshape(-1, _UNROLL))
-    total, _ = jax.lax.scan(add, jnp.zeros_like(value), rows)
-    return jnp.sum(counts * total) / jnp.sum(counts) ** 2
+    (sums, _), _ = jax.lax.scan(add, (jnp.zeros_like(value), jnp.zeros_like(value)), rows)
+    number = jnp.maximum(jnp.sum(inside_i, dtype=jnp.int32), 1).astype(jnp.float32)
+    return total(counts * (sums / number)) / number
 
 
 def reordered(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax.Array]:
@@ -102,8 +105,8 @@ def _by_sort(px: Strongest, py: Order, *, power) -> tuple[jax.Array, jax.Array]:
     given = px.value_i[jnp.maximum(px.taken - 1 - i, 0)]
     error = jnp.where(inside, jnp.abs(px.value_i[which] - given) ** power, 0.0)
     p = py.probability_o[px.index_i]
-    mean = jnp.sum(jnp.where(inside, p, 0.0)) / taken
-    return jnp.sum(error) / taken, mean + nan_if_constant(p, inside)
+    mean = total(jnp.where(inside, p, 0.0)) / taken
+    return total(error) / taken, mean + nan_if_constant(p, inside)
 
 
 def _by_host(px: Strongest, py: Order, *, power) -> tuple[jax.Array, jax.Array]:

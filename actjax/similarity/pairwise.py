@@ -154,16 +154,17 @@ def _over_blocks(metric: Metric, x, y, mask_o, axis: int) -> Mapping[str, jax.Ar
     o, n, k = len(mask_o), x.shape[axis], y.shape[axis]
     along = 1 if axis == 0 else 0
 
-    def add(start, size, state):
-        cut = [jax.lax.dynamic_slice_in_dim(side, start, size, along) for side in (x, y)]
-        mask = jax.lax.dynamic_slice_in_dim(mask_o, start, size)
-        return _moments.merge(state, _moments.of_batch(*cut, mask, along))
+    def at_scales(scale_n, scale_k):
+        def add(start, size, state):
+            cut = [jax.lax.dynamic_slice_in_dim(side, start, size, along) for side in (x, y)]
+            mask = jax.lax.dynamic_slice_in_dim(mask_o, start, size)
+            return _moments.merge(state, _moments.of_scaled(*cut, mask, scale_n, scale_k, along))
 
-    state = metric.accumulator.init(n, k)
-    state = jax.lax.fori_loop(0, o // BLOCK, lambda i, state: add(i * BLOCK, BLOCK, state), state)
-    if o % BLOCK:
-        state = add(o - o % BLOCK, o % BLOCK, state)
-    found = metric.accumulator.finalize(state)
+        state = metric.accumulator.init(n, k)
+        state = jax.lax.fori_loop(0, o // BLOCK, lambda i, state: add(i * BLOCK, BLOCK, state), state)
+        return add(o - o % BLOCK, o % BLOCK, state) if o % BLOCK else state
+
+    found = metric.accumulator.finalize(_moments.at_safe_scales(at_scales, x, y, mask_o, along))
     return {name: found[name] for name in metric.outputs}
 
 

@@ -260,7 +260,7 @@ def ridge(x, ys):
     total = 0.0
     for p in range(FOLDS):
         train = [q for q in range(FOLDS) if q != p]
-        inner = [sum(error([r for r in train if r != q], l, q) for q in train) for l in PENALTIES]
+        inner = [sum(error([r for r in train if r != q], c, q) for q in train) for c in PENALTIES]
         total += error(train, PENALTIES[int(np.argmin(inner))], p)
     return 1 - total / (target @ target)
 

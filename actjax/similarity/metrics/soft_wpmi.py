@@ -16,7 +16,7 @@ from actjax.similarity._concept import (
     nan_if_constant,
 )
 from actjax.similarity._concept import probability as probability_of
-from actjax.similarity._precision import PRECISION
+from actjax.similarity._inner import inner
 from actjax.similarity._ranks import twice_ranks
 from actjax.similarity._vectors import masked
 from actjax.types import Metric
@@ -115,4 +115,4 @@ def _places(values_o, mask_o):
 
 
 def _compare(px: Weights, py: Concept):
-    return {"score": jnp.vdot(px.weights, py.basis, precision=PRECISION) + px.offset - py.log_prior}
+    return {"score": inner(px.weights, py.basis) + px.offset - py.log_prior}
