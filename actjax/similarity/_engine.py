@@ -11,7 +11,8 @@ import numpy as np
 from actjax import parallel
 from actjax.similarity import _counts
 from actjax.similarity._regrid import regrid_images
-from actjax.similarity.pairwise import pairwise
+from actjax.similarity._threads import at_least_one
+from actjax.similarity.pairwise import check_size, pairwise
 from actjax.similarity.stream import PairStream
 from actjax.types import Context, Metric
 
@@ -22,15 +23,18 @@ _SMALL = 1 << 22
 def score_vectors(metric: Metric, x, y, mask, context: Context, memory: int) -> dict[str, np.ndarray]:
     """{output: [n, k]} of x [o, n] and y [o, k], tile by tile."""
     (o, n), k = x.shape, y.shape[1]
+    check_size(metric, o)
+    # An argument like all others: a mask made while compiling would be a constant of the data's size.
+    mask = np.ones(o, bool) if mask is None else mask
     whole = metric.level == "feature"
     columns = 1 if whole else k
     devices = parallel.local_device_count()
     if o * n * k < _SMALL or n < devices:
         devices = 1
     # An input tile, its prepared form and one temporary of each side.
-    budget = max(1, memory // (12 * o))
-    tile_k = k if whole else min(k, max(1, budget // (4 * devices)))
-    tile_n = min(-(-n // devices), max(1, (budget - tile_k) // devices))
+    budget = at_least_one(memory, 12 * o)
+    tile_k = k if whole else min(k, at_least_one(budget, 4 * devices))
+    tile_n = min(-(-n // devices), at_least_one(budget - tile_k, devices))
     out = {name: np.empty((n, columns), np.float32) for name in metric.outputs}
     run = _runner(metric, _neurons_first(x), memory // (4 * devices), devices)
     for column in range(0, k, tile_k):
@@ -157,7 +161,7 @@ def image_batches(x, y, mask, memory: int) -> Iterator[Any]:
 def _batch_size(clips: int, bytes_per_clip: int, memory: int) -> int:
     """Clips in a batch: a multiple of the devices, within an eighth of the memory."""
     devices = parallel.local_device_count()
-    most = max(1, min(64, memory // (8 * bytes_per_clip)))
+    most = min(64, at_least_one(memory, 8 * bytes_per_clip))
     return max(devices, min(most, clips) // devices * devices)
 
 

@@ -16,6 +16,8 @@ from actjax.similarity._inner import add_compensated
 from actjax.similarity._precision import PRECISION
 from actjax.similarity._threads import at_least_one
 
+# Time grows with the square of the observations: at twice as many a pair takes minutes.
+MOST_OBSERVATIONS = 1 << 17
 # Short vectors take several shifts a step, up to this many pairs, to keep the matrix products busy.
 PAIRS_A_STEP = 512
 

@@ -13,6 +13,7 @@ from actjax.similarity._host import cpu_way
 from actjax.similarity._inner import add_compensated, total
 from actjax.similarity._radix import stable_order
 from actjax.similarity._threads import at_least_one, in_blocks
+from actjax.similarity._thresholds import fraction_of, share_of
 from actjax.similarity._top import top_k
 
 # Sorted pairs of so many elements at a time stay in the cache.
@@ -48,10 +49,9 @@ class Order(NamedTuple):
 
 def strongest(values_o, mask_o, *, share: float, power: float) -> Strongest:
     """The int(share n) strongest inputs, at least 2; NaN activations where they are all equal."""
-    most = max(2, int(share * values_o.shape[0] + 1e-6))
+    most = max(2, int(fraction_of(share) * values_o.shape[0]))
     found, index = top_k(jnp.where(mask_o, values_o, -jnp.inf), min(most, values_o.shape[0]))
-    count = jnp.sum(mask_o).astype(jnp.float32)
-    taken = jnp.maximum(jnp.floor(share * count + 1e-4).astype(jnp.int32), 2)
+    taken = jnp.maximum(share_of(jnp.sum(mask_o, dtype=jnp.int32), share)[0], 2)
     inside = jnp.arange(found.shape[0]) < taken
     value = jnp.where(inside, found - found[0], 0.0)
     # Powers of large activations leave float32, so they are brought to [-1, 0] first.
