@@ -151,6 +151,47 @@ def test_constant_is_undefined(metric, value):
     assert np.isnan(score(metric, x, flat_y)["score"]).all()
 
 
+def powers(count, widest):
+    """[count] powers of two from 2^-widest to 2^widest: products with them are exact."""
+    return np.ldexp(np.float32(1), np.linspace(-widest, widest, count).round().astype(int)).astype(np.float32)
+
+
+def along(metric, factors):
+    return factors[:, None, None] if is_image(metric) else factors[None, :]
+
+
+def test_scale_and_shift_matter_only_where_declared(metric):
+    assert set(metric.invariant_to) <= {"scale", "shift", "order"}
+    # Whole numbers of 1/64 keep their digits when others are added.
+    x, y = (np.round(64 * side) / np.float32(64) for side in sides(metric))
+    plain = score(metric, x, y)
+    # From 1e-30 to 1e30, every neuron and row at another scale.
+    scaled = score(metric, x * along(metric, powers(N, 100)), y * along(metric, powers(K, 100)[::-1]))
+    shifted = score(metric, x + 256, y - 128)
+    for name, found in (("scale", scaled), ("shift", shifted)):
+        if name in metric.invariant_to:
+            assert_close(metric, found, plain)
+        else:
+            assert np.abs(found["score"] - plain["score"]).max() > 100 * TOLERANCE
+
+
+def test_streams_at_any_scale(metric):
+    if "scale" not in metric.invariant_to:
+        return
+    stream, clips = streamed(metric)
+    x, y, *rest = clips
+    lead = np.s_[None]
+    x2, y2 = x * along(metric, powers(N, 100))[lead], y * along(metric, powers(K, 100)[::-1])[lead]
+    z = rest[-1].nuisance_oq * np.float32(2.0**80)
+    rest[-1] = rest[-1]._replace(nuisance_oq=z)
+    expected = finalized(stream, batch_states(stream, clips)[0])
+    whole, apart = batch_states(stream, (x2, y2, *rest))
+    for states in ((whole,), apart):
+        found = finalized(stream, *states)
+        assert_close(metric, found, expected)
+        assert found["valid"].all()
+
+
 def test_too_few_observations_are_undefined(metric):
     mask = np.arange(observations(metric)) < metric.min_observations - 1
     assert np.isnan(score(metric, *sides(metric), mask)["score"]).all()

@@ -61,7 +61,9 @@ def scored(name, ref, mask=None, order="C"):
     return score(x, y, metric=made(name), mask=mask, nuisance=ref.z if name == "partial_pearson" else None)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [n if n not in SLOW[:3] else pytest.param(n, marks=pytest.mark.long) for n in NAMES]
+)
 def test_counts_of_observations(name):
     """Shorter inputs are masks of one shape, which compiles once."""
     longest = 3_000 if name in QUADRATIC else LONGEST

@@ -59,7 +59,7 @@ def _ratio(both, only_x, only_y, neither):
     cells = ((both, x, y), (only_x, x, no_y), (only_y, no_x, y), (neither, no_x, no_y))
     shared = sum(_shared(cell, row, column, count) for cell, row, column in cells)
     joint = sum(_surprise(cell / count) for cell, _, _ in cells)
-    return shared / joint
+    return jnp.clip(shared / joint, 0.0, 1.0)
 
 
 def _shared(cell, row, column, count) -> jax.Array:
