@@ -25,17 +25,19 @@ class FileError(ValueError):
 
 
 @contextlib.contextmanager
-def reading(path: str | os.PathLike[str], expected: str) -> Iterator[None]:
+def reading(path: str | os.PathLike[str], expected: str, remedy: str = "") -> Iterator[None]:
     """Turns whatever is raised inside, while a file is read, into a FileError that names it.
 
     Args:
       path: the file.
       expected: what it should be, as in "a WAV file"; stands in the message.
+      remedy: what to do about it, at the message's end.
 
     Raises:
       FileError: the file is damaged or is something else.
       OSError: as it comes where it is about the path itself: no such file, no permission, a full disk.
     """
+    end = f"; {remedy}" if remedy else ""
     try:
         yield
     except (FileError, FileNotFoundError, PermissionError):
@@ -43,10 +45,10 @@ def reading(path: str | os.PathLike[str], expected: str) -> Iterator[None]:
     except OSError as error:
         if error.errno is not None and error.filename is not None:
             raise
-        raise FileError(path, f"cannot be read as {expected}: {_first_line(error)}") from error
+        raise FileError(path, f"cannot be read as {expected}: {_first_line(error)}{end}") from error
     except Exception as error:
         # Libraries raise anything over a damaged file, from KeyError and struct.error to RecursionError.
-        raise FileError(path, f"cannot be read as {expected}: {_first_line(error)}") from error
+        raise FileError(path, f"cannot be read as {expected}: {_first_line(error)}{end}") from error
 
 
 def regular_file(path: str | os.PathLike[str]) -> int:
@@ -98,8 +100,8 @@ def write_json(path: Path, value: Any) -> Path:
     return path
 
 
-def read_json(path: Path, default: Any = None, *, kind: type = dict) -> Any:
-    """The parsed file, or `default` where there is none.
+def read_json(path: Path, default: Any = None, *, kind: type = dict, remedy: str = "") -> Any:
+    """The parsed file, or `default` where there is none; `remedy` says what to do if it is damaged.
 
     Raises:
       FileError: no JSON, or its outermost value is not of `kind`, an object by default.
@@ -107,10 +109,11 @@ def read_json(path: Path, default: Any = None, *, kind: type = dict) -> Any:
     if not path.exists():
         return default
     regular_file(path)
-    with reading(path, "JSON"):
+    with reading(path, "JSON", remedy):
         value = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(value, kind):
-        raise FileError(path, f"expected {_WORDS.get(kind, kind.__name__)}, got {_brief(value)}")
+        end = f"; {remedy}" if remedy else ""
+        raise FileError(path, f"expected {_WORDS.get(kind, kind.__name__)}, got {_brief(value)}{end}")
     return value
 
 

@@ -4,13 +4,13 @@ The file is created exclusively, which also holds on file systems that several h
 process is gone is taken over: at once on its own host, elsewhere when its heartbeat has stopped.
 """
 
-import _thread
 import contextlib
 import contextvars
 import dataclasses
 import getpass
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -30,7 +30,7 @@ BEAT_SECONDS = 5.0
 STALE_SECONDS = 120.0
 # A takeover is a few system calls; whoever has been at it for as long died over it.
 _TAKEOVER_SECONDS = 10.0
-_FIELDS = dict.fromkeys(("run", "host", "machine", "started", "user", "command", "since"), str)
+_FIELDS = dict.fromkeys(("lock", "host", "machine", "started", "user", "command", "since"), str)
 _FIELDS |= {"pid": int}
 # Locks of this thread's own run, which it may ask for again: a sweep runs other stages inside.
 _HELD: contextvars.ContextVar[frozenset[Path]] = contextvars.ContextVar("held locks", default=frozenset())
@@ -72,7 +72,7 @@ def held(path: Path, what: str, remedy: str, *, wait_seconds: float = 0.0) -> It
     try:
         made = _make_folders(path.parent)
         try:
-            _take(path, what, remedy, wait_seconds)
+            own = _take(path, what, remedy, wait_seconds)
         except BaseException:
             _remove_folders(made)
             raise
@@ -81,7 +81,7 @@ def held(path: Path, what: str, remedy: str, *, wait_seconds: float = 0.0) -> It
         raise OSError(
             f"cannot write into {files.printable(what)}: {reason}; choose another, or make this one writable"
         ) from error
-    heartbeat = _Heartbeat(path)
+    heartbeat = _Heartbeat(path, own)
     before = _HELD.get()
     _HELD.set(before | {path})
     try:
@@ -93,18 +93,19 @@ def held(path: Path, what: str, remedy: str, *, wait_seconds: float = 0.0) -> It
     finally:
         _HELD.set(before)
         heartbeat.stop()
-        if _is_ours(_read(path)):
+        if _is(_read(path), own):
             path.unlink(missing_ok=True)
         _remove_folders(made)
     if heartbeat.lost:
         raise LockedError(f"{files.printable(what)} was taken over by another run while this one stood still")
 
 
-def _take(path: Path, what: str, remedy: str, wait_seconds: float) -> None:
-    """Creates the lock, taking over a dead one."""
-    until, said = time.monotonic() + wait_seconds, False
+def _take(path: Path, what: str, remedy: str, wait_seconds: float) -> bytes:
+    """Creates the lock, taking over a dead one; returns its content."""
+    own = json.dumps(_owner()).encode()
+    until, said, pause = time.monotonic() + wait_seconds, False, 0.05
     patience = time.monotonic() + 2 * _TAKEOVER_SECONDS
-    while not _create(path):
+    while not _create(path, own):
         seen = _read(path)
         if seen is not None and not _is_gone(path, seen):
             if time.monotonic() >= until:
@@ -112,7 +113,8 @@ def _take(path: Path, what: str, remedy: str, wait_seconds: float) -> None:
             if not said:
                 _say(f"{what} is in use by {_describe(path, seen)}: waiting for it")
                 said = True
-            time.sleep(min(1.0, max(until - time.monotonic(), 0.05)))
+            time.sleep(min(pause, max(until - time.monotonic(), 0.01)))
+            pause = min(1.5 * pause, 2.0)
             patience = time.monotonic() + 2 * _TAKEOVER_SECONDS
         elif seen is not None and _remove_dead(path, seen):
             _say(f"{what} was in use by {_describe(path, seen)}, which is gone: taken over")
@@ -120,17 +122,18 @@ def _take(path: Path, what: str, remedy: str, wait_seconds: float) -> None:
             raise OSError(f"the lock {path} can be neither read nor removed")
         else:
             time.sleep(0.05)
+    return own
 
 
-def _create(path: Path) -> bool:
-    """Makes the lock file of this process; False if there is one."""
+def _create(path: Path, own: bytes) -> bool:
+    """Makes the lock file; False if there is one."""
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError:
         return False
     try:
         with open(descriptor, "wb") as file:
-            file.write(json.dumps(_owner()).encode())
+            file.write(own)
             file.flush()
             os.fsync(descriptor)
     except BaseException:
@@ -168,17 +171,13 @@ def _read(path: Path) -> _Seen | None:
         return None
     try:
         owner = files.fields(path, json.loads(content), _FIELDS)
-    except ValueError:  # being written, or damaged
+    except (ValueError, RecursionError):  # being written, or damaged
         owner = None
     return _Seen(owner, content, beat)
 
 
-def _is_ours(seen: _Seen | None) -> bool:
-    return seen is not None and seen.owner is not None and _is_me(seen.owner)
-
-
-def _is_me(owner: dict[str, Any]) -> bool:
-    return (owner["run"], owner["pid"]) == (files.RUN, os.getpid())
+def _is(seen: _Seen | None, own: bytes) -> bool:
+    return seen is not None and seen.content == own
 
 
 def _is_gone(path: Path, seen: _Seen) -> bool:
@@ -232,7 +231,7 @@ def _owner() -> dict[str, Any]:
     except (KeyError, OSError):  # a container whose user has no name
         user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
     return {
-        "run": files.RUN,
+        "lock": secrets.token_hex(8),
         "host": socket.gethostname(),
         "machine": _machine(),
         "pid": os.getpid(),
@@ -267,9 +266,9 @@ def _now(folder: Path) -> float:
 class _Heartbeat:
     """Touches the lock every few seconds, and interrupts the run if it is another's by now."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, own: bytes):
         self.lost = False
-        self._path, self._end = path, threading.Event()
+        self._path, self._own, self._end = path, own, threading.Event()
         self._main = threading.current_thread() is threading.main_thread()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._thread.start()
@@ -284,14 +283,14 @@ class _Heartbeat:
             try:
                 seen = _read(self._path)
                 # Deleted by hand, it is made again, unless another run was faster.
-                if _is_ours(seen) or (seen is None and _create(self._path)):
+                if _is(seen, self._own) or (seen is None and _create(self._path, self._own)):
                     os.utime(self._path)
                     continue
             except OSError:  # a file system that is away for a while
                 continue
             self.lost = True
             if self._main:
-                _thread.interrupt_main()
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
             return
 
 

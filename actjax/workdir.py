@@ -55,10 +55,10 @@ def read_config(workdir: Path) -> dict[str, dict[str, Any]]:
     Raises:
       FileError: it is damaged.
     """
-    path = workdir / "config.json"
-    recorded = files.read_json(path, {})
+    path, remedy = workdir / "config.json", "choose another --workdir"
+    recorded = files.read_json(path, {}, remedy=remedy)
     kinds = dict.fromkeys((*STAGES, "import", "latest"), dict)
-    return files.fields(path, recorded, {}, kinds, remedy="choose another --workdir")
+    return files.fields(path, recorded, {}, kinds, remedy=remedy)
 
 
 def read_trained(workdir: Path, *needed: str) -> dict[str, Any] | None:
@@ -72,7 +72,7 @@ def read_trained(workdir: Path, *needed: str) -> dict[str, Any] | None:
       FileError: it is damaged, or lacks one of them.
     """
     path, remedy = workdir / "train.json", "delete it and run --stage=train (or import) again"
-    record = files.read_json(path)
+    record = files.read_json(path, remedy=remedy)
     if record is None:
         return None
     files.fields(path, record, {name: TRAINED[name] for name in ("weights", *needed)}, TRAINED, remedy=remedy)
@@ -114,6 +114,15 @@ def compare(workdir: Path, stage: str, config: Mapping[str, Any]) -> dict[str, A
     return recorded | {"latest": _flat(config)}
 
 
+def read_manifest(workdir: Path) -> dict[str, Any]:
+    """manifest.json: devices, fingerprints, content hashes; empty where there is none.
+
+    Raises:
+      FileError: it is damaged.
+    """
+    return files.read_json(workdir / "manifest.json", {}, remedy="delete it; the next stage writes it anew")
+
+
 def update_manifest(workdir: Path, **entries: Any) -> None:
     """Adds entries (devices, fingerprints, content hashes ...) to manifest.json."""
     path = workdir / "manifest.json"
@@ -128,7 +137,7 @@ def update_manifest(workdir: Path, **entries: Any) -> None:
         "tensorflow-datasets",
         "grain",
     )
-    manifest = files.read_json(path, {})
+    manifest = read_manifest(workdir)
     manifest["versions"] = {"python": platform.python_version()} | {p: _version(p) for p in packages}
     manifest.update(entries)
     files.write_json(path, manifest)

@@ -43,7 +43,7 @@ def stage(run: _parts.Run) -> list[Path]:
     control = _findings_networks.label_control(run)
     trained = [workdir.read_trained(w) for w in (run.workdir, control) if w is not None]
     made_from = files.digest([_options(run), test.fingerprint, *trained])
-    before = files.read_json(path, {})
+    before = files.read_json(path, {}, remedy="delete it and run --stage=findings again")
     if before.get("made_from") == made_from and all(file.exists() for file in outputs):
         print(f"findings: done before, {path}")
         return outputs
@@ -139,14 +139,14 @@ def _read(path: Path) -> dict[str, Any]:
     """The table of one seed, as far as that of all seeds is made from it."""
     remedy = "run --stage=findings there again"
     kinds = {"options": dict, "clips": int, "permuted": str, "seeds": list, "details": dict}
-    table = files.fields(path, files.read_json(path), kinds, remedy=remedy)
+    table = files.fields(path, files.read_json(path, remedy=remedy), kinds, remedy=remedy)
     for about in table["details"].values():
         files.fields(path, about, {"ridge": (float, type(None))}, remedy=remedy)
     return table
 
 
 def _read_arrays(path: Path) -> dict[str, Any]:
-    with files.reading(path, "the arrays of a seed's findings, which --stage=findings there makes again"):
+    with files.reading(path, "the arrays of findings", "run --stage=findings there again"):
         return _findings_summary.read_arrays(path)
 
 

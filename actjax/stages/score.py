@@ -71,7 +71,7 @@ def stage(run: _parts.Run) -> list[Path]:
 
 def _is_as_written(run: _parts.Run, path: Path) -> bool:
     """Whether a table's hash is the one that the manifest keeps of it; says if it is not."""
-    recorded = files.read_json(run.workdir / "manifest.json", {}).get(f"scores/{path.name}")
+    recorded = workdir.read_manifest(run.workdir).get(f"scores/{path.name}")
     whole = recorded is None or recorded == files.file_digest(path)
     if not whole and parallel.process_index() == 0:
         print(f"score: {path} is damaged, its hash is not the one in manifest.json; scored again")

@@ -183,7 +183,7 @@ class Checkpoints:
     def _check_files(self, step: int, unhashed: bool) -> None:
         """Compares each file with its hash, before any is parsed."""
         place = self.folder / str(step)
-        hashes = files.read_json(place / HASHES)
+        hashes = files.read_json(place / HASHES, remedy=AGAIN)
         if hashes is None:
             if not unhashed:
                 raise files.FileError(place, f"expected the hashes of its files, found none; {AGAIN}")
@@ -204,7 +204,7 @@ class Checkpoints:
         """An item as Orbax reads it; whatever Orbax and TensorStore raise names its folder."""
         place = self.folder / str(step) / item
         try:
-            with files.reading(place, "an item of a checkpoint"):
+            with files.reading(place, "an item of a checkpoint", AGAIN):
                 return self._manager().restore(step, args=ocp.args.Composite(**{item: how}))[item]
         except FileNotFoundError as error:
             raise files.FileError(place, f"a file of the checkpoint is missing; {AGAIN}") from error
