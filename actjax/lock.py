@@ -237,7 +237,7 @@ def _owner() -> dict[str, Any]:
         "pid": os.getpid(),
         "started": _started(os.getpid()),
         "user": user,
-        "command": " ".join(sys.argv)[:300],
+        "command": " ".join(sys.argv)[:160],
         "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
     }
 
