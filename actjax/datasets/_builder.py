@@ -99,6 +99,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if "download_config" in kwargs or not os.path.isdir(self.data_dir):
             return False
         if not self.info.splits:
+            # TFDS takes the format for its own default until it is told.
+            self.info.set_file_format("array_record", override=True)
             self.info.read_from_directory(self.data_dir)
         return True
 
