@@ -244,9 +244,8 @@ def _owner() -> dict[str, Any]:
 
 def _describe(path: Path, seen: _Seen) -> str:
     """The owner in words, and what is known of its life."""
-    silent = (
-        f"last sign of life {max(_now(path.parent) - seen.beat, 0):.0f} s ago, gone after {STALE_SECONDS:.0f}"
-    )
+    silent_s = max(_now(path.parent) - seen.beat, 0)
+    silent = f"last sign of life {silent_s:.0f} s ago, taken over after {STALE_SECONDS:.0f} s without one"
     if seen.owner is None:
         return f"an unknown process (see {files.printable(str(path))}; {silent})"
     about = seen.owner
