@@ -1,8 +1,10 @@
 """Wiring: from a config to stages, each of which finds in the workdir what earlier ones left."""
 
+import contextlib
 import ctypes
 import gc
 import importlib
+import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -59,10 +61,37 @@ def run(
 
 
 def run_stages(this: _parts.Run, stages: Sequence[str]) -> list[Path]:
-    """Runs stages one after the other and returns the files they wrote."""
+    """Runs stages one after the other and returns the files they wrote; no other run may write there then.
+
+    Raises:
+      LockedError: another run is writing into the workdir; what `run` raises.
+    """
     validate(this.config)
     for stage in map(_load_stage, stages):
         getattr(stage, "check_options", lambda config: None)(this.config)
+    with _one_writer(this.workdir):
+        return _run_in_order(this, stages)
+
+
+@contextlib.contextmanager
+def _one_writer(folder: Path) -> Iterator[None]:
+    """Of all processes of a run the first holds the workdir's lock; where it is refused, all are."""
+    with contextlib.ExitStack() as held:
+        refusal = None
+        if parallel.process_index() == 0:
+            try:
+                held.enter_context(workdir.one_writer(folder))
+            except (ValueError, OSError) as error:
+                if parallel.process_count() == 1:
+                    raise
+                refusal = str(error)
+        refusal = json.loads(parallel.gather_bytes(json.dumps(refusal).encode())[0])
+        if refusal is not None:
+            raise ValueError(refusal)
+        yield
+
+
+def _run_in_order(this: _parts.Run, stages: Sequence[str]) -> list[Path]:
     written = []
     for i, name in enumerate(stages):
         try:

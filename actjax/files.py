@@ -7,10 +7,14 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+# Names this process in its temporary files: process ids recur, on other hosts above all.
+RUN = secrets.token_hex(4)
 
 
 class FileError(ValueError):
@@ -21,17 +25,19 @@ class FileError(ValueError):
 
 
 @contextlib.contextmanager
-def reading(path: str | os.PathLike[str], expected: str) -> Iterator[None]:
+def reading(path: str | os.PathLike[str], expected: str, remedy: str = "") -> Iterator[None]:
     """Turns whatever is raised inside, while a file is read, into a FileError that names it.
 
     Args:
       path: the file.
       expected: what it should be, as in "a WAV file"; stands in the message.
+      remedy: what to do about it, at the message's end.
 
     Raises:
       FileError: the file is damaged or is something else.
       OSError: as it comes where it is about the path itself: no such file, no permission, a full disk.
     """
+    end = f"; {remedy}" if remedy else ""
     try:
         yield
     except (FileError, FileNotFoundError, PermissionError):
@@ -39,10 +45,10 @@ def reading(path: str | os.PathLike[str], expected: str) -> Iterator[None]:
     except OSError as error:
         if error.errno is not None and error.filename is not None:
             raise
-        raise FileError(path, f"cannot be read as {expected}: {_first_line(error)}") from error
+        raise FileError(path, f"cannot be read as {expected}: {_first_line(error)}{end}") from error
     except Exception as error:
         # Libraries raise anything over a damaged file, from KeyError and struct.error to RecursionError.
-        raise FileError(path, f"cannot be read as {expected}: {_first_line(error)}") from error
+        raise FileError(path, f"cannot be read as {expected}: {_first_line(error)}{end}") from error
 
 
 def regular_file(path: str | os.PathLike[str]) -> int:
@@ -77,7 +83,7 @@ def printable(text: str) -> str:
 def written_whole(path: Path) -> Iterator[Path]:
     """Yields a path beside `path` to write to; renames it to `path` if no error came."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = path.with_name(f".{path.name}.{RUN}.part")
     try:
         yield aside
         with open(aside, "rb") as file:
@@ -94,8 +100,8 @@ def write_json(path: Path, value: Any) -> Path:
     return path
 
 
-def read_json(path: Path, default: Any = None, *, kind: type = dict) -> Any:
-    """The parsed file, or `default` where there is none.
+def read_json(path: Path, default: Any = None, *, kind: type = dict, remedy: str = "") -> Any:
+    """The parsed file, or `default` where there is none; `remedy` says what to do if it is damaged.
 
     Raises:
       FileError: no JSON, or its outermost value is not of `kind`, an object by default.
@@ -103,12 +109,62 @@ def read_json(path: Path, default: Any = None, *, kind: type = dict) -> Any:
     if not path.exists():
         return default
     regular_file(path)
-    with reading(path, "JSON"):
+    with reading(path, "JSON", remedy):
         value = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(value, kind):
-        names = {dict: "an object", list: "a list"}
-        raise FileError(path, f"expected {names.get(kind, kind.__name__)}, got {type(value).__name__}")
+        end = f"; {remedy}" if remedy else ""
+        raise FileError(path, f"expected {_WORDS.get(kind, kind.__name__)}, got {_brief(value)}{end}")
     return value
+
+
+def fields(
+    path: Path,
+    value: Any,
+    needed: Mapping[str, Any],
+    optional: Mapping[str, Any] | None = None,
+    *,
+    remedy: str = "",
+) -> dict[str, Any]:
+    """The JSON object `value` of the file `path`, each of its known entries checked to be of its type.
+
+    Args:
+      path: the file, for messages.
+      value: what was read from it.
+      needed: name -> type of the entries that must be there; a tuple of types leaves a choice.
+      optional: those that may be missing.
+      remedy: what to do about a refusal.
+
+    Raises:
+      FileError: names the entry that is missing or of another type; a whole number is a float, a
+        bool is no number.
+    """
+    remedy = f"; {remedy}" if remedy else ""
+    if not isinstance(value, dict):
+        raise FileError(path, f"expected an object, got {_brief(value)}{remedy}")
+    for name in needed:
+        if name not in value:
+            raise FileError(path, f"expected an entry {name!r}, found none{remedy}")
+    for name, kind in {**needed, **(optional or {})}.items():
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        if name in value and not any(_is(value[name], one) for one in kinds):
+            words = " or ".join(_WORDS.get(one, one.__name__) for one in kinds)
+            raise FileError(path, f"expected {name!r} to be {words}, got {_brief(value[name])}{remedy}")
+    return value
+
+
+_WORDS = {dict: "an object", list: "a list", str: "text", int: "a whole number", float: "a number"}
+_WORDS |= {bool: "true or false", type(None): "null"}
+
+
+def _is(value: Any, kind: type) -> bool:
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def digest(value: Any, length: int = 10) -> str:

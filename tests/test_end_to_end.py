@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,20 @@ def compare_devices(one, two):
     worst = max(abs(a[k] - b[k]) for k in b if b[k] == b[k])
     assert worst < 1e-5
     assert all((a[k] != a[k]) == (b[k] != b[k]) for k in b)
+
+
+def test_training_mends_a_damaged_checkpoint(finished, tmp_path):
+    run = Path(shutil.copytree(finished / "run", tmp_path / "run"))
+    largest = max((run / "checkpoints/3/best").rglob("d/*"), key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+    done = launch(run, finished / "data", "--stage=train")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"{largest}: damaged" in done.stdout and "goes on from step 2" in done.stdout
+    one, two = (json.loads((path / "train.json").read_text()) for path in (run, finished / "run"))
+    assert one["weights"] == two["weights"] and one["test_accuracy"] == two["test_accuracy"]
+    assert not (run / ".lock").exists()
 
 
 def test_another_config_in_the_same_workdir_is_refused(finished):

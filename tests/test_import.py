@@ -14,6 +14,7 @@ import pytest
 from actjax import dsp, files, lookup
 from actjax.datasets.loader import Source
 from actjax.defaults import default_config
+from actjax.files import FileError
 from actjax.report.scores import load_scores
 from actjax.stages import _parts, score, train
 from actjax.train import checkpoint, options, state
@@ -121,8 +122,19 @@ def test_imported_weights_predict_and_score_like_a_trained_network(make_run, cap
     assert [row["named"] for row in table] == ["abcd"[i] for i in expected.argmax(1)]
 
     assert import_stage.stage(run) == files and "done before" in capsys.readouterr().out
-    score.stage(make_run(weights=""))
+    # A damaged checkpoint is not scored; the file, which is still there, mends it.
+    largest = max((run.workdir / "checkpoints/0/best").rglob("d/*"), key=lambda p: p.stat().st_size)
+    whole = largest.read_bytes()
+    largest.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(FileError, match=f"{largest.name}: damaged.*run --stage=train .or import. again"):
+        score.stage(make_run(weights=""))
+    assert import_stage.stage(run) == files and "done before" not in capsys.readouterr().out
+
+    table, _ = score.stage(make_run(weights=""))
+    assert score._is_as_written(run, table)
     scores = load_scores(run.workdir).to_pandas()
+    table.write_bytes(table.read_bytes()[:-1] + b"x")
+    assert not score._is_as_written(run, table)
     assert set(scores.network) == {"trained", "untrained", "input"}
     for network in ("trained", "untrained"):
         own = scores[scores.network == network]

@@ -19,8 +19,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
+from actjax import lock
 from actjax.datasets import _records, _shards
 from actjax.datasets._index import check_index, read_index
+
+# How long a run waits for another one that prepares the same data set.
+WAIT_SECONDS = 12 * 3600.0
 
 
 @dataclasses.dataclass(eq=False)
@@ -82,8 +86,29 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def download_and_prepare(self, **kwargs: Any) -> None:
         """Makes the data set unless it is there; resumes where an earlier call was stopped."""
+        if self._taken_up(kwargs):
+            return
+        # Another run may be at it already: then this one waits, and finds it made.
+        what = f"the data set {self.info.full_name}"
+        with lock.held(self._beside("lock"), what, "wait until it is made", wait_seconds=WAIT_SECONDS):
+            if not self._taken_up(kwargs):
+                self._prepare(kwargs)
+
+    def _taken_up(self, kwargs: dict[str, Any]) -> bool:
+        """Whether the data set is there and is not to be made anew; it may be younger than this builder."""
+        if "download_config" in kwargs or not os.path.isdir(self.data_dir):
+            return False
+        if not self.info.splits:
+            # TFDS takes the format for its own default until it is told.
+            self.info.set_file_format("array_record", override=True)
+            self.info.read_from_directory(self.data_dir)
+        return True
+
+    def _prepare(self, kwargs: dict[str, Any]) -> None:
         kwargs.setdefault("file_format", "array_record")
         kwargs.setdefault("download_config", tfds.download.DownloadConfig(try_download_gcs=False))
+        for leftover in self.data_path.parent.glob(f"incomplete.*_{self.version}"):
+            shutil.rmtree(leftover, ignore_errors=True)
         with quiet():
             super().download_and_prepare(**kwargs)
         shutil.rmtree(self._shard_folder(), ignore_errors=True)
@@ -165,9 +190,12 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _shard_folder(self) -> pathlib.Path:
-        return pathlib.Path(
-            self.data_path.parent.parent, f".shards-{self.builder_config.name}-{self.version}"
-        )
+        return self._beside("shards")
+
+    def _beside(self, what: str) -> pathlib.Path:
+        """A hidden path beside the prepared data, of this config and version alone."""
+        folder = pathlib.Path(self.data_path.parent.parent)
+        return folder / f".{what}-{self.builder_config.name}-{self.version}"
 
 
 class _LocalInfo(tfds.core.DatasetInfo):

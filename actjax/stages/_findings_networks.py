@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from actjax import files, parallel
+from actjax import files, parallel, workdir
 from actjax.datasets import loader
 from actjax.stages import _networks, _parts
 from actjax.statistics import controls
@@ -51,13 +51,13 @@ def label_control(run: _parts.Run) -> Path | None:
     if not run.config.findings.label_control:
         return None
     folder = run.workdir.parent / run.config.findings.label_control
-    made, own = (files.read_json(path / "config.json", {}) for path in (folder, run.workdir))
+    made, own = map(workdir.read_config, (folder, run.workdir))
     if not (folder / "train.json").exists():
         raise FileNotFoundError(
             f"findings.label_control: {folder} holds no trained network: train it there with "
             "--config.train.shuffled_labels=True --stage=train"
         )
-    if not made["train"].get("train.shuffled_labels"):
+    if not made.get("train", {}).get("train.shuffled_labels"):
         raise ValueError(f"findings.label_control: the labels of {folder} were not shuffled")
     both = [{**c.get("data", {}), **c.get("train", {})} for c in (made, own)]
     free = ("seed", "train.")
@@ -77,16 +77,9 @@ def _kept_controls(run: _parts.Run, train: loader.Source, trained: Any) -> dict[
         train.fingerprint,
         checkpoint.content_hash(trained),
     ]
-    kept = checkpoint.Checkpoints(run.workdir / "checkpoints" / f"controls_{files.digest(about)}")
-    try:
-        if kept.latest() is not None:
-            return kept.restore("variables")
-        made = _controls(run, train, trained, count)
-        if parallel.process_index() == 0:
-            kept.save(0, {"seed": run.config.seed, "untrained": count}, variables=made)
-        return made
-    finally:
-        kept.close()
+    folder = run.workdir / "checkpoints" / f"controls_{files.digest(about)}"
+    meta = {"seed": run.config.seed, "untrained": count}
+    return checkpoint.kept_or_made(folder, lambda: _controls(run, train, trained, count), meta)
 
 
 def _controls(run: _parts.Run, train: loader.Source, trained: Any, count: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from actjax import files, lookup, models, parallel
+from actjax import lookup, models, parallel, workdir
 from actjax.activations import capture
 from actjax.activations.linen import AnyNetwork
 from actjax.datasets import loader
@@ -16,7 +16,7 @@ from actjax.types import Layer
 
 def module(run: _parts.Run, num_classes: int, **options: Any) -> Any:
     """The run's network: of imported weights with their own options and outputs, else for `num_classes`."""
-    record = files.read_json(run.workdir / "train.json", {}).get("imported")
+    record = (workdir.read_trained(run.workdir) or {}).get("imported")
     if record is not None:
         hyper = {k: tuple(v) if isinstance(v, list) else v for k, v in record["hyper"].items()}
     else:
@@ -58,16 +58,8 @@ def variables(run: _parts.Run, network: str, source: loader.Source) -> Any:
     """
     if network == "trained":
         return checkpoint.load_best(run.workdir)[0]
-    kept = checkpoint.Checkpoints(run.workdir / "checkpoints" / "untrained")
-    try:
-        if kept.latest() is not None:
-            return kept.restore("variables")
-        made = _untrained(run, source)
-        if parallel.process_index() == 0:
-            kept.save(0, {"seed": run.config.seed}, variables=made)
-        return made
-    finally:
-        kept.close()
+    folder, about = run.workdir / "checkpoints" / "untrained", {"seed": run.config.seed}
+    return checkpoint.kept_or_made(folder, lambda: _untrained(run, source), about)
 
 
 def apply(run: _parts.Run, num_classes: int) -> Any:

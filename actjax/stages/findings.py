@@ -41,9 +41,9 @@ def stage(run: _parts.Run) -> list[Path]:
     train = loader.open_source(_parts.builder(run), "train")
     weights = _findings_networks.variables(run, train)
     control = _findings_networks.label_control(run)
-    trained = [files.read_json(w / "train.json") for w in (run.workdir, control) if w is not None]
+    trained = [workdir.read_trained(w) for w in (run.workdir, control) if w is not None]
     made_from = files.digest([_options(run), test.fingerprint, *trained])
-    before = files.read_json(path, {})
+    before = files.read_json(path, {}, remedy="delete it and run --stage=findings again")
     if before.get("made_from") == made_from and all(file.exists() for file in outputs):
         print(f"findings: done before, {path}")
         return outputs
@@ -118,7 +118,7 @@ def _seeds(folder: Path) -> list[Path]:
 
 def over_seeds(run: _parts.Run, seeds: list[Path]) -> list[Path]:
     """One table over the seeds of a sweep: recordings and seeds are both resampled."""
-    tables = [files.read_json(seed / "findings.json") for seed in seeds]
+    tables = [_read(seed / "findings.json") for seed in seeds]
     for seed, table in zip(seeds, tables, strict=True):
         for key in ("options", "clips", "permuted"):
             if table[key] != tables[0][key]:
@@ -126,13 +126,28 @@ def over_seeds(run: _parts.Run, seeds: list[Path]) -> list[Path]:
                     f"{seed} has other findings options than {seeds[0]} ({key}: {table[key]} and "
                     f"{tables[0][key]}): run --stage=findings on both with the same config"
                 )
-    arrays = [_findings_summary.read_arrays(seed / "findings" / "arrays.npz") for seed in seeds]
+    arrays = [_read_arrays(seed / "findings" / "arrays.npz") for seed in seeds]
     table = dict(tables[0]) | _findings_summary.conclude(arrays)
     table["seeds"] = [s for t in tables for s in t["seeds"]]
     for name, about in table["details"].items():
         ceilings = [t["details"][name]["ridge"] for t in tables]
         table["details"][name] = {**about, "ridge": None if None in ceilings else float(np.mean(ceilings))}
     return [_write(run, run.workdir / "findings.json", table), *report.build_findings(run.workdir)]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The table of one seed, as far as that of all seeds is made from it."""
+    remedy = "run --stage=findings there again"
+    kinds = {"options": dict, "clips": int, "permuted": str, "seeds": list, "details": dict}
+    table = files.fields(path, files.read_json(path, remedy=remedy), kinds, remedy=remedy)
+    for about in table["details"].values():
+        files.fields(path, about, {"ridge": (float, type(None))}, remedy=remedy)
+    return table
+
+
+def _read_arrays(path: Path) -> dict[str, Any]:
+    with files.reading(path, "the arrays of findings", "run --stage=findings there again"):
+        return _findings_summary.read_arrays(path)
 
 
 def _write(run: _parts.Run, path: Path, table: dict[str, Any]) -> Path:

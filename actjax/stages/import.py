@@ -26,17 +26,17 @@ def stage(run: _parts.Run) -> list[Path]:
     file = _weights_file(run.config)
     digest = files.file_digest(file)
     _check_workdir(run, digest)
-    if not done.exists():
+    if workdir.read_trained(run.workdir) is None or not checkpoint.is_whole(run.workdir):
         # Read and checked as a whole before the first file is written.
         found = _networks.read_weights(run)
         classes = _classes(run, found.hyper["num_classes"])
         workdir.claim(run.workdir, "train", run.config.to_dict())
-        recorded = files.read_json(run.workdir / "config.json")
-        files.write_json(run.workdir / "config.json", recorded | {"import": {"weights": digest}})
+        recorded = workdir.read_config(run.workdir) | {"import": {"weights": digest}}
+        files.write_json(run.workdir / "config.json", recorded)
         _save(run, found, classes, digest)
     else:
         workdir.claim(run.workdir, "train", run.config.to_dict())
-        print(f"import: done before, from {files.read_json(done)['imported']['file']}")
+        print(f"import: done before, from {_about(run)['file']}")
     return [done, *_predict(run)]
 
 
@@ -61,14 +61,17 @@ def _weights_file(config: Any) -> Path:
 
 def _check_workdir(run: _parts.Run, digest: str) -> None:
     """Refuses a workdir that has a network of its own, or of another file."""
-    before = files.read_json(run.workdir / "config.json", {}).get("import")
-    kept = checkpoint.Checkpoints(run.workdir / "checkpoints")
-    trained = before is None and kept.latest() is not None
-    kept.close()
-    if trained:
+    before = workdir.read_config(run.workdir).get("import")
+    there = checkpoint.Checkpoints(run.workdir / "checkpoints").latest() is not None
+    if before is None and (there or (run.workdir / "train.json").exists()):
         raise ValueError(f"{run.workdir} holds a network that was trained there: choose another --workdir")
-    if before is not None and before["weights"] != digest:
+    if before is not None and before.get("weights") != digest:
         raise ValueError(f"{run.workdir} holds the weights of another file: choose another --workdir")
+
+
+def _about(run: _parts.Run) -> dict[str, Any]:
+    """What train.json says of the imported weights."""
+    return workdir.read_trained(run.workdir, "imported")["imported"]
 
 
 def _classes(run: _parts.Run, count: int) -> list[str]:
@@ -84,15 +87,15 @@ def _classes(run: _parts.Run, count: int) -> list[str]:
 
 def _save(run: _parts.Run, found: models.Imported, classes: list[str], digest: str) -> None:
     """A checkpoint of step 0, then train.json, which says that it is whole."""
+    chosen = train_stage.options(run.config.train, run.config.seed, multilabel=False)
+    optimizer = options.make_optimizer(chosen, run.config.train.steps, 1)
+    start = state.create(found.variables, optimizer, run.config.seed)
+    kept = checkpoint.Checkpoints(run.workdir / "checkpoints")
+    try:
+        kept.save(0, {"finished": True}, state=start, best=found.variables)
+    finally:
+        kept.close()
     if parallel.process_index() == 0:
-        chosen = train_stage.options(run.config.train, run.config.seed, multilabel=False)
-        optimizer = options.make_optimizer(chosen, run.config.train.steps, 1)
-        start = state.create(found.variables, optimizer, run.config.seed)
-        kept = checkpoint.Checkpoints(run.workdir / "checkpoints")
-        try:
-            kept.save(0, {"finished": True}, state=start, best=found.variables)
-        finally:
-            kept.close()
         weights = checkpoint.content_hash(found.variables)
         about = {"file": Path(run.config.weights).name, "sha256": digest, "classes": classes}
         about |= {"hyper": found.hyper, "layers": found.report}
@@ -115,7 +118,7 @@ def _predict(run: _parts.Run) -> list[Path]:
         print("import: no predictions, as the data set is not prepared; run --stage=data, then this again")
         return []
     source = loader.open_source(builder, run.config.score.split)
-    classes = files.read_json(run.workdir / "train.json")["imported"]["classes"]
+    classes = _about(run)["classes"]
     batches = loader.batches(
         source,
         batch_size=run.config.score.batch_size,

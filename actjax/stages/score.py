@@ -41,7 +41,7 @@ def stage(run: _parts.Run) -> list[Path]:
     source = _external.in_file_order(loader.open_source(builder, run.config.score.split), elsewhere)
     path = run.workdir / "scores" / f"{score_set(run, source)}.parquet"
     outputs = [path, run.workdir / "scores" / "examples.npz"]
-    if path.exists():
+    if path.exists() and _is_as_written(run, path):
         print(f"score: done before, {path}")
         return outputs
     draws = _nulls.draws(run.config, source)
@@ -61,12 +61,21 @@ def stage(run: _parts.Run) -> list[Path]:
     if parallel.process_index() == 0:
         blocks = (block for result in found for block in _blocks(run, *result))
         config, checkpoint = run.config.to_dict(), _checkpoint_id(run)
-        step = files.read_json(run.workdir / "train.json", {}).get("best_step")
+        step = (workdir.read_trained(run.workdir) or {}).get("best_step")
         metadata = {"config": config, "checkpoint": {"hash": checkpoint, "step": step}}
         scores.write_scores(path, blocks, metadata)
         files_hashed = {f"scores/{path.name}": files.file_digest(path)}
         workdir.update_manifest(run.workdir, scored_on=parallel.describe_devices(), **files_hashed)
     return outputs
+
+
+def _is_as_written(run: _parts.Run, path: Path) -> bool:
+    """Whether a table's hash is the one that the manifest keeps of it; says if it is not."""
+    recorded = workdir.read_manifest(run.workdir).get(f"scores/{path.name}")
+    whole = recorded is None or recorded == files.file_digest(path)
+    if not whole and parallel.process_index() == 0:
+        print(f"score: {path} is damaged, its hash is not the one in manifest.json; scored again")
+    return whole
 
 
 def check_options(config: Any) -> None:
@@ -142,7 +151,7 @@ def _results(
         weights,
         _external.with_given(batches, read),
         clips=len(source),
-        folder=run.workdir / "scores" / f".observations-{parallel.process_index()}",
+        folder=run.workdir / "scores" / f".observations-{files.RUN}-{parallel.process_index()}",
         folds_of_clip=recordings % FOLDS,
         clip_ids=source.clip_ids,
         null=_nulls.make(draws, run.config.score.part, run.config.score.memory_gib),
@@ -179,7 +188,7 @@ def _blocks(
 def _checkpoint_id(run: _parts.Run) -> str:
     if "trained" not in _external.networks(run.config):
         return "none"
-    record = files.read_json(run.workdir / "train.json")
+    record = workdir.read_trained(run.workdir)
     if record is None:
         raise FileNotFoundError(f"{run.workdir} holds no trained network: run --stage=train (or all) first")
     return record["weights"]

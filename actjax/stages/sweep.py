@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ml_collections
 
-from actjax import experiment, files
+from actjax import experiment, files, workdir
 from actjax.stages import _parts, findings
 
 COLUMNS = ("variant", "test_accuracy", "best_step", "seconds")
@@ -29,8 +29,8 @@ def stage(run: _parts.Run) -> list[Path]:
             run, config=ml_collections.FrozenConfigDict(config), workdir=run.workdir / name
         )
         outputs += experiment.run_stages(one, experiment.stages_of_all(one.config))
-        record = files.read_json(one.workdir / "train.json")
-        rows.append([name, *("" if record[c] is None else f"{record[c]:.4g}" for c in COLUMNS[1:])])
+        record = workdir.read_trained(one.workdir) or {}
+        rows.append([name, *("" if record.get(c) is None else f"{record[c]:.4g}" for c in COLUMNS[1:])])
         done[name] = one.workdir / "findings.json"
     table = "\n".join("\t".join(row) for row in [list(COLUMNS), *rows])
     print(table.expandtabs(16))

@@ -21,14 +21,15 @@ def stage(run: _parts.Run) -> list[Path]:
     if run.config.weights:
         raise ValueError("config.weights is set: --stage=import takes them; leave it out to train a network")
     done = run.workdir / "train.json"
-    if "import" in files.read_json(run.workdir / "config.json", {}):
+    if "import" in workdir.read_config(run.workdir):
         raise ValueError(
             f"{run.workdir} is for imported weights: choose another --workdir to train a network"
         )
     workdir.claim(run.workdir, "train", run.config.to_dict())
     outputs = [run.workdir / "evaluation.json", done]
-    if done.exists():
-        record = files.read_json(done)
+    record = workdir.read_trained(run.workdir, "steps", "test_accuracy")
+    known = record is not None and record["test_accuracy"] is not None and outputs[0].exists()
+    if known and checkpoint.is_whole(run.workdir):
         print(f"train: done before, {record['steps']} steps, test accuracy {record['test_accuracy']:.3f}")
         return outputs
     builder = _parts.builder(run)

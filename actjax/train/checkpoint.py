@@ -1,7 +1,10 @@
-"""Training state and best variables on disk, by Orbax."""
+"""Training state and best variables on disk, by Orbax, beside the hash of every file."""
 
+import dataclasses
 import hashlib
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +12,36 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from actjax import parallel
+from actjax import files, parallel, workdir
+
+# The newest checkpoint, and the one before it to fall back on.
+KEPT = 2
+# In each checkpoint's folder: every other file's name there -> its SHA-256.
+HASHES = "sha256.json"
+AGAIN = "run --stage=train (or import) again, which goes on from what is whole"
+
+
+@dataclasses.dataclass(frozen=True)
+class Saved:
+    """A checkpoint that was read and found whole.
+
+    Attributes:
+      step: when it was saved.
+      meta: the dict that was saved with it.
+      items: name -> nested dicts of NumPy arrays.
+    """
+
+    step: int
+    meta: dict[str, Any]
+    items: dict[str, Any]
 
 
 class Checkpoints:
-    """`<folder>/<step>/` with the items `state` (all that training goes on from), `best` (variables), `meta`.
+    """`<folder>/<step>/` with items that are pytrees of arrays, such as `state` and `best`, and `meta`.
 
-    One checkpoint holds all three, so they always fit each other. It appears whole or not at all,
-    and the one before it goes only afterwards. Everything is saved unreplicated, so that any
-    number of devices can go on from it.
+    One checkpoint holds all of a step, so they always fit each other. It appears whole or not at all,
+    and the last but one goes only afterwards. Everything is saved unreplicated, so that any number of
+    devices can go on from it. Its files' hashes are compared before anything of it is read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,52 +52,169 @@ class Checkpoints:
     def save(self, step: int, meta: dict[str, Any], **items: Any) -> None:
         """Saves pytrees of arrays and a JSON-able dict; returns when all are on disk.
 
+        Every process of a run calls it and the first one writes. Checkpoints of this step and of later
+        ones are replaced: whoever saves did not go on from them.
+
         Raises:
           OSError: it could not be written; the one saved before is still there.
         """
-        args = {name: ocp.args.StandardSave(jax.tree.map(np.asarray, tree)) for name, tree in items.items()}
-        if self.latest() == step:
-            return
-        try:
-            self._manager().save(
-                step, args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **args), force=True
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise OSError(f"could not write the checkpoint {self.folder / str(step)}: {reason}") from error
+        if parallel.process_index() == 0:
+            self._write(step, meta, items)
+        parallel.barrier()
+
+    def steps(self) -> list[int]:
+        """The steps of all checkpoints, the newest first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted((int(p.name) for p in self.folder.iterdir() if p.name.isdecimal()), reverse=True)
 
     def latest(self) -> int | None:
-        """The step of the saved checkpoint, None if there is none."""
-        return self._manager().latest_step() if self.folder.is_dir() else None
+        """The step of the newest checkpoint, None if there is none."""
+        return next(iter(self.steps()), None)
 
     def meta(self) -> dict[str, Any] | None:
-        """The dict of the saved checkpoint, None if there is none."""
-        if self.latest() is None:
-            return None
-        args = ocp.args.Composite(meta=ocp.args.JsonRestore())
-        return self._manager().restore(self.latest(), args=args).meta
+        """The dict of the newest checkpoint, None if there is none.
+
+        Raises:
+          FileError: it is damaged.
+        """
+        return None if self.latest() is None else self.read(self.latest()).meta
 
     def restore(self, item: str, like: Any = None) -> Any:
-        """One saved pytree as NumPy arrays, in the structure of `like` (None: nested dicts).
+        """One pytree of the newest checkpoint: NumPy arrays in the structure of `like` (None: nested dicts).
 
         Raises:
           FileNotFoundError: nothing was saved.
-          ValueError: the checkpoint's arrays have other names or shapes than `like`.
+          FileError: the checkpoint is damaged.
+          ValueError: its arrays have other names or shapes than `like`.
         """
-        step = self.latest()
-        if step is None:
-            raise FileNotFoundError(f"expected a checkpoint in {self.folder}, found none; train first")
-        if like is not None:
-            like = jax.tree.map(np.asarray, like)
-            self._check(step, item, like)
-        args = ocp.args.Composite(**{item: ocp.args.StandardRestore(like)})
-        return jax.tree.map(np.asarray, self._manager().restore(step, args=args)[item])
+        saved = self.read(self.newest(), item)
+        return saved.items[item] if like is None else self.fitted(saved, item, like)
+
+    def newest(self) -> int:
+        """The step of the newest checkpoint.
+
+        Raises:
+          FileNotFoundError: there is none.
+        """
+        if self.latest() is None:
+            raise FileNotFoundError(f"expected a checkpoint in {self.folder}, found none; {AGAIN}")
+        return self.latest()
+
+    def read(self, step: int, *items: str, unhashed: bool = True) -> Saved:
+        """The checkpoint of a step, with some of its items.
+
+        Args:
+          step: one of `steps()`.
+          *items: names.
+          unhashed: also takes one without hashes: the first version of actjax wrote none, nor does a
+            run that is killed in the moment between a checkpoint and its hashes.
+
+        Raises:
+          FileError: it is damaged; the message names the file.
+        """
+        self._check_files(step, unhashed)
+        meta = self._restored(step, "meta", ocp.args.JsonRestore())
+        trees = {item: self._restored(step, item, ocp.args.StandardRestore()) for item in items}
+        return Saved(step, meta, {item: jax.tree.map(np.asarray, tree) for item, tree in trees.items()})
+
+    def newest_whole(self, *items: str) -> Saved | None:
+        """The newest checkpoint that is whole, None if none is; damaged ones are set aside, saying so."""
+        damaged = False
+        for step in self.steps():
+            try:
+                saved = self.read(step, *items)
+            except files.FileError as why:
+                damaged = True
+                _say(f"checkpoints: {str(why).removesuffix(f'; {AGAIN}')}; set aside as damaged-{step}")
+                self._set_aside(step)
+                continue
+            if damaged:
+                _say(f"checkpoints: goes on from step {step}")
+            return saved
+        if damaged:
+            _say("checkpoints: none is whole, starts from step 0")
+        return None
+
+    def fitted(self, saved: Saved, item: str, like: Any) -> Any:
+        """The arrays of an item in the structure of `like`.
+
+        Raises:
+          ValueError: they have other names or shapes; one line that names the first.
+        """
+        found, wanted = _named(saved.items[item]), _named(jax.tree.map(np.asarray, like))
+        for name in sorted(found.keys() | wanted.keys()):
+            expected, got = (named[name].shape if name in named else "none" for named in (wanted, found))
+            if expected != got:
+                raise ValueError(
+                    f"{self.folder / str(saved.step)}: expected {item} {'/'.join(name)} of shape {expected}, "
+                    f"found {got}; it is of another model or optimiser, so take another workdir"
+                )
+        return jax.tree_util.tree_map_with_path(lambda path, _: found[_name(path)], like)
 
     def close(self) -> None:
         """Lets go of the folder."""
         if self._opened is not None:
             self._opened.close()
             self._opened = None
+
+    def _write(self, step: int, meta: dict[str, Any], items: dict[str, Any]) -> None:
+        place = self.folder / str(step)
+        args = {name: ocp.args.StandardSave(jax.tree.map(np.asarray, tree)) for name, tree in items.items()}
+        try:
+            for later in [s for s in self.steps() if s >= step]:
+                shutil.rmtree(self.folder / str(later))
+                self.close()  # the manager knows it still
+            self._manager().save(
+                step, args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **args), force=True
+            )
+            hashes = {name: files.file_digest(path) for name, path in self._files(step).items()}
+            files.write_json(place / HASHES, hashes)
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise OSError(f"could not write the checkpoint {place}: {reason}") from error
+
+    def _files(self, step: int) -> dict[str, Path]:
+        """Every file of a checkpoint but its hashes, by its name within the folder."""
+        place = self.folder / str(step)
+        found = {p.relative_to(place).as_posix(): p for p in place.rglob("*") if not p.is_dir()}
+        return {name: path for name, path in sorted(found.items()) if name != HASHES}
+
+    def _check_files(self, step: int, unhashed: bool) -> None:
+        """Compares each file with its hash, before any is parsed."""
+        place = self.folder / str(step)
+        hashes = files.read_json(place / HASHES, remedy=AGAIN)
+        if hashes is None:
+            if not unhashed:
+                raise files.FileError(place, f"expected the hashes of its files, found none; {AGAIN}")
+            return
+        found = self._files(step)
+        for name in sorted(hashes.keys() | found.keys()):
+            if name not in found:
+                raise files.FileError(place / name, f"the checkpoint's file is missing; {AGAIN}")
+            if name not in hashes:
+                raise files.FileError(place / name, f"is no file of the checkpoint; {AGAIN}")
+            files.regular_file(found[name])
+            if files.file_digest(found[name]) != hashes[name]:
+                raise files.FileError(
+                    place / name, f"damaged, it differs from the hash saved with it; {AGAIN}"
+                )
+
+    def _restored(self, step: int, item: str, how: Any) -> Any:
+        """An item as Orbax reads it; whatever Orbax and TensorStore raise names its folder."""
+        place = self.folder / str(step) / item
+        try:
+            with files.reading(place, "an item of a checkpoint", AGAIN):
+                return self._manager().restore(step, args=ocp.args.Composite(**{item: how}))[item]
+        except FileNotFoundError as error:
+            raise files.FileError(place, f"a file of the checkpoint is missing; {AGAIN}") from error
+
+    def _set_aside(self, step: int) -> None:
+        """Renames a damaged checkpoint; what was set aside of this step before goes."""
+        if parallel.process_index() == 0:
+            shutil.rmtree(self.folder / f"damaged-{step}", ignore_errors=True)
+            (self.folder / str(step)).rename(self.folder / f"damaged-{step}")
+            self.close()
 
     def _manager(self) -> ocp.CheckpointManager:
         if self._opened is None:
@@ -83,35 +224,64 @@ class Checkpoints:
                 primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
             )
             options = ocp.CheckpointManagerOptions(
-                max_to_keep=1, create=False, enable_async_checkpointing=False, multiprocessing_options=alone
+                max_to_keep=KEPT,
+                create=False,
+                enable_async_checkpointing=False,
+                multiprocessing_options=alone,
             )
             self.folder.mkdir(parents=True, exist_ok=True)
             self._opened = ocp.CheckpointManager(self.folder, options=options)
         return self._opened
 
-    def _saved_shapes(self, step: int, item: str) -> Any:
-        with ocp.StandardCheckpointer() as reader:
-            return reader.metadata(self.folder / str(step) / item).item_metadata.tree
 
-    def _check(self, step: int, item: str, like: Any) -> None:
-        """Raises ValueError, one line, naming the first array that does not fit."""
-        saved, wanted = _shapes(self._saved_shapes(step, item)), _shapes(like)
-        for name in sorted(saved.keys() | wanted.keys()):
-            found, expected = saved.get(name, "none"), wanted.get(name, "none")
-            if found != expected:
-                raise ValueError(
-                    f"{self.folder / str(step)}: expected {item} {name} of shape {expected}, found {found}; "
-                    "it is of another model or optimiser, so take another workdir"
-                )
+def load_best(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The best variables in `folder`/checkpoints and the checkpoint's meta (with best_step).
 
-
-def load_best(workdir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The best variables in `workdir`/checkpoints and the checkpoint's meta (with best_step)."""
-    checkpoints = Checkpoints(Path(workdir) / "checkpoints")
+    Raises:
+      FileNotFoundError: there is no checkpoint.
+      FileError: it is damaged, or is not the network that the workdir's train.json records.
+    """
+    checkpoints = Checkpoints(Path(folder) / "checkpoints")
+    record = workdir.read_trained(Path(folder))
     try:
-        return checkpoints.restore("best"), checkpoints.meta()
+        # Weights without hashes of their files are known by the hash of their content.
+        saved = checkpoints.read(checkpoints.newest(), "best", unhashed=record is not None)
     finally:
         checkpoints.close()
+    if record is not None and content_hash(saved.items["best"]) != record["weights"]:
+        place = checkpoints.folder / str(saved.step) / "best"
+        raise files.FileError(place, f"expected the weights that train.json names, found others; {AGAIN}")
+    return saved.items["best"], saved.meta
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether `load_best` would find the network that train.json records; says what is wrong with it."""
+    try:
+        load_best(folder)
+    except (files.FileError, FileNotFoundError) as why:
+        _say(f"checkpoints: {str(why).removesuffix(f'; {AGAIN}')}")
+        return False
+    return True
+
+
+def kept_or_made(folder: Path, make: Callable[[], Any], meta: dict[str, Any]) -> Any:
+    """The variables that `folder` keeps if they are whole, else those of `make`, which are then kept.
+
+    Raises:
+      OSError: they cannot be written.
+    """
+    kept = Checkpoints(folder)
+    try:
+        if kept.latest() is not None:
+            try:
+                return kept.read(kept.latest(), "variables", unhashed=False).items["variables"]
+            except files.FileError as why:
+                _say(f"checkpoints: {str(why).removesuffix(f'; {AGAIN}')}; made again")
+        made = make()
+        kept.save(0, meta, variables=made)
+        return made
+    finally:
+        kept.close()
 
 
 def content_hash(tree: Any) -> str:
@@ -124,9 +294,15 @@ def content_hash(tree: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    """Every array's path, whether its parents are dicts, tuples or dataclasses, and its shape."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves
-    }
+def _named(tree: Any) -> dict[tuple[str, ...], Any]:
+    """Every array by its path, whether its parents are dicts, tuples or dataclasses."""
+    return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _name(path: Any) -> tuple[str, ...]:
+    return tuple(jax.tree_util.keystr((key,), simple=True) for key in path)
+
+
+def _say(text: str) -> None:
+    if parallel.process_index() == 0:
+        print(text)

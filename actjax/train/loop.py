@@ -67,7 +67,7 @@ def fit(
     progress: bool = True,
     variables: dict[str, Any] | None = None,
 ) -> FitResult:
-    """Trains on all devices, going on from the workdir's checkpoint if there is one.
+    """Trains on all devices, going on from the workdir's newest checkpoint that is whole.
 
     Deterministic in (options.seed, batches) for a given number of devices; over numbers of devices
     the same up to rounding, except that dropout draws its own numbers on each device.
@@ -94,16 +94,17 @@ def fit(
         model = model.clone(dropout=options.dropout)
     checkpoints = Checkpoints(Path(workdir) / "checkpoints")
     try:
-        record = Record(**(checkpoints.meta() or {}))
+        saved = checkpoints.newest_whole("state", "best")
+        record = Record(**(saved.meta if saved else {}))
         if not record.finished:
             optimizer = make_optimizer(options, num_steps, steps_per_epoch)
-            start = checkpoints.latest() or 0
+            start = saved.step if saved else 0
             batches, clip_samples = _open(train_batches, start)
             if variables is None:
                 variables = init_variables(model, frontend, options.seed, clip_samples)
             state, best = states.create(variables, optimizer, options.seed), variables
-            if start:
-                state, best = checkpoints.restore("state", like=state), checkpoints.restore("best")
+            if saved:
+                state, best = checkpoints.fitted(saved, "state", like=state), saved.items["best"]
             trainer = Trainer(model, frontend, optimizer, options, num_steps, checkpoints, record, best)
             interval = options.eval_every or steps_per_epoch
             with StopRequest() as stop:

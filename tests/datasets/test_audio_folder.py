@@ -2,6 +2,7 @@
 
 import json
 import stat
+import threading
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import scipy.signal
 import soundfile
 from dataset_trees import tone, write
 
+from actjax import lock
 from actjax.datasets import _decode, audio_folder, loader
 from actjax.datasets._shards import BadAudio
 
@@ -48,6 +50,33 @@ def test_a_folder_becomes_clips_with_labels_and_splits(folder, tmp_path):
         assert np.argmax(spectrum) == (880 if clip_id.startswith("flute") else 110)
     again = audio_folder.dataset(data_dir=tmp_path / "tfds", path=folder, **OPTIONS)
     assert loader.open_source(again, "test").fingerprint == source.fingerprint
+
+
+def test_a_run_waits_for_another_that_prepares_the_same_data(folder, tmp_path, capfd):
+    waiting = audio_folder.dataset(data_dir=tmp_path / "tfds", path=folder, **OPTIONS)
+    late = audio_folder.dataset(data_dir=tmp_path / "tfds", path=folder, **OPTIONS)
+    dead = waiting.data_path.parent / f"incomplete.ABC123_{waiting.version}"
+    dead.mkdir(parents=True)
+    taken, end = threading.Event(), threading.Event()
+
+    def other_run():
+        with lock.held(waiting._beside("lock"), "it", "wait"):
+            taken.set()
+            end.wait(60)
+            assert not waiting.data_path.exists()
+
+    thread = threading.Thread(target=other_run)
+    thread.start()
+    assert taken.wait(10)
+    threading.Timer(0.3, end.set).start()
+    waiting.download_and_prepare()
+    thread.join()
+    said = capfd.readouterr().err
+    assert said.count("is in use by process") == 1 and "waiting for it" in said
+    assert not dead.exists() and not list((tmp_path / "tfds").rglob(".lock*"))
+    # One that was opened before the data were there finds them now.
+    late.download_and_prepare()
+    assert len(loader.open_source(late, "train")) == 28
 
 
 def test_bad_files_are_named_counted_and_left_out(folder, tmp_path, capfd):

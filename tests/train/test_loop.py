@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 
 import jax
@@ -108,6 +109,42 @@ def test_ctrl_c_saves_and_the_next_start_goes_on_to_the_same_end(whole, tmp_path
     assert len(steps) == len(set(steps))
 
 
+def damaged(workdir, folder, *steps):
+    """A copy of a workdir in which a bit of the best variables is flipped at some steps."""
+    shutil.copytree(workdir, folder)
+    for step in steps:
+        path = max((folder / f"checkpoints/{step}/best").rglob("d/*"), key=lambda p: p.stat().st_size)
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize(("steps", "start"), [((24,), 16), ((24, 16), 0)])
+def test_training_goes_on_from_the_newest_whole_checkpoint(whole, tmp_path, capsys, steps, start):
+    workdir, expected = whole
+    folder = damaged(workdir, tmp_path / "run", *steps)
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 25, "par')  # a run killed in the middle of a line
+    starts = []
+
+    def watched(start):
+        starts.append(start)
+        return synthetic.train_batches(start)
+
+    result = fit(folder, batches=watched)
+    said = capsys.readouterr().out.splitlines()
+    assert starts == [start] and len(said) == len(steps) + 1
+    assert all(
+        "best/" in line and f"set aside as damaged-{s}" in line for line, s in zip(said, steps, strict=False)
+    )
+    assert said[-1].endswith(f"step {start}")
+    same(result.variables, expected.variables)
+    assert [(e["step"], e["part"]) for e in lines(folder)] == [(e["step"], e["part"]) for e in lines(workdir)]
+    names = {p.name for p in (folder / "checkpoints").iterdir()}
+    assert names == {"16", "24"} | {f"damaged-{s}" for s in steps}
+
+
 def test_early_stopping(tmp_path):
     result = fit(tmp_path, num_steps=1000, eval_every=1, patience=2, learning_rate=1.0)
     losses = [entry["loss"] for entry in result.history]
@@ -162,12 +199,13 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"expected state d of shape \(\), found none"):
         saved.restore("state", like={**tree, "d": np.float32(0)})
     saved.save(5, {}, state=tree, best=tree)
-    assert saved.latest() == 5 and [p.name for p in folder.iterdir()] == ["5"]
+    saved.save(7, {}, state=tree, best=tree)
+    assert saved.latest() == 7 and sorted(p.name for p in folder.iterdir()) == ["5", "7"]
     saved.close()
 
 
 def test_no_checkpoint_is_one_clear_line(tmp_path):
-    with pytest.raises(FileNotFoundError, match="expected a checkpoint in .*, found none; train first"):
+    with pytest.raises(FileNotFoundError, match="expected a checkpoint in .*, found none; run --stage=train"):
         checkpoint.load_best(tmp_path)
 
 

@@ -1,0 +1,332 @@
+"""One writer at a time: a lock file that names its owner, kept fresh by a heartbeat.
+
+The file is created exclusively, which also holds on file systems that several hosts share. A lock whose
+process is gone is taken over: at once on its own host, elsewhere when its heartbeat has stopped.
+"""
+
+import contextlib
+import contextvars
+import dataclasses
+import getpass
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from actjax import files
+
+BEAT_SECONDS = 5.0
+# Without a heartbeat for as long, the process of another host counts as gone.
+STALE_SECONDS = 120.0
+# A takeover is a few system calls; whoever has been at it for as long died over it.
+_TAKEOVER_SECONDS = 10.0
+_FIELDS = dict.fromkeys(("lock", "host", "machine", "started", "user", "command", "since"), str)
+_FIELDS |= {"pid": int}
+# Locks of this thread's own run, which it may ask for again: a sweep runs other stages inside.
+_HELD: contextvars.ContextVar[frozenset[Path]] = contextvars.ContextVar("held locks", default=frozenset())
+
+
+class LockedError(ValueError):
+    """Another run is writing there; one line that names it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Seen:
+    """A lock file as it was read: its owner (None if it does not say) and the time of its last heartbeat."""
+
+    owner: dict[str, Any] | None
+    content: bytes
+    beat: float
+
+
+@contextlib.contextmanager
+def held(path: Path, what: str, remedy: str, *, wait_seconds: float = 0.0) -> Iterator[bool]:
+    """Holds the lock file `path` while the block runs; released at its end, at errors, Ctrl-C and SIGTERM.
+
+    Yields whether it was taken now; False inside another block of the same thread that holds it.
+
+    Args:
+      path: the lock file; folders that are missing are made, and removed again if they stay empty.
+      what: is locked, as in "workdir runs/a".
+      remedy: what to do about a refusal.
+      wait_seconds: how long to wait for another run to release it, saying so once.
+
+    Raises:
+      LockedError: another run holds it.
+      OSError: the folder cannot be written to.
+    """
+    path = Path(os.path.realpath(path))
+    if path in _HELD.get():
+        yield False
+        return
+    try:
+        made = _make_folders(path.parent)
+        try:
+            own = _take(path, what, remedy, wait_seconds)
+        except BaseException:
+            _remove_folders(made)
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(
+            f"cannot write into {files.printable(what)}: {reason}; choose another, or make this one writable"
+        ) from error
+    heartbeat = _Heartbeat(path, own)
+    before = _HELD.get()
+    _HELD.set(before | {path})
+    try:
+        with _stopped_politely():
+            yield True
+    except KeyboardInterrupt:
+        if not heartbeat.lost:
+            raise
+    finally:
+        _HELD.set(before)
+        heartbeat.stop()
+        if _is(_read(path), own):
+            path.unlink(missing_ok=True)
+        _remove_folders(made)
+    if heartbeat.lost:
+        raise LockedError(f"{files.printable(what)} was taken over by another run while this one stood still")
+
+
+def _take(path: Path, what: str, remedy: str, wait_seconds: float) -> bytes:
+    """Creates the lock, taking over a dead one; returns its content."""
+    own = json.dumps(_owner()).encode()
+    until, said, pause = time.monotonic() + wait_seconds, False, 0.05
+    patience = time.monotonic() + 2 * _TAKEOVER_SECONDS
+    while not _create(path, own):
+        seen = _read(path)
+        if seen is not None and not _is_gone(path, seen):
+            if time.monotonic() >= until:
+                raise LockedError(f"{files.printable(what)} is in use by {_describe(path, seen)}: {remedy}")
+            if not said:
+                _say(f"{what} is in use by {_describe(path, seen)}: waiting for it")
+                said = True
+            time.sleep(min(pause, max(until - time.monotonic(), 0.01)))
+            pause = min(1.5 * pause, 2.0)
+            patience = time.monotonic() + 2 * _TAKEOVER_SECONDS
+        elif seen is not None and _remove_dead(path, seen):
+            _say(f"{what} was in use by {_describe(path, seen)}, which is gone: taken over")
+        elif time.monotonic() > patience:
+            raise OSError(f"the lock {path} can be neither read nor removed")
+        else:
+            time.sleep(0.05)
+    return own
+
+
+def _create(path: Path, own: bytes) -> bool:
+    """Makes the lock file; False if there is one."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    except FileExistsError:
+        return False
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(own)
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _remove_dead(path: Path, seen: _Seen) -> bool:
+    """Removes a lock whose owner is gone; False if another run was faster."""
+    guard = path.with_name(f"{path.name}.takeover")
+    try:
+        os.close(os.open(guard, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    except FileExistsError:
+        with contextlib.suppress(FileNotFoundError):
+            if _now(path.parent) - guard.stat().st_mtime > _TAKEOVER_SECONDS:
+                guard.unlink()
+        return False
+    try:
+        now = _read(path)
+        if now is None or now.content != seen.content:
+            return False
+        path.unlink()
+        return True
+    finally:
+        guard.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> _Seen | None:
+    """The lock file; None if there is none."""
+    try:
+        with open(path, "rb") as file:
+            content, beat = file.read(2**16), os.fstat(file.fileno()).st_mtime
+    except FileNotFoundError:
+        return None
+    try:
+        owner = files.fields(path, json.loads(content), _FIELDS)
+    except (ValueError, RecursionError):  # being written, or damaged
+        owner = None
+    return _Seen(owner, content, beat)
+
+
+def _is(seen: _Seen | None, own: bytes) -> bool:
+    return seen is not None and seen.content == own
+
+
+def _is_gone(path: Path, seen: _Seen) -> bool:
+    """Whether the owner has ended: its process where it can be looked up, else its heartbeat."""
+    if seen.owner is not None and seen.owner["machine"] == _machine():
+        return not _is_alive(seen.owner)
+    return _now(path.parent) - seen.beat > STALE_SECONDS
+
+
+def _is_alive(owner: dict[str, Any]) -> bool:
+    """Whether a process of this machine runs, and is the one that wrote the lock."""
+    try:
+        os.kill(owner["pid"], 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # it runs, under another user
+    started = _started(owner["pid"])
+    # Process ids are given out again, so the same number may be another process by now.
+    return started in ("", owner["started"])
+
+
+def _started(pid: int) -> str:
+    """When a process began, as its system says it: "" if it does not, "ended" of one not yet reaped."""
+    if Path("/proc/self/stat").exists():
+        try:
+            # The name, in brackets, may hold anything; state and start time are the 3rd and the 22nd field.
+            fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:
+            return ""
+        return "ended" if fields[0] in "ZX" else fields[19]
+    try:
+        command = ["ps", "-o", "lstart=", "-p", str(pid)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _machine() -> str:
+    """Names the machine as it was booted, and the container: within it alone process ids can be compared."""
+    named = [socket.gethostname(), str(uuid.getnode())]
+    with contextlib.suppress(OSError):
+        named.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        named.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(named)
+
+
+def _owner() -> dict[str, Any]:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    return {
+        "lock": secrets.token_hex(8),
+        "host": socket.gethostname(),
+        "machine": _machine(),
+        "pid": os.getpid(),
+        "started": _started(os.getpid()),
+        "user": user,
+        "command": " ".join(sys.argv)[:160],
+        "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+    }
+
+
+def _describe(path: Path, seen: _Seen) -> str:
+    """The owner in words, and what is known of its life."""
+    silent_s = max(_now(path.parent) - seen.beat, 0)
+    silent = f"last sign of life {silent_s:.0f} s ago, taken over after {STALE_SECONDS:.0f} s without one"
+    if seen.owner is None:
+        return f"an unknown process (see {files.printable(str(path))}; {silent})"
+    about = seen.owner
+    text = f"process {about['pid']} of {about['user']} on {about['host']} since {about['since']}"
+    known = about["machine"] == _machine()
+    return files.printable(f"{text} ({about['command']}{'' if known else '; ' + silent})")
+
+
+def _now(folder: Path) -> float:
+    """The file system's own time, with which heartbeats can be compared; hosts' clocks differ."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b".")
+        file.flush()
+        return os.fstat(file.fileno()).st_mtime
+
+
+class _Heartbeat:
+    """Touches the lock every few seconds, and interrupts the run if it is another's by now."""
+
+    def __init__(self, path: Path, own: bytes):
+        self.lost = False
+        self._path, self._own, self._end = path, own, threading.Event()
+        self._main = threading.current_thread() is threading.main_thread()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread."""
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._end.wait(BEAT_SECONDS):
+            try:
+                seen = _read(self._path)
+                # Deleted by hand, it is made again, unless another run was faster.
+                if _is(seen, self._own) or (seen is None and _create(self._path, self._own)):
+                    os.utime(self._path)
+                    continue
+            except OSError:  # a file system that is away for a while
+                continue
+            self.lost = True
+            if self._main:
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            return
+
+
+@contextlib.contextmanager
+def _stopped_politely() -> Iterator[None]:
+    """Makes SIGTERM and SIGHUP end the run as Ctrl-C does, so that it cleans up behind itself."""
+    names = [n for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
+    numbers = [getattr(signal, name) for name in names]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Makes a folder and those above it; returns which, the deepest first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _remove_folders(made: list[Path]) -> None:
+    """Removes those that are empty still."""
+    with contextlib.suppress(OSError):
+        for path in made:
+            path.rmdir()
+
+
+def _say(text: str) -> None:
+    print(files.printable(text), file=sys.stderr, flush=True)
