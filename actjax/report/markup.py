@@ -11,7 +11,7 @@ class Markup(str):
     __slots__ = ()
 
 
-def tag(name: str, *children: str, **attributes: str) -> Markup:
+def tag(name: str, /, *children: str, **attributes: str) -> Markup:
     """An element; children that are no Markup, and every attribute, are escaped.
 
     >>> tag("p", "a < b", tag("b", "c"), class_="note")

@@ -61,9 +61,8 @@ def verdict(summary: Summary, score_set: int, feature: int) -> Verdict:
     gain = float(strength[trained] - max(strength[i] for _, i in found))
     p = summary.units.p_maxt[trained]
     announced = not close and tested and not p >= LEVEL
-    words = ", ".join(close) or (
-        f"{summary.main} closer by {gain:.2f}" if announced else f"+{gain:.2f}, {_why(tested, p)}"
-    )
+    said = f"{summary.main} closer by {gain:.2f}" if announced else f"+{gain:.2f}, {_why(summary, trained)}"
+    words = ", ".join(close) or said
     return Verdict(trained, *controls, gain, tuple(close), announced, words)
 
 
@@ -108,8 +107,8 @@ def _margin(summary: Summary, score_set: int, one: int, other: int) -> float:
     return float(standard_errors_needed(summary, score_set) * np.hypot(error[one], error[other]))
 
 
-def _why(tested: bool, p: float) -> str:
-    """Why a higher score is no announced gain."""
-    if p >= LEVEL:
-        return f"p {p:.2f}"
-    return "no standard error" if not tested else "not tested"
+def _why(summary: Summary, trained: int) -> str:
+    """Why a score higher than the controls' is no announced gain."""
+    if summary.units.p_maxt[trained] >= LEVEL:
+        return f"p {summary.units.p_maxt[trained]:.2f}"
+    return "no standard error" if np.isnan(summary.units.std_error[trained]) else "not tested"

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.datasets import loader
-from actjax.stages import _comparisons, _external, _networks, _nulls, _parts, score
+from actjax.stages import _external, _networks, _nulls, _parts, score
 
 # The quickstart's on two CPU cores; other metrics, networks and machines differ from it by factors.
 COMPILE_S = 1.5  # for each program that scores
