@@ -16,12 +16,13 @@ ALLOWED = {
     "parallel": set(),
     "defaults": set(),
     "files": set(),
+    "artefacts": set(),
     "workdir": {"defaults", "files"},
     "dsp": set(),
     "datasets": {"workdir"},
     "features": {"dsp"},
     "models": {"dsp"},
-    "train": {"parallel", "models", "dsp", "workdir"},
+    "train": {"parallel", "models", "dsp", "workdir", "artefacts"},
     "activations": {"parallel", "dsp", "features"},
     "similarity": {"parallel"},
     "statistics": {"similarity", "parallel"},
@@ -35,7 +36,7 @@ ALLOWED = {
         "activations",
         "report",
     },
-    "report": {"statistics", "workdir"},
+    "report": {"statistics", "workdir", "artefacts"},
 }
 EVERYTHING = {"stages", "experiment", "__init__"}
 BARE = ("similarity", "features", "models", "activations", "statistics")

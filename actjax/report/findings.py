@@ -90,7 +90,7 @@ def findings_table(table: Mapping[str, Any]) -> Table:
                     number(part["scores"]["trained"]["value"]),
                     f"{number(control)} {part['control']}",
                     number(part["effect"]),
-                    f"{number(part['low'])} to {number(part['high'])}",
+                    _interval_of(part),
                     p_value(part["p"]),
                     part["verdict"],
                 )
@@ -134,14 +134,29 @@ def console(table: Mapping[str, Any]) -> str:
 
 
 def undefined(table: Mapping[str, Any]) -> list[str]:
-    """A line for each control of which some networks have no score."""
+    """A line for each control of which some networks have no score, and for each part without an interval."""
     lines = []
     for part in table["parts"]:
         for kind, scores in part["scores"].items():
             if count := scores.get("undefined", 0):
                 networks = f"{count} of {sum(map(len, scores['members']))} {kind} networks"
                 lines.append(f"{part['part']}: {networks} have no score; the mean is of the others")
+        if not np.isfinite(part["low"]):
+            lines.append(f"{part['part']}: no interval, because {_why_none(part, table['recordings'])}")
     return lines
+
+
+def _interval_of(part: Mapping[str, Any]) -> str:
+    return f"{number(part['low'])} to {number(part['high'])}" if np.isfinite(part["low"]) else "none"
+
+
+def _why_none(part: Mapping[str, Any], recordings: int) -> str:
+    if not np.isfinite(part["effect"]):
+        return "the trained network or every control has no score"
+    return (
+        f"more than a tenth of the resamples of {recordings} recordings leave a score undefined: "
+        "score more recordings"
+    )
 
 
 def marks(table: Mapping[str, Any]) -> str:

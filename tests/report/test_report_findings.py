@@ -165,3 +165,16 @@ def test_damaged_arrays_are_named(tmp_path):
     path.write_bytes(data)
     with pytest.raises(files.FileError, match="arrays.npz"):
         _findings_summary.read_arrays(path)
+
+
+@pytest.mark.parametrize("undefined", [0.05, 0.5])
+def test_an_interval_that_there_is_not_says_why(undefined):
+    few = arrays()
+    few["loudness"]["trained"] = few["loudness"]["trained"].copy()
+    few["loudness"]["trained"][0, 1 : 1 + int(undefined * 100)] = np.nan
+    made = table() | _findings_summary.conclude([few])
+    said = [line for line in findings.undefined(made) if "no interval" in line]
+    text = findings.console(made)
+    assert "- to -" not in text and bool(said) == (undefined > 0.1)
+    if said:
+        assert "more than a tenth of the resamples of 40 recordings" in said[0] and said[0] in text
