@@ -102,7 +102,7 @@ def test_every_file_of_the_workdir_is_read_by_its_reader(finished):
     assert {e.about["network"] for e in material.examples} == {"trained", "untrained", "input"}
     assert [p.name for p in (run / "scores").glob("*examples*")] == [examples.path_of(scores).name]
     kept = json.loads(left_out.path_of(scores).read_text())
-    assert len(material.left_out) == len(kept) and material.config["latest"]["train.steps"] == 3
+    assert len(material.left_out) == len(kept) and material.config["data"]["data.config"] == "tiny"
     assert sum(map(sum, material.evaluation["confusion"])) == material.evaluation["clips"] == 12
 
 
