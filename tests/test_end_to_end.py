@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -88,6 +89,60 @@ def test_the_input_is_its_own_best_match(finished):
     assert len(scores) == 64 and min(scores) > 0.99
 
 
+def test_every_file_of_the_workdir_is_read_by_its_reader(finished):
+    """Written by a real run, read by what the report reads it with."""
+    from actjax.artefacts import curve, examples, left_out
+    from actjax.report.material import read_material
+
+    run = finished / "run"
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    found = curve.read(run / curve.NAME)
+    assert found == lines and {e["split"] for e in found} == {"train", "eval"}
+    [scores] = (run / "scores").glob("*.parquet")
+    material = read_material(run)
+    assert {e.about["network"] for e in material.examples} == {"trained", "untrained", "input"}
+    assert [p.name for p in (run / "scores").glob("*examples*")] == [examples.path_of(scores).name]
+    kept = json.loads(left_out.path_of(scores).read_text())
+    assert len(material.left_out) == len(kept) and material.config["data"]["data.config"] == "tiny"
+    assert sum(map(sum, material.evaluation["confusion"])) == material.evaluation["clips"] == 12
+
+
+def test_the_report_shows_what_the_files_hold(finished):
+    run = finished / "run"
+    page = (run / "report" / "index.html").read_text()
+    assert (run / "report" / "training.png").exists() and "training" in page
+    assert (run / "report" / "maps.png").exists()
+    assert "comparisons left out" in page and "over 12 recordings" in page
+    assert re.search(r">[+-]\d\.\d\d to [+-]\d\.\d\d<", page)
+
+
+def test_errors_intervals_and_controls_are_filled(finished):
+    rows = [r for r in table(finished) if r["valid"]]
+    pearson = [r for r in rows if r["metric"] == "pearson" and r["view"] in ("clip", "frame")]
+    assert all(r["std_error"] >= 0 and -1 <= r["ci_low"] <= r["ci_high"] <= 1 for r in pearson)
+    # Beyond the 32-bit ends of 1 nothing is to be seen of an interval.
+    assert all(r["ci_low"] - 1e-6 <= r["score"] <= r["ci_high"] + 1e-6 for r in pearson)
+    best = max((r for r in pearson if (r["network"], r["feature"], r["view"]) == ("input", "rms", "clip")),
+               key=lambda r: abs(r["score"]))  # fmt: skip
+    theirs = {r["control_score"] for r in pearson
+              if (r["network"], r["feature"], r["view"]) == ("trained", "rms", "clip")}  # fmt: skip
+    assert len(theirs) == 1 and abs(theirs.pop()) >= abs(best["score"])
+    assert {r["control_score"] for r in rows if r["network"] != "trained"} == {None}
+
+
+@pytest.mark.parametrize("changes", [(), ("--config.score.metrics=pearson", "--config.score.views=clip,map")])
+def test_a_dry_run_counts_the_scores_that_are_made(finished, changes):
+    import pyarrow.parquet as pq
+
+    dry = launch(finished / "run", finished / "data", "--dry_run", *changes)
+    [line] = [line for line in dry.stdout.splitlines() if line.startswith("scores ")]
+    rows = pq.read_table(sorted((finished / "run" / "scores").glob("*.parquet"))[0]).to_pylist()
+    kept = [r for r in rows if not changes or (r["metric"] == "pearson" and r["view"] != "frame")]
+    assert line.split()[1] == f"{len(kept):,}" and len(kept) > 1000
+    [time] = [line for line in dry.stdout.splitlines() if line.startswith("time ")]
+    assert "training" in time and "scores" in time and " s" in time
+
+
 def test_a_second_run_recomputes_nothing_and_new_metrics_add_a_score_set(finished):
     run = finished / "run"
     before = {p: p.stat().st_mtime_ns for p in (run / "checkpoints").rglob("*") if p.is_file()}
@@ -98,6 +153,9 @@ def test_a_second_run_recomputes_nothing_and_new_metrics_add_a_score_set(finishe
     more = launch(run, finished / "data", "--stage=score", *fewer, devices=2)
     assert more.returncode == 0, more.stderr[-3000:]
     assert before == {p: p.stat().st_mtime_ns for p in (run / "checkpoints").rglob("*") if p.is_file()}
+    # Each score set keeps its own pictures and reasons.
+    for kind in ("*.examples.npz", "*.left_out.json"):
+        assert len(list((run / "scores").glob(kind))) == 2
     one, two = sorted((run / "scores").glob("*.parquet"), key=lambda p: p.stat().st_mtime_ns)
     compare_devices(one, two)
 

@@ -17,12 +17,13 @@ ALLOWED = {
     "defaults": set(),
     "files": set(),
     "lock": set(),
-    "workdir": {"defaults", "lock"},
+    "artefacts": set(),
+    "workdir": {"defaults", "lock", "files"},
     "dsp": set(),
     "datasets": {"workdir", "lock"},
     "features": {"dsp"},
     "models": {"dsp"},
-    "train": {"parallel", "models", "dsp", "workdir"},
+    "train": {"parallel", "models", "dsp", "workdir", "artefacts"},
     "activations": {"parallel", "dsp", "features"},
     "similarity": {"parallel"},
     "statistics": {"similarity", "parallel"},
@@ -36,7 +37,7 @@ ALLOWED = {
         "activations",
         "report",
     },
-    "report": {"statistics", "workdir"},
+    "report": {"statistics", "workdir", "artefacts"},
 }
 EVERYTHING = {"stages", "experiment", "__init__"}
 BARE = ("similarity", "features", "models", "activations", "statistics")

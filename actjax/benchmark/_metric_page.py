@@ -1,7 +1,5 @@
 """The metric benchmark's files: a table for each part, the leaderboard as Parquet, pictures and one page."""
 
-import base64
-import html
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ from actjax.benchmark._plants import DEFINITION, definition_hash
 from actjax.benchmark._published import DIFFERENT
 from actjax.benchmark._tables import csv_text
 from actjax.report._page_text import STYLE
+from actjax.report.markup import Markup, document, folded, image, section, tag
 from actjax.report.tables import Table
 
 _LEAD = (
@@ -54,21 +53,19 @@ def write(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
     return [page, *written, *drawn.values()]
 
 
-def _page(parts: Mapping[str, list[dict[str, Any]]], drawn: Mapping[str, Path]) -> str:
-    body = ["<h1>Which similarity metric finds what?</h1>", f'<p class="lead">{_LEAD}</p>']
+def _page(parts: Mapping[str, list[dict[str, Any]]], drawn: Mapping[str, Path]) -> Markup:
     notes = _notes(parts)
-    for title, path in drawn.items():
-        image = base64.b64encode(path.read_bytes()).decode()
-        tables = "".join(_folded(table) for table in _tables(title, parts))
-        body.append(
-            f"<section><h2>{title}</h2><p>{notes[title]}</p>"
-            f'<img alt="{html.escape(title)}" src="data:image/png;base64,{image}">{tables}</section>'
-        )
-    body.append(f"<section><h2>Settings</h2>{_settings(parts)}</section>")
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-    head += f"<title>actjax: benchmark of metrics</title><style>{STYLE}</style>"
-    content = f"<head>{head}</head>\n<body><main>{''.join(body)}</main></body>"
-    return f'<!doctype html>\n<html lang="en">{content}</html>\n'
+    return document(
+        "actjax: benchmark of metrics",
+        STYLE,
+        tag("h1", "Which similarity metric finds what?"),
+        tag("p", _LEAD, class_="lead"),
+        *(
+            section(title, tag("p", notes[title]), image(path), *map(_folded, _tables(title, parts)))
+            for title, path in drawn.items()
+        ),
+        section("Settings", *_settings(parts)),
+    )
 
 
 def _notes(parts: Mapping[str, list[dict[str, Any]]]) -> dict[str, str]:
@@ -124,23 +121,18 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _folded(table: Table) -> str:
-    return f"<details><summary>{html.escape(table.title)}</summary>{table.html()}</details>"
+def _folded(table: Table) -> Markup:
+    return folded(table.title, table.html())
 
 
-def _settings(parts: Mapping[str, list[dict[str, Any]]]) -> str:
-    absent = "".join(
-        f"<li>{html.escape(r['metric'])} ({r['comparison']}): {html.escape(r['why'])}</li>"
-        for r in parts.get("absent", [])
-    )
-    run = html.escape(json.dumps(parts["seed"][0], indent=1))
-    plants = html.escape(json.dumps(dict(DEFINITION), indent=1))
-    return (
-        f"<details><summary>This run</summary><pre>{run}</pre></details>"
-        f"<details><summary>{DEFINITION['name']}, SHA-256 {definition_hash()}</summary>"
-        f"<pre>{plants}</pre></details>"
-        f"<details><summary>Who could not take part</summary><ul>{absent}</ul></details>"
-    )
+def _settings(parts: Mapping[str, list[dict[str, Any]]]) -> list[Markup]:
+    absent = [tag("li", f"{r['metric']} ({r['comparison']}): {r['why']}") for r in parts.get("absent", [])]
+    plants = tag("pre", json.dumps(dict(DEFINITION), indent=1))
+    return [
+        folded("This run", tag("pre", json.dumps(parts["seed"][0], indent=1))),
+        folded(f"{DEFINITION['name']}, SHA-256 {definition_hash()}", plants),
+        folded("Who could not take part", tag("ul", *absent)),
+    ]
 
 
 def _parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:

@@ -1,14 +1,16 @@
 """Tables, plots and pages, made from a workdir by `build`."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from actjax import files
 
 _MOST_OTHER_MAPS = 6
 
 
-def build(workdir: str | os.PathLike, *, examples: Mapping[str, Any] | None = None) -> list[Path]:
+def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) -> list[Path]:
     """Prints the tables and writes the whole report to `workdir`/report.
 
     Everything is read from the workdir, as `actjax.report.material` describes; only the scores must
@@ -16,13 +18,13 @@ def build(workdir: str | os.PathLike, *, examples: Mapping[str, Any] | None = No
 
     Args:
       workdir: the run's folder.
-      examples: map pictures to show instead of scores/examples.npz, in its format.
+      examples: what to show as pictures, `actjax.artefacts.examples.Example`, instead of the workdir's.
 
     Returns:
       The files written: the page, the tables, the pictures.
 
     Raises:
-      ScoresError, ReportError: what is missing or malformed; one line.
+      ScoresError, FileError: what is missing or malformed; one line that names the file.
     """
     from actjax.report import _forest, findings, page, tables
     from actjax.report.material import read_material
@@ -62,9 +64,8 @@ def build_findings(workdir: str | os.PathLike) -> list[Path]:
     folder, found = Path(workdir) / "report", findings.read(Path(workdir))
     folder.mkdir(parents=True, exist_ok=True)
     picture = page.Picture("forest", _forest.forest(found, folder / "forest.png"))
-    parts = ["<h1>What does training add?</h1>", page.front(found, None, [picture])]
     return [
-        _write(folder / "index.html", page.document(parts)),
+        _write(folder / "index.html", page.findings_page(found, [picture])),
         _write(folder / "tables.txt", findings.console(found)),
         picture.path,
     ]
@@ -98,10 +99,6 @@ def _draw(summary: Any, material: Any, folder: Path) -> list[Any]:
 
 
 def _write(path: Path, text: str) -> Path:
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with files.written_whole(path) as aside:
         aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
     return path

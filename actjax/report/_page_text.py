@@ -1,15 +1,19 @@
 """The page's words and its style sheet."""
 
-from actjax.report.verdicts import TOLERANCE
-
-READ = f"""
+READ = """
 A <em>unit</em> is a channel of a convolution layer or one unit of an embedding. A <em>score</em> is the
 similarity of one unit to one row of a feature (or to the whole feature: row “all”), on clips that
 training never saw. <b>Clip view</b>: both averaged over a clip; what differs between clips.
 <b>Frame view</b>: frame by frame inside the clips. <b>Map view</b>: both as images of frequency and
 time. The sign of a correlation is direction only: units that fall while the feature rises count like
-units that rise with it. Differences below {TOLERANCE} (or two standard errors, where those are wider)
-are called “as close”.
+units that rise with it.
+</p><p><b>When a gain is announced.</b> The best trained unit must exceed the best unit of every control
+by more than q standard errors of the difference, and where the metric has a null, its max-T p (recordings
+permuted; in every replicate the largest score of the layer's units and rows) must be below 0.05. The best
+are the largest of all m scores of a view and metric, so q holds for all of them together: the quantile of
+Student's t at 1 &minus; 0.05 / (2 m), with recordings less one degrees of freedom (Bonferroni). A score
+without a standard error announces nothing; a control that is not exceeded so is called “as close”. The 95
+% intervals in the tables are those of the one unit, not corrected for its choice.
 """
 
 CONTROLS = """
@@ -22,8 +26,8 @@ too was there before the first layer.</li>
 
 CAUTION = """
 Every number named “best” is the largest of many (units × rows), so part of it is chance and
-selection: read it beside the same number of the controls, which were selected in the same way. No
-difference from here on is a test of significance.
+selection: read it beside the same number of the controls, which were selected in the same way. A gain is
+announced only where it exceeds what chance and selection can do (the rule stands below, under “How to read”).
 """
 
 FEWER = (

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-STRINGS = ("network", "control", "options", "layer", "feature", "view", "part", "metric")
-KEY = ("network", "control", "layer", "neuron", "feature", "row", "view", "part", "metric", "options")
+STRINGS = ("network", "options", "layer", "feature", "view", "part", "metric")
+KEY = ("network", "layer", "neuron", "feature", "row", "view", "part", "metric", "options")
 NULLABLE = ("std_error", "lag", "shift")
-STATISTICS = ("null_mean", "null_std", "p_value", "q_value", "p_maxt", "ci_low", "ci_high")
-DEFAULTS = {"control": "none", "options": "{}", "part": "within"}
+STATISTICS = ("null_mean", "null_std", "p_value", "q_value", "p_maxt", "ci_low", "ci_high", "control_score")
+DEFAULTS = {"options": "{}", "part": "within"}
 PARTS = ("within", "between", "total")
 VIEWS = ("clip", "frame", "map")
 
@@ -20,13 +20,17 @@ class ScoresError(ValueError):
 
 
 def schema():
-    """The pyarrow schema of a score set: 10 key columns, then numbers, then what may be null."""
+    """The pyarrow schema of a score set: the key's columns, then numbers, then what may be null.
+
+    `std_error` and the 95 % interval `ci_low` to `ci_high` are over recordings; `p_value`, `q_value` and
+    `p_maxt` against the null, which has `null_mean` and `null_std`; `control_score` is the score of the
+    strongest unit of the untrained network or the input for the same feature row.
+    """
     import pyarrow as pa
 
     label = pa.dictionary(pa.int32(), pa.string())
     types = {
         "network": label,
-        "control": label,
         "options": label,
         "layer": label,
         "depth": pa.float32(),
@@ -42,6 +46,19 @@ def schema():
     }
     fields = [pa.field(name, kind, nullable=False) for name, kind in types.items()]
     return pa.schema(fields + [pa.field(name, pa.float32()) for name in NULLABLE + STATISTICS])
+
+
+def of_first_version(table):
+    """The table without the column `control`, which was always "none", and with those it had not yet."""
+    import pyarrow as pa
+
+    if "control" not in table.schema.names:
+        return table
+    table = table.drop_columns(["control"])
+    for field in schema():
+        if field.name not in table.schema.names and field.nullable:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table
 
 
 def codes(table, name: str) -> tuple[np.ndarray, list[str]]:

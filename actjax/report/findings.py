@@ -1,15 +1,16 @@
 """The findings on the report's front: what training adds over every control; the nulls' calibration."""
 
 import csv
-import html
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from actjax import files
+from actjax.report.markup import Markup, folded, join, tag, trusted
 from actjax.report.tables import Table
+from actjax.statistics.findings import VERDICTS
 
 # part -> (what is compared, in few words; the score's name)
 WORDS = {
@@ -43,9 +44,35 @@ _PERMUTED = {
 
 
 def read(workdir: Path) -> dict[str, Any] | None:
-    """The table that the findings stage left, or None."""
+    """The table that the findings stage left, or None.
+
+    Raises:
+      FileError: the file is damaged, or is of other types than the stage writes.
+    """
     path = Path(workdir) / "findings.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    table = files.read_json(path)
+    if table is not None:
+        with files.reading(path, "the table of the findings; run --stage=findings again"):
+            _check(table)
+    return table
+
+
+def _check(table: Mapping[str, Any]) -> None:
+    """Makes of a table, once, all that is made of it; raises what comes where it is not as it should be."""
+    for found in table["findings"]:
+        if found["verdict"] not in VERDICTS or not isinstance(found["title"], str):
+            raise ValueError(f"expected one of {', '.join(VERDICTS)}, got {found['verdict']!r}")
+    for part in table["parts"]:
+        ridge = table["details"][part["part"]]["ridge"]
+        if part["verdict"] not in VERDICTS:
+            raise ValueError(f"expected one of {', '.join(VERDICTS)}, got {part['verdict']!r}")
+        numbers = [0.0 if ridge is None else ridge]
+        for score in part["scores"].values():
+            numbers += [score["value"], score["low"], score["high"], *score["seeds"]]
+            numbers += [value for members in score["members"] for value in members]
+        np.asarray(numbers, np.float64)
+    console(table)
+    section(table, join())
 
 
 def findings_table(table: Mapping[str, Any]) -> Table:
@@ -63,7 +90,7 @@ def findings_table(table: Mapping[str, Any]) -> Table:
                     number(part["scores"]["trained"]["value"]),
                     f"{number(control)} {part['control']}",
                     number(part["effect"]),
-                    f"{number(part['low'])} to {number(part['high'])}",
+                    _interval_of(part),
                     p_value(part["p"]),
                     part["verdict"],
                 )
@@ -107,14 +134,29 @@ def console(table: Mapping[str, Any]) -> str:
 
 
 def undefined(table: Mapping[str, Any]) -> list[str]:
-    """A line for each control of which some networks have no score."""
+    """A line for each control of which some networks have no score, and for each part without an interval."""
     lines = []
     for part in table["parts"]:
         for kind, scores in part["scores"].items():
             if count := scores.get("undefined", 0):
                 networks = f"{count} of {sum(map(len, scores['members']))} {kind} networks"
                 lines.append(f"{part['part']}: {networks} have no score; the mean is of the others")
+        if not np.isfinite(part["low"]):
+            lines.append(f"{part['part']}: no interval, because {_why_none(part, table['recordings'])}")
     return lines
+
+
+def _interval_of(part: Mapping[str, Any]) -> str:
+    return f"{number(part['low'])} to {number(part['high'])}" if np.isfinite(part["low"]) else "none"
+
+
+def _why_none(part: Mapping[str, Any], recordings: int) -> str:
+    if not np.isfinite(part["effect"]):
+        return "the trained network or every control has no score"
+    return (
+        f"more than a tenth of the resamples of {recordings} recordings leave a score undefined: "
+        "score more recordings"
+    )
 
 
 def marks(table: Mapping[str, Any]) -> str:
@@ -126,7 +168,7 @@ def marks(table: Mapping[str, Any]) -> str:
     )
 
 
-def section(table: Mapping[str, Any], picture_html: str) -> str:
+def section(table: Mapping[str, Any], picture: Markup) -> Markup:
     """The inside of the page's first section."""
     several = len(table["seeds"]) > 1
     words = _EXPLAINED.format(
@@ -134,18 +176,18 @@ def section(table: Mapping[str, Any], picture_html: str) -> str:
         five=", four of five seeds" if several else " (one seed: nothing is known of others)",
         permuted=_PERMUTED[table["permuted"]],
     )
-    body = f'<p class="note">{html.escape(marks(table))}</p>{findings_table(table).html()}{picture_html}'
-    body += f"<p>{words}</p>"
+    parts = [tag("p", marks(table), class_="note"), findings_table(table).html(), picture]
+    parts.append(tag("p", trusted(words)))  # of this module alone: what is filled in too
     if table.get("grid"):
         seen = "; ".join(
             f"{layer}: harmonic {v['harmonic']:.2f}, percussive {v['percussive']:.2f}"
             for layer, v in table["grid"].items()
         )
-        body += f"<p>The features themselves seen through the layers' grids: {html.escape(seen)}.</p>"
-    body += f"<details><summary>Units behind the findings</summary>{units_table(table).html()}"
-    body += f'<p class="note">{html.escape(units_table(table).note)}</p></details>'
-    left = "".join(f"<li>{html.escape(line)}</li>" for line in [*table["not_made"], *undefined(table)])
-    return body + (f"<p>Not made:</p><ul>{left}</ul>" if left else "")
+        parts.append(tag("p", f"The features themselves seen through the layers' grids: {seen}."))
+    units = units_table(table)
+    parts.append(folded(units.title, units.html(), tag("p", units.note, class_="note")))
+    left = [tag("li", line) for line in [*table["not_made"], *undefined(table)]]
+    return join(*parts, *([tag("p", "Not made:"), tag("ul", *left)] if left else []))
 
 
 def calibration_table(workdir: Path) -> Table | None:
@@ -156,8 +198,14 @@ def calibration_table(workdir: Path) -> Table | None:
     path = Path(workdir) / "benchmark" / "calibration.csv"
     if not path.is_file():
         return None
-    with path.open(encoding="utf-8", newline="") as file:
-        every = list(csv.DictReader(file))
+    files.regular_file(path)
+    with files.reading(path, "the table of --stage=benchmark's calibration"):
+        with path.open(encoding="utf-8", newline="") as file:
+            every = list(csv.DictReader(file))
+        return _calibration(every)
+
+
+def _calibration(every: list[dict[str, str]]) -> Table:
     rates = [row for row in every if row["check"] == "rejections"]
     nulls = list(dict.fromkeys(rate["null"] for rate in rates))
     found = {(rate["family"], rate["null"]): _interval(rate) for rate in rates}

@@ -3,48 +3,24 @@
 | file | content |
 |---|---|
 | scores/*.parquet | the scores (see `actjax.report.scores`) |
-| scores/examples.npz | pairs to show as pictures, below |
-| evaluation.json | {"accuracy", "loss", "class_names", "confusion"}; confusion[true][predicted] |
-| metrics.jsonl | one object a line: {"step", "split", "loss", "accuracy"} |
+| scores/*.examples.npz | pairs to show as pictures (see `actjax.artefacts.examples`) |
+| scores/*.left_out.json | comparisons that could not be made (see `actjax.artefacts.left_out`) |
+| evaluation.json | {"accuracy", "class_names", "confusion", ...}; confusion[true][predicted] |
+| metrics.jsonl | the training curve (see `actjax.artefacts.curve`) |
 | skipped.json | list of {"clip", "reason"} |
 | config.json | the config |
-
-examples.npz holds three arrays for each pair i = 0, 1, ...:
-
-    <i>_map      [f, t] the activation map, on the grid where it was compared
-    <i>_feature  [rows, t] the feature matrix on the same grid
-    <i>_json     a 0-d string array, JSON with
-        network, layer, neuron, feature, metric, clip_id
-        score              over all clips, as in the table
-        times_s            [t] the centres of the frames, seconds
-        map_hz             [f] centre frequencies of the map's rows, or null
-        feature_hz         [rows] of the feature's, or null
-        row_names          [rows] names where the rows are no frequencies, or null
-        unit               of the feature's values (optional)
-
-Pairs of one feature, metric and clip stand in one line of pictures, one column for each network.
 """
 
 import dataclasses
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-
-class ReportError(ValueError):
-    """A file of the workdir that cannot be shown; the message is one line."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Example:
-    """One pair to show: an activation map beside the feature matrix, and what is known of them."""
-
-    map: np.ndarray
-    feature: np.ndarray
-    about: Mapping[str, Any]
+from actjax import files
+from actjax.artefacts import curve, examples, left_out
+from actjax.artefacts.examples import Example
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,47 +31,33 @@ class Material:
       evaluation: None where the network was not evaluated.
       curve: the lines of metrics.jsonl.
       skipped: [(clip, reason)].
+      left_out: [(layer, view, feature, reason)].
       examples: [Example].
       config: the nested config.
     """
 
-    evaluation: Mapping[str, Any] | None
-    curve: list[dict[str, Any]]
-    skipped: list[tuple[str, str]]
-    examples: list[Example]
-    config: Mapping[str, Any]
+    evaluation: Mapping[str, Any] | None = None
+    curve: Sequence[Mapping[str, Any]] = ()
+    skipped: Sequence[tuple[str, str]] = ()
+    left_out: Sequence[tuple[str, str, str, str]] = ()
+    examples: Sequence[Example] = ()
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def read_material(workdir: Path, examples: Mapping[str, np.ndarray] | None = None) -> Material:
-    """Reads a workdir; `examples` stands in for scores/examples.npz, in its format.
+def read_material(workdir: Path, shown: Sequence[Example] | None = None) -> Material:
+    """Reads a workdir; `shown` stands in for its examples.
 
     Raises:
-      ReportError: a file that is there but not as this module describes it.
+      FileError: a file that is there but not as its writer makes it.
     """
-    evaluation = _json(workdir / "evaluation.json", None)
-    if evaluation is not None:
-        _check_evaluation(evaluation, workdir / "evaluation.json")
-    archive = workdir / "scores" / "examples.npz"
-    if examples is None and archive.is_file():
-        with np.load(archive, allow_pickle=False) as file:
-            examples = dict(file)
-    skipped = _json(workdir / "skipped.json", [])
     return Material(
-        evaluation=evaluation,
-        curve=_curve(workdir / "metrics.jsonl"),
-        skipped=[(str(item["clip"]), str(item["reason"])) for item in skipped],
-        examples=_examples(examples or {}),
-        config=_json(workdir / "config.json", {}),
+        evaluation=_evaluation(workdir / "evaluation.json"),
+        curve=curve.read(workdir / curve.NAME),
+        skipped=_skipped(workdir / "skipped.json"),
+        left_out=left_out.read(workdir / "scores"),
+        examples=examples.read(workdir / "scores") if shown is None else shown,
+        config=files.read_json(workdir / "config.json", {}),
     )
-
-
-def _json(path: Path, default: Any) -> Any:
-    if not path.is_file():
-        return default
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ReportError(f"{path} is no JSON ({error}); delete it and run its stage again") from None
 
 
 def quality(evaluation: Mapping[str, Any]) -> tuple[float, str, str]:
@@ -108,49 +70,24 @@ def quality(evaluation: Mapping[str, Any]) -> tuple[float, str, str]:
     return evaluation["accuracy"], "accuracy", f"{clips:,} held-out clips"
 
 
-def _check_evaluation(evaluation: Mapping[str, Any], path: Path) -> None:
-    missing = {"accuracy", "class_names", "confusion"} - set(evaluation)
-    if missing:
-        raise ReportError(f"{path} lacks {', '.join(sorted(missing))}; run --stage=train again")
-    classes, shape = len(evaluation["class_names"]), np.shape(evaluation["confusion"])
-    if shape != (classes, classes):
-        raise ReportError(f"{path}: expected a confusion of {classes} x {classes} classes, got shape {shape}")
-
-
-def _curve(path: Path) -> list[dict[str, Any]]:
-    """The lines that hold a step and a split; a last line cut short by an interruption is left out."""
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    entries = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            if number < len(lines):
-                raise ReportError(f"{path} line {number} is no JSON; delete that line") from None
-            continue
-        if "step" in entry and "split" in entry:
-            entries.append(entry)
-    return entries
-
-
-def _examples(arrays: Mapping[str, np.ndarray]) -> list[Example]:
-    found = []
-    for name in sorted((n for n in arrays if n.endswith("_json")), key=lambda n: int(n.split("_")[0])):
-        item = name.split("_")[0]
-        about = json.loads(str(arrays[name]))
-        missing = {"network", "layer", "neuron", "feature", "metric", "score", "clip_id", "times_s"} - set(
-            about
-        )
-        missing |= {key for key in (f"{item}_map", f"{item}_feature") if key not in arrays}
-        if missing:
-            raise ReportError(f"example {item} lacks {', '.join(sorted(missing))}; run --stage=score again")
-        example = Example(np.asarray(arrays[f"{item}_map"]), np.asarray(arrays[f"{item}_feature"]), about)
-        frames = {example.map.shape[-1], example.feature.shape[-1], len(about["times_s"])}
-        if len(frames) > 1:
-            raise ReportError(
-                f"example {item}: map, feature and times_s must have equally many frames; got {frames}"
+def _evaluation(path: Path) -> Mapping[str, Any] | None:
+    found = files.read_json(path)
+    if found is None:
+        return None
+    with files.reading(path, "an evaluation; run --stage=train again"):
+        names, counts = found["class_names"], np.asarray(found["confusion"])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("expected a list of class_names")
+        if counts.shape != (len(names), len(names)) or counts.dtype.kind != "i":
+            raise ValueError(
+                f"expected a confusion of {len(names)} x {len(names)} counts, got shape {counts.shape}"
             )
-        found.append(example)
+        value, name, clips = quality(found)
+        f"{value:.1%} {name} {clips}"  # every number of it can be written
     return found
+
+
+def _skipped(path: Path) -> list[tuple[str, str]]:
+    rows = files.read_json(path, [], kind=list)
+    with files.reading(path, "a list of clips and reasons"):
+        return [(str(row["clip"]), str(row["reason"])) for row in rows]

@@ -1,7 +1,5 @@
 """One self-contained HTML page: what was found, pictures, tables, what the controls mean, the config."""
 
-import base64
-import html
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +9,7 @@ import numpy as np
 
 from actjax.report import findings
 from actjax.report._page_text import CAUTION, CONTROLS, FEWER, READ, STYLE
+from actjax.report.markup import Markup, document, folded, image, join, section, tag, trusted
 from actjax.report.material import Material, quality
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.tables import (
@@ -18,12 +17,15 @@ from actjax.report.tables import (
     confusion_table,
     feature_table,
     layer_table,
+    left_out_table,
     skipped_table,
     undefined_table,
 )
-from actjax.report.verdicts import sort_features
+from actjax.report.verdicts import GAIN, OPEN, sort_features, standard_errors_needed
 
 _NAMES = {UNTRAINED: "the untrained network", INPUT: "the input"}
+_TITLE = "actjax report"
+_MOST_SHOWN = 20  # rows of a table of files that stand open
 
 
 class Picture(NamedTuple):
@@ -39,61 +41,57 @@ def render(
     material: Material,
     pictures: Sequence[Picture],
     metadata: Mapping[str, Any],
-    front_html: str = "",
-) -> str:
-    """The page as HTML text; the pictures are embedded, nothing is loaded from elsewhere.
+    front_html: Markup = trusted(""),  # noqa: B008 (an immutable str)
+) -> Markup:
+    """The page as HTML; the pictures are embedded, nothing is loaded from elsewhere.
 
     `front_html` (see `front`) stands before everything but the summary cards.
     """
     leading = summary.leading()
-    parts = [
-        "<h1>Which feature does each neuron listen to?</h1>",
-        f'<p class="lead">{_lead(summary, material)}</p>',
+    return document(
+        _TITLE,
+        STYLE,
+        tag("h1", "Which feature does each neuron listen to?"),
+        tag("p", _lead(summary), class_="lead"),
         _cards(summary, material),
         front_html,
-        _section(
-            "In short", f"<p>{CAUTION}{_fewer(summary)}</p>" + "".join(_in_short(summary, s) for s in leading)
+        section(
+            "In short",
+            tag("p", trusted(CAUTION), _fewer(summary)),
+            *(_in_short(summary, s) for s in leading),
         ),
-        _section("How to read", f"<p>{READ}</p><ul>{CONTROLS}</ul>"),
+        section("How to read", tag("p", trusted(READ)), tag("ul", trusted(CONTROLS))),
         *(_view(summary, s, pictures) for s in leading),
         _pictures("Maps beside features", pictures, "maps"),
         _others(summary, pictures),
         _network(material, pictures),
-        _section("Files and settings", _files(summary, material, metadata)),
-    ]
-    return document(parts)
-
-
-def document(parts: Sequence[str]) -> str:
-    """A whole HTML page of these parts; empty ones are left out."""
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-    head += f"<title>actjax report</title><style>{STYLE}</style>"
-    body = "\n".join(part for part in parts if part)
-    return (
-        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n{body}\n</main></body></html>\n'
+        section("Files and settings", _files(summary, material, metadata)),
     )
 
 
-def front(found: Mapping[str, Any] | None, calibration: Table | None, pictures: Sequence[Picture]) -> str:
+def findings_page(found: Mapping[str, Any], pictures: Sequence[Picture]) -> Markup:
+    """The page of a workdir that has findings and no scores."""
+    return document(_TITLE, STYLE, tag("h1", "What does training add?"), front(found, None, pictures))
+
+
+def front(found: Mapping[str, Any] | None, calibration: Table | None, pictures: Sequence[Picture]) -> Markup:
     """The sections of the findings and of the nulls' calibration, as far as the workdir holds them."""
-    body = ""
+    parts = []
     if found:
-        drawn = "".join(_image(p) for p in pictures if p.kind == "forest")
-        body += _section("The four findings", findings.section(found, drawn))
+        drawn = join(*(image(p.path) for p in pictures if p.kind == "forest"))
+        parts.append(section("The four findings", findings.section(found, drawn)))
     if calibration:
-        body += _section(calibration.title, f'<p class="note">{calibration.note}</p>{calibration.html()}')
-    return body
+        note = tag("p", calibration.note, class_="note")
+        parts.append(section(calibration.title, note, calibration.html()))
+    return join(*parts)
 
 
-def _lead(summary: Summary, material: Material) -> str:
+def _lead(summary: Summary) -> str:
     networks = ", ".join(summary.networks)
-    text = f"{summary.rows:,} scores of {len(summary.sets)} kinds; networks: {networks}."
-    if summary.controls:
-        text += f" {summary.controls:,} rows of further controls are in the score table only."
-    return html.escape(text)
+    return f"{summary.rows:,} scores of {len(summary.sets)} kinds; networks: {networks}."
 
 
-def _cards(summary: Summary, material: Material) -> str:
+def _cards(summary: Summary, material: Material) -> Markup:
     network = summary.networks.index(summary.main)
     units = f"{_count(summary, network):,}"
     cards = [
@@ -103,9 +101,10 @@ def _cards(summary: Summary, material: Material) -> str:
     if material.evaluation is not None:
         value, name, clips = quality(material.evaluation)
         cards.insert(0, (f"{value:.1%}", f"{name} on {clips}"))
+    cards.append((str(len(material.left_out)), "comparisons left out"))
     cards.append((str(len(material.skipped)), "files left out"))
-    inside = "".join(f'<div class="card"><b>{b}</b><span>{html.escape(s)}</span></div>' for b, s in cards)
-    return f'<div class="cards">{inside}</div>'
+    made = (tag("div", tag("b", b), tag("span", words), class_="card") for b, words in cards)
+    return tag("div", *made, class_="cards")
 
 
 def _count(summary: Summary, network: int) -> int:
@@ -123,84 +122,86 @@ def _fewer(summary: Summary) -> str:
     return FEWER.format(few=few, many=many) if few < many else ""
 
 
-def _in_short(summary: Summary, score_set: int) -> str:
-    found, main = sort_features(summary, score_set), html.escape(summary.main)
-    lines = [f"<h3>{_title(summary, score_set)}</h3>"]
-    controls = [n for n in (UNTRAINED, INPUT) if n != summary.main and summary.scored(score_set, n)]
+def _in_short(summary: Summary, score_set: int) -> Markup:
+    found, main = sort_features(summary, score_set), summary.main
+    parts = [tag("h3", _title(summary, score_set))]
+    controls = [n for n in (UNTRAINED, INPUT) if n != main and summary.scored(score_set, n)]
     if not controls:
-        return lines[0] + "<p>No control was scored, so these scores prove nothing about training.</p>"
+        return join(*parts, tag("p", "No control was scored, so these scores prove nothing about training."))
+    needed = standard_errors_needed(summary, score_set)
+    known = (
+        f"here {needed:.1f}, over {summary.recordings} recordings"
+        if np.isfinite(needed)
+        else ("here not known, so nothing is announced: --stage=score makes the scores again")
+    )
+    parts.append(tag("p", f"Standard errors that a gain must exceed: {known}.", class_="note"))
     sentences = {
-        "gain": f"The {main} network comes closer than {' and '.join(_NAMES[n] for n in controls)} to",
-        UNTRAINED: "The untrained network is as close or closer, so training shows nothing here, for",
-        INPUT: "The input itself is as close or closer, so no network is needed, for",
+        GAIN: f"The {main} network comes closer than {' and '.join(_NAMES[n] for n in controls)} to",
+        UNTRAINED: "The untrained network is as close, within the error, or closer, so training shows "
+        "nothing here, for",
+        INPUT: "The input itself is as close, within the error, or closer, so no network is needed, for",
+        OPEN: f"Higher in the {main} network, which proves nothing by the rule below, for",
     }
     for name, words in sentences.items():
-        if name != "gain" and name not in controls:
-            lines.append(f"<p>The control “{name}” was not scored here.</p>")
+        if name in _NAMES and name not in controls:
+            parts.append(tag("p", f"The control “{name}” was not scored here."))
             continue
-        items = "".join(f"<li>{html.escape(item)}</li>" for item in found[name])
-        chips = f'<ul class="chips {"yes" if name == "gain" else "no"}">{items}</ul>' if items else ""
-        lines.append(f"<p>{words}{':' if items else ' no feature.'}</p>{chips}")
-    return "".join(lines)
+        if name == OPEN and not found[name]:
+            continue
+        parts.append(tag("p", words + (":" if found[name] else " no feature.")))
+        if found[name]:
+            chips = (tag("li", item) for item in found[name])
+            parts.append(tag("ul", *chips, class_=f"chips {'yes' if name == GAIN else 'no'}"))
+    return join(*parts)
 
 
-def _view(summary: Summary, score_set: int, pictures: Sequence[Picture]) -> str:
-    body = "".join(_image(p) for p in pictures if p.score_set == score_set)
+def _view(summary: Summary, score_set: int, pictures: Sequence[Picture]) -> Markup:
+    parts = [image(p.path) for p in pictures if p.score_set == score_set]
     for table in (feature_table(summary, score_set), layer_table(summary, score_set)):
-        body += (
-            f'<h3>{html.escape(table.title)}</h3><p class="note">{html.escape(table.note)}</p>{table.html()}'
-        )
-    return _section(_title(summary, score_set), body)
+        parts += [tag("h3", table.title), tag("p", table.note, class_="note"), table.html()]
+    return section(_title(summary, score_set), *parts)
 
 
-def _others(summary: Summary, pictures: Sequence[Picture]) -> str:
+def _others(summary: Summary, pictures: Sequence[Picture]) -> Markup:
     rest = [s for s in range(len(summary.sets)) if s not in summary.leading()]
-    body = ""
+    parts = []
     for s in rest:
-        inside = "".join(_image(p) for p in pictures if p.score_set == s) + feature_table(summary, s).html()
-        body += f"<details><summary>{_title(summary, s)}</summary>{inside}</details>"
-    return _section("Other metrics", body) if rest else ""
+        drawn = (image(p.path) for p in pictures if p.score_set == s)
+        parts.append(folded(_title(summary, s), *drawn, feature_table(summary, s).html()))
+    return section("Other metrics", *parts) if rest else join()
 
 
-def _network(material: Material, pictures: Sequence[Picture]) -> str:
-    body = "".join(_image(p) for p in pictures if p.kind in ("training", "confusion"))
+def _network(material: Material, pictures: Sequence[Picture]) -> Markup:
+    parts = [image(p.path) for p in pictures if p.kind in ("training", "confusion")]
     if material.evaluation is not None:
         table = confusion_table(material)
-        body += (
-            f"<details><summary>As a table</summary><p>{html.escape(table.note)}</p>{table.html()}</details>"
-        )
-    return _section("The network", body) if body else ""
+        parts.append(folded("As a table", tag("p", table.note), table.html()))
+    return section("The network", *parts) if parts else join()
 
 
-def _files(summary: Summary, material: Material, metadata: Mapping[str, Any]) -> str:
-    skipped, undefined = skipped_table(material), undefined_table(summary)
-    body = f"<h3>{skipped.title}</h3><p>{html.escape(skipped.note)}</p>"
-    body += skipped.html() if skipped.rows else ""
+def _files(summary: Summary, material: Material, metadata: Mapping[str, Any]) -> Markup:
+    parts = []
+    for table in (left_out_table(material), skipped_table(material)):
+        parts += [tag("h3", table.title), tag("p", table.note)]
+        if len(table.rows) > _MOST_SHOWN:
+            parts.append(folded(f"All {len(table.rows)}", table.html()))
+        elif table.rows:
+            parts.append(table.html())
+    undefined = undefined_table(summary)
     if undefined.rows:
         title = f"{undefined.title} ({len(undefined.rows)} places)"
-        body += f"<details><summary>{title}</summary><p>{undefined.note}</p>{undefined.html()}</details>"
+        parts.append(folded(title, tag("p", undefined.note), undefined.html()))
     for title, value in (("Config", material.config), ("Score sets", metadata)):
         if value:
-            text = html.escape(json.dumps(value, indent=2, sort_keys=True, default=str))
-            body += f"<details><summary>{title}</summary><pre>{text}</pre></details>"
-    return body
+            parts.append(folded(title, tag("pre", json.dumps(value, indent=2, sort_keys=True, default=str))))
+    return join(*parts)
 
 
-def _pictures(title: str, pictures: Sequence[Picture], kind: str) -> str:
-    body = "".join(_image(p) for p in pictures if p.kind == kind)
-    return _section(title, body) if body else ""
-
-
-def _image(picture: Picture) -> str:
-    data = base64.b64encode(picture.path.read_bytes()).decode()
-    alt = html.escape(picture.path.stem.replace("_", " "))
-    return f'<img alt="{alt}" src="data:image/png;base64,{data}">'
+def _pictures(title: str, pictures: Sequence[Picture], kind: str) -> Markup:
+    drawn = [image(p.path) for p in pictures if p.kind == kind]
+    return section(title, *drawn) if drawn else join()
 
 
 def _title(summary: Summary, score_set: int) -> str:
     title = summary.sets[score_set].title
-    return html.escape(title[0].upper() + title[1:])
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{title}</h2>{body}</section>"
+    return title[0].upper() + title[1:]

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from actjax.artefacts.examples import Example
 from actjax.report import style
-from actjax.report.material import Example, Material, quality
+from actjax.report.material import Material, quality
 from actjax.report.summary import INPUT
 
 _MOST_LINES = 8

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from actjax import files
 from actjax.report._score_table import (
     KEY,
     NULLABLE,
@@ -26,11 +27,14 @@ from actjax.report._score_table import (
     ScoresError,
     check,
     keys,
+    of_first_version,
     repeated,
     schema,
     table_of,
 )
 
+# Grows when a score set holds other columns, so that a set of an older version is made again beside it.
+VERSION = 2
 _METADATA_KEY = b"actjax"
 
 
@@ -44,8 +48,8 @@ def score_block(
         statistics), each [n, k]; NaN is undefined. Names that the table has not are left out.
       n_observations: a number, or an array that broadcasts to [n, k].
       whole_feature: the scores are of the feature as a whole: k is 1 and `row` becomes -1.
-      **labels: network, layer, depth, feature, view, metric; control ("none"), options ("{}") and
-        part ("within") have defaults.
+      **labels: network, layer, depth, feature, view, metric; options ("{}") and part ("within") have
+        defaults.
 
     Returns:
       The block: flat columns, neuron by neuron, and single-valued labels.
@@ -78,8 +82,8 @@ def write_scores(
     Args:
       path: of the `.parquet` file; its folder is made.
       columns: one block, or blocks, of which one at a time is asked for: name -> array or single
-        value. `control`, `options`, `part` and `valid` (where the score is finite) have defaults;
-        std_error, lag, shift and the statistics may be absent, and NaN in them is stored as null.
+        value. `options`, `part` and `valid` (where the score is finite) have defaults; std_error, lag,
+        shift and the statistics may be absent, and NaN in them is stored as null.
       metadata: what JSON can hold: the config, the checkpoint's step and hash.
 
     Returns:
@@ -103,17 +107,9 @@ def write_scores(
         row = {name: table[name][twice].as_py() for name in KEY}
         raise ScoresError(f"this key occurs twice in the scores, expected once: {json.dumps(row)}")
     table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(dict(metadata))})
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(aside, "wb") as file:
-            pq.write_table(table, file, compression="zstd", use_dictionary=[*STRINGS, "neuron", "row"])
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    path, repeating = Path(path), [*STRINGS, "neuron", "row", "control_score"]
+    with files.written_whole(path) as aside, open(aside, "wb") as file:
+        pq.write_table(table, file, compression="zstd", use_dictionary=repeating, write_page_checksum=True)
     _fsync_folder(path.parent)
     return path
 
@@ -121,11 +117,12 @@ def write_scores(
 def load_scores(workdir: str | os.PathLike):
     """All score sets of a workdir as one pyarrow Table in `schema()`.
 
-    Where several sets hold the same key, the row of the newest file stands. The sets' metadata are
-    read by `scores_metadata(table)`.
+    Where several sets hold the same key, the row of the newest file stands. The metadata of the sets of
+    which rows stand are read by `scores_metadata(table)`.
 
     Raises:
       ScoresError: no workdir, no score set in it, or a file that is no score set.
+      FileError: a file that is damaged.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -139,20 +136,23 @@ def load_scores(workdir: str | os.PathLike):
         raise ScoresError(f"no score sets in {folder}: expected at least one .parquet file; {hint}")
     tables, notes = [], {}
     for path in paths:
-        try:
-            table = pq.read_table(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise ScoresError(f"{path} is not readable ({reason}); delete it and {hint}") from None
+        files.regular_file(path)
+        with files.reading(path, f"a score set; delete it and {hint}"), pa.OSFile(str(path)) as file:
+            table = of_first_version(pq.read_table(file, page_checksum_verification=True))
         if not table.schema.equals(schema()):
             names = sorted(set(schema().names) ^ set(table.schema.names)) or ["column types"]
             names = names[:3] + ["..."] * (len(names) > 3)
             raise ScoresError(f"{path} is no score set: it differs in {', '.join(names)}; move or delete it")
-        notes[path.name] = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
+        with files.reading(path, "a score set"):
+            check(table)
+            notes[path.name] = dict(json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}")))
         tables.append(table.replace_schema_metadata(None))
     table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
     if len(tables) > 1:
         first = np.sort(np.unique(keys(table), return_index=True)[1])
+        starts = np.cumsum([0, *(len(one) for one in tables)])
+        standing = np.diff(np.searchsorted(first, starts)) > 0
+        notes = {name: note for (name, note), some in zip(notes.items(), standing, strict=True) if some}
         table = table if len(first) == len(table) else table.take(pa.array(first))
     return table.replace_schema_metadata({_METADATA_KEY: json.dumps(notes)})
 

@@ -1,10 +1,11 @@
 """How all pictures look: one palette (safe for colour-blind readers), one set of fonts, one way to save."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from actjax import files
 
 INK, MUTED, FAINT = "#1b2733", "#5f6b76", "#d9dee3"
 # Okabe and Ito's palette: blue, vermillion, and grey for what is no network.
@@ -33,6 +34,7 @@ _RC = {
     "legend.frameon": False,
     "image.interpolation": "nearest",
     "hatch.linewidth": 0.5,
+    "text.parse_math": False,  # names of classes and files may hold dollar signs
 }
 
 
@@ -76,10 +78,6 @@ def heading(fig: Any, title: str, subtitle: str, left: float = 0.12) -> None:
 
 def save(fig: Any, path: Path) -> Path:
     """Writes a PNG, whole or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with files.written_whole(path) as aside:
         fig.savefig(aside, dpi=DPI, format="png")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
     return path

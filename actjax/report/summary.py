@@ -12,6 +12,7 @@ import numpy as np
 
 from actjax import lookup
 from actjax.report._score_table import codes
+from actjax.report.scores import scores_metadata
 
 TRAINED, UNTRAINED, INPUT = "trained", "untrained", "input"
 _METRIC_ORDER = ("pearson", "cka", "spearman", "cosine", "ssim")
@@ -68,6 +69,9 @@ class Units(NamedTuple):
     score: np.ndarray
     strength: np.ndarray
     std_error: np.ndarray
+    p_maxt: np.ndarray
+    ci_low: np.ndarray
+    ci_high: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +88,8 @@ class Summary:
       spread: over the units of each [set, network, layer, feature].
       signed: metric -> whether its strength is |score|.
       rows: how many rows the table has.
-      controls: rows of the table under another control than "none", not shown here.
+      scores: [sets] how many of them are defined.
+      recordings: how many stand behind every score set, the fewest; None where a set does not say.
     """
 
     sets: tuple[ScoreSet, ...]
@@ -96,7 +101,8 @@ class Summary:
     spread: Spread
     signed: dict[str, bool]
     rows: int
-    controls: int
+    scores: np.ndarray
+    recordings: int | None
 
     @property
     def main(self) -> str:
@@ -139,9 +145,7 @@ class Summary:
 
 
 def summarise(table: Any) -> Summary:
-    """Groups a table from `load_scores`; rows of controls other than "none" are counted, not shown."""
-    control, control_names = codes(table, "control")
-    shown = control == (control_names.index("none") if "none" in control_names else -1)
+    """Groups a table from `load_scores`."""
     sets, set_code = _sets(table)
     network_code, networks = _ordered(*codes(table, "network"), key=_network_rank)
     layer_code, layer_names = codes(table, "layer")
@@ -150,8 +154,8 @@ def summarise(table: Any) -> Summary:
     layer_code, layers = np.argsort(order)[layer_code], tuple(layer_names[i] for i in order)
     feature_code, features = codes(table, "feature")
     signed = {s.metric: _is_signed(s.metric) for s in sets}
-    labels = [c[shown] for c in (set_code, network_code, layer_code, feature_code)]
-    units = _best_rows(table, shown, labels, np.array([signed[s.metric] for s in sets]))
+    labels = [set_code, network_code, layer_code, feature_code]
+    units = _best_rows(table, labels, np.array([signed[s.metric] for s in sets]))
     shape = (len(sets), len(networks), len(layers), len(features))
     group = np.ravel_multi_index((units.set, units.network, units.layer, units.feature), shape)
     return Summary(
@@ -164,7 +168,8 @@ def summarise(table: Any) -> Summary:
         spread=spread_of(group, units.strength, shape),
         signed=signed,
         rows=len(table),
-        controls=int(np.sum(~shown)),
+        scores=np.bincount(set_code[table["valid"].to_numpy()], minlength=len(sets)),
+        recordings=_recordings(table),
     )
 
 
@@ -195,26 +200,30 @@ def spread_of(group: np.ndarray, strength: np.ndarray, shape: Sequence[int]) -> 
     return Spread(at(1.0), at(0.5), at(0.9), *whole)
 
 
-def _best_rows(table: Any, shown: np.ndarray, labels: list[np.ndarray], signed: np.ndarray) -> Units:
-    score = table["score"].to_numpy()[shown]
-    neuron, row = table["neuron"].to_numpy()[shown], table["row"].to_numpy()[shown]
-    std_error = table["std_error"].to_numpy()[shown]
+def _best_rows(table: Any, labels: list[np.ndarray], signed: np.ndarray) -> Units:
+    names = ("neuron", "row", "score", "std_error", "p_maxt", "ci_low", "ci_high")
+    neuron, row, score, *known = (table[name].to_numpy() for name in names)
     strength = np.where(signed[labels[0]], np.abs(score), score).astype(np.float32)
-    strength = np.where(table["valid"].to_numpy()[shown], strength, np.nan)
+    strength = np.where(table["valid"].to_numpy(), strength, np.nan)
     key = np.zeros(len(score), np.int64)
     for digit in (*labels, neuron):
         key = key * (int(digit.max(initial=0)) + 1) + digit
     order = np.argsort(key, kind="stable")
     if not len(order):
-        return Units(*(label.astype(int) for label in labels), neuron, row, score, strength, std_error)
+        return Units(*(label.astype(int) for label in labels), neuron, row, score, strength, *known)
     ordered, level = key[order], np.nan_to_num(strength[order], nan=-np.inf)
     begin = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     best = np.repeat(np.maximum.reduceat(level, begin), np.diff(np.append(begin, len(order))))
     at_best = np.flatnonzero(level == best)
     segment = np.searchsorted(begin, at_best, side="right")
     pick = order[at_best[np.concatenate([[True], segment[1:] != segment[:-1]])]]
-    columns = (*labels, neuron, row, score, strength, std_error)
+    columns = (*labels, neuron, row, score, strength, *known)
     return Units(*(column[pick] for column in columns))
+
+
+def _recordings(table: Any) -> int | None:
+    known = [about.get("recordings") for about in scores_metadata(table).values()]
+    return min(known) if known and all(isinstance(count, int) for count in known) else None
 
 
 def _sets(table: Any) -> tuple[tuple[ScoreSet, ...], np.ndarray]:

@@ -1,13 +1,13 @@
 """Tables for the console, as Markdown and for the page: one `Table`, three renderings."""
 
 import dataclasses
-import html
 import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from actjax.report.markup import Markup, tag
 from actjax.report.material import Material, quality
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.verdicts import verdict
@@ -53,18 +53,16 @@ class Table:
         lines = ["| " + " | ".join(row) + " |" for row in [names, rule, *rows]]
         return f"## {self.title}\n\n" + (f"{self.note}\n\n" if self.note else "") + "\n".join(lines) + "\n"
 
-    def html(self) -> str:
+    def html(self) -> Markup:
         """A table element; the title and note are left to the page."""
 
-        def row(cells: Sequence[str], tag: str) -> str:
+        def row(cells: Sequence[str], name: str) -> Markup:
             inside = zip(cells, self._sides(), strict=True)
-            return "".join(
-                f'<{tag} class="{"n" if s == ">" else "t"}">{html.escape(c)}</{tag}>' for c, s in inside
-            )
+            return tag("tr", *(tag(name, c, class_="n" if side == ">" else "t") for c, side in inside))
 
-        head = row([name for name, _ in self.columns], "th")
-        body = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in self.rows)
-        return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        head = tag("thead", row([name for name, _ in self.columns], "th"))
+        body = tag("tbody", *(row(cells, "td") for cells in self.rows))
+        return tag("div", tag("table", head, body), class_="scroll")
 
     def _sides(self) -> list[str]:
         return [side for _, side in self.columns]
@@ -76,11 +74,11 @@ def feature_table(summary: Summary, score_set: int) -> Table:
     for f in summary.features_of(score_set):
         v = verdict(summary, score_set, f)
         where = _unit(summary, v.trained)
-        best = [_score(summary, i) for i in (v.trained, v.untrained, v.input)]
-        rows.append((summary.features[f], *where, *best, v.words))
-    columns = [("feature", "<"), ("layer", "<"), ("neuron", ">"), ("row", ">")]
-    columns += [(name, ">") for name in (summary.main, UNTRAINED, INPUT)] + [("what it shows", "<")]
-    note = f"Each network's best unit in any layer; layer, neuron and row are the {summary.main} one's."
+        best, *controls = (_score(summary, i) for i in (v.trained, v.untrained, v.input))
+        rows.append((summary.features[f], *where, best, _interval(summary, v.trained), *controls, v.words))
+    columns = [("feature", "<"), ("layer", "<"), ("neuron", ">"), ("row", ">"), (summary.main, ">")]
+    columns += [("95 %", ">"), (UNTRAINED, ">"), (INPUT, ">"), ("what it shows", "<")]
+    note = f"Each network's best unit in any layer; place and 95 % interval are the {summary.main} one's."
     return Table(f"Best units per feature: {summary.sets[score_set].title}", tuple(columns), rows, note)
 
 
@@ -136,18 +134,30 @@ def skipped_table(material: Material) -> Table:
     return Table("Skipped files", (("clip", "<"), ("reason", "<")), list(material.skipped), note)
 
 
+def left_out_table(material: Material) -> Table:
+    """The comparisons that could not be made, and why; one row for each reason, layer and view."""
+    grouped: dict[tuple[str, str, str], list[str]] = {}
+    for layer, view, feature, reason in material.left_out:
+        grouped.setdefault((layer, view, reason), []).append(feature)
+    rows = [(layer, view, ", ".join(names), reason) for (layer, view, reason), names in grouped.items()]
+    count = len(material.left_out)
+    note = f"{count} comparisons of a layer with a feature could not be made." if count else "None."
+    columns = tuple((name, "<") for name in ("layer", "view", "features", "reason"))
+    return Table("Comparisons left out", columns, rows, note)
+
+
 def console(summary: Summary, material: Material) -> str:
-    """What is printed: the leading score set of each view, the confusion, and skipped files."""
+    """What is printed: the leading score set of each view, the confusion, and what was left out."""
     parts = []
     for s in summary.leading():
         parts += [feature_table(summary, s).text(), layer_table(summary, s).text()]
     if material.evaluation is not None:
         parts.append(confusion_table(material).text())
-    if material.skipped:
-        table = skipped_table(material)
+    for table in (left_out_table(material), skipped_table(material)):
         more = len(table.rows) - _LONGEST_LIST
         table = dataclasses.replace(table, rows=table.rows[:_LONGEST_LIST])
-        parts.append(table.text() + (f"... and {more} more, in the report\n" if more > 0 else ""))
+        if table.rows:
+            parts.append(table.text() + (f"... and {more} more, in the report\n" if more > 0 else ""))
     return "\n".join(parts)
 
 
@@ -157,7 +167,8 @@ def all_tables(summary: Summary, material: Material) -> list[Table]:
     if material.evaluation is not None:
         tables.append(confusion_table(material))
     undefined = undefined_table(summary)
-    return tables + ([undefined] if undefined.rows else []) + [skipped_table(material)]
+    tables += [undefined] if undefined.rows else []
+    return [*tables, left_out_table(material), skipped_table(material)]
 
 
 def _unit(summary: Summary, unit: int) -> tuple[str, str, str]:
@@ -170,6 +181,12 @@ def _unit(summary: Summary, unit: int) -> tuple[str, str, str]:
 
 def _score(summary: Summary, unit: int) -> str:
     return f"{summary.units.score[unit]:+.2f}" if unit >= 0 else "-"
+
+
+def _interval(summary: Summary, unit: int) -> str:
+    """The interval of a unit's score, empty where it has none."""
+    low, high = summary.units.ci_low[unit], summary.units.ci_high[unit]
+    return f"{low:+.2f} to {high:+.2f}" if unit >= 0 and np.isfinite(low) else ""
 
 
 def _best_in_layer(summary: Summary, score_set: int, network: int | None, layer: int) -> list[str]:

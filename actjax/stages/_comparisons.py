@@ -38,8 +38,8 @@ class Comparison:
     @property
     def pairs(self) -> int:
         """How many scores one network gives."""
-        metrics = len(self.collected) + (len(self.stream.metrics) if self.stream else 0)
-        return self.problem.neurons * len(self.problem.rows) * metrics
+        metrics = (*self.collected, *(self.stream.metrics if self.stream else ()))
+        return self.problem.neurons * sum(len(columns(self.problem, metric)) for metric in metrics)
 
 
 def wants(metrics: Sequence[Metric], views: Sequence[str]) -> frozenset[tuple[str, bool]]:
@@ -137,6 +137,13 @@ def _rows(problem: Problem) -> tuple[int, ...]:
     if problem.cells:
         return (problem.frequency.size,)
     return int(problem.layer_usable_f.sum()), max(f.rows for f in problem.features)
+
+
+def columns(problem: Problem, metric: Metric) -> list[tuple[str, int]]:
+    """(feature, row) of each column of a metric's scores; row -1 is the whole feature."""
+    if metric.level == "feature" and metric.observes == "vector":
+        return [(feature.name, -1) for feature in problem.features]
+    return list(problem.rows)
 
 
 def spans(problem: Problem) -> tuple[tuple[int, int], ...]:

@@ -1,14 +1,14 @@
 """Pictures' raw material: the best map-view pair of each feature, on clips that were not picked by eye."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from actjax import files, parallel
+from actjax import parallel
+from actjax.artefacts import examples
 from actjax.datasets import loader
 from actjax.similarity.api import make_metric
 
@@ -69,21 +69,17 @@ def write(
     sides, ids = _observe_clips(observe, weights, source, clips, config.score.batch_size, read)
     if parallel.process_index() != 0:
         return
-    arrays: dict[str, np.ndarray] = {}
-    for i, pair in enumerate(pairs):
+    shown = []
+    for pair in pairs:
         row = features.index(pair.feature) % count
         family, comparisons = families[pair.family]
         problem = comparisons[pair.position].problem
         x, y, _ = sides[pair.family][pair.position]
-        x = parallel.unshard(x[:, family.networks.index(pair.network)])[row, pair.neuron]
+        image = parallel.unshard(x[:, family.networks.index(pair.network)])[row, pair.neuron]
         column = [f.name for f in problem.features].index(pair.feature)
-        arrays[f"{i}_map"], arrays[f"{i}_feature"] = (
-            x,
-            _rows(problem, parallel.unshard(y)[row, column], pair.feature),
-        )
-        arrays[f"{i}_json"] = np.asarray(json.dumps(_about(pair, problem, ids[row])))
-    with files.written_whole(path) as aside, open(aside, "wb") as file:
-        np.savez(file, **arrays)
+        matrix = _rows(problem, parallel.unshard(y)[row, column], pair.feature)
+        shown.append(examples.Example(image, matrix, _about(pair, problem, ids[row])))
+    examples.write(path, shown)
 
 
 def _observe_clips(observe, weights, source, clips, batch_size, read) -> tuple[Any, list[str]]:

@@ -40,7 +40,9 @@ def write_arrays(path: Path, arrays: Arrays) -> Path:
 def read_arrays(path: Path) -> dict[str, dict[str, np.ndarray]]:
     """What `write_arrays` wrote."""
     out: dict[str, dict[str, np.ndarray]] = {}
-    with np.load(path, allow_pickle=False) as file:
+    files.regular_file(path)
+    # Compressed members are read to their ends, where the archive's checksums are compared.
+    with files.reading(path, "the findings' arrays"), np.load(path, allow_pickle=False) as file:
         for key in file.files:
             part, kind = key.split(".")
             out.setdefault(part, {})[kind] = file[key].astype(np.float64)

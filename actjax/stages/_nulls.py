@@ -9,11 +9,12 @@ from actjax.datasets import loader
 from actjax.similarity.api import make_metric
 from actjax.stages._comparisons import spans
 from actjax.stages._observations import Observations
-from actjax.statistics import families, nulls, permutations
+from actjax.statistics import families, intervals, nulls, permutations
 
 NULLS = ("within_class", "unrestricted", "none")
-# How each metric's moments are centred, in the clip view and otherwise; others have no moment null.
-CENTRES = {"pearson": ("all", "clip"), "cosine": ("none", "clip")}
+# How each metric's moments are centred, in the clip view and otherwise; others have no moment null. Cosine
+# within clips is a mean over clips, of which the moments of all clips together know nothing.
+CENTRES = {"pearson": ("all", "clip"), "cosine": ("none", None)}
 
 
 def draws(config: Any, source: loader.Source) -> permutations.Draws | None:
@@ -47,38 +48,53 @@ def tested(config: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def make(chosen: permutations.Draws | None, part: str, memory_gib: float) -> Callable[..., Any] | None:
-    """(observations, network, metric) -> {"null_mean", "null_std", "p_value": [n, k], "null": parts}."""
+def make(
+    chosen: permutations.Draws | None, recordings: Sequence[Any], part: str, memory_gib: float
+) -> Callable[..., Any] | None:
+    """What observations that are kept tell of a score's chance and error.
+
+    Args:
+      chosen: from `draws`.
+      recordings: [b] the recording of each clip.
+      part: `score.part`.
+      memory_gib: `score.memory_gib`.
+
+    Returns:
+      (observations, network, metric) -> {"null_mean", "null_std", "p_value", "std_error": [n, k],
+      "null": parts}, empty where the metric has no moment null in that view; or None.
+    """
     if chosen is None:
         return None
 
     def null(kept: Observations, network: int, metric: str) -> Mapping[str, Any]:
+        clip_view = kept.problem.view == "clip"
+        centre = CENTRES[metric][0 if clip_view else 1]
+        if centre is None:
+            return {}
+        if part == "total" and not clip_view:
+            centre = "all"
         rows, n = kept.rows(), kept.problem.neurons
         order = np.argsort(kept.clips, kind="stable")
         feature_of_row = np.repeat(
             np.arange(len(kept.problem.features)), [b - a for a, b in spans(kept.problem)]
         )
-        clip_view = kept.problem.view == "clip"
-        centre = "all" if part == "total" and not clip_view else CENTRES[metric][0 if clip_view else 1]
-        out = {
-            name: np.full((n, len(rows)), np.nan, np.float32) for name in ("null_mean", "null_std", "p_value")
-        }
+        own = np.asarray(recordings)[kept.clips[order]]
+        names = ("null_mean", "null_std", "p_value", "std_error")
+        out = {name: np.full((n, len(rows)), np.nan, np.float32) for name in names}
         parts = []
         for valid, [together] in kept.groups(rows):
-            y = np.where(valid, rows[together], np.float32(0))
-            tiles = [
-                nulls.moment_null(
-                    _blocked(kept.neurons(network, *tile), kept.per_clip)[order],
-                    _blocked(y, kept.per_clip)[order],
-                    valid.reshape(-1, kept.per_clip)[order],
-                    chosen,
-                    centre=centre,
-                    signed=make_metric(metric).signed,
-                    groups=_renumbered(feature_of_row[together]),
-                    memory_gib=memory_gib,
+            y = _blocked(np.where(valid, rows[together], np.float32(0)), kept.per_clip)[order]
+            mask = valid.reshape(-1, kept.per_clip)[order]
+            groups, signed = _renumbered(feature_of_row[together]), make_metric(metric).signed
+            tiles = []
+            for first, stop in kept.tiles():
+                x = _blocked(kept.neurons(network, first, stop), kept.per_clip)[order]
+                tile = nulls.moment_null(
+                    x, y, mask, chosen, centre=centre, signed=signed, groups=groups, memory_gib=memory_gib
                 )
-                for tile in kept.tiles()
-            ]
+                tiles.append(tile)
+                errors = intervals.correlation_errors(x, y, mask, own, centre=centre)
+                out["std_error"][first:stop, together] = errors
             found = families.join_tiles(tiles)
             for name, value in (("null_mean", found.mean), ("null_std", found.std), ("p_value", found.p)):
                 out[name][:, together] = value

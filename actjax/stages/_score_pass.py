@@ -149,7 +149,7 @@ class _Runner:
         for i, network in enumerate(networks):
             for metric, found in self._scores(i):
                 if null is not None and metric in self.comparison.tested:
-                    found = dict(found) | null(self.kept, i, metric)
+                    found = dict(null(self.kept, i, metric)) | found  # a metric knows its own error best
                 yield network, self.comparison, metric, found
 
     def _scores(self, network: int) -> Iterator[tuple[str, Mapping[str, np.ndarray]]]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,20 @@ import numpy as np
 
 from actjax import files, lookup, parallel, workdir
 from actjax.activations import capture, problems
+from actjax.artefacts import examples, left_out
 from actjax.datasets import loader
 from actjax.report import scores
-from actjax.stages import _comparisons, _examples, _external, _networks, _nulls, _parts, _score_pass
+from actjax.similarity.api import make_metric
+from actjax.stages import (
+    _columns,
+    _comparisons,
+    _examples,
+    _external,
+    _networks,
+    _nulls,
+    _parts,
+    _score_pass,
+)
 from actjax.statistics.resolution import check_replicates
 
 FOLDS = 5
@@ -40,7 +51,7 @@ def stage(run: _parts.Run) -> list[Path]:
     elsewhere = _external.activations(run.config)
     source = _external.in_file_order(loader.open_source(builder, run.config.score.split), elsewhere)
     path = run.workdir / "scores" / f"{score_set(run, source)}.parquet"
-    outputs = [path, run.workdir / "scores" / "examples.npz"]
+    outputs = [path, examples.path_of(path), left_out.path_of(path)]
     if path.exists() and _is_as_written(run, path):
         print(f"score: done before, {path}")
         return outputs
@@ -49,20 +60,24 @@ def stage(run: _parts.Run) -> list[Path]:
     train_split = loader.open_source(builder, "train") if "untrained" in networks else source
     own = [name for name in networks if name not in ("input", _external.NETWORK)]
     weights = {name: _networks.variables(run, name, train_split) for name in own}
-    made = plan(run, source, weights, elsewhere)
-    if parallel.process_index() == 0 and made.left_out:
-        files.write_json(run.workdir / "left_out.json", [dataclasses.asdict(x) for x in made.left_out])
+    features = _external.features(run.config, source)
+    made = plan(run, source.clip_samples, len(source.class_names), features, weights, elsewhere)
     observe = capture.make_observe([f for f, _ in made.families], made.features, _parts.frontend(run.config))
     replicated = [parallel.replicate(family.variables) for family, _ in made.families]
     read = _external.reader(elsewhere, [f for f, _ in made.families], made.features, source)
     found = list(_results(run, made, source, observe, replicated, draws, read))
     _nulls.correct(found)
+    found = list(_columns.complete(found, source.recording_ids, _parts.metrics(run.config)))
     _examples.write(outputs[1], observe, replicated, made.families, found, source, run.config, read)
     if parallel.process_index() == 0:
         blocks = (block for result in found for block in _blocks(run, *result))
         config, checkpoint = run.config.to_dict(), _checkpoint_id(run)
         step = (workdir.read_trained(run.workdir) or {}).get("best_step")
         metadata = {"config": config, "checkpoint": {"hash": checkpoint, "step": step}}
+        metadata |= {"clips": len(source), "recordings": len(set(source.recording_ids))}
+        left_out.write(outputs[2], made.left_out)
+        if made.left_out:
+            print(f"score: {len(made.left_out)} comparisons left out; the report says which and why")
         scores.write_scores(path, blocks, metadata)
         files_hashed = {f"scores/{path.name}": files.file_digest(path)}
         workdir.update_manifest(run.workdir, scored_on=parallel.describe_devices(), **files_hashed)
@@ -92,17 +107,32 @@ def check(run: _parts.Run) -> None:
 def score_set(run: _parts.Run, source: loader.Source) -> str:
     """The name of the score set: a hash of everything the scores depend on."""
     elsewhere = _external.fingerprint(run.config)
-    return files.digest([run.config.score.to_dict(), _checkpoint_id(run), source.fingerprint, *elsewhere])
+    made_from = [run.config.score.to_dict(), _checkpoint_id(run), source.fingerprint, *elsewhere]
+    return files.digest([scores.VERSION, *made_from])
 
 
-def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any], elsewhere: Any = None) -> Plan:
-    """Lays out all comparisons from shapes alone."""
+def plan(
+    run: _parts.Run,
+    clip_samples: int,
+    classes: int,
+    features: Sequence[Any],
+    weights: Mapping[str, Any],
+    elsewhere: Any = None,
+) -> Plan:
+    """Lays out all comparisons from shapes alone.
+
+    Args:
+      run: the run.
+      clip_samples, classes: of the data set.
+      features: the run's.
+      weights: network -> its variables; None for each where nothing is to be computed.
+      elsewhere: activations made elsewhere, or None.
+    """
     config, front = run.config, _parts.frontend(run.config)
-    features = _external.features(config, source)
     metrics = _parts.metrics(config)
-    shape = _parts.image_shape(front, source.clip_samples)
-    setting = _comparisons.setting(config, front, source.clip_samples, metrics)
-    families, left_out = [], []
+    shape = _parts.image_shape(front, clip_samples)
+    setting = _comparisons.setting(config, front, clip_samples, metrics)
+    families, reasons = [], []
 
     def add(family):
         tile_bytes = int(config.score.memory_gib * 2**30 / 4)
@@ -114,14 +144,13 @@ def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any], elsewh
         families.append((family, tuple(_comparisons.share_programs(comparisons))))
 
     if weights:
-        classes = len(source.class_names)
         made, out = problems.plan(_networks.layers(run, classes, shape), features, setting)
-        left_out += out
+        reasons += out
         variables = capture.stack(list(weights.values()))
         add(capture.Family(tuple(weights), _networks.apply(run, classes), variables, tuple(made)))
     if elsewhere is not None:
         family, out = _external.family(elsewhere, features, setting)
-        left_out += out
+        reasons += out
         add(family)
     if "input" in _parts.comma_list(config.score.networks):
         bands, image = capture.input_layers(shape)
@@ -132,7 +161,7 @@ def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any], elsewh
         ]
         nothing = {"none": np.zeros((1, 1), np.float32)}
         add(capture.Family(("input",), capture.input_outputs, nothing, tuple(made)))
-    return Plan(tuple(families), features, tuple(left_out))
+    return Plan(tuple(families), tuple(features), tuple(reasons))
 
 
 def _results(
@@ -154,7 +183,7 @@ def _results(
         folder=run.workdir / "scores" / f".observations-{files.RUN}-{parallel.process_index()}",
         folds_of_clip=recordings % FOLDS,
         clip_ids=source.clip_ids,
-        null=_nulls.make(draws, run.config.score.part, run.config.score.memory_gib),
+        null=_nulls.make(draws, source.recording_ids, run.config.score.part, run.config.score.memory_gib),
     )
 
 
@@ -164,11 +193,10 @@ def _blocks(
     """One table block for each feature of a comparison."""
     problem = comparison.problem
     [options] = [given for name, given in lookup.parse_specs(run.config.score.metrics) if name == metric]
-    whole = np.shape(found["score"])[1] != sum(f.rows for f in problem.features) or problem.view == "map"
-    start = 0
-    for column, feature in enumerate(problem.features):
-        span = slice(column, column + 1) if whole else slice(start, start + feature.rows)
-        start += feature.rows
+    places = _comparisons.columns(problem, make_metric(metric, **options))
+    for feature in problem.features:
+        own = [i for i, (name, _) in enumerate(places) if name == feature.name]
+        span, whole = slice(own[0], own[-1] + 1), places[own[0]][1] < 0
         outputs = {k: np.asarray(v)[:, span] for k, v in found.items() if np.ndim(v) == 2}
         yield scores.score_block(
             outputs,

@@ -86,6 +86,88 @@ def percentile_interval(
     return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
 
 
+def correlation_errors(
+    x_bon: np.ndarray, y_bok: np.ndarray, mask_bo: np.ndarray, recording_b: Sequence[Any], *, centre: str
+) -> np.ndarray:
+    """Standard errors, over recordings, of the correlations of all pairs: [n, k] float32.
+
+    r = sum_b p_b / sqrt(sum_b u_b sum_b v_b), p, u, v a recording's sums of xy, xx, yy. To first order
+    it moves by d_b = p_b - r (u_b + v_b) / 2, in units of the norms, where recording b is counted once
+    more, and the error is sqrt(R / (R - 1) sum_b d_b^2): the infinitesimal jackknife (L. Jaeckel, 1972).
+    Clips of one recording move together.
+
+    Args:
+      x_bon, y_bok, mask_bo, centre: as in `nulls.moment_null`.
+      recording_b: [b] the recording of each clip.
+
+    Returns:
+      NaN where a side is constant, or with fewer than two recordings.
+    """
+    mask = np.asarray(mask_bo, bool)
+    (x, varies_n), (y, varies_k) = (_unit_columns(side, mask, centre) for side in (x_bon, y_bok))
+    used = np.flatnonzero(mask.any(axis=1))
+    _, number_b = np.unique(np.asarray(recording_b)[used], return_inverse=True)
+    recordings = int(number_b.max(initial=-1)) + 1
+    if recordings < 2:
+        return np.full((x.shape[2], y.shape[2]), np.nan, np.float32)
+    r = x.reshape(-1, x.shape[2]).T @ y.reshape(-1, y.shape[2])
+    squares = np.zeros_like(r)
+    for own in np.split(used[np.argsort(number_b, kind="stable")], np.cumsum(np.bincount(number_b))[:-1]):
+        a, b = (side[own].reshape(-1, side.shape[2]) for side in (x, y))
+        moved = (a * a).sum(axis=0)[:, None] + (b * b).sum(axis=0)[None, :]
+        moved *= r
+        moved *= np.float32(-0.5)
+        moved += a.T @ b
+        squares += np.square(moved, out=moved)
+    errors = np.sqrt(squares * np.float32(recordings / (recordings - 1)))
+    return np.where(varies_n[:, None] & varies_k[None, :], errors, np.float32(np.nan))
+
+
+def design_effect(recording_ids: Sequence[Any]) -> float:
+    """By how much the variance of a mean over clips grows if clips of one recording are all alike.
+
+    sum m^2 / sum m over the recordings' numbers of clips m (L. Kish, "Survey Sampling", 1965); 1 where
+    every clip is a recording of its own.
+    """
+    clips = np.unique(np.asarray(recording_ids), return_counts=True)[1].astype(np.float64)
+    return float((clips**2).sum() / clips.sum())
+
+
+def t_quantile(probability: float, degrees: int) -> float:
+    """The quantile of Student's t."""
+    from scipy.special import stdtrit  # comes with jax; not needed where nothing is tested
+
+    return float(stdtrit(degrees, probability))
+
+
+def score_interval(
+    score: np.ndarray,
+    std_error: np.ndarray,
+    recordings: int,
+    value_range: tuple[float, float],
+    *,
+    level: float = 0.95,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(low, high) of scores with their standard errors, by Student's t with recordings - 1 degrees.
+
+    On the scale of atanh for a range of -1 to 1, where errors shrink towards the ends; on the score's own
+    scale otherwise, cut at the ends of the range. NaN where there is no standard error.
+    """
+    nothing = np.full(np.shape(score), np.nan, np.float32)
+    if recordings < 2:
+        return nothing, nothing
+    score, error = np.asarray(score, np.float64), np.asarray(std_error, np.float64)
+    half = t_quantile((1 + level) / 2, recordings - 1) * error
+    low, high = value_range
+    if (low, high) != (-1.0, 1.0):
+        ends = np.clip(score - half, low, high), np.clip(score + half, low, high)
+    else:
+        inside = np.clip(score, -1 + 1e-7, 1 - 1e-7)
+        half = half / (1 - inside**2)
+        ends = np.tanh(np.arctanh(inside) - half), np.tanh(np.arctanh(inside) + half)
+    return tuple(np.asarray(end, np.float32) for end in ends)
+
+
 def over_seeds(draws_sr: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """[r, ...] draws of the mean over seeds, with recordings and training seeds both resampled.
 
@@ -125,3 +207,21 @@ def _bootstrap_scores(sums: PairMoments, weights: jax.Array) -> jax.Array:
     varies = (xx > 1e-6 * total.xx) & (yy > 1e-6 * total.yy)
     norm = jnp.sqrt(jnp.where(varies, xx, 1.0)) * jnp.sqrt(jnp.where(varies, yy, 1.0))
     return jnp.where(varies, (total.xy - total.x * total.y / count) / norm, jnp.nan)
+
+
+def _unit_columns(values_bon: np.ndarray, mask_bo: np.ndarray, centre: str) -> tuple[np.ndarray, np.ndarray]:
+    """Columns centred and of norm 1, zero outside of the mask; and which of them vary."""
+    inside = mask_bo[..., None]
+    values = np.where(inside, values_bon, np.float32(0))
+    scale = np.abs(values).max(axis=(0, 1), initial=0.0)
+    values /= np.where(scale > 0, scale, np.float32(1))
+    if centre != "none":
+        axes = 1 if centre == "clip" else (0, 1)
+        total = values.sum(axis=axes, keepdims=True, dtype=np.float64)
+        mean = total / np.maximum(inside.sum(axis=axes, keepdims=True), 1)
+        values = np.where(inside, values - mean.astype(np.float32), np.float32(0))
+    square = np.square(values).sum(axis=(0, 1), dtype=np.float64)
+    # A column that is constant leaves only the rounding of its mean.
+    varies = square > 1e-12 * max(int(mask_bo.sum()), 1)
+    values /= np.sqrt(np.where(varies, square, 1.0)).astype(np.float32)
+    return values, varies

@@ -1,6 +1,5 @@
 """Where the numbers of a training run go: metrics.jsonl, TensorBoard, the progress bar."""
 
-import json
 import math
 import signal
 import threading
@@ -11,6 +10,7 @@ import tqdm
 from tensorboardX import SummaryWriter
 
 from actjax import parallel
+from actjax.artefacts import curve
 
 
 def every(step: int, interval: int, last: int) -> bool:
@@ -35,27 +35,24 @@ class Log:
             return
         workdir = Path(workdir)
         workdir.mkdir(parents=True, exist_ok=True)
-        path = workdir / "metrics.jsonl"
-        kept = _lines_until(path, start_step)
-        aside = path.with_suffix(".jsonl.part")
-        aside.write_text("".join(kept))
-        aside.replace(path)
-        self._lines = path.open("a", buffering=1)
+        path = workdir / curve.NAME
+        curve.keep_until(path, start_step)
+        self._lines = path.open("a", buffering=1, encoding="utf-8")
         self._writer = SummaryWriter(str(workdir / "events"), purge_step=start_step + 1, flush_secs=10)
 
-    def write(self, step: int, part: str, values: dict[str, float]) -> None:
-        """One line {"step", "part", ...} and as many TensorBoard scalars `part/name`.
+    def write(self, step: int, split: str, values: dict[str, float]) -> None:
+        """One line of the curve and as many TensorBoard scalars `split/name`.
 
         Raises:
           FloatingPointError: the loss is not finite.
         """
         if self._lines is not None:
-            self._lines.write(json.dumps({"step": step, "part": part, **values}) + "\n")
+            self._lines.write(curve.line(step, split, values))
             for name, value in values.items():
-                self._writer.add_scalar(f"{part}/{name}", value, step)
+                self._writer.add_scalar(f"{split}/{name}", value, step)
         if not math.isfinite(values["loss"]):
             raise FloatingPointError(
-                f"expected a finite loss, got {values['loss']} ({part}, step {step}); lower "
+                f"expected a finite loss, got {values['loss']} ({split}, step {step}); lower "
                 "train.learning_rate or set train.clip_norm"
             )
 
@@ -64,14 +61,6 @@ class Log:
         if self._lines is not None:
             self._lines.close()
             self._writer.close()
-
-
-def _lines_until(path: Path, step: int) -> list[str]:
-    """The whole lines of a metrics.jsonl up to and with `step`."""
-    if not path.exists():
-        return []
-    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n")]
-    return [line for line in lines if json.loads(line)["step"] <= step]
 
 
 def progress_bar(show: bool, total: int, start: int) -> tqdm.tqdm:

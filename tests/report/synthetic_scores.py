@@ -4,6 +4,10 @@ import json
 
 import numpy as np
 
+from actjax.activations.problems import LeftOut
+from actjax.artefacts import curve, left_out
+from actjax.artefacts.examples import Example
+from actjax.artefacts.examples import write as write_examples
 from actjax.report.scores import score_block, write_scores
 
 FEATURES = {
@@ -47,7 +51,10 @@ def blocks(seed=0, layers=LAYERS, features=FEATURES, networks=tuple(LEVEL)):
                     score = np.clip(rng.normal(0, LEVEL[network], (neurons, rows)), -0.95, 0.95)
                     score[neurons // 2, rows // 2] -= plant + 0.3 * (plant > 0)
                     labels |= {"view": view, "part": part, "metric": "pearson"}
-                    yield score_block({"score": score}, n_observations=400, **labels)
+                    error = (1 - score**2) / 20
+                    outputs = {"score": score, "std_error": error, "p_maxt": np.full_like(score, 0.01)}
+                    outputs |= {"ci_low": score - 2 * error, "ci_high": score + 2 * error}
+                    yield score_block(outputs, n_observations=400, **labels)
                 if layer != "embedding" and rows > 1:
                     score = np.clip(rng.beta(2, 9, (neurons, 1)) + plant, 0, 1)
                     score[0] = np.nan
@@ -58,24 +65,23 @@ def blocks(seed=0, layers=LAYERS, features=FEATURES, networks=tuple(LEVEL)):
 
 
 def examples(seed=0):
-    """Map pictures in the format of actjax.report.material."""
+    """Maps beside features, as the score stage keeps them."""
     rng = np.random.default_rng(seed)
     t = np.arange(64)
-    arrays = {}
+    made = []
     notes = np.repeat(rng.integers(0, 12, 8), 8)
     upward = (np.arange(12)[:, None] - notes) % 12
     chroma = np.exp(-0.8 * np.minimum(upward, 12 - upward))
     places = np.arange(24)[:, None] - 4 - notes / 2
     fading = 1 - t % 8 / 12
     partials = fading * sum(np.exp(-((places - 5 * h) ** 2)) / (1 + h) for h in range(4))
-    item = 0
     for feature, matrix in (("chroma_stft", chroma), ("harmonic", partials)):
         for network, noise in (("trained", 0.1), ("untrained", 0.6), ("input", 0.4)):
             image = matrix + noise * rng.normal(size=matrix.shape)
             about = {
                 "network": network,
                 "layer": "input" if network == "input" else "conv3",
-                "neuron": 3 + item,
+                "neuron": 3 + len(made),
                 "feature": feature,
                 "view": "map",
                 "metric": "cka",
@@ -86,19 +92,18 @@ def examples(seed=0):
                 "row_names": PITCHES if feature == "chroma_stft" else None,
                 "times_s": list(0.02 + t * 0.0427),
             }
-            arrays[f"{item}_map"] = image.astype(np.float32)
-            arrays[f"{item}_feature"] = matrix.astype(np.float32)
-            arrays[f"{item}_json"] = np.array(json.dumps(about))
-            item += 1
-    return arrays
+            made.append(Example(image.astype(np.float32), matrix.astype(np.float32), about))
+    return made
 
 
 def write_workdir(workdir, seed=0, **kwargs):
     """Everything that a report reads."""
     config = {"model": {"name": "vgg"}, "train": {"steps": 400, "seed": seed}, "dataset": "made-up"}
-    metadata = {"config": config, "step": 400}
-    write_scores(workdir / "scores" / "main.parquet", list(blocks(seed, **kwargs)), metadata)
-    np.savez(workdir / "scores" / "examples.npz", **examples(seed))
+    metadata = {"config": config, "step": 400, "recordings": 400}
+    scores = write_scores(workdir / "scores" / "main.parquet", list(blocks(seed, **kwargs)), metadata)
+    write_examples(workdir / "scores" / "main.examples.npz", examples(seed))
+    reason = "conv4 and log_mel share 2 bands"
+    left_out.write(left_out.path_of(scores), [LeftOut("conv4", "map", "log_mel", reason)])
     rng = np.random.default_rng(seed)
     confusion = rng.poisson(0.6, (6, 6)) + np.diag(rng.integers(15, 25, 6))
     accuracy = float(np.trace(confusion) / confusion.sum())
@@ -107,12 +112,10 @@ def write_workdir(workdir, seed=0, **kwargs):
     lines = []
     for step in range(10, 401, 10):
         loss = 1.8 * np.exp(-step / 90) + 0.05 * rng.random()
-        lines.append({"step": step, "split": "train", "loss": loss, "accuracy": 1 - loss / 2})
+        lines.append(curve.line(step, "train", {"loss": loss, "accuracy": 1 - loss / 2}))
         if step % 50 == 0:
-            lines.append(
-                {"step": step, "split": "validation", "loss": loss + 0.15, "accuracy": 0.93 - loss / 2}
-            )
-    (workdir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+            lines.append(curve.line(step, "eval", {"loss": loss + 0.15, "accuracy": 0.93 - loss / 2}))
+    (workdir / curve.NAME).write_text("".join(lines))
     skipped = [("a/broken.wav", "empty file"), ("b/silent.wav", "silent")]
     skipped = [{"clip": clip, "reason": reason} for clip, reason in skipped]
     (workdir / "skipped.json").write_text(json.dumps(skipped))

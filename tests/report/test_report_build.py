@@ -1,4 +1,7 @@
+import dataclasses
+import html
 import json
+import os
 import re
 from html.parser import HTMLParser
 
@@ -6,9 +9,15 @@ import numpy as np
 import pytest
 from synthetic_scores import CLASSES, blocks, examples, write_workdir
 
-from actjax import report
-from actjax.report import tables
-from actjax.report.material import Material, ReportError, read_material
+from actjax import files, report
+from actjax.activations.problems import LeftOut
+from actjax.artefacts import curve, left_out
+from actjax.artefacts.examples import read as read_examples
+from actjax.artefacts.examples import write as write_examples
+from actjax.benchmark._tables import csv_text
+from actjax.files import FileError
+from actjax.report import markup, tables
+from actjax.report.material import Material, read_material
 from actjax.report.scores import load_scores, write_scores
 from actjax.report.summary import summarise
 from actjax.report.verdicts import sort_features
@@ -115,7 +124,7 @@ def test_undefined_scores_are_counted_never_drawn_as_zero(built):
 def test_confusion_of_few_and_of_many_classes():
     def table(names, counts):
         evaluation = {"accuracy": 0.5, "class_names": names, "confusion": counts.tolist()}
-        return tables.confusion_table(Material(evaluation, [], [], [], {}))
+        return tables.confusion_table(Material(evaluation))
 
     few = table(CLASSES, np.diag(range(6)))
     assert few.rows[0][-1] == "-" and few.rows[5][-1] == "1.00"
@@ -134,38 +143,166 @@ def test_examples_may_be_handed_in(tmp_path):
     assert found[0].map.shape == (12, 64)
 
 
-@pytest.mark.parametrize("missing", ["0_map", "1_feature"])
-def test_an_incomplete_example_is_named(tmp_path, missing):
-    arrays = examples()
-    del arrays[missing]
-    with pytest.raises(ReportError, match=f"example {missing[0]} lacks {missing}"):
-        read_material(tmp_path, arrays)
+def test_examples_of_every_score_set_are_read_the_newest_first(tmp_path):
+    made = examples()
+    for name, own, time in (("a", made[:3], 1), ("b", made[3:], 2)):
+        os.utime(write_examples(tmp_path / f"{name}.examples.npz", own), ns=(time, time))
+    found = read_examples(tmp_path)
+    assert [e.about["feature"] for e in found] == ["harmonic"] * 3 + ["chroma_stft"] * 3
+    np.testing.assert_array_equal(found[3].map, made[0].map)
+    assert found[3].about == made[0].about
 
 
-def test_an_example_of_unequal_lengths_is_named(tmp_path):
-    arrays = examples()
-    arrays["2_map"] = arrays["2_map"][:, :-1]
-    with pytest.raises(ReportError, match="example 2: map, feature and times_s"):
-        read_material(tmp_path, arrays)
+def damage_about(change):
+    made = examples()
+    about = dict(made[1].about)
+    change(about)
+    return [made[0], dataclasses.replace(made[1], about=about)]
 
 
-def test_bad_files_are_one_clear_line(tmp_path):
-    (tmp_path / "evaluation.json").write_text("{")
-    with pytest.raises(ReportError, match="evaluation.json is no JSON"):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda about: about.pop("score"), "example 1 lacks score"),
+        (lambda about: about.update(neuron="3"), "example 1 lacks neuron"),
+        (lambda about: about.pop("times_s"), "times_s"),
+        (lambda about: about.update(times_s=[0.1]), "example 1: map, feature and times_s"),
+        (lambda about: about.update(row_names=["C"]), "expected 12 values of row_names, got 1"),
+    ],
+)
+def test_an_example_that_does_not_fit_is_named_with_its_file(tmp_path, change, message):
+    write_examples(tmp_path / "a.examples.npz", damage_about(change))
+    with pytest.raises(FileError, match=f"a.examples.npz: .*{message}"):
+        read_examples(tmp_path)
+
+
+def test_a_flipped_bit_in_the_examples_is_found(tmp_path):
+    path = write_examples(tmp_path / "a.examples.npz", examples())
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(FileError, match="a.examples.npz"):
+        read_examples(tmp_path)
+
+
+GOOD = {"accuracy": 1.0, "class_names": ["a", "b"], "confusion": [[1, 0], [0, 2]]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("evaluation.json", "{", "cannot be read as JSON"),
+        ("evaluation.json", "[1]", "expected an object, got list"),
+        ("evaluation.json", json.dumps(GOOD | {"confusion": [[1]]}), r"2 x 2 counts, got shape \(1, 1\)"),
+        ("evaluation.json", json.dumps(GOOD | {"accuracy": "high"}), "an evaluation; run --stage=train"),
+        ("evaluation.json", json.dumps(GOOD | {"class_names": 3}), "a list of class_names"),
+        ("evaluation.json", json.dumps(GOOD | {"f1": [{"threshold": 0.5}]}), "an evaluation"),
+        ("evaluation.json", json.dumps({"accuracy": 1.0}), "class_names"),
+        ("skipped.json", '{"clip": "a"}', "expected a list, got dict"),
+        ("skipped.json", '[{"clip": "a"}]', "a list of clips and reasons"),
+        ("skipped.json", "[3]", "a list of clips and reasons"),
+        ("config.json", "3", "expected an object, got int"),
+        ("scores/a.left_out.json", '[{"layer": "a"}]', "a list of comparisons left out"),
+        ("scores/a.left_out.json", '[["a"]]', "a list of comparisons left out"),
+        ("scores/a.examples.npz", "no archive", "examples of maps and features"),
+        ("metrics.jsonl", "[1]\n{}\n", "line 1.*expected an object, got list"),
+        ("metrics.jsonl", '{"step": 1, "spl\n{"step": 2, "split": "train", "loss": 2}\n', "line 1"),
+        ("metrics.jsonl", '{"step": "1", "split": "train", "loss": 2}\n', "line 1.*a whole number"),
+        ("metrics.jsonl", '{"step": 1, "loss": 2}\n', "line 1.*a split"),
+        ("metrics.jsonl", '{"step": 1, "split": "train", "loss": "two"}\n', "a number for loss, got str"),
+    ],
+)
+def test_a_damaged_file_is_one_line_that_names_it(tmp_path, name, text, message):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(FileError, match=message) as error:
         read_material(tmp_path)
-    bad = {"accuracy": 1.0, "class_names": ["a", "b"], "confusion": [[1]]}
-    (tmp_path / "evaluation.json").write_text(json.dumps(bad))
-    with pytest.raises(ReportError, match=re.escape("confusion of 2 x 2 classes, got shape (1, 1)")):
-        read_material(tmp_path)
+    assert str(error.value).startswith(str(tmp_path / name)) and "\n" not in str(error.value)
 
 
-def test_a_last_line_cut_short_is_left_out_but_no_other(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1, "split": "train", "loss": 2}\n{"step": 2, "spl')
+def test_bytes_that_are_no_text_are_refused_with_the_file(tmp_path):
+    for name in ("metrics.jsonl", "evaluation.json"):
+        (tmp_path / name).write_bytes(b"\xff\xfe{}\n")
+        with pytest.raises(FileError, match=name):
+            read_material(tmp_path)
+        (tmp_path / name).unlink()
+
+
+def test_a_last_line_cut_short_is_left_out(tmp_path):
+    path = tmp_path / curve.NAME
+    path.write_text(curve.line(1, "train", {"loss": 2.0}) + curve.line(2, "train", {"loss": 1.5})[:-9])
     assert [e["step"] for e in read_material(tmp_path).curve] == [1]
-    path.write_text('{"step": 1, "spl\n{"step": 2, "split": "train", "loss": 2}\n')
-    with pytest.raises(ReportError, match="line 1 is no JSON"):
-        read_material(tmp_path)
+
+
+def test_a_curve_of_the_first_version_is_read_and_goes_on_in_the_new_words(tmp_path):
+    path = tmp_path / curve.NAME
+    path.write_text('{"step": 1, "part": "eval", "loss": 2.5}\n{"step": 2, "part": "train", "loss": NaN}\n')
+    assert [(e["step"], e["split"]) for e in curve.read(path)] == [(1, "eval"), (2, "train")]
+    curve.keep_until(path, 1)
+    assert path.read_text() == curve.line(1, "eval", {"loss": 2.5})
+
+
+class Found(HTMLParser):
+    """The elements and attributes of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+EVIL = '<script>alert("1")</script>\' onload="x" & $\\frac{$'
+
+
+def test_no_name_becomes_markup(tmp_path):
+    """Names of classes, clips, features, layers, networks, reasons, options: real writers, real page."""
+    workdir = write_workdir(tmp_path, layers={EVIL: (0.3, 4)}, features={"rms": 1, EVIL: 3})
+    shown = [dataclasses.replace(e, about={**e.about, "clip_id": EVIL, "feature": EVIL}) for e in examples()]
+    write_examples(workdir / "scores" / "main.examples.npz", shown)
+    evaluation = json.loads((workdir / "evaluation.json").read_text())
+    evaluation["class_names"][0] = EVIL
+    files.write_json(workdir / "evaluation.json", evaluation)
+    files.write_json(workdir / "skipped.json", [{"clip": EVIL, "reason": EVIL}])
+    files.write_json(workdir / "config.json", {"model": {EVIL: EVIL}})
+    left_out.write(workdir / "scores" / "main.left_out.json", [LeftOut(EVIL, "map", EVIL, EVIL)])
+    rate = {"check": "rejections", "family": EVIL, "null": EVIL, "sets": EVIL, "rate": 0.05}
+    rows = [rate | {"low": 0.01, "high": 0.1}]
+    (workdir / "benchmark").mkdir()
+    (workdir / "benchmark" / "calibration.csv").write_text(csv_text(rows))
+    report.build(workdir)
+    page = (workdir / "report" / "index.html").read_text()
+    found = Found(page)
+    assert "script" not in found.tags and "onload" not in dict(found.attributes)
+    assert page.count(html.escape(EVIL)) >= 9
+
+
+def test_markup_escapes_all_but_markup():
+    made = markup.tag("p", "<i>", markup.tag("b", 'a"b'), class_='"><script>')
+    assert made == '<p class="&quot;&gt;&lt;script&gt;">&lt;i&gt;<b>a&quot;b</b></p>'
+    assert markup.join("<", markup.trusted("<br>")) == "&lt;<br>"
+    # What is put together otherwise is text again, and escaped.
+    assert markup.join(markup.tag("b", "x") + "<i>") == "&lt;b&gt;x&lt;/b&gt;&lt;i&gt;"
+
+
+def test_what_was_left_out_is_shown_counted_and_explained(built):
+    workdir, _ = built
+    text = (workdir / "report" / "index.html").read_text()
+    assert "comparisons left out" in text and "conv4 and log_mel share 2 bands" in text
+    for name in ("tables.txt", "tables.md"):
+        assert "conv4 and log_mel share 2 bands" in (workdir / "report" / name).read_text()
+
+
+def test_intervals_and_the_rule_are_shown(built):
+    workdir, _ = built
+    text = (workdir / "report" / "index.html").read_text()
+    assert "When a gain is announced." in text and "over 400 recordings" in text
+    summary = summarise(load_scores(workdir))
+    rows = tables.feature_table(summary, 0).rows
+    assert all(re.fullmatch(r"[+-]\d\.\d\d to [+-]\d\.\d\d", row[5]) for row in rows)
 
 
 def test_building_again_gives_the_same_page(tmp_path):

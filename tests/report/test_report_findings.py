@@ -1,9 +1,11 @@
 """The findings' table, forest plot and page section from a table as the stage writes it."""
 
+import json
+
 import numpy as np
 import pytest
 
-from actjax import report
+from actjax import files, report
 from actjax.report import _forest, findings, page
 from actjax.stages import _findings_summary
 
@@ -123,3 +125,56 @@ def test_calibration_table_where_there_is_one(tmp_path):
     table = findings.calibration_table(tmp_path)
     assert table.rows == [("slow drift", "0.045 (0.034 to 0.060)")]
     assert "0.090 (0.085 to 0.095)" in table.note and "1000 null sets" in table.note
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("findings"), "findings"),
+        (lambda t: t["findings"][0].update(verdict="perhaps"), "expected one of holds"),
+        (lambda t: t["parts"][0].update(scores=3), "the table of the findings"),
+        (lambda t: t["parts"][0]["scores"]["trained"].update(low="low"), "the table of the findings"),
+        (lambda t: t.update(details={}), "the table of the findings"),
+        (lambda t: t.update(permuted="twice"), "the table of the findings"),
+        (lambda t: t.update(seeds=3), "the table of the findings"),
+    ],
+)
+def test_a_damaged_table_is_one_line_that_names_its_file(tmp_path, change, message):
+    made = json.loads(json.dumps(table()))
+    path = files.write_json(tmp_path / "findings.json", made)
+    assert findings.read(tmp_path)["parts"]
+    change(made)
+    files.write_json(path, made)
+    with pytest.raises(files.FileError, match=message) as error:
+        findings.read(tmp_path)
+    assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["check\n", "", "check,family,null\nrejections,a,b\n"])
+def test_a_damaged_calibration_table_is_named(tmp_path, text):
+    (tmp_path / "benchmark").mkdir()
+    (tmp_path / "benchmark" / "calibration.csv").write_text(text)
+    with pytest.raises(files.FileError, match=r"calibration.csv"):
+        findings.calibration_table(tmp_path)
+
+
+def test_damaged_arrays_are_named(tmp_path):
+    path = _findings_summary.write_arrays(tmp_path / "arrays.npz", arrays())
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(files.FileError, match="arrays.npz"):
+        _findings_summary.read_arrays(path)
+
+
+@pytest.mark.parametrize("undefined", [0.05, 0.5])
+def test_an_interval_that_there_is_not_says_why(undefined):
+    few = arrays()
+    few["loudness"]["trained"] = few["loudness"]["trained"].copy()
+    few["loudness"]["trained"][0, 1 : 1 + int(undefined * 100)] = np.nan
+    made = table() | _findings_summary.conclude([few])
+    said = [line for line in findings.undefined(made) if "no interval" in line]
+    text = findings.console(made)
+    assert "- to -" not in text and bool(said) == (undefined > 0.1)
+    if said:
+        assert "more than a tenth of the resamples of 40 recordings" in said[0] and said[0] in text

@@ -4,11 +4,12 @@ from synthetic_scores import blocks
 
 from actjax.report import scores, summary
 from actjax.report.summary import spread_of, summarise
-from actjax.report.verdicts import verdict
+from actjax.report.verdicts import sort_features, standard_errors_needed, verdict
+from actjax.statistics import intervals
 
 
-def table_of(made, tmp_path):
-    scores.write_scores(tmp_path / "scores" / "a.parquet", list(made), {})
+def table_of(made, tmp_path, recordings=400):
+    scores.write_scores(tmp_path / "scores" / "a.parquet", list(made), {"recordings": recordings})
     return scores.load_scores(tmp_path)
 
 
@@ -61,10 +62,11 @@ def test_spread_agrees_with_numpy_percentiles():
             assert np.isnan(found.best[place]) and found.unit[place] == -1
 
 
-def one_score(network, score, layer="conv1", std_error=None, **labels):
+def one_score(network, score, layer="conv1", std_error=0.005, p_maxt=None, **labels):
     outputs = {"score": np.array([[score]])}
-    if std_error is not None:
-        outputs["std_error"] = np.array([[std_error]])
+    for name, value in (("std_error", std_error), ("p_maxt", p_maxt)):
+        if value is not None:
+            outputs[name] = np.array([[value]])
     labels = {"view": "frame", "metric": "pearson", "feature": "rms", "n_observations": 9} | labels
     return scores.score_block(outputs, network=network, layer=layer, depth=0.5, **labels)
 
@@ -90,11 +92,58 @@ def test_verdict_says_what_the_controls_do(tmp_path, trained, untrained, bands, 
     np.testing.assert_allclose(found.gain, gain, atol=1e-6)
 
 
-def test_standard_errors_widen_what_counts_as_close(tmp_path):
-    made = [one_score("trained", 0.6, std_error=0.04), one_score("untrained", 0.5, std_error=0.04)]
-    assert verdict(summarise(table_of(made, tmp_path)), 0, 0).words == "untrained as close"
-    made = [one_score("trained", 0.6, std_error=0.01), one_score("untrained", 0.5, std_error=0.01)]
-    assert verdict(summarise(table_of(made, tmp_path)), 0, 0).words == "trained closer by 0.10"
+@pytest.mark.parametrize(
+    ("std_error", "p", "recordings", "words", "announced"),
+    [
+        (0.01, None, 400, "trained closer by 0.20", True),
+        (0.01, 0.04, 400, "trained closer by 0.20", True),
+        (0.01, 0.7, 12, "+0.20, p 0.70", False),  # beyond the error, not beyond chance
+        (0.1, 0.005, 400, "untrained as close", False),  # beyond chance, not beyond the error
+        (0.055, None, 400, "trained closer by 0.20", True),
+        (0.055, None, 12, "untrained as close", False),  # fewer recordings ask for more
+        (None, 0.005, 400, "+0.20, no standard error", False),
+        (0.01, 0.005, None, "+0.20, not tested", False),
+        (0.01, 0.005, 1, "+0.20, not tested", False),
+    ],
+)
+def test_a_gain_is_announced_beyond_error_and_chance_only(
+    tmp_path, std_error, p, recordings, words, announced
+):
+    made = [
+        one_score("trained", 0.6, std_error=std_error, p_maxt=p),
+        one_score("untrained", 0.4, std_error=std_error, p_maxt=p),
+    ]
+    found = summarise(table_of(made, tmp_path, recordings))
+    assert verdict(found, 0, 0).words == words and verdict(found, 0, 0).announced == announced
+    sorted_ = sort_features(found, 0)
+    assert bool(sorted_["gain"]) == announced
+    assert bool(sorted_["open"]) == (not announced and words.startswith("+"))
+
+
+def test_the_errors_needed_grow_with_the_scores_among_which_the_best_was_sought(tmp_path):
+    from scipy import stats
+
+    made = [
+        one_score(n, s, feature=f"f{i}") for i in range(50) for n, s in (("trained", 0.5), ("input", 0.4))
+    ]
+    found = summarise(table_of(made, tmp_path))
+    assert standard_errors_needed(found, 0) == pytest.approx(stats.t.ppf(1 - 0.05 / 200, 399), rel=1e-6)
+
+
+def test_noise_announces_nothing(tmp_path):
+    """Scores of 12 recordings that follow nothing: the best of many, none of which is a gain."""
+    rng = np.random.default_rng(7)
+    labels = {"depth": 0.5, "view": "clip", "part": "between", "metric": "pearson", "n_observations": 12}
+    made = []
+    for feature in ("a", "b", "c", "d"):
+        for network, layer in (("trained", "conv1"), ("untrained", "conv1"), ("input", "bands")):
+            x, y = rng.normal(size=(12, 1, 60)), rng.normal(size=(12, 1, 40))
+            r = np.corrcoef(x[:, 0].T, y[:, 0].T)[:60, 60:]
+            error = intervals.correlation_errors(x, y, np.ones((12, 1), bool), range(12), centre="all")
+            outputs = {"score": r, "std_error": error}
+            made.append(scores.score_block(outputs, network=network, layer=layer, feature=feature, **labels))
+    found = summarise(table_of(made, tmp_path, recordings=12))
+    assert sort_features(found, 0)["gain"] == []
 
 
 def test_an_unsigned_metric_is_not_ranked_by_size_alone(tmp_path, monkeypatch):
@@ -107,13 +156,6 @@ def test_an_unsigned_metric_is_not_ranked_by_size_alone(tmp_path, monkeypatch):
     best = found.units
     i = found.best_of(0, 0, 0)
     assert found.layers[best.layer[i]] == "b" and best.score[i] == np.float32(0.1)
-
-
-def test_other_controls_are_counted_but_not_shown(tmp_path):
-    made = [one_score("trained", 0.3), one_score("trained", 0.9, control="rotated")]
-    found = summarise(table_of(made, tmp_path))
-    assert found.controls == 1 and found.rows == 2
-    assert found.units.score.tolist() == [np.float32(0.3)]
 
 
 def test_a_network_of_another_name_stands_in_for_the_trained_one(tmp_path):

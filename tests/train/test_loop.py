@@ -53,7 +53,7 @@ def test_it_learns_and_leaves_its_files(whole):
     assert result.history[-1]["accuracy"] > 0.7, "chance is 0.33"
     best = min(result.history, key=lambda entry: entry["loss"])
     assert result.best_step == best["step"] and best["best"]
-    found = [(line["step"], line["part"]) for line in lines(workdir)]
+    found = [(line["step"], line["split"]) for line in lines(workdir)]
     steps = [(s, "train") for s in range(4, 25, 4)] + [(s, "eval") for s in (8, 16, 24)]
     assert sorted(found) == sorted(steps)
     assert any((workdir / "events").iterdir())
@@ -105,7 +105,7 @@ def test_ctrl_c_saves_and_the_next_start_goes_on_to_the_same_end(whole, tmp_path
     assert starts == [11]
     same(result.variables, expected.variables)
     assert result.history == expected.history
-    steps = [(line["step"], line["part"]) for line in lines(tmp_path)]
+    steps = [(line["step"], line["split"]) for line in lines(tmp_path)]
     assert len(steps) == len(set(steps))
 
 
