@@ -17,6 +17,7 @@ import numpy as np
 import tqdm
 
 from actjax.datasets import _pool
+from actjax.datasets._columns import read_columns
 
 Example = dict[str, Any]
 
@@ -76,9 +77,8 @@ def make_shards(
 
 def read_shard(path: pathlib.Path) -> tuple[list[Example], list[dict[str, str]]]:
     """(examples, skipped) of one shard; skipped is a list of {"item", "reason"}."""
-    with np.load(path, allow_pickle=False) as archive:
-        columns = {name: archive[name] for name in archive.files if name != "__skipped__"}
-        skipped = json.loads(str(archive["__skipped__"]))
+    columns = read_columns(path)
+    skipped = json.loads(str(columns.pop("__skipped__")))
     count = len(next(iter(columns.values()))) if columns else 0
     return [{name: column[i] for name, column in columns.items()} for i in range(count)], skipped
 
