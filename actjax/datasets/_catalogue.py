@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from actjax.datasets import _decode, _files, _shards
+from actjax.datasets import _decode, _files, _shards, _sound
 from actjax.datasets._builder import quiet
 from actjax.datasets._decode import Cutting, Recording
 from actjax.datasets._files import FileBuilder, Listing
@@ -141,8 +141,9 @@ def _cut_example(
     audio = np.asarray(_get(sources[split][int(number)], audio_key))
     # Integers are 16-bit samples, whatever type TFDS stores them in.
     wave = audio / np.float32(32768.0) if np.issubdtype(audio.dtype, np.integer) else audio
-    mono = wave.astype(np.float32).reshape(len(wave), -1).mean(axis=1)
-    return _decode.cut_wave(_decode.resample(mono, rate, cutting.sample_rate_hz), cutting, recording)
+    block = wave.astype(np.float32).reshape(len(wave), -1)
+    sound = _sound.of_blocks(_sound.Decoded(rate, lambda: iter([block])), cutting.sample_rate_hz)
+    return _decode.cut_sound(sound, cutting, recording)
 
 
 def _get(example: Any, key: str) -> Any:

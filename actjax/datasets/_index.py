@@ -1,7 +1,6 @@
 """What is known of a split's clips without reading audio, its checks, and what was left out."""
 
 import collections
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,21 +8,22 @@ from typing import Any
 import numpy as np
 
 from actjax import files
+from actjax.datasets import _shards
 from actjax.datasets._columns import read_columns
 
-FIELDS = ("clip_id", "recording_id", "label", "labels", "content", "length")
+FIELDS = ("clip_id", "recording_id", "label", "labels", "content", "length", "note")
 
 
 def read_index(paths: Sequence[pathlib.Path]) -> tuple[dict[str, np.ndarray], list[dict[str, str]]]:
     """(index columns, skipped) of a split, reading no audio."""
     columns, skipped = collections.defaultdict(list), []
-    for path in paths:
-        found = read_columns(path, (*FIELDS, "__skipped__"))
-        skipped += json.loads(str(found.pop("__skipped__")))
+    for path in _shards.parts_of(paths):
+        found = read_columns(path, (*FIELDS, "__skipped__", "__parts__"))
+        skipped += _shards.skipped_and_parts(found)[0]
         for name, column in found.items():
             columns[name].append(column)
     if not columns:
-        empty = {name: np.zeros(0, "U1") for name in ("clip_id", "recording_id", "content")}
+        empty = {name: np.zeros(0, "U1") for name in ("clip_id", "recording_id", "content", "note")}
         return empty | {"length": np.zeros(0, np.int32)}, skipped
     return {name: np.concatenate(parts) for name, parts in columns.items()}, skipped
 
