@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from actjax import files
-from actjax.datasets import _records, _shards
+from actjax.datasets import _prepared, _records, _shards
 from actjax.datasets._index import check_index, read_index
 
 
@@ -54,6 +54,16 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     multi_label = False
     description = ""
     citation = ""
+
+    def __init__(self, **kwargs: Any):
+        try:
+            super().__init__(**kwargs)
+        except Exception:
+            # TFDS reads the description of what is prepared; where it does not get that far, it is no file's.
+            if not os.path.isdir(getattr(self, "_data_dir", None) or ""):
+                raise
+            with _prepared.opening(self.data_dir):
+                raise
 
     def jobs(self) -> Mapping[str, Sequence[Any]]:
         """The items of each split."""
@@ -91,6 +101,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         kwargs.setdefault("download_config", tfds.download.DownloadConfig(try_download_gcs=False))
         with quiet():
             super().download_and_prepare(**kwargs)
+        _prepared.check_described(self)
         shutil.rmtree(self._shard_folder(), ignore_errors=True)
 
     def _info(self) -> tfds.core.DatasetInfo:

@@ -110,6 +110,7 @@ def make_builder(
     min_seconds: float | None = None,
     workers: int | None = None,
     base: type[FileBuilder] = FileBuilder,
+    identity: str | None = None,
 ) -> FileBuilder:
     """The TFDS builder `name` of a listing.
 
@@ -122,6 +123,7 @@ def make_builder(
       min_seconds: shorter recordings are left out; half a clip when None.
       workers: decoding processes; None for one a core.
       base: the builder's class.
+      identity: of a listing whose recordings only the builder's `jobs` will find: stands for them.
 
     Raises:
       ValueError: an unknown cutting rule, an option that is not positive, or a listing that repeats
@@ -133,7 +135,8 @@ def make_builder(
         raise ValueError(
             f"{name}: clip_seconds and sample_rate_hz must be positive, got {clip_seconds}, {sample_rate_hz}"
         )
-    check_listing(name, listing)
+    if identity is None:
+        check_listing(name, listing)
     cutting = Cutting(
         sample_rate_hz=sample_rate_hz,
         clip_samples=round(clip_seconds * sample_rate_hz),
@@ -142,11 +145,12 @@ def make_builder(
         classes=len(listing.class_names) if listing.multi_label else None,
     )
     builder_class = type(name, (base,), {"name": name, "__module__": __name__}, skip_registration=True)
+    digest = _digest(listing, cutting, identity)
     with quiet():
         builder = builder_class(
             data_dir=data_dir,
             config=FileConfig(
-                name=f"{clip_seconds:g}s-{sample_rate_hz}hz-{cut}-{_digest(listing, cutting)}",
+                name=f"{clip_seconds:g}s-{sample_rate_hz}hz-{cut}-{digest}",
                 sample_rate_hz=sample_rate_hz,
                 clip_seconds=clip_seconds,
                 listing=listing,
@@ -261,9 +265,10 @@ def misfits(name: str, expected: str, paths: Iterable[Any]) -> ValueError:
     )
 
 
-def _digest(listing: Listing, cutting: Cutting) -> str:
+def _digest(listing: Listing, cutting: Cutting, identity: str | None) -> str:
     """Stands for everything the prepared files depend on: paths, sizes, times, labels, splits, cutting."""
-    digest = hashlib.sha256(json.dumps([listing.class_names, dataclasses.astuple(cutting)]).encode())
+    whole = [listing.class_names, dataclasses.astuple(cutting), *([] if identity is None else [identity])]
+    digest = hashlib.sha256(json.dumps(whole).encode())
     for split, recordings in listing.recordings.items():
         for recording in recordings:
             try:

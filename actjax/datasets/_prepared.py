@@ -81,22 +81,35 @@ class Records:
         return example
 
 
+def check_described(builder: Any) -> None:
+    """Raises FileError where the folder of a prepared data set does not say what it holds."""
+    if os.path.isdir(builder.data_dir) and not builder.info.splits:
+        raise files.FileError(_description(builder.data_dir), f"is missing; {_remedy(builder.data_dir)}")
+
+
 @contextlib.contextmanager
 def opening(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Names the folder of a prepared data set whose description TFDS cannot read."""
-    with _of_prepared(Path(folder), "a prepared data set", folder=folder):
+    """Turns what TFDS raises over the description of a prepared data set into a FileError that names it."""
+    with _of_prepared(_description(folder), "the description of a prepared data set"):
         yield
 
 
+def _description(folder: str | os.PathLike[str]) -> Path:
+    return Path(folder, "dataset_info.json")
+
+
+def _remedy(folder: str | os.PathLike[str]) -> str:
+    return f"delete the folder {folder} and run --stage=data"
+
+
 @contextlib.contextmanager
-def _of_prepared(path: Path, expected: str, folder: str | os.PathLike[str] | None = None) -> Iterator[None]:
+def _of_prepared(path: Path, expected: str) -> Iterator[None]:
     """Turns every error over a file of a prepared data set into one that says what to do."""
-    remedy = f"delete the folder {folder or path.parent} and run --stage=data"
     try:
         with files.reading(path, expected):
             yield
     except FileNotFoundError as error:
-        raise files.FileError(path, f"is missing; {remedy}") from error
+        raise files.FileError(path, f"is missing; {_remedy(path.parent)}") from error
     except files.FileError as error:
         message = str(error).removeprefix(f"{files.printable(os.fspath(path))}: ")
-        raise files.FileError(path, f"{message}; {remedy}") from error
+        raise files.FileError(path, f"{message}; {_remedy(path.parent)}") from error

@@ -135,7 +135,7 @@ class Levels:
           BadAudio: empty, silent, or on another scale.
         """
         if self.samples == 0:
-            raise BadAudio("empty")
+            raise BadAudio("holds no samples")
         if (self.high - self.low) / 2 < SILENCE:
             raise BadAudio("silent: it stays within -80 dB of full scale of one value")
         if self.peak > MOST_PEAK:
@@ -242,7 +242,7 @@ def _file_blocks(path: str, start: int, stop: int, most: int) -> Blocks:
 
 def _reason(path: str, error: Exception) -> str:
     text = str(error).replace(repr(os.fsencode(path)), "").replace(repr(path), "")
-    return printable(" ".join(text.split()).rstrip("."))
+    return printable(" ".join(text.split()).removeprefix("Error opening : ").rstrip("."))
 
 
 def _ffmpeg_blocks(path: str, sample_rate_hz: int, start_s: float, end_s: float | None) -> Blocks:

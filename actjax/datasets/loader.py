@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,7 @@ def open_source(builder: Any, split: str) -> Source:
             f"{builder.name} is not prepared in {builder.data_dir}: run --stage=data, or its "
             "download_and_prepare()"
         )
+    _prepared.check_described(builder)
     if split not in builder.info.splits:
         raise ValueError(f"{builder.name} has the splits {', '.join(builder.info.splits)}; got {split!r}")
     columns, reader = _prepared.open_split(builder, split)
@@ -97,6 +98,25 @@ def open_source(builder: Any, split: str) -> Source:
         fingerprint=hashlib.sha256("".join(columns["content"].tolist()).encode()).hexdigest()[:16],
         lengths=columns["length"],
     )
+
+
+def absent_classes(sources: Mapping[str, Source]) -> str:
+    """Which classes have no clip in a split, as "cello in train; oboe, horn in test"; "" where none is absent.
+
+    Args:
+      sources: by split. A single split counts as well.
+    """
+    found = []
+    for split, source in sources.items():
+        labels = source.labels
+        present = (
+            labels.any(axis=0) if source.multi_label else np.isin(range(len(source.class_names)), labels)
+        )
+        lost = [name for name, there in zip(source.class_names, present, strict=True) if not there]
+        if lost:
+            more = f" and {len(lost) - 10} more" if len(lost) > 10 else ""
+            found.append(f"{', '.join(lost[:10])}{more} in {split}")
+    return "; ".join(found)
 
 
 def steps(clips: int, batch_size: int, epochs: int = 1) -> int:

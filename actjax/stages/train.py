@@ -33,6 +33,9 @@ def stage(run: _parts.Run) -> list[Path]:
         return outputs
     builder = _parts.builder(run)
     train, validation, test = (loader.open_source(builder, s) for s in ("train", "validation", "test"))
+    absent = loader.absent_classes({"train": train, "validation": validation, "test": test})
+    if absent and parallel.process_index() == 0:
+        print(f"train: no clip of class {absent}")
     config = run.config.train
     if config.shuffled_labels:
         train = shuffled_labels(train, run.config.seed)
