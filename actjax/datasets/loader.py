@@ -101,11 +101,7 @@ def open_source(builder: Any, split: str) -> Source:
 
 
 def absent_classes(sources: Mapping[str, Source]) -> str:
-    """Which classes have no clip in a split, as "cello in train; oboe, horn in test"; "" where none is absent.
-
-    Args:
-      sources: by split. A single split counts as well.
-    """
+    """Which classes have no clip in which split: "cello in train; oboe, horn in test"; "" for none."""
     found = []
     for split, source in sources.items():
         labels = source.labels

@@ -49,7 +49,7 @@ def blocks_inside(length: jax.Array | None, blocks: int, sample_rate_hz: int) ->
         return jnp.ones(blocks, bool)
     window, step = int(BLOCK_S * sample_rate_hz), int(STEP_S * sample_rate_hz)
     # Half a step is rounded to even, as Python's round does.
-    last = jnp.round((length - window).astype(jnp.float32) / step)
+    last = jnp.round((length - window).astype(jnp.float32) / step).astype(length.dtype)
     return (jnp.arange(blocks) <= last) & (length >= window)
 
 
