@@ -102,7 +102,7 @@ def _row(folder: Path, entry: dict[str, Any]) -> Row:
         labels = [label.strip() for label in labels.split(";")]
     listed = labels if isinstance(labels, list) else [labels]
     split = entry.get("split")
-    if _given(split) and split not in SPLITS:
+    if _given(split) and not (isinstance(split, str) and split in SPLITS):
         _bad(f"a split of {', '.join(SPLITS)}", split)
     start, end = _seconds(entry, "start"), _seconds(entry, "end")
     if end is not None and not (start or 0.0) < end:
