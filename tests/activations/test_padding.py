@@ -2,11 +2,14 @@
 
 import jax
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
-from synthetic_sounds import SHORT, WHOLE, waves
+import soundfile
+from synthetic_sounds import SHORT, WHOLE, sound, waves
 
-from actjax import lookup, parallel
+from actjax import experiment, lookup, parallel
 from actjax.activations import capture, problems, views
+from actjax.defaults import default_config
 from actjax.features._batch import compute, compute_host
 from actjax.models import singlelayer
 from actjax.stages._parts import band_centres_hz, image_shape
@@ -136,6 +139,33 @@ def test_padding_takes_no_part_in_either_side(optimised):
         for whole, own in ((x, own_x), (y, own_y)):
             scale = np.nanmax(np.abs(own))
             np.testing.assert_allclose(whole[:, :kept][own_mask], own[own_mask], rtol=1e-4, atol=1e-4 * scale)
+
+
+def test_short_recordings_score_through_the_stages_as_in_clips_of_their_own_length(optimised, tmp_path):
+    for i in range(8):
+        path = tmp_path / "audio" / f"{i}.wav"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, sound(i, SHORT), 12_000, subtype="PCM_16")
+    tables = []
+    for seconds in (SHORT / 12_000, WHOLE / 12_000):
+        config = default_config()
+        config.data.name = f"audio_folder(path={str(tmp_path / 'audio')!r},min_seconds=1.0)"
+        config.data.clip_seconds = seconds
+        config.score.update({"networks": "input", "null": "none", "views": "clip,frame,map", "batch_size": 8})
+        config.score.features = "log_mel,percussive(scale='db'),rms,onset_rate,log_attack_time"
+        config.score.metrics = "pearson,cka"
+        for stage in ("data", "score"):
+            workdir = str(tmp_path / f"{seconds}")
+            experiment.run(config=config, workdir=workdir, stage=stage, data_dir=str(tmp_path / "data"))
+        [found] = (tmp_path / f"{seconds}" / "scores").glob("*.parquet")
+        tables.append(pq.read_table(found).to_pydict())
+    keys = ("layer", "neuron", "feature", "row", "view", "metric")
+    rows = [dict(zip(zip(*(t[k] for k in keys), strict=True), t["score"], strict=True)) for t in tables]
+    assert rows[0].keys() == rows[1].keys() and {k[4] for k in rows[0]} == {"clip", "frame", "map"}
+    one, two = (np.array([side[key] for key in rows[0]], np.float64) for side in rows)
+    assert np.isfinite(one).sum() > 1000
+    np.testing.assert_allclose(two, one, atol=2e-3)
+    assert tables[0]["n_observations"] == tables[1]["n_observations"]
 
 
 def test_a_clip_too_short_for_a_layer_takes_no_part(optimised):
