@@ -102,7 +102,7 @@ def _check_finite(finite, families, batch, clip_ids) -> None:
                 where = f"network {family.networks[i]}, layer {layer}, neuron {neuron}"
                 raise ValueError(
                     f"expected finite activations, got NaN or infinity in {where}, clip "
-                    f"{clip_ids[batch['index'][row]]}: look at it, or train with a smaller learning rate"
+                    f"{clip_ids[batch.index[row]]}: look at it, or train with a smaller learning rate"
                 )
 
 
