@@ -16,7 +16,7 @@ import ml_collections
 
 from actjax import lookup, parallel, workdir
 from actjax.stages import _nulls, _parts
-from actjax.types import VIEWS
+from actjax.types import VIEWS, Batch
 
 
 def run(
@@ -163,14 +163,14 @@ def validate(config: ml_collections.ConfigDict) -> None:
 
 def open_clips(
     config: ml_collections.ConfigDict, *, batch_size: int, data_dir: str | None = None
-) -> tuple[Any, Iterator[dict[str, Any]]]:
+) -> tuple[Any, Iterator[Batch]]:
     """The clips that a run of this config scores, for those who compute activations of their own.
 
     Prepares the data set if it is not yet.
 
     Returns:
-      The source (clip_ids, labels ...), and its clips in that order in batches: "audio" [b, s]
-      float32 in -1 .. 1, "mask" [b], False where the last batch is padded.
+      The source (clip_ids, labels ...), and its clips in that order in batches: `.audio` [b, s] float32
+      in -1 .. 1, `.mask` [b], False where the last batch is padded, `.length` [b] samples of signal.
     """
     from actjax.datasets import loader
 

@@ -33,6 +33,24 @@ class Context(NamedTuple):
     key: Any = None
 
 
+class Batch(NamedTuple):
+    """Clips as the loader gives them to every reader: training, scoring, examples, users.
+
+    Attributes:
+      audio: [b, s] float32 in -1 .. 1.
+      mask: [b] bool, False for rows that fill up the last batch.
+      length: [b] int32 samples of signal in each clip; the silence that follows is padding and no signal.
+      label: [b] int32, or [b, classes] float32 (multi-hot).
+      index: [b] int32 into the source; 0 where mask is False.
+    """
+
+    audio: Any
+    mask: Any
+    length: Any
+    label: Any
+    index: Any
+
+
 class Accumulator(NamedTuple):
     """A metric computed from batches of observations: state in, state out.
 
@@ -124,7 +142,8 @@ class Feature:
     Attributes:
       name: the registry name, equal to its file's.
       fn: wave [s] float32 -> (values [rows, frames] float32, valid [frames] bool). Undefined
-        frames (unvoiced, silent) have valid False and a finite placeholder value.
+        frames (unvoiced, silent) have valid False and a finite placeholder value. Of a `whole_clip`
+        feature it takes `length` too, the samples of signal; what follows them does not count.
       rows: number of rows.
       row_names: a name for each row.
       axis: what the rows are: "frequency", "pitch_class", "coefficient" or "none".
@@ -137,6 +156,8 @@ class Feature:
       reference: the citation.
       always_valid: True if `valid` is never False.
       host: True if fn runs in NumPy in the loader's workers, not under jit.
+      whole_clip: True if a value depends on more than its window (a clip's maximum, its tuning, a
+        rate), so that fn must be told where the signal ends.
     """
 
     name: str
@@ -153,6 +174,7 @@ class Feature:
     first_frame_s: float = 0.0
     always_valid: bool = True
     host: bool = False
+    whole_clip: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ from actjax.datasets.loader import Source
 from actjax.defaults import default_config
 from actjax.report.scores import load_scores
 from actjax.stages import _external, _parts, _truth, score
+from actjax.types import Batch
 
 RATE, SAMPLES, CLIPS = 12_000, 12_000, 10
 FRAMES = 1 + SAMPLES // 256
@@ -237,6 +238,7 @@ def test_batches_are_read_ahead_and_padding_is_zero(tmp_path, source):
     family = types.SimpleNamespace(apply=None, problems=[types.SimpleNamespace(layer=layers[1])])
     read = _external.reader(found, [family], [], source)
     mask = np.array([True, False, True])
-    given = read(np.array([4, 0, 2]), mask, np.zeros((3, SAMPLES)))
+    audio, length = np.zeros((3, SAMPLES), np.float32), np.full(3, SAMPLES, np.int32)
+    given = read(Batch(audio, mask, length, np.zeros(3, np.int32), np.array([4, 0, 2])))
     assert list(given["layers"]) == ["units"]
     np.testing.assert_array_equal(given["layers"]["units"], [[4, 16, 1], [0, 0, 0], [2, 4, 0]])

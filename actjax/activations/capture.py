@@ -91,15 +91,15 @@ def make_observe(
     device_features = [f for f in features if not f.host and not isinstance(f, GivenFeature)]
 
     def observe(variables, audio_bs, length_b, given):
-        image = jax.vmap(lambda wave: dsp.log_mel_image(wave, front))(audio_bs)
-        values = compute(device_features, audio_bs) | given["features"]
+        image = jax.vmap(lambda wave, length: dsp.log_mel_image(wave, front, length))(audio_bs, length_b)
+        values = compute(device_features, audio_bs, length_b) | given["features"]
         length_s = length_b.astype(jnp.float32) / front.sample_rate_hz
         sides, finite = [], []
         for family, weights in zip(families, variables, strict=True):
 
             def layer_sides(one, family=family):
                 outputs = given["layers"] if family.apply is None else family.apply(one, image)
-                xs = [sides_lib.observe_layer(p, outputs[p.layer.name]) for p in family.problems]
+                xs = [sides_lib.observe_layer(p, outputs[p.layer.name], length_s) for p in family.problems]
                 ok = {p.layer.name: _all_finite(outputs[p.layer.name]) for p in family.problems}
                 return xs, ok
 

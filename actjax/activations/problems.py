@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.activations import given, views
+from actjax.features._batch import host_frames
 from actjax.types import Feature, Frontend, Layer
 
 # Views on fewer frames are not made, nor cell-by-cell map views on fewer bands.
@@ -32,7 +33,8 @@ class Problem:
       rows: one (feature name, row) per column of the feature side; row -1 is the whole feature.
       time: the common frames; None in the clip view.
       frequency: the common bands of a cell-by-cell map view, else None.
-      layer_usable_f, layer_usable_t: [f], [t] cells of the layer that see no padding.
+      layer_usable_f: [f] bands of the layer that see no padding.
+      layer_cells_t: the layer's frames; None of an embedding.
       layer_hz: [f] centre frequencies of the layer's cells.
       feature_frames: the frames of each feature, for the clip view.
       cells: map view: True if both sides lie on common cells in frequency, too.
@@ -49,7 +51,7 @@ class Problem:
     time: views.Grid | None = None
     frequency: views.Grid | None = None
     layer_usable_f: np.ndarray | None = None
-    layer_usable_t: np.ndarray | None = None
+    layer_cells_t: views.Cells | None = None
     layer_hz: np.ndarray | None = None
     feature_frames: tuple[views.Cells, ...] = ()
     cells: bool = False
@@ -108,7 +110,7 @@ def frames_of(feature: Feature, clip_samples: int) -> int:
     if isinstance(feature, given.GivenFeature):
         return feature.frames
     if feature.host:
-        return feature.fn(np.zeros(clip_samples, np.float32))[0].shape[1]
+        return host_frames(feature, clip_samples)
     wave = jax.ShapeDtypeStruct((clip_samples,), jnp.float32)
     return jax.eval_shape(feature.fn, wave)[0].shape[1]
 
@@ -205,7 +207,7 @@ def _problem(layer, features, view, cells, frames, setting: Setting) -> Problem 
         layer_f = views.layer_frequency(layer, setting.band_centres_hz)
         if not layer_t.usable.any():
             return f"every frame of {layer.name} sees padding: use longer clips or smaller kernels"
-        fields |= {"layer_usable_f": layer_f.usable, "layer_usable_t": layer_t.usable}
+        fields |= {"layer_usable_f": layer_f.usable, "layer_cells_t": layer_t}
         fields["layer_hz"] = layer_f.centres
         if split:
             fields["neurons"] = layer.neurons * int(layer_f.usable.sum())
@@ -213,7 +215,7 @@ def _problem(layer, features, view, cells, frames, setting: Setting) -> Problem 
     if view == "clip":
         fields["feature_frames"] = feature_frames
     elif setting.grid == "seed":
-        fields["time"] = views.seed_grid(layer.time.size, frames[features[0].name])
+        fields["time"] = views.seed_grid(layer.time.size, frames[features[0].name], setting.clip_s)
     else:
         fields["time"] = views.common_grid(layer_t, feature_frames[0])
     if cells and setting.grid == "seed":

@@ -10,12 +10,16 @@ from actjax.activations import views
 from actjax.activations.problems import Problem
 
 
-def observe_layer(problem: Problem, output: jax.Array) -> jax.Array:
+def observe_layer(problem: Problem, output: jax.Array, length_s_b: jax.Array) -> jax.Array:
     """The layer's side of a problem: [b, o, n], or [b, n, f, t] in the map view.
+
+    In the clip view a map layer's value is the mean over the cells that see signal alone. An embedding is
+    one value for the whole of what the network was given, padding included.
 
     Args:
       problem: from `plan`.
       output: [b, f, t, c] activation maps, or [b, c] of an embedding.
+      length_s_b: [b] seconds of signal in each clip; what lies beyond is padding.
     """
     output = output.astype(jnp.float32)
     if not problem.layer.is_map:
@@ -30,8 +34,10 @@ def observe_layer(problem: Problem, output: jax.Array) -> jax.Array:
         series = views.pool_frequency(output, problem.layer_usable_f)
     if problem.view == "frame":
         return views.average(problem.time.of_layer, series, axis=1)
-    weights = problem.layer_usable_t / max(problem.layer_usable_t.sum(), 1)
-    return views.average(jnp.asarray(weights[None, :], jnp.float32), series, axis=1)
+    seen = views.within(problem.layer_cells_t, length_s_b).astype(series.dtype)
+    # What is not seen may be anything; 0 keeps it out of the sum.
+    total = jnp.sum(jnp.where(seen[:, :, None] > 0, series, 0.0), axis=1, keepdims=True)
+    return total / jnp.maximum(seen.sum(axis=1), 1.0)[:, None, None]
 
 
 def observe_features(
@@ -47,10 +53,13 @@ def observe_features(
     Returns:
       ([b, o, k], [b, o]), or ([b, k, rows, t], [b, t]) in the map view; the rows of nuisances come
       last. In the clip view each feature has its own mask, so a feature that is undefined on a clip is
-      NaN there and the mask is all True.
+      NaN there; the mask is False where the layer has no cell that sees signal alone.
     """
     if problem.view == "clip":
-        return _clip_features(problem, values, length_s_b)
+        y = _clip_features(problem, values, length_s_b)
+        if problem.layer_cells_t is None:
+            return y, jnp.ones(y.shape[:2], bool)
+        return y, views.within(problem.layer_cells_t, length_s_b).any(axis=1)[:, None]
     y, mask = _features_on_grid(problem, values, length_s_b)
     if not problem.nuisances:
         return y, mask
@@ -65,7 +74,7 @@ def observe_features(
 
 def _features_on_grid(problem, values, length_s_b):
     averaged = [views.average_valid(problem.time.of_feature, *values[f.name]) for f in problem.features]
-    in_signal = jnp.asarray(problem.time.ends, jnp.float32)[None, :] <= length_s_b[:, None] + 1e-6
+    in_signal = views.ends_within(problem.time.ends, length_s_b)
     # Features of one problem share their mask: see `problems.plan`.
     mask = averaged[0][1] & in_signal
     if problem.view == "frame":
@@ -93,13 +102,11 @@ def _clip_features(problem, values, length_s_b):
     features = problem.features + problem.nuisances
     for feature, frames in zip(features, problem.feature_frames + problem.nuisance_frames, strict=True):
         series_bkt, valid_bt = values[feature.name]
-        ends = jnp.asarray(frames.reach[:, 1], jnp.float32)
-        seen = valid_bt & jnp.asarray(frames.usable)[None, :] & (ends[None, :] <= length_s_b[:, None] + 1e-6)
+        seen = valid_bt & views.within(frames, length_s_b)
         weights = seen.astype(series_bkt.dtype)
         count = weights.sum(axis=1)
         # What is not seen may be anything; 0 keeps it out of the sum.
         shown = jnp.where(seen[:, None, :], series_bkt, 0.0)
         mean = shown.sum(axis=2) / jnp.maximum(count, 1.0)[:, None]
         columns.append(jnp.where(count[:, None] > 0, mean, jnp.nan))
-    y_bk = jnp.concatenate(columns, axis=1)
-    return y_bk[:, None, :], jnp.ones((y_bk.shape[0], 1), bool)
+    return jnp.concatenate(columns, axis=1)[:, None, :]

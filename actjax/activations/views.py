@@ -125,11 +125,12 @@ def common_grid(layer: Cells, feature: Cells) -> Grid:
     )
 
 
-def seed_grid(layer_cells: int, feature_cells: int) -> Grid:
+def seed_grid(layer_cells: int, feature_cells: int, clip_s: float = 0.0) -> Grid:
     """Plain resizing, ends to ends, of the longer axis to the shorter one's length.
 
     One reading of the paper (`score.grid="seed"`): it ignores true time, so a layer that saw
-    padding is stretched over it.
+    padding is stretched over it. In time, each cell stands for its share of the clip's clip_s seconds, so
+    that those behind the end of a short recording are left out.
     """
     size = min(layer_cells, feature_cells)
 
@@ -139,7 +140,17 @@ def seed_grid(layer_cells: int, feature_cells: int) -> Grid:
         )
 
     edges = np.stack([np.arange(size), np.arange(size) + 1.0], axis=1)
-    return Grid(resize(layer_cells), resize(feature_cells), edges, np.full(size, -np.inf))
+    return Grid(resize(layer_cells), resize(feature_cells), edges, edges[:, 1] * (clip_s / size))
+
+
+def ends_within(ends_t: np.ndarray, length_s_b: jax.Array) -> jax.Array:
+    """[b, t] bool: what ends at `ends_t` seconds lies within the signal of each clip."""
+    return jnp.asarray(ends_t, jnp.float32)[None, :] <= length_s_b[:, None] + 1e-6
+
+
+def within(cells: Cells, length_s_b: jax.Array) -> jax.Array:
+    """[b, t] bool: the usable cells that see nothing but the signal of each clip."""
+    return jnp.asarray(cells.usable)[None, :] & ends_within(cells.reach[:, 1], length_s_b)
 
 
 def average(weights_gt: jax.Array, values_t: jax.Array, axis: int) -> jax.Array:
@@ -162,14 +173,6 @@ def average_valid(
     area = average(weights_gt, valid, axis=1)
     total = average(weights_gt, values_bkt * valid[:, None, :], axis=2)
     return total / jnp.where(area > 0, area, 1.0)[:, None, :], area >= MIN_VALID_AREA - 1e-6
-
-
-def pool_clip(maps_bftc: jax.Array, usable_f: np.ndarray, valid_bt: jax.Array) -> jax.Array:
-    """[b, f, t, c] -> [b, c], the mean over the usable cells of each clip (0 where there is none)."""
-    weights = valid_bt.astype(maps_bftc.dtype)
-    over_f = pool_frequency(maps_bftc, usable_f)
-    total = jnp.einsum("btc,bt->bc", over_f, weights, precision=jax.lax.Precision.HIGHEST)
-    return total / jnp.maximum(weights.sum(axis=1), 1.0)[:, None]
 
 
 def pool_frequency(maps_bftc: jax.Array, usable_f: np.ndarray) -> jax.Array:

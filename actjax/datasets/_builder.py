@@ -7,20 +7,19 @@ content hashes in the records' order) and `skipped.json` (what was left out, and
 import contextlib
 import dataclasses
 import io
-import json
 import os
 import pathlib
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from actjax import lock
-from actjax.datasets import _records, _shards
+from actjax import files, lock
+from actjax.datasets import _prepared, _records, _shards
 from actjax.datasets._index import check_index, read_index
 
 # How long a run waits for another one that prepares the same data set.
@@ -50,7 +49,8 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     A subclass gives `class_names`, `jobs()` and `work()`; `workers` may be set before preparing.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    # 1.1.0: the index says how long the signal in each clip is.
+    VERSION = tfds.core.Version("1.1.0")
     workers: int | None = None
     shard_size = 40
     class_names: tuple[str, ...] = ()
@@ -58,13 +58,27 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     description = ""
     citation = ""
 
+    def __init__(self, **kwargs: Any):
+        try:
+            super().__init__(**kwargs)
+        except Exception:
+            # TFDS reads the description of what is prepared; where it does not get that far, it is no file's.
+            if not os.path.isdir(getattr(self, "_data_dir", None) or ""):
+                raise
+            with _prepared.opening(self.data_dir):
+                raise
+
     def jobs(self) -> Mapping[str, Sequence[Any]]:
         """The items of each split."""
         raise TypeError(f"{type(self).__name__} gives no jobs()")
 
-    def work(self) -> Callable[[Any], list[_shards.Example]]:
-        """A picklable function item -> examples with all of `features()` and `content`."""
+    def work(self) -> Callable[[Any], Iterable[_shards.Example]]:
+        """A picklable function item -> examples with all of `features()`, `content`, `length` and `note`."""
         raise TypeError(f"{type(self).__name__} gives no work()")
+
+    def passed_over(self) -> Sequence[tuple[str, str]]:
+        """(what, why) of the files that were found but are no items."""
+        return ()
 
     def extra_features(self) -> dict[str, Any]:
         """Features beyond audio, label(s), clip_id and recording_id."""
@@ -111,6 +125,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             shutil.rmtree(leftover, ignore_errors=True)
         with quiet():
             super().download_and_prepare(**kwargs)
+        _prepared.check_described(self)
         shutil.rmtree(self._shard_folder(), ignore_errors=True)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -148,24 +163,26 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             bytes_per_item=2 * (2 * self.clip_samples + 8192),
         )
         index, skipped = {}, []
-        for split, files in paths.items():
-            index[split], left_out = read_index(files)
+        for split, shards in paths.items():
+            index[split], left_out = read_index(shards)
             skipped += [{**entry, "split": split} for entry in left_out]
+        skipped += [{"item": item, "reason": reason, "split": ""} for item, reason in self.passed_over()]
         self._report(sum(map(len, jobs.values())), skipped)
+        self._report_notes(index)
         self.check(index)
         for split, columns in index.items():
             np.savez(os.path.join(self.data_dir, f"index_{split}.npz"), **columns)
-        pathlib.Path(self.data_dir, "skipped.json").write_text(json.dumps(skipped, indent=1))
-        splits = [self._write(split, files, index[split]) for split, files in paths.items()]
+        files.write_json(pathlib.Path(self.data_dir, "skipped.json"), skipped)
+        splits = [self._write(split, shards, index[split]) for split, shards in paths.items()]
         self.info.set_splits(tfds.core.SplitDict([split for split in splits if split is not None]))
 
-    def _write(self, split: str, files: Sequence[pathlib.Path], index: Mapping[str, np.ndarray]):
+    def _write(self, split: str, shards: Sequence[pathlib.Path], index: Mapping[str, np.ndarray]):
         count = len(index["clip_id"])
         if count == 0:
             return None
         names = list(self.info.features)
         return _records.write_split(
-            ({name: _plain(example[name]) for name in names} for example in _shards.read_shards(files)),
+            ({name: _plain(example[name]) for name in names} for example in _shards.read_shards(shards)),
             count,
             features=self.info.features,
             template=self._get_filename_template(split),
@@ -178,16 +195,29 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _generate_examples(self) -> None:
         raise TypeError("actjax's builders write their splits in _download_and_prepare")
 
-    def _report(self, total: int, skipped: list[dict[str, str]]) -> None:
+    def _report(self, items: int, skipped: list[dict[str, str]]) -> None:
+        """Says how much was left out, the items before the files that were passed over."""
         if not skipped:
             return
         first = "; ".join(f"{entry['item']}: {entry['reason']}" for entry in skipped[:3])
-        if len(skipped) == total:
-            raise ValueError(f"{self.name}: none of {total} items can be used ({first})")
+        failed = sum(bool(entry["split"]) for entry in skipped)
+        if failed == items:
+            raise ValueError(f"{self.name}: none of {items} items can be used ({first})")
+        total = items + len(skipped) - failed
         print(
             f"{self.name}: left out {len(skipped)} of {total} items ({first}); see skipped.json",
             file=sys.stderr,
         )
+
+    def _report_notes(self, index: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """Says of how many recordings the sound was changed, and how."""
+        changed = {}
+        for columns in index.values():
+            for i in np.flatnonzero(columns["note"]):
+                changed.setdefault(str(columns["recording_id"][i]), str(columns["note"][i]))
+        if changed:
+            first = "; ".join(f"{name}: {note}" for name, note in list(changed.items())[:3])
+            print(f"{self.name}: changed {len(changed)} recordings ({first})", file=sys.stderr)
 
     def _shard_folder(self) -> pathlib.Path:
         return self._beside("shards")

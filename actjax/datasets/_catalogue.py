@@ -1,13 +1,14 @@
 """Audio classification sets of the tensorflow-datasets catalogue, cut into clips like any other."""
 
+import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from actjax.datasets import _decode, _files, _shards
+from actjax.datasets import _decode, _files, _shards, _sound
 from actjax.datasets._builder import quiet
 from actjax.datasets._decode import Cutting, Recording
 from actjax.datasets._files import FileBuilder, Listing
@@ -22,13 +23,33 @@ _SPLIT_NAMES = {
 
 
 class CatalogueBuilder(FileBuilder, skip_registration=True):
-    """Clips of the examples of another TFDS builder; an item's path is "<name>/<split>/<number>"."""
+    """Clips of the examples of another TFDS builder; an item's path is "<name>/<split>/<number>".
+
+    The other one is downloaded and prepared when this one is prepared, not before.
+    """
 
     origin: Any = None
     audio_key = "audio"
+    label_key = "label"
     source_rate_hz = 0
+    seed = 0
 
-    def work(self) -> Callable[[Recording], list[_shards.Example]]:
+    def jobs(self) -> Mapping[str, Sequence[Recording]]:
+        """The examples of each split of the other builder, which is prepared first if it is not yet."""
+        _prepare(self.name, self.origin)
+        try:
+            recordings = _list(self.origin, self.label_key, self.seed)
+        except NotImplementedError as error:
+            raise ValueError(
+                f"{self.name}: {self.origin.data_dir} holds {self.origin.info.file_format} files, expected "
+                "array_record; prepare it anew by another source_dir="
+            ) from error
+        _files.check_listing(
+            self.name, dataclasses.replace(self.builder_config.listing, recordings=recordings)
+        )
+        return recordings
+
+    def work(self) -> Callable[[Recording], Iterable[_shards.Example]]:
         """Cuts one example; it reads the other builder's files, so it stays in this process."""
         sources = {split: self.origin.as_data_source(split) for split in self.origin.info.splits}
         return functools.partial(
@@ -50,7 +71,8 @@ def make(
 ) -> FileBuilder:
     """The builder `name` of a catalogue set.
 
-    Its own builder downloads and prepares it, as ArrayRecord files, when it is not there.
+    Its own builder downloads and prepares it, as ArrayRecord files, when ours is prepared and it is not
+    there.
 
     Args:
       name: ours.
@@ -75,33 +97,37 @@ def make(
     rate = source_rate_hz or getattr(_feature(name, origin, audio), "sample_rate", None)
     if not rate:
         raise ValueError(f"{name}: {catalogue_name} does not say its sample rate; give source_rate_hz=")
-    try:
-        listing = _list(origin, label, tuple(kind.names), seed)
-    except NotImplementedError as error:
-        raise ValueError(
-            f"{name}: {origin.data_dir} holds {origin.info.file_format} files, expected array_record; "
-            "prepare it anew by another source_dir="
-        ) from error
-    builder = _files.make_builder(name, listing, data_dir=data_dir, base=CatalogueBuilder, **options)
-    builder.origin, builder.audio_key, builder.source_rate_hz, builder.workers = origin, audio, rate, 1
+    builder = _files.make_builder(
+        name,
+        Listing({}, tuple(kind.names), citation=origin.info.citation),
+        data_dir=data_dir,
+        base=CatalogueBuilder,
+        identity=f"{origin.info.full_name} {audio} {label} {rate} {seed}",
+        **options,
+    )
+    builder.origin, builder.audio_key, builder.label_key = origin, audio, label
+    builder.source_rate_hz, builder.seed, builder.workers = rate, seed, 1
     return builder
 
 
 def _open(name: str, catalogue_name: str, source_dir: str | None) -> Any:
-    """The catalogue's own builder, prepared."""
+    """The catalogue's own builder, prepared or not."""
     try:
         with quiet():
-            origin = tfds.builder(catalogue_name, data_dir=source_dir)
+            return tfds.builder(catalogue_name, data_dir=source_dir)
     except tfds.core.DatasetNotFoundError as error:
         raise ValueError(f"{name}: tensorflow-datasets knows no data set {catalogue_name!r}") from error
     except ImportError as error:
         raise _needs_tensorflow(name, catalogue_name) from error
-    if not origin.data_path.exists():
-        try:
-            origin.download_and_prepare(file_format="array_record")
-        except ImportError as error:
-            raise _needs_tensorflow(name, catalogue_name) from error
-    return origin
+
+
+def _prepare(name: str, origin: Any) -> None:
+    if origin.data_path.exists():
+        return
+    try:
+        origin.download_and_prepare(file_format="array_record")
+    except ImportError as error:
+        raise _needs_tensorflow(name, origin.name) from error
 
 
 def _needs_tensorflow(name: str, catalogue_name: str) -> ModuleNotFoundError:
@@ -119,7 +145,7 @@ def _feature(name: str, origin: Any, key: str) -> Any:
     return feature
 
 
-def _list(origin: Any, label: str, class_names: tuple[str, ...], seed: int) -> Listing:
+def _list(origin: Any, label: str, seed: int) -> dict[str, list[Recording]]:
     recordings: dict[str, list[Recording]] = {}
     for split in origin.info.splits:
         source = origin.as_data_source(split)
@@ -131,18 +157,19 @@ def _list(origin: Any, label: str, class_names: tuple[str, ...], seed: int) -> L
             )
     if set(recordings) == {"train"}:
         recordings = _files.split_recordings(recordings["train"], seed)
-    return Listing(recordings, class_names, citation=origin.info.citation)
+    return recordings
 
 
 def _cut_example(
     sources, audio_key: str, rate: int, cutting: Cutting, recording: Recording
-) -> list[_shards.Example]:
+) -> Iterable[_shards.Example]:
     split, number = recording.path.split("/")[-2:]
     audio = np.asarray(_get(sources[split][int(number)], audio_key))
     # Integers are 16-bit samples, whatever type TFDS stores them in.
     wave = audio / np.float32(32768.0) if np.issubdtype(audio.dtype, np.integer) else audio
-    mono = wave.astype(np.float32).reshape(len(wave), -1).mean(axis=1)
-    return _decode.cut_wave(_decode.resample(mono, rate, cutting.sample_rate_hz), cutting, recording)
+    block = wave.astype(np.float32).reshape(len(wave), -1)
+    sound = _sound.of_blocks(_sound.Decoded(rate, lambda: iter([block])), cutting.sample_rate_hz)
+    return _decode.cut_sound(sound, cutting, recording)
 
 
 def _get(example: Any, key: str) -> Any:

@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import pathlib
+import re
+import stat
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -19,6 +21,7 @@ import numpy as np
 from actjax.datasets import _decode, _shards
 from actjax.datasets._builder import ClipBuilder, ClipConfig, quiet
 from actjax.datasets._decode import Cutting, Recording
+from actjax.files import printable
 
 SPLITS = {"train": 0.70, "validation": 0.15, "test": 0.15}
 
@@ -32,12 +35,14 @@ class Listing:
       class_names: what the recordings' label indices mean.
       multi_label: whether a recording may have several labels, or none.
       citation: of the data set.
+      passed_over: (what, why) of the files that were found but are no recordings.
     """
 
     recordings: Mapping[str, Sequence[Recording]]
     class_names: tuple[str, ...]
     multi_label: bool = False
     citation: str = ""
+    passed_over: tuple[tuple[str, str], ...] = ()
 
 
 @dataclasses.dataclass(eq=False)
@@ -70,7 +75,11 @@ class FileBuilder(ClipBuilder, skip_registration=True):
         """The recordings of each split."""
         return self.builder_config.listing.recordings
 
-    def work(self) -> Callable[[Recording], list[_shards.Example]]:
+    def passed_over(self) -> Sequence[tuple[str, str]]:
+        """Those of the listing."""
+        return self.builder_config.listing.passed_over
+
+    def work(self) -> Callable[[Recording], Iterable[_shards.Example]]:
         """Decodes and cuts one recording."""
         return functools.partial(_decode.cut_file, self.builder_config.cutting)
 
@@ -101,6 +110,7 @@ def make_builder(
     min_seconds: float | None = None,
     workers: int | None = None,
     base: type[FileBuilder] = FileBuilder,
+    identity: str | None = None,
 ) -> FileBuilder:
     """The TFDS builder `name` of a listing.
 
@@ -113,6 +123,7 @@ def make_builder(
       min_seconds: shorter recordings are left out; half a clip when None.
       workers: decoding processes; None for one a core.
       base: the builder's class.
+      identity: of a listing whose recordings only the builder's `jobs` will find: stands for them.
 
     Raises:
       ValueError: an unknown cutting rule, an option that is not positive, or a listing that repeats
@@ -124,7 +135,8 @@ def make_builder(
         raise ValueError(
             f"{name}: clip_seconds and sample_rate_hz must be positive, got {clip_seconds}, {sample_rate_hz}"
         )
-    check_listing(name, listing)
+    if identity is None:
+        check_listing(name, listing)
     cutting = Cutting(
         sample_rate_hz=sample_rate_hz,
         clip_samples=round(clip_seconds * sample_rate_hz),
@@ -133,11 +145,12 @@ def make_builder(
         classes=len(listing.class_names) if listing.multi_label else None,
     )
     builder_class = type(name, (base,), {"name": name, "__module__": __name__}, skip_registration=True)
+    digest = _digest(listing, cutting, identity)
     with quiet():
         builder = builder_class(
             data_dir=data_dir,
             config=FileConfig(
-                name=f"{clip_seconds:g}s-{sample_rate_hz}hz-{cut}-{_digest(listing, cutting)}",
+                name=f"{clip_seconds:g}s-{sample_rate_hz}hz-{cut}-{digest}",
                 sample_rate_hz=sample_rate_hz,
                 clip_seconds=clip_seconds,
                 listing=listing,
@@ -155,6 +168,8 @@ def check_listing(name: str, listing: Listing) -> None:
     clips: set[str] = set()
     used: set[int] = set()
     for split, recordings in listing.recordings.items():
+        if not re.fullmatch(r"\w{1,40}", split, re.ASCII):  # a split's name becomes a file's
+            raise ValueError(f"{name}: a split's name must be of letters, digits and _, got {split!r}")
         for recording in recordings:
             if recording.clip_id in clips:
                 raise ValueError(
@@ -190,9 +205,45 @@ def split_recordings(recordings: Sequence[Recording], seed: int = 0) -> dict[str
     return {split: [r for r in recordings if split_of[r.recording_id] == split] for split in SPLITS}
 
 
+def sounds_below(folder: pathlib.Path) -> tuple[list[pathlib.Path], list[tuple[str, str]]]:
+    """(the sound files of a folder and all folders in it, in order of path; (what, why) of all else)."""
+    sounds, passed_over = [], []
+
+    def walk(place: pathlib.Path) -> None:
+        for path in sorted(place.iterdir()):
+            reason = why_not(path)
+            if reason is not None:
+                passed_over.append((printable(str(path)), reason))
+            elif path.is_dir():
+                walk(path)
+            else:
+                sounds.append(path)
+
+    walk(folder)
+    return sounds, passed_over
+
+
+def why_not(path: pathlib.Path) -> str | None:
+    """Why an entry of a folder is neither a sound file nor a folder to look into; None where it is one."""
+    if path.name.startswith("."):
+        return "hidden"
+    if path.name == "__MACOSX":
+        return "left there by the archiver of macOS"
+    try:
+        status = path.stat()
+    except OSError as error:
+        return "a link to nothing" if path.is_symlink() else f"cannot be opened: {error.strerror}"
+    if stat.S_ISDIR(status.st_mode):
+        # Not followed, so that no link leads round in a circle.
+        return "a link to a folder" if path.is_symlink() else None
+    if not stat.S_ISREG(status.st_mode):
+        return "no regular file, but a pipe or device"
+    return None if path.suffix.lower() in _decode.SUFFIXES else "no sound file by its name"
+
+
 def find_audio(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """The audio files of one folder by their names without suffix, in order of name."""
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in _decode.SUFFIXES and p.is_file())
+    found = sorted(p for p in folder.iterdir() if why_not(p) is None and p.is_file())
     return {path.stem: path for path in found}
 
 
@@ -208,15 +259,16 @@ def need_folder(name: str, path: str | os.PathLike | None, what: str) -> pathlib
 
 def misfits(name: str, expected: str, paths: Iterable[Any]) -> ValueError:
     """The error for a layout that is not as expected: the first three paths that do not fit."""
-    paths = [str(p) for p in paths]
+    paths = [printable(str(p)) for p in paths]
     return ValueError(
         f"{name}: expected {expected}; {len(paths)} do not fit, the first: {', '.join(paths[:3])}"
     )
 
 
-def _digest(listing: Listing, cutting: Cutting) -> str:
+def _digest(listing: Listing, cutting: Cutting, identity: str | None) -> str:
     """Stands for everything the prepared files depend on: paths, sizes, times, labels, splits, cutting."""
-    digest = hashlib.sha256(json.dumps([listing.class_names, dataclasses.astuple(cutting)]).encode())
+    whole = [listing.class_names, dataclasses.astuple(cutting), *([] if identity is None else [identity])]
+    digest = hashlib.sha256(json.dumps(whole).encode())
     for split, recordings in listing.recordings.items():
         for recording in recordings:
             try:

@@ -30,6 +30,8 @@ def example(seed: int, options: dict[str, Any], index: int) -> list[_shards.Exam
             "clip_id": clip_id,
             "recording_id": clip_id,
             "content": _shards.content_hash(audio, score.label),
+            "length": np.int32(len(audio)),
+            "note": "",
             "notes": notes,
             "note_count": np.int32(len(score.notes)),
             "transpose": np.int32(score.transpose),

@@ -1,31 +1,30 @@
 """What is known of a split's clips without reading audio, its checks, and what was left out."""
 
 import collections
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-FIELDS = ("clip_id", "recording_id", "label", "labels", "content")
+from actjax import files
+from actjax.datasets import _shards
+from actjax.datasets._columns import read_columns
+
+FIELDS = ("clip_id", "recording_id", "label", "labels", "content", "length", "note")
 
 
 def read_index(paths: Sequence[pathlib.Path]) -> tuple[dict[str, np.ndarray], list[dict[str, str]]]:
     """(index columns, skipped) of a split, reading no audio."""
     columns, skipped = collections.defaultdict(list), []
-    for path in paths:
-        with np.load(path, allow_pickle=False) as archive:
-            skipped += json.loads(str(archive["__skipped__"]))
-            for name in FIELDS:
-                if name in archive.files:
-                    columns[name].append(archive[name])
+    for path in _shards.parts_of(paths):
+        found = read_columns(path, (*FIELDS, "__skipped__", "__parts__"))
+        skipped += _shards.skipped_and_parts(found)[0]
+        for name, column in found.items():
+            columns[name].append(column)
     if not columns:
-        return {
-            "clip_id": np.zeros(0, "U1"),
-            "recording_id": np.zeros(0, "U1"),
-            "content": np.zeros(0, "U1"),
-        }, skipped
+        empty = {name: np.zeros(0, "U1") for name in ("clip_id", "recording_id", "content", "note")}
+        return empty | {"length": np.zeros(0, np.int32)}, skipped
     return {name: np.concatenate(parts) for name, parts in columns.items()}, skipped
 
 
@@ -49,5 +48,4 @@ def check_index(index: Mapping[str, Mapping[str, np.ndarray]]) -> None:
 
 def builder_skipped(builder: Any) -> list[dict[str, str]]:
     """What was left out when the data set was prepared: a list of {"item", "reason", "split"}."""
-    path = pathlib.Path(builder.data_dir, "skipped.json")
-    return json.loads(path.read_text()) if path.exists() else []
+    return files.read_json(pathlib.Path(builder.data_dir, "skipped.json"), [], kind=list)

@@ -10,15 +10,19 @@ import os
 import pathlib
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tqdm
 
+from actjax import files
 from actjax.datasets import _pool
+from actjax.datasets._columns import read_columns
 
 Example = dict[str, Any]
+# What a shard holds in memory before it is written: the clips of one long recording can be thousands.
+PART_BYTES = 64 * 2**20
 
 
 class BadAudio(ValueError):
@@ -27,7 +31,7 @@ class BadAudio(ValueError):
 
 def make_shards(
     groups: Mapping[str, Sequence[Any]],
-    work: Callable[[Any], list[Example]],
+    work: Callable[[Any], Iterable[Example]],
     *,
     folder: str | os.PathLike,
     title: str,
@@ -74,19 +78,26 @@ def make_shards(
     return {group: [path for path, _ in pairs] for group, pairs in parts.items()}
 
 
-def read_shard(path: pathlib.Path) -> tuple[list[Example], list[dict[str, str]]]:
-    """(examples, skipped) of one shard; skipped is a list of {"item", "reason"}."""
-    with np.load(path, allow_pickle=False) as archive:
-        columns = {name: archive[name] for name in archive.files if name != "__skipped__"}
-        skipped = json.loads(str(archive["__skipped__"]))
-    count = len(next(iter(columns.values()))) if columns else 0
-    return [{name: column[i] for name, column in columns.items()} for i in range(count)], skipped
-
-
 def read_shards(paths: Sequence[pathlib.Path]) -> Iterator[Example]:
-    """The examples of all shards, one shard in memory at a time."""
+    """The examples of all shards, one file in memory at a time."""
+    for path in parts_of(paths):
+        columns = read_columns(path)
+        skipped_and_parts(columns)
+        count = len(next(iter(columns.values()))) if columns else 0
+        yield from ({name: column[i] for name, column in columns.items()} for i in range(count))
+
+
+def parts_of(paths: Sequence[pathlib.Path]) -> Iterator[pathlib.Path]:
+    """The files of all shards in the examples' order: the parts of each, then the shard itself."""
     for path in paths:
-        yield from read_shard(path)[0]
+        _, count = skipped_and_parts(read_columns(path, ("__skipped__", "__parts__")))
+        yield from (_part(path, i) for i in range(count))
+        yield path
+
+
+def skipped_and_parts(columns: dict[str, np.ndarray]) -> tuple[list[dict[str, str]], int]:
+    """(a list of {"item", "reason"}, how many parts come before), taken out of a shard's columns."""
+    return json.loads(str(columns.pop("__skipped__"))), int(columns.pop("__parts__"))
 
 
 def content_hash(*arrays: Any) -> str:
@@ -98,26 +109,32 @@ def content_hash(*arrays: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-def _make_shard(path: pathlib.Path, items: Sequence[Any], work: Callable[[Any], list[Example]]) -> int:
-    examples, skipped = [], []
+def _make_shard(path: pathlib.Path, items: Sequence[Any], work: Callable[[Any], Iterable[Example]]) -> int:
+    examples, skipped, held, parts = [], [], 0, 0
     for item in items:
         try:
-            examples += work(item)
+            for example in work(item):
+                examples.append(example)
+                held += sum(np.asarray(value).nbytes for value in example.values())
+                if held > PART_BYTES:
+                    _write_shard(_part(path, parts), examples, [], 0)
+                    examples, held, parts = [], 0, parts + 1
         except BadAudio as reason:
             skipped.append({"item": str(item), "reason": str(reason)})
+    # Last, so that a shard that is there is whole.
+    _write_shard(path, examples, skipped, parts)
+    return len(items)
+
+
+def _write_shard(path: pathlib.Path, examples: list[Example], skipped: list, parts: int) -> None:
     names = examples[0] if examples else ()
     columns = {name: np.stack([np.asarray(example[name]) for example in examples]) for name in names}
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(aside, "wb") as file:
-            np.savez(file, __skipped__=np.array(json.dumps(skipped)), **columns)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    return len(items)
+    with files.written_whole(path) as aside, open(aside, "wb") as file:
+        np.savez(file, __skipped__=np.array(json.dumps(skipped)), __parts__=np.array(parts), **columns)
+
+
+def _part(path: pathlib.Path, number: int) -> pathlib.Path:
+    return path.with_name(f"{path.stem}-part{number:04d}.npz")
 
 
 def _check_space(folder: pathlib.Path, needed: int) -> None:

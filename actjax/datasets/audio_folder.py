@@ -1,18 +1,15 @@
 """Any folder of audio: `<label>/<file>`, a flat folder without labels, or a CSV / JSONL manifest."""
 
-import csv
-import json
-import math
 import pathlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from actjax.datasets import _files
 from actjax.datasets._decode import SUFFIXES, Recording
 from actjax.datasets._files import FileBuilder, Listing
+from actjax.datasets._manifest import Row, read_manifest
+from actjax.files import printable
 
 _WHAT = "audio in one folder a label (<label>/*.wav), or loose files (unlabelled), or name a manifest"
-_COLUMNS = ("path", "label", "labels", "recording_id", "split", "start", "end")
 UNLABELLED = "unlabelled"
 
 
@@ -32,15 +29,17 @@ def dataset(
     """The builder of a folder of audio.
 
     Without a manifest, each sub-folder is a class and each file below it a recording; a folder
-    without sub-folders is unlabelled. With one, each row is a recording or a stretch of one: `path`
-    (relative to the manifest, and within its folder), `label` or `labels` (separated by ";", or a list
-    in JSONL), `recording_id` (the path when absent), `split`, `start` and `end` in seconds.
+    without sub-folders is unlabelled. Hidden files and folders, what macOS leaves in archives and files that
+    are no sound by their name are passed over and listed in skipped.json. With one, each row is a recording
+    or a stretch of one: `path` (relative to the manifest's folder and within it, or to and within the option
+    `path`), `label` or `labels` (text or whole numbers; separated by ";", or a list in JSONL), `recording_id`
+    (the path when absent), `split` (train, validation or test), `start` and `end` in seconds.
 
     Recordings are split 70 / 15 / 15 at random within each class unless the manifest says how. What is
     unlabelled and has no split all goes to "test": it can be scored, not trained on.
 
     Args:
-      path: the folder; the manifest's own when absent.
+      path: the folder; with a manifest, where its paths begin: its own folder when absent.
       manifest: a .csv or .jsonl file.
       classes: the class names in order (a list or a comma string); sorted labels when None.
       data_dir: where prepared clips go; TFDS's default when None.
@@ -55,14 +54,15 @@ def dataset(
       ValueError: it does not have the layout described, or what `_files.make_builder` refuses.
     """
     if manifest is not None:
-        rows = _read_manifest(pathlib.Path(manifest).expanduser())
+        root = None if path is None else _files.need_folder("audio_folder", path, _WHAT)
+        rows, passed_over = read_manifest(pathlib.Path(manifest).expanduser(), root), []
     else:
-        rows = _read_folder(_files.need_folder("audio_folder", path, _WHAT))
+        rows, passed_over = _read_folder(_files.need_folder("audio_folder", path, _WHAT))
     if isinstance(classes, str):
         classes = [name.strip() for name in classes.split(",")]
     return _files.make_builder(
         "audio_folder",
-        _listing(rows, classes, seed),
+        _listing(rows, classes, seed, tuple(passed_over)),
         data_dir=data_dir,
         sample_rate_hz=sample_rate_hz,
         clip_seconds=clip_seconds,
@@ -72,29 +72,32 @@ def dataset(
     )
 
 
-def _listing(rows: list[dict[str, Any]], classes: Sequence[str] | None, seed: int) -> Listing:
-    found = sorted({label for row in rows for label in row["labels"]})
+def _listing(
+    rows: list[Row], classes: Sequence[str] | None, seed: int, passed_over: tuple[tuple[str, str], ...]
+) -> Listing:
+    found = sorted({label for row in rows for label in row.labels})
     class_names = tuple(classes or found or [UNLABELLED])
     unknown = [label for label in found if label not in class_names]
     if unknown:
         raise ValueError(
             f"audio_folder: label {unknown[0]!r} is outside the class list {', '.join(class_names[:20])}"
         )
-    multi_label = bool(found) and any(len(row["labels"]) != 1 for row in rows)
+    place = {name: i for i, name in enumerate(class_names)}
+    multi_label = bool(found) and any(len(row.labels) != 1 for row in rows)
     recordings = [
         Recording(
-            path=str(row["path"]),
-            recording_id=row["recording_id"],
-            clip_id=row["clip_id"],
-            labels=tuple(class_names.index(label) for label in row["labels"]) if found else (0,),
-            start_s=row["start"],
-            end_s=row["end"],
+            path=row.path,
+            recording_id=row.recording_id,
+            clip_id=row.clip_id,
+            labels=tuple(place[label] for label in row.labels) if found else (0,),
+            start_s=row.start,
+            end_s=row.end,
         )
         for row in rows
     ]
-    given = [row["split"] for row in rows]
+    given = [row.split for row in rows]
     if any(given):
-        without = [row["clip_id"] for row in rows if not row["split"]]
+        without = [row.clip_id for row in rows if not row.split]
         if without:
             raise _files.misfits("audio_folder", "a split in every row or in none", without)
         splits = {
@@ -104,99 +107,33 @@ def _listing(rows: list[dict[str, Any]], classes: Sequence[str] | None, seed: in
         splits = {"test": recordings}
     else:
         splits = _files.split_recordings(recordings, seed)
-    return Listing(splits, class_names, multi_label)
+    return Listing(splits, class_names, multi_label, passed_over=passed_over)
 
 
-def _read_folder(folder: pathlib.Path) -> list[dict[str, Any]]:
-    subfolders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    loose = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES and p.is_file()]
+def _read_folder(folder: pathlib.Path) -> tuple[list[Row], list[tuple[str, str]]]:
+    entries = [(path, _files.why_not(path)) for path in sorted(folder.iterdir())]
+    # A link to a folder is the user's own wish here, where each folder is named.
+    subfolders = [p for p, why in entries if why in (None, "a link to a folder") and p.is_dir()]
+    loose = [p for p, why in entries if why is None and not p.is_dir()]
     if subfolders and loose:
         raise _files.misfits("audio_folder", f"audio in one folder a label below {folder}", loose)
-    rows = [_row(path, folder, []) for path in loose]
+    passed_over = [(printable(str(p)), why) for p, why in entries if why and p not in subfolders]
+    rows = [_row(path, folder, ()) for path in loose]
     for sub in subfolders:
-        files = sorted(p for p in sub.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        if not files:
+        sounds, others = _files.sounds_below(sub)
+        if not sounds:
             raise ValueError(
-                f"audio_folder: class {sub.name!r} is empty: {sub} holds no audio ({', '.join(SUFFIXES)})"
+                f"audio_folder: class {printable(sub.name)!r} is empty: {printable(str(sub))} holds no audio "
+                f"({', '.join(SUFFIXES)})"
             )
-        rows += [_row(path, folder, [sub.name]) for path in files]
+        rows += [_row(path, folder, (printable(sub.name),)) for path in sounds]
+        passed_over += others
     if not rows:
         raise ValueError(f"audio_folder: {folder} holds no audio ({', '.join(SUFFIXES)}); put there {_WHAT}")
-    return rows
+    return rows, passed_over
 
 
-def _row(path: pathlib.Path, folder: pathlib.Path, labels: list[str]) -> dict[str, Any]:
-    name = path.relative_to(folder).as_posix()
-    own = {"path": path, "recording_id": name, "clip_id": name, "labels": labels}
-    return {**own, "split": "", "start": 0.0, "end": None}
-
-
-def _read_manifest(manifest: pathlib.Path) -> list[dict[str, Any]]:
-    if not manifest.is_file():
-        raise FileNotFoundError(
-            f"audio_folder: there is no manifest {manifest}; expected a .csv or .jsonl file"
-        )
-    folder, rows = manifest.parent.resolve(), []
-    for number, entry in _entries(manifest):
-        where = f"audio_folder: {manifest.name} line {number}"
-        unknown = [str(name) for name in entry if name not in _COLUMNS]
-        if unknown or not entry.get("path"):
-            came = ", ".join(map(str, entry))
-            raise ValueError(f"{where}: expected the columns {', '.join(_COLUMNS)} and a path; got {came}")
-        path = (folder / str(entry["path"])).resolve()
-        if not path.is_relative_to(folder):
-            raise ValueError(f"{where}: the path {entry['path']} leaves the manifest's folder; it is refused")
-        rows.append(_manifest_row(where, path, path.relative_to(folder).as_posix(), entry))
-    if not rows:
-        raise ValueError(f"audio_folder: the manifest {manifest} has no rows")
-    return rows
-
-
-def _manifest_row(where: str, path: pathlib.Path, name: str, entry: dict[str, Any]) -> dict[str, Any]:
-    labels = entry.get("labels") or entry.get("label") or []
-    if isinstance(labels, str):
-        labels = [label.strip() for label in labels.split(";") if label.strip()]
-    try:
-        start = float(entry.get("start") or 0.0)
-        end = float(entry["end"]) if entry.get("end") not in (None, "") else None
-    except ValueError as error:
-        raise ValueError(
-            f"{where}: start and end are seconds; got {entry.get('start')!r}, {entry.get('end')!r}"
-        ) from error
-    if not math.isfinite(start) or start < 0 or (end is not None and not start < end < math.inf):
-        raise ValueError(f"{where}: expected 0 <= start < end; got start {start:g}, end {end}")
-    return {
-        "path": path,
-        "recording_id": str(entry.get("recording_id") or name),
-        "clip_id": name if not start else f"{name}@{start:g}",
-        "labels": list(dict.fromkeys(map(str, labels))),
-        "split": str(entry.get("split") or ""),
-        "start": start,
-        "end": end,
-    }
-
-
-def _entries(manifest: pathlib.Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with open(manifest, encoding="utf-8-sig", newline="") as file:
-        if manifest.suffix == ".csv":
-            reader = csv.DictReader(file)
-            for entry in reader:
-                yield reader.line_num, entry
-        elif manifest.suffix == ".jsonl":
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, _json_object(manifest, number, line)
-        else:
-            raise ValueError(f"audio_folder: the manifest must end in .csv or .jsonl, got {manifest.name}")
-
-
-def _json_object(manifest: pathlib.Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        entry = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"audio_folder: {manifest.name} line {number} is no JSON: {error}") from error
-    if not isinstance(entry, dict):
-        raise ValueError(
-            f"audio_folder: {manifest.name} line {number}: expected an object, got {line.strip()[:40]}"
-        )
-    return entry
+def _row(path: pathlib.Path, folder: pathlib.Path, labels: tuple[str, ...]) -> Row:
+    # A name may be no text at all: bytes that are not UTF-8 are escaped, as everywhere that it is shown.
+    name = printable(path.relative_to(folder).as_posix())
+    return Row(path=str(path), recording_id=name, clip_id=name, labels=labels)

@@ -3,12 +3,14 @@
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from actjax.datasets import _prepared
 from actjax.datasets._index import builder_skipped
+from actjax.types import Batch
 
 __all__ = ["Source", "batches", "builder_skipped", "open_source", "steps"]
 
@@ -24,6 +26,8 @@ class Source:
       class_names: of the labels.
       sample_rate_hz, clip_samples: of every clip; the loader cuts or pads to clip_samples.
       fingerprint: a hash of all clips' content and order.
+      lengths: [n] int32 samples of signal in each clip, what follows being padding; None where all
+        clips are full.
     """
 
     reader: Any
@@ -34,6 +38,7 @@ class Source:
     sample_rate_hz: int
     clip_samples: int
     fingerprint: str
+    lengths: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.clip_ids)
@@ -48,6 +53,18 @@ class Source:
         """True where labels are multi-hot."""
         return self.labels.ndim == 2
 
+    def take(self, clips: Sequence[int]) -> "Source":
+        """These clips in this order, under the same fingerprint."""
+        clips = np.asarray(clips, np.int64)
+        return dataclasses.replace(
+            self,
+            reader=_Taken(self.reader, clips),
+            clip_ids=[self.clip_ids[i] for i in clips],
+            recording_ids=[self.recording_ids[i] for i in clips],
+            labels=self.labels[clips],
+            lengths=None if self.lengths is None else self.lengths[clips],
+        )
+
 
 def open_source(builder: Any, split: str) -> Source:
     """The clips of a split of a prepared data set.
@@ -58,29 +75,44 @@ def open_source(builder: Any, split: str) -> Source:
 
     Raises:
       FileNotFoundError: the data set is not prepared.
+      FileError: a file of it is damaged; so does reading a clip.
       ValueError: it has no such split.
     """
-    path = os.path.join(builder.data_dir, f"index_{split}.npz")
     if not os.path.isdir(builder.data_dir):
         raise FileNotFoundError(
             f"{builder.name} is not prepared in {builder.data_dir}: run --stage=data, or its "
             "download_and_prepare()"
         )
+    _prepared.check_described(builder)
     if split not in builder.info.splits:
         raise ValueError(f"{builder.name} has the splits {', '.join(builder.info.splits)}; got {split!r}")
-    with np.load(path, allow_pickle=False) as index:
-        columns = {name: index[name] for name in index.files}
-    labels = columns["labels"] if "labels" in columns else columns["label"].astype(np.int32)
+    columns, reader = _prepared.open_split(builder, split)
     return Source(
-        reader=builder.as_data_source(split),
+        reader=reader,
         clip_ids=columns["clip_id"].tolist(),
         recording_ids=columns["recording_id"].tolist(),
-        labels=labels,
+        labels=columns["labels"] if "labels" in columns else columns["label"].astype(np.int32),
         class_names=tuple(builder.class_names),
         sample_rate_hz=builder.sample_rate_hz,
         clip_samples=builder.clip_samples,
         fingerprint=hashlib.sha256("".join(columns["content"].tolist()).encode()).hexdigest()[:16],
+        lengths=columns["length"],
     )
+
+
+def absent_classes(sources: Mapping[str, Source]) -> str:
+    """Which classes have no clip in which split: "cello in train; oboe, horn in test"; "" for none."""
+    found = []
+    for split, source in sources.items():
+        labels = source.labels
+        present = (
+            labels.any(axis=0) if source.multi_label else np.isin(range(len(source.class_names)), labels)
+        )
+        lost = [name for name, there in zip(source.class_names, present, strict=True) if not there]
+        if lost:
+            more = f" and {len(lost) - 10} more" if len(lost) > 10 else ""
+            found.append(f"{', '.join(lost[:10])}{more} in {split}")
+    return "; ".join(found)
 
 
 def steps(clips: int, batch_size: int, epochs: int = 1) -> int:
@@ -98,7 +130,7 @@ def batches(
     process_count: int = 1,
     start_step: int = 0,
     workers: int = 0,
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Iterator[Batch]:
     """Batches of a source, the same ones for the same arguments, whatever the number of processes.
 
     The clips of all epochs form one stream: in the source's order when seed is None, else a new
@@ -118,8 +150,7 @@ def batches(
       workers: reading processes; 0 reads in two threads of this one.
 
     Yields:
-      {"audio": [b, s] float32 in -1..1, "mask": [b] bool, False for padding, "label": [b] int32 or
-      [b, classes] float32, "index": [b] int32 into the source, 0 for padding}.
+      `types.Batch`es of NumPy arrays.
 
     Raises:
       ValueError: an empty source, or a batch size that process_count does not divide.
@@ -141,6 +172,19 @@ def batches(
     return iter(stream)
 
 
+class _Taken:
+    """Some clips of a reader, in an order of their own."""
+
+    def __init__(self, reader: Any, clips: np.ndarray):
+        self.reader, self.clips = reader, clips
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.reader[int(self.clips[index])]
+
+
 class _Plan:
     """Batches by step: a random-access source for Grain."""
 
@@ -154,7 +198,7 @@ class _Plan:
     def __len__(self) -> int:
         return self.total
 
-    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+    def __getitem__(self, step: int) -> Batch:
         start = int(step) * self.batch_size + self.offset
         places = np.arange(start, start + self.share)
         n = len(self.source)
@@ -162,11 +206,14 @@ class _Plan:
         index = np.zeros(self.share, np.int32)
         index[mask] = [self._order(place // n)[place % n] for place in places[mask].tolist()]
         audio = np.zeros((self.share, self.source.clip_samples), np.float32)
+        length = np.zeros(self.share, np.int32)
         for row in np.flatnonzero(mask):
-            _fill(audio[row], self.source.reader[int(index[row])]["audio"])
+            length[row] = _fill(audio[row], self.source.reader[int(index[row])]["audio"])
+        if self.source.lengths is not None:
+            length = np.minimum(length, self.source.lengths[index])
         label = self.source.labels[index].astype(np.float32 if self.source.multi_label else np.int32)
         label[~mask] = 0
-        return {"audio": audio, "mask": mask, "label": label, "index": index}
+        return Batch(audio=audio, mask=mask, length=length, label=label, index=index)
 
     def _order(self, epoch: int) -> np.ndarray:
         if self.seed is None:
@@ -180,13 +227,17 @@ class _Plan:
         return orders[epoch]
 
 
-def _fill(row: np.ndarray, audio: Any) -> None:
-    """Copies audio into row [s], cut at the end or padded with silence, as float32 in -1..1."""
+def _fill(row: np.ndarray, audio: Any) -> int:
+    """Copies audio into row [s], cut at the end or padded with silence; returns the samples copied.
+
+    As float32 in -1 .. 1.
+    """
     audio = np.asarray(audio)
     count = min(len(audio), len(row))
     row[:count] = audio[:count]
     if audio.dtype == np.int16:
         row[:count] /= 32768.0
+    return count
 
 
 def _mark_flags_parsed() -> None:

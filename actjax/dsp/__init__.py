@@ -15,8 +15,16 @@ from actjax.dsp.banks import (
     mel_to_hz,
 )
 from actjax.dsp.chroma import chroma_bank
-from actjax.dsp.delta import delta
-from actjax.dsp.framing import check_settings, check_wave, fast_length, frame, frame_count, frame_energy
+from actjax.dsp.delta import DELTA_FRAMES, delta
+from actjax.dsp.framing import (
+    check_settings,
+    check_wave,
+    fast_length,
+    frame,
+    frame_count,
+    frame_energy,
+    signal_frames,
+)
 from actjax.dsp.hpss import check_separation, harmonic_percussive_masks, harmonic_percussive_power
 from actjax.dsp.image import log_mel_image
 from actjax.dsp.median import running_median
@@ -27,6 +35,7 @@ from actjax.dsp.spectrum import (
     PRECISION,
     magnitude,
     mel_power,
+    mirrored_beyond,
     power_law,
     power_spectrum,
     power_to_db,
@@ -35,6 +44,7 @@ from actjax.dsp.spectrum import (
 from actjax.dsp.tuning import estimate_tuning
 
 __all__ = [
+    "DELTA_FRAMES",
     "PRECISION",
     "a_weighting_db",
     "check_separation",
@@ -58,6 +68,7 @@ __all__ = [
     "mel_centres_hz",
     "mel_power",
     "mel_to_hz",
+    "mirrored_beyond",
     "onset_envelope",
     "partials",
     "period_range",
@@ -68,6 +79,7 @@ __all__ = [
     "power_to_db",
     "pulse_clarity",
     "running_median",
+    "signal_frames",
     "stft",
     "tempo",
     "tempogram",

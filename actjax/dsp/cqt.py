@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.dsp.framing import check_wave, fast_length, frame_count
+from actjax.dsp.framing import check_wave, fast_length, frame_count, signal_frames
 from actjax.dsp.spectrum import magnitude, power_spectrum
 from actjax.dsp.tuning import estimate_tuning
 
@@ -30,7 +30,9 @@ class Grid(NamedTuple):
     bins_per_octave: int
 
 
-def cqt_magnitude(wave_s: jax.Array, grid: Grid, tuning: float | None = 0.0) -> jax.Array:
+def cqt_magnitude(
+    wave_s: jax.Array, grid: Grid, tuning: float | None = 0.0, length: jax.Array | None = None
+) -> jax.Array:
     """[t, bin] magnitudes: |sum_s w[s] x[t hop + s] exp(-2 pi i f s / rate)| sqrt(length).
 
     w is a Hann window of `length` = Q rate / f samples and unit sum, Q the constant ratio of centre
@@ -41,6 +43,7 @@ def cqt_magnitude(wave_s: jax.Array, grid: Grid, tuning: float | None = 0.0) -> 
       grid: the centre frequencies.
       tuning: all centres are raised by this fraction of a bin; None estimates it from the clip, then to the
         nearest bin of the clip's spectrum (less than 1 / duration).
+      length: samples of signal, on which the tuning is estimated; None for all.
     """
     check_wave(wave_s)
     samples = wave_s.shape[0]
@@ -52,7 +55,9 @@ def cqt_magnitude(wave_s: jax.Array, grid: Grid, tuning: float | None = 0.0) -> 
     spectrum = jnp.fft.rfft(wave_s, n=slots * grid.hop_samples)
     widest = max(o.response.shape[1] for o in octaves)
     spectrum = jnp.pad(spectrum, (widest, 2 * widest))
-    raise_by = None if tuning is not None else 2.0 ** (_tuning(wave_s, grid) / grid.bins_per_octave) - 1.0
+    raise_by = (
+        None if tuning is not None else 2.0 ** (_tuning(wave_s, grid, length) / grid.bins_per_octave) - 1.0
+    )
     rows = [_octave_magnitude(spectrum, widest, octave, raise_by) for octave in octaves]
     return jnp.concatenate(rows, axis=0)[:, :frames].T
 
@@ -137,7 +142,12 @@ def _octave_magnitude(spectrum, margin, octave, raise_by):
     return magnitude(output.real**2 + output.imag**2)
 
 
-def _tuning(wave_s, grid):
+def _tuning(wave_s, grid, length):
     """Tuning in fractions of a bin, from a spectrum that does not depend on the feature's own hop."""
     spectrum = magnitude(power_spectrum(wave_s, 2048, 512))
-    return estimate_tuning(spectrum, sample_rate_hz=grid.sample_rate_hz, bins_per_octave=grid.bins_per_octave)
+    return estimate_tuning(
+        spectrum,
+        sample_rate_hz=grid.sample_rate_hz,
+        bins_per_octave=grid.bins_per_octave,
+        inside_t=signal_frames(length, len(spectrum), 512),
+    )

@@ -8,8 +8,11 @@ import numpy as np
 
 from actjax.dsp.spectrum import PRECISION
 
+# The frames that a derivative is fitted to.
+DELTA_FRAMES = 9
 
-def delta(values_kt: jax.Array, *, order: int = 1, width: int = 9) -> jax.Array:
+
+def delta(values_kt: jax.Array, *, order: int = 1, width: int = DELTA_FRAMES) -> jax.Array:
     """[k, t] the order-th derivative of a polynomial of that order fitted to `width` frames around each one.
 
     At the ends the first and last whole window's derivative is repeated (Savitzky & Golay 1964; Furui 1986).

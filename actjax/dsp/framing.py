@@ -12,6 +12,11 @@ def frame_count(samples: int, hop_samples: int) -> int:
     return 1 + samples // hop_samples
 
 
+def signal_frames(length: jax.Array | None, frames: int, hop_samples: int) -> jax.Array | None:
+    """[t] bool: the frames that a wave of `length` samples has; None, which is all, where length is None."""
+    return None if length is None else jnp.arange(frames) <= length // hop_samples
+
+
 def frame(wave_s: jax.Array, length: int, hop_samples: int, *, pad_mode: str = "constant") -> jax.Array:
     """Cuts a wave into overlapping frames centred on multiples of the hop.
 

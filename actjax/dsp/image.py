@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.dsp.framing import signal_frames
 from actjax.dsp.spectrum import mel_power, power_spectrum, power_to_db
 from actjax.types import Frontend
 
 
-def log_mel_image(wave_s: jax.Array, frontend: Frontend) -> jax.Array:
+def log_mel_image(wave_s: jax.Array, frontend: Frontend, length: jax.Array | None = None) -> jax.Array:
     """A wave as a log-mel image.
 
     Mel power spectrum, squared if asked, 10 log10(max(power, floor)), no lower than top_db below the clip's
@@ -17,6 +18,7 @@ def log_mel_image(wave_s: jax.Array, frontend: Frontend) -> jax.Array:
     Args:
       wave_s: [s] samples in -1 .. 1 at frontend.sample_rate_hz.
       frontend: the settings.
+      length: samples of signal; the maximum is over the frames centred on them. None for all.
 
     Returns:
       [mel, t] float32 with t = 1 + s // hop_samples.
@@ -32,7 +34,8 @@ def log_mel_image(wave_s: jax.Array, frontend: Frontend) -> jax.Array:
         frontend.fmax_hz,
     )
     power = power**2 if frontend.squared else power
-    db = power_to_db(power, floor=frontend.floor, top_db=frontend.top_db)
+    inside = signal_frames(length, len(power), frontend.hop_samples)
+    db = power_to_db(power, floor=frontend.floor, top_db=frontend.top_db, inside_t=inside)
     image = (db.T + frontend.offset) / frontend.scale
     if frontend.subtract is None:
         return image

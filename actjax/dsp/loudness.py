@@ -43,14 +43,24 @@ def block_power(wave_s: jax.Array, sample_rate_hz: int) -> jax.Array:
     return frame_energy(weighted, length, step, centred=False) / length
 
 
+def blocks_inside(length: jax.Array | None, blocks: int, sample_rate_hz: int) -> jax.Array:
+    """[block] bool: the blocks that `block_power` has on a wave of `length` samples; all for None."""
+    if length is None:
+        return jnp.ones(blocks, bool)
+    window, step = int(BLOCK_S * sample_rate_hz), int(STEP_S * sample_rate_hz)
+    # Half a step is rounded to even, as Python's round does.
+    last = jnp.round((length - window).astype(jnp.float32) / step).astype(length.dtype)
+    return (jnp.arange(blocks) <= last) & (length >= window)
+
+
 def to_lufs(power: jax.Array, floor: float = 1e-12) -> jax.Array:
     """-0.691 + 10 log10(power), power not below the floor."""
     return OFFSET_DB + 10.0 * jnp.log10(jnp.maximum(power, floor))
 
 
-def gated(power_o: jax.Array, relative_db: float) -> jax.Array:
-    """[block] bool: above -70 LUFS and above the mean of those blocks plus `relative_db`."""
-    loud = to_lufs(power_o) >= -70.0
+def gated(power_o: jax.Array, relative_db: float, inside_o: jax.Array) -> jax.Array:
+    """[block] bool: inside, above -70 LUFS and above the mean of those blocks plus `relative_db`."""
+    loud = inside_o & (to_lufs(power_o) >= -70.0)
     return loud & (to_lufs(power_o) > to_lufs(masked_mean(power_o, loud)) + relative_db)
 
 

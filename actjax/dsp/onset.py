@@ -2,8 +2,8 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from actjax.dsp.framing import signal_frames
 from actjax.dsp.spectrum import mel_power, power_spectrum, power_to_db
 
 
@@ -16,39 +16,49 @@ def onset_envelope(
     n_mels: int = 128,
     fmax_hz: float | None = None,
     lag: int = 1,
+    length: jax.Array | None = None,
 ) -> jax.Array:
     """[t] mean over mel bands of the rise in dB since `lag` frames ago (spectral flux; Böck & Widmer 2013).
 
     A frame sees an onset half a window before it reaches the frame's centre, so the envelope is delayed by
-    n_fft // (2 hop) frames; the frames before have value 0.
+    n_fft // (2 hop) frames; the frames before have value 0. The range of 80 dB hangs from the maximum of the
+    first `length` samples.
     """
     power = mel_power(power_spectrum(wave_s, n_fft, hop_samples), sample_rate_hz, n_mels, 0.0, fmax_hz)
-    db = power_to_db(power)
+    db = power_to_db(power, inside_t=signal_frames(length, len(power), hop_samples))
     rise = jnp.mean(jnp.maximum(db[lag:] - db[:-lag], 0.0), axis=1)
     return jnp.pad(rise, (lag + n_fft // (2 * hop_samples), 0))[: db.shape[0]]
 
 
 def pick_peaks(
-    envelope_t: jax.Array, *, sample_rate_hz: int, hop_samples: int, delta: float = 0.07
+    envelope_t: jax.Array,
+    *,
+    sample_rate_hz: int,
+    hop_samples: int,
+    delta: float = 0.07,
+    length: jax.Array | None = None,
 ) -> jax.Array:
     """[t] bool: the peaks of an envelope, by the rule of Böck, Krebs, Schedl (2012).
 
     The envelope is scaled to 0 .. 1. A frame is a peak if it is the maximum of the last 30 ms, at least
     `delta` above the mean of the 100 ms around it, and more than 30 ms after the last peak. A constant
-    envelope has none.
+    envelope has none. Only the frames of the first `length` samples take part.
     """
     envelope_t = jax.lax.stop_gradient(envelope_t)  # a decision has no derivative
-    low, high = jnp.min(envelope_t), jnp.max(envelope_t)
+    inside = signal_frames(length, len(envelope_t), hop_samples)
+    inside = jnp.ones(len(envelope_t), bool) if inside is None else inside
+    low = jnp.min(jnp.where(inside, envelope_t, jnp.inf))
+    high = jnp.max(jnp.where(inside, envelope_t, -jnp.inf))
     varies = high > low
-    scaled = (envelope_t - low) / jnp.where(varies, high - low, 1.0)
+    scaled = jnp.where(inside, (envelope_t - low) / jnp.where(varies, high - low, 1.0), 0.0)
     short = int(0.03 * sample_rate_hz // hop_samples)
     long = int(0.10 * sample_rate_hz // hop_samples)
     is_maximum = scaled == _windowed(scaled, short, 0, -jnp.inf, jax.lax.max)
     total = _windowed(scaled, long, long, 0.0, jax.lax.add)
-    frames = np.arange(scaled.shape[0])
-    count = np.minimum(frames + long, scaled.shape[0] - 1) - np.maximum(frames - long, 0) + 1
-    above = scaled >= total / jnp.asarray(count, scaled.dtype) + delta
-    return _spaced(is_maximum & above & varies, short)
+    frames = jnp.arange(len(scaled))
+    count = jnp.minimum(frames + long, jnp.sum(inside) - 1) - jnp.maximum(frames - long, 0) + 1
+    above = scaled >= total / jnp.maximum(count, 1).astype(scaled.dtype) + delta
+    return _spaced(is_maximum & above & varies & inside, short)
 
 
 def _windowed(x, before, after, initial, reducer):

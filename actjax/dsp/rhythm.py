@@ -7,24 +7,36 @@ import numpy as np
 from actjax.dsp.framing import fast_length
 
 
-def tempogram(envelope_t: jax.Array, win_frames: int) -> tuple[jax.Array, jax.Array]:
+def tempogram(
+    envelope_t: jax.Array, win_frames: int, inside_t: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
     """Autocorrelation of the envelope around each frame, scaled to a maximum of 1 (Grosche et al. 2010).
 
     Args:
       envelope_t: [t] onset envelope.
       win_frames: length of the periodic Hann window; the envelope fades linearly to 0 over half of it at both
         ends.
+      inside_t: [t] bool, the first frames, which are those that count; None for all.
 
     Returns:
       (local [t, win_frames] over lags, valid [t]: the envelope under the window is not 0).
     """
     frames, half = envelope_t.shape[0], win_frames // 2
     fade = jnp.asarray(np.arange(half) / max(half, 1), envelope_t.dtype)
-    padded = jnp.concatenate([envelope_t[0] * fade, envelope_t, envelope_t[-1] * fade[::-1]])
+    if inside_t is None:
+        padded = jnp.concatenate([envelope_t[0] * fade, envelope_t, envelope_t[-1] * fade[::-1]])
+    else:
+        # Frame `count` is the first of the fade that follows the last frame inside.
+        count, frame = jnp.sum(inside_t), jnp.arange(frames + half)
+        falling = jnp.maximum(half - 1 - (frame - count), 0).astype(envelope_t.dtype) / max(half, 1)
+        kept = jnp.pad(envelope_t, (0, half))
+        tail = jnp.where(frame < count, kept, envelope_t[jnp.maximum(count - 1, 0)] * falling)
+        padded = jnp.concatenate([envelope_t[0] * fade, tail])
     padded = jnp.pad(padded, (0, max(frames - 1 + win_frames - padded.shape[0], 0)))
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_frames) / win_frames)
     cut = padded[np.arange(frames)[:, None] + np.arange(win_frames)[None, :]]
     local = autocorrelation(cut * jnp.asarray(window, cut.dtype)[None, :], win_frames)
+    local = local if inside_t is None else jnp.where(inside_t[:, None], local, 0.0)
     peak = jnp.max(local, axis=1)
     valid = peak > jnp.finfo(local.dtype).tiny
     return jnp.where(valid[:, None], local / jnp.where(valid, peak, 1.0)[:, None], 0.0), valid
@@ -38,38 +50,54 @@ def autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
 
 
 def tempo(
-    envelope_t: jax.Array, *, frames_per_s: float, start_bpm: float = 120.0, max_bpm: float = 320.0
+    envelope_t: jax.Array,
+    *,
+    frames_per_s: float,
+    start_bpm: float = 120.0,
+    max_bpm: float = 320.0,
+    inside_t: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """(beats per minute, valid): the best lag of the mean tempogram (8 s window) under a log-normal prior.
 
     The prior is centred on start_bpm with a deviation of one octave (Ellis 2007); valid where any onset is.
     """
     win_frames = int(8.0 * frames_per_s)
-    local, valid = tempogram(envelope_t, win_frames)
+    local, valid = tempogram(envelope_t, win_frames, inside_t)
+    count = len(local) if inside_t is None else jnp.maximum(jnp.sum(inside_t), 1).astype(local.dtype)
     bpm = 60.0 * frames_per_s / np.arange(1, win_frames)
     prior = -0.5 * np.log2(bpm / start_bpm) ** 2
     prior[bpm >= max_bpm] = -np.inf
-    score = jnp.log1p(1e6 * jnp.mean(local, axis=0)[1:]) + jnp.asarray(prior, local.dtype)
+    score = jnp.log1p(1e6 * jnp.sum(local, axis=0)[1:] / count) + jnp.asarray(prior, local.dtype)
     return jnp.asarray(bpm, local.dtype)[jnp.argmax(score)], jnp.any(valid)
 
 
 def pulse_clarity(
-    envelope_t: jax.Array, *, frames_per_s: float, bpm_range: tuple[float, float]
+    envelope_t: jax.Array,
+    *,
+    frames_per_s: float,
+    bpm_range: tuple[float, float],
+    inside_t: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """(clarity, valid): the largest correlation of the envelope with itself at lags of those tempi."""
+    """(clarity, valid): the largest correlation of the envelope with itself at lags of those tempi.
+
+    Only the first frames, of which inside_t is True, take part.
+    """
     frames = envelope_t.shape[0]
+    inside = jnp.ones(frames, bool) if inside_t is None else inside_t
+    count = jnp.sum(inside)
     first = max(round(60.0 * frames_per_s / bpm_range[1]), 1)
     last = min(round(60.0 * frames_per_s / bpm_range[0]), frames // 2)
     if last < first:  # the clip is too short to repeat
         return jnp.zeros((), envelope_t.dtype), jnp.zeros((), bool)
-    centred = envelope_t - jnp.mean(envelope_t)
+    mean = jnp.sum(jnp.where(inside, envelope_t, 0.0)) / jnp.maximum(count, 1).astype(envelope_t.dtype)
+    centred = jnp.where(inside, envelope_t - mean, 0.0)
     square = centred**2
     product = autocorrelation(centred[None, :], last + 1)[0, first:]
     # Energy of the frames that have a partner `lag` later, and of these partners.
     lags = np.arange(first, last + 1)
     up_to, total = jnp.cumsum(square), jnp.sum(square)
-    early, late = up_to[frames - 1 - lags], total - up_to[lags - 1]
-    valid = total > jnp.finfo(total.dtype).tiny
-    defined = valid & (early * late > 0)
+    early, late = up_to[jnp.maximum(count - 1 - lags, 0)], total - up_to[lags - 1]
+    valid = (total > jnp.finfo(total.dtype).tiny) & (count // 2 >= first)
+    defined = valid & (early * late > 0) & (lags <= count // 2)
     scale = jnp.sqrt(jnp.where(defined, early * late, 1.0))
     return jnp.max(jnp.where(defined, product / scale, -1.0)), valid

@@ -55,7 +55,32 @@ def mel_power(
     return jnp.dot(power_tf, jnp.asarray(bank.T, power_tf.dtype), precision=PRECISION)
 
 
-def power_to_db(power: jax.Array, *, floor: float = 1e-10, top_db: float | None = 80.0) -> jax.Array:
-    """10 log10(max(power, floor)), then no lower than top_db below the whole array's maximum."""
-    db = 10.0 * jnp.log10(jnp.maximum(power, floor))
-    return db if top_db is None else jnp.maximum(db, jnp.max(db) - top_db)
+def mirrored_beyond(power_tf: jax.Array, inside_t: jax.Array | None) -> jax.Array:
+    """[t, f] with the frames that follow the last one inside replaced by those before it, mirrored.
+
+    As `running_median` continues a shorter clip at its end, so that the medians inside are those of the
+    shorter clip. Unchanged where inside_t is None.
+    """
+    if inside_t is None:
+        return power_tf
+    count, frame = jnp.sum(inside_t), jnp.arange(len(power_tf))
+    mirrored = jnp.where(frame < count, frame, jnp.maximum(2 * count - 1 - frame, 0))
+    return power_tf[mirrored]
+
+
+def power_to_db(
+    power_tf: jax.Array,
+    *,
+    floor: float = 1e-10,
+    top_db: float | None = 80.0,
+    inside_t: jax.Array | None = None,
+) -> jax.Array:
+    """10 log10(max(power, floor)), then no lower than top_db below the maximum.
+
+    The maximum is over the whole array, or over the frames (the first axis) of which inside_t is True.
+    """
+    db = 10.0 * jnp.log10(jnp.maximum(power_tf, floor))
+    if top_db is None:
+        return db
+    counted = db if inside_t is None else jnp.where(inside_t[:, None], db, -jnp.inf)
+    return jnp.maximum(db, jnp.max(counted) - top_db)

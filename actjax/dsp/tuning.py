@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def estimate_tuning(power_tf: jax.Array, *, sample_rate_hz: int, bins_per_octave: int = 12) -> jax.Array:
+def estimate_tuning(
+    power_tf: jax.Array,
+    *,
+    sample_rate_hz: int,
+    bins_per_octave: int = 12,
+    inside_t: jax.Array | None = None,
+) -> jax.Array:
     """The most frequent deviation of strong spectral peaks from the equal-tempered grid.
 
     Peaks of each frame between 150 Hz and 4 kHz, at least 0.1 of the frame's largest value, are refined by
@@ -16,11 +22,13 @@ def estimate_tuning(power_tf: jax.Array, *, sample_rate_hz: int, bins_per_octave
       power_tf: [t, f] power spectrum.
       sample_rate_hz: of the wave.
       bins_per_octave: of the grid.
+      inside_t: [t] bool, the frames that count; None for all.
 
     Returns:
       A scalar in [-0.5, 0.5), in fractions of a bin; 0 if there is no peak.
     """
     power = jax.lax.stop_gradient(power_tf)
+    power = power if inside_t is None else jnp.where(inside_t[:, None], power, 0.0)  # silence has no peaks
     residual, strength, is_peak = _peaks(power, sample_rate_hz, bins_per_octave)
     rank = jnp.floor(_count(is_peak) / 2.0)
     strong = is_peak & (strength >= _order_statistic(jnp.where(is_peak, strength, jnp.inf), rank))

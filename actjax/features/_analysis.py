@@ -34,6 +34,10 @@ class Analysis:
         """[t, f] the power spectrum."""
         return dsp.power_spectrum(wave_s, self.n_fft, self.hop_samples)
 
+    def inside(self, length: jax.Array | None, wave_s: jax.Array) -> jax.Array | None:
+        """[t] bool: the frames that the first `length` samples of the wave have; None for all."""
+        return dsp.signal_frames(length, dsp.frame_count(len(wave_s), self.hop_samples), self.hop_samples)
+
     def magnitude(self, wave_s: jax.Array) -> jax.Array:
         """[t, f] the magnitude spectrum."""
         return dsp.magnitude(self.power(wave_s))
@@ -56,6 +60,7 @@ class Analysis:
         always_valid: bool = True,
         per_clip: bool = False,
         host: bool = False,
+        whole_clip: bool = False,
     ) -> Feature:
         """A Feature of these frames; one row named like the feature unless `row_names` are given.
 
@@ -77,4 +82,5 @@ class Analysis:
             reference=reference,
             always_valid=always_valid,
             host=host,
+            whole_clip=whole_clip,
         )

@@ -45,7 +45,9 @@ def feature(name: str, wave: Any, *, sample_rate_hz: int = 22050, **hyper: Any) 
     return marked[0] if single else marked
 
 
-def compute(features: Sequence[Feature], wave_bs: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
+def compute(
+    features: Sequence[Feature], wave_bs: jax.Array, length_b: jax.Array | None = None
+) -> dict[str, tuple[jax.Array, jax.Array]]:
     """Computes features of a batch; meant to be called inside a jitted function.
 
     Every feature is written for one clip and calls the same blocks of `dsp` with its own settings, so
@@ -55,6 +57,8 @@ def compute(features: Sequence[Feature], wave_bs: jax.Array) -> dict[str, tuple[
     Args:
       features: what to compute; names must differ, and none may be a host feature.
       wave_bs: [b, s] float32 in -1 .. 1.
+      length_b: [b] samples of signal in each; what follows is padding and takes no part in what a
+        `whole_clip` feature measures on all of a clip. None: all samples.
 
     Returns:
       name -> (values [b, rows, frames] float32, valid [b, frames] bool).
@@ -68,14 +72,43 @@ def compute(features: Sequence[Feature], wave_bs: jax.Array) -> dict[str, tuple[
     hosted = [f.name for f in features if f.host]
     if hosted:
         raise ValueError(f"{', '.join(hosted)} run on the host; compute them with compute_host")
-    return jax.vmap(lambda wave_s: {f.name: f.fn(wave_s) for f in features})(wave_bs)
+    if length_b is None:
+        return jax.vmap(lambda wave_s: {f.name: f.fn(wave_s) for f in features})(wave_bs)
+
+    def of_clip(wave_s, length):
+        return {f.name: f.fn(wave_s, length) if f.whole_clip else f.fn(wave_s) for f in features}
+
+    return jax.vmap(of_clip)(wave_bs, length_b)
 
 
-def compute_host(chosen: Feature, wave_bs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A host feature of each clip of [b, s]: (values [b, rows, frames] float32, valid [b, frames] bool)."""
-    pairs = [chosen.fn(wave_s) for wave_s in wave_bs]
+def compute_host(
+    chosen: Feature, wave_bs: np.ndarray, length_b: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """A host feature of each clip of [b, s]: (values [b, rows, frames] float32, valid [b, frames] bool).
+
+    Only the first length_b samples of a clip are looked at; frames beyond them are invalid.
+    """
+    lengths = np.full(len(wave_bs), wave_bs.shape[1]) if length_b is None else length_b
+    pairs = [_host_clip(chosen, wave_s, int(n)) for wave_s, n in zip(wave_bs, lengths, strict=True)]
     values, valid = (np.stack(part) for part in zip(*pairs, strict=True))
     return values.astype(np.float32), valid.astype(bool)
+
+
+def _host_clip(chosen: Feature, wave_s: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    if length == len(wave_s):
+        return chosen.fn(wave_s)
+    values = np.zeros((chosen.rows, host_frames(chosen, len(wave_s))), np.float32)
+    valid = np.zeros(values.shape[1], bool)
+    if length >= chosen.window_samples:  # in less, no frame lies within the signal
+        own, own_valid = chosen.fn(wave_s[:length])
+        values[:, : own.shape[1]], valid[: own.shape[1]] = own, own_valid
+    return values, valid
+
+
+@functools.lru_cache(maxsize=64)
+def host_frames(chosen: Feature, samples: int) -> int:
+    """The frames a host feature has on a clip, found by computing it on silence."""
+    return chosen.fn(np.zeros(samples, np.float32))[0].shape[1]
 
 
 @functools.lru_cache(maxsize=256)

@@ -33,16 +33,21 @@ def longest_window(grid: cqt.Grid) -> int:
     return int(np.ceil(cqt.lengths(grid)[0]))
 
 
-def chroma(wave_s: jax.Array, grid: cqt.Grid, tuning: float | None) -> tuple[jax.Array, jax.Array]:
+def chroma(
+    wave_s: jax.Array, grid: cqt.Grid, tuning: float | None, length: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
     """([12, t] magnitudes summed by pitch class, C first, not scaled; [t] bool: the frame is not silent).
 
     Silent is 60 dB below the clip's loudest frame: the filters' truncated spectra ring at that level around
-    loud attacks, where they should have ended.
+    loud attacks, where they should have ended. Tuning and the loudest frame are those of the first `length`
+    samples.
     """
-    magnitudes = cqt.cqt_magnitude(wave_s, grid, tuning)
+    magnitudes = cqt.cqt_magnitude(wave_s, grid, tuning, length)
     folded = jnp.dot(jnp.asarray(_fold(grid), magnitudes.dtype), magnitudes.T, precision=dsp.PRECISION)
     level = jnp.max(folded, axis=0)
-    sounding = level > jnp.maximum(1e-3 * jnp.max(level), jnp.finfo(level.dtype).tiny)
+    inside = dsp.signal_frames(length, len(level), grid.hop_samples)
+    loudest = jnp.max(level if inside is None else jnp.where(inside, level, 0.0))
+    sounding = level > jnp.maximum(1e-3 * loudest, jnp.finfo(level.dtype).tiny)
     return jnp.where(sounding[None, :], folded, 0.0), sounding
 
 

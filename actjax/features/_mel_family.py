@@ -25,10 +25,12 @@ def mel_feature(
     top_db: float | None,
     reference: str,
     weighted_mean: bool = False,
+    over_time: bool = False,
 ) -> Feature:
     """A Feature that sends a power spectrum [t, f], changed by `from_power`, through the mel bank.
 
-    With `weighted_mean` the bands' weights are scaled to sum to 1, for ratios in place of powers.
+    With `weighted_mean` the bands' weights are scaled to sum to 1, for ratios in place of powers. With
+    `over_time` the change looks at neighbouring frames, as running medians do.
 
     Raises:
       ValueError: impossible settings, or a scale that is neither "power" nor "db".
@@ -38,14 +40,16 @@ def mel_feature(
     if scale not in ("power", "db"):
         raise ValueError(f"expected scale 'power' or 'db', got {scale!r}")
 
-    def fn(wave_s):
-        power = from_power(dsp.power_spectrum(wave_s, n_fft, hop_samples))
+    def fn(wave_s, length=None):
+        power = dsp.power_spectrum(wave_s, n_fft, hop_samples)
+        inside = dsp.signal_frames(length, len(power), hop_samples)
+        power = from_power(dsp.mirrored_beyond(power, inside) if over_time else power)
         mel = dsp.mel_power(power, sample_rate_hz, n_mels, fmin_hz, fmax_hz)
         if weighted_mean:
             bank = dsp.mel_bank(sample_rate_hz, n_fft, n_mels, fmin_hz, fmax_hz)
             total = np.maximum(bank.sum(axis=1), np.finfo(np.float32).tiny)
             mel = mel / jnp.asarray(total, mel.dtype)[None, :]
-        mel = dsp.power_to_db(mel, top_db=top_db) if scale == "db" else mel
+        mel = dsp.power_to_db(mel, top_db=top_db, inside_t=inside) if scale == "db" else mel
         return every_frame(mel.T)
 
     centres = tuple(float(hz) for hz in dsp.mel_centres_hz(sample_rate_hz, n_mels, fmin_hz, fmax_hz))
@@ -61,4 +65,5 @@ def mel_feature(
         window_samples=n_fft,
         unit="ratio" if weighted_mean else "dB" if scale == "db" else "power",
         reference=reference,
+        whole_clip=over_time or (scale == "db" and top_db is not None),
     )

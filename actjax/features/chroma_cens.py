@@ -45,8 +45,8 @@ def feature(
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1, win_frames + 1) / (win_frames + 1))
     weights = np.asarray(hann / hann.sum(), np.float32)
 
-    def fn(wave_s):
-        folded, _ = chroma(wave_s, grid, tuning)
+    def fn(wave_s, length=None):
+        folded, _ = chroma(wave_s, grid, tuning, length)
         total = jnp.sum(folded, axis=0)
         share = folded / jnp.where(total > 0, total, 1.0)[None, :]
         steps = sum((share > step).astype(share.dtype) for step in (0.4, 0.2, 0.1, 0.05)) / 4.0
@@ -65,4 +65,5 @@ def feature(
         axis="pitch_class",
         window_samples=longest_window(grid) + win_frames * hop_samples,
         always_valid=False,
+        whole_clip=True,
     )

@@ -32,8 +32,8 @@ def feature(
     grid = chroma_grid(sample_rate_hz, hop_samples, fmin_hz, n_octaves, bins_per_octave)
     at = Analysis(sample_rate_hz, 2 * max(hop_samples, 4), hop_samples)
 
-    def fn(wave_s):
-        return scaled_to_peak(chroma(wave_s, grid, tuning)[0])
+    def fn(wave_s, length=None):
+        return scaled_to_peak(chroma(wave_s, grid, tuning, length)[0])
 
     return at.feature(
         "chroma_cqt",
@@ -44,4 +44,5 @@ def feature(
         axis="pitch_class",
         window_samples=longest_window(grid),
         always_valid=False,
+        whole_clip=True,
     )

@@ -31,9 +31,11 @@ def feature(
     """
     at = Analysis(sample_rate_hz, n_fft, hop_samples, least_rate_hz=4000)
 
-    def fn(wave_s):
-        power = at.power(wave_s)
-        raised = dsp.estimate_tuning(power, sample_rate_hz=sample_rate_hz) if tuning is None else tuning
+    def fn(wave_s, length=None):
+        power, raised = at.power(wave_s), tuning
+        if tuning is None:
+            inside = at.inside(length, wave_s)
+            raised = dsp.estimate_tuning(power, sample_rate_hz=sample_rate_hz, inside_t=inside)
         bank = dsp.chroma_bank(jnp.asarray(raised, power.dtype), sample_rate_hz, n_fft)
         return scaled_to_peak(jnp.dot(bank, power.T, precision=dsp.PRECISION))
 
@@ -45,4 +47,5 @@ def feature(
         row_names=PITCH_CLASSES,
         axis="pitch_class",
         always_valid=False,
+        whole_clip=tuning is None,
     )

@@ -36,8 +36,8 @@ def feature(
     raised = 0.0 if tuning is None else tuning
     centres = tuple(float(hz) for hz in cqt.centres_hz(grid) * np.exp2(raised / bins_per_octave))
 
-    def fn(wave_s):
-        return every_frame(cqt.cqt_magnitude(wave_s, grid, tuning).T)
+    def fn(wave_s, length=None):
+        return every_frame(cqt.cqt_magnitude(wave_s, grid, tuning, length).T)
 
     return at.feature(
         "cqt",
@@ -48,4 +48,5 @@ def feature(
         axis="frequency",
         centres_hz=centres,
         window_samples=longest_window(grid),
+        whole_clip=tuning is None,
     )

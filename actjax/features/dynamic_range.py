@@ -24,9 +24,9 @@ def feature(*, sample_rate_hz: int = 22050) -> Feature:
     window = int(loudness.BLOCK_S * sample_rate_hz)
     at = Analysis(sample_rate_hz, window + window % 2, max(window // 4, 1), least_rate_hz=4000)
 
-    def fn(wave_s):
+    def fn(wave_s, length=None):
         power = loudness.block_power(wave_s, sample_rate_hz)
-        kept = loudness.gated(power, -20.0)
+        kept = loudness.gated(power, -20.0, loudness.blocks_inside(length, len(power), sample_rate_hz))
         count = jnp.sum(kept)
         ranked = jnp.sort(jnp.where(kept, loudness.to_lufs(power), jnp.inf))
         low, high = (_percentile(ranked, count, share) for share in (0.10, 0.95))
@@ -34,7 +34,13 @@ def feature(*, sample_rate_hz: int = 22050) -> Feature:
         return where_valid(jnp.where(valid, high - low, 0.0)[None, None], valid[None])
 
     return at.feature(
-        "dynamic_range", fn, unit="LU", reference="EBU Tech 3342", always_valid=False, per_clip=True
+        "dynamic_range",
+        fn,
+        unit="LU",
+        reference="EBU Tech 3342",
+        always_valid=False,
+        per_clip=True,
+        whole_clip=True,
     )
 
 

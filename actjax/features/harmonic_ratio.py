@@ -29,11 +29,19 @@ def feature(
     dsp.check_separation(kernel, (1.0, 1.0), 2.0)
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
 
-    def fn(wave_s):
-        parts = dsp.harmonic_percussive_power(at.power(wave_s), kernel=kernel)
+    def fn(wave_s, length=None):
+        power = dsp.mirrored_beyond(at.power(wave_s), at.inside(length, wave_s))
+        parts = dsp.harmonic_percussive_power(power, kernel=kernel)
         harmonic, percussive = (jnp.sum(part, axis=1) for part in parts)
         total = harmonic + percussive
         valid = total > jnp.finfo(total.dtype).tiny
         return where_valid((harmonic / jnp.where(valid, total, 1.0))[None, :], valid)
 
-    return at.feature("harmonic_ratio", fn, unit="ratio", reference="Fitzgerald 2010", always_valid=False)
+    return at.feature(
+        "harmonic_ratio",
+        fn,
+        unit="ratio",
+        reference="Fitzgerald 2010",
+        always_valid=False,
+        whole_clip=True,
+    )

@@ -33,8 +33,10 @@ def feature(
     if not 0 < start < stop <= 1:
         raise ValueError(f"expected 0 < start < stop <= 1, got {start:g} and {stop:g}")
 
-    def fn(wave_s):
+    def fn(wave_s, length=None):
         level = dsp.magnitude(dsp.frame_energy(wave_s, n_fft, hop_samples) / n_fft)
+        inside = at.inside(length, wave_s)
+        level = level if inside is None else jnp.where(inside, level, 0.0)
         peak = jnp.max(level)
         valid = peak > 0
         scaled = level / jnp.where(valid, peak, 1.0)
@@ -43,7 +45,13 @@ def feature(
         return where_valid(jnp.log10(seconds)[None, None], valid[None])
 
     return at.feature(
-        "log_attack_time", fn, unit="log10 s", reference="Peeters 2004", always_valid=False, per_clip=True
+        "log_attack_time",
+        fn,
+        unit="log10 s",
+        reference="Peeters 2004",
+        always_valid=False,
+        per_clip=True,
+        whole_clip=True,
     )
 
 

@@ -32,9 +32,9 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, integrated: 
             loudness.to_lufs(dsp.frame_energy(weighted, window, hop_samples) / window)[None, :]
         )
 
-    def whole(wave_s):
+    def whole(wave_s, length=None):
         power = loudness.block_power(wave_s, sample_rate_hz)
-        kept = loudness.gated(power, -10.0)
+        kept = loudness.gated(power, -10.0, loudness.blocks_inside(length, len(power), sample_rate_hz))
         level = loudness.to_lufs(loudness.masked_mean(power, kept))
         return where_valid(level[None, None], jnp.any(kept)[None])
 
@@ -45,4 +45,5 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, integrated: 
         reference="ITU-R BS.1770-4",
         always_valid=not integrated,
         per_clip=integrated,
+        whole_clip=integrated,
     )

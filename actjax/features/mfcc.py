@@ -39,8 +39,9 @@ def feature(
     if not 0 <= deltas <= 2:
         raise ValueError(f"expected deltas 0, 1 or 2, got {deltas}")
 
-    def fn(wave_s):
-        db = dsp.power_to_db(dsp.mel_power(at.power(wave_s), sample_rate_hz, n_mels, fmin_hz, fmax_hz))
+    def fn(wave_s, length=None):
+        mel = dsp.mel_power(at.power(wave_s), sample_rate_hz, n_mels, fmin_hz, fmax_hz)
+        db = dsp.power_to_db(mel, inside_t=at.inside(length, wave_s))
         basis = jnp.asarray(dsp.dct_matrix(n_mfcc, n_mels), db.dtype)
         coefficients = jnp.dot(basis, db.T, precision=dsp.PRECISION)
         derivatives = [dsp.delta(coefficients, order=order + 1) for order in range(deltas)]
@@ -54,4 +55,7 @@ def feature(
         reference="Davis & Mermelstein 1980",
         row_names=tuple(name for prefix in prefixes for name in numbered(prefix, n_mfcc)),
         axis="coefficient",
+        # A derivative is that of the frames around.
+        window_samples=n_fft + (dsp.DELTA_FRAMES - 1) * hop_samples * (deltas > 0),
+        whole_clip=True,
     )

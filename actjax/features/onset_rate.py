@@ -34,9 +34,17 @@ def feature(
     dsp.mel_bank(sample_rate_hz, n_fft, n_mels)
     settings = {"sample_rate_hz": sample_rate_hz, "hop_samples": hop_samples}
 
-    def fn(wave_s):
-        envelope = dsp.onset_envelope(wave_s, n_fft=n_fft, n_mels=n_mels, **settings)
-        onsets = jnp.sum(dsp.pick_peaks(envelope, delta=delta, **settings).astype(jnp.float32))
-        return every_frame((onsets * (sample_rate_hz / wave_s.shape[0]))[None, None])
+    def fn(wave_s, length=None):
+        envelope = dsp.onset_envelope(wave_s, n_fft=n_fft, n_mels=n_mels, length=length, **settings)
+        peaks = dsp.pick_peaks(envelope, delta=delta, length=length, **settings)
+        samples = len(wave_s) if length is None else jnp.maximum(length, 1).astype(jnp.float32)
+        return every_frame((jnp.sum(peaks.astype(jnp.float32)) * (sample_rate_hz / samples))[None, None])
 
-    return at.feature("onset_rate", fn, unit="1 / s", reference="Böck, Krebs, Schedl 2012", per_clip=True)
+    return at.feature(
+        "onset_rate",
+        fn,
+        unit="1 / s",
+        reference="Böck, Krebs, Schedl 2012",
+        per_clip=True,
+        whole_clip=True,
+    )

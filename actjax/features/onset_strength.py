@@ -27,8 +27,8 @@ def feature(
     dsp.mel_bank(sample_rate_hz, n_fft, n_mels)
     settings = {"sample_rate_hz": sample_rate_hz, "hop_samples": hop_samples}
 
-    def fn(wave_s):
-        envelope = dsp.onset_envelope(wave_s, n_fft=n_fft, n_mels=n_mels, lag=lag, **settings)
+    def fn(wave_s, length=None):
+        envelope = dsp.onset_envelope(wave_s, n_fft=n_fft, n_mels=n_mels, lag=lag, length=length, **settings)
         return every_frame(envelope[None, :])
 
     return at.feature(
@@ -37,4 +37,5 @@ def feature(
         unit="dB",
         reference="Böck & Widmer 2013",
         window_samples=n_fft + lag * hop_samples,
+        whole_clip=True,
     )

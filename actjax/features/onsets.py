@@ -34,8 +34,9 @@ def feature(
     dsp.mel_bank(sample_rate_hz, n_fft, n_mels)
     settings = {"sample_rate_hz": sample_rate_hz, "hop_samples": hop_samples}
 
-    def fn(wave_s):
-        envelope = dsp.onset_envelope(wave_s, n_fft=n_fft, n_mels=n_mels, **settings)
-        return every_frame(dsp.pick_peaks(envelope, delta=delta, **settings).astype(jnp.float32)[None, :])
+    def fn(wave_s, length=None):
+        envelope = dsp.onset_envelope(wave_s, n_fft=n_fft, n_mels=n_mels, length=length, **settings)
+        peaks = dsp.pick_peaks(envelope, delta=delta, length=length, **settings)
+        return every_frame(peaks.astype(jnp.float32)[None, :])
 
-    return at.feature("onsets", fn, unit="binary", reference="Böck, Krebs, Schedl 2012")
+    return at.feature("onsets", fn, unit="binary", reference="Böck, Krebs, Schedl 2012", whole_clip=True)

@@ -60,4 +60,5 @@ def feature(
         top_db=top_db,
         reference="Fitzgerald 2010",
         weighted_mean=mask,
+        over_time=True,
     )

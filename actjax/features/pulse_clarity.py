@@ -34,10 +34,13 @@ def feature(
     dsp.mel_bank(sample_rate_hz, n_fft, n_mels)
     settings = {"sample_rate_hz": sample_rate_hz, "n_fft": n_fft, "hop_samples": hop_samples}
 
-    def fn(wave_s):
-        envelope = dsp.onset_envelope(wave_s, n_mels=n_mels, **settings)
+    def fn(wave_s, length=None):
+        envelope = dsp.onset_envelope(wave_s, n_mels=n_mels, length=length, **settings)
         clarity, valid = dsp.pulse_clarity(
-            envelope, frames_per_s=sample_rate_hz / hop_samples, bpm_range=(min_bpm, max_bpm)
+            envelope,
+            frames_per_s=sample_rate_hz / hop_samples,
+            bpm_range=(min_bpm, max_bpm),
+            inside_t=at.inside(length, wave_s),
         )
         return where_valid(clarity[None, None], valid[None])
 
@@ -48,4 +51,5 @@ def feature(
         reference="Lartillot et al. 2008",
         always_valid=False,
         per_clip=True,
+        whole_clip=True,
     )

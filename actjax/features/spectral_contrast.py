@@ -39,13 +39,16 @@ def feature(
         raise ValueError(f"expected a quantile between 0 and 1, got {quantile}")
     bands = _bands(sample_rate_hz, n_fft, fmin_hz, n_bands)
 
-    def fn(wave_s):
+    def fn(wave_s, length=None):
         magnitude = at.magnitude(wave_s)
         extremes = [
             _extremes(magnitude[:, low:high], max(round(quantile * size), 1)) for low, high, size in bands
         ]
-        valleys, peaks = (dsp.power_to_db(jnp.stack(side)) for side in zip(*extremes, strict=True))
-        return every_frame(peaks - valleys)
+        inside = at.inside(length, wave_s)
+        valleys, peaks = (
+            dsp.power_to_db(jnp.stack(side, axis=1), inside_t=inside) for side in zip(*extremes, strict=True)
+        )
+        return every_frame((peaks - valleys).T)
 
     edges = [0.0] + [fmin_hz * 2.0**i for i in range(len(bands))]
     return at.feature(
@@ -55,6 +58,7 @@ def feature(
         reference="Jiang et al. 2002",
         row_names=tuple(f"from {edge:g} Hz" for edge in edges[: len(bands)]),
         axis="coefficient",
+        whole_clip=True,
     )
 
 

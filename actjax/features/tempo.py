@@ -33,11 +33,22 @@ def feature(
     dsp.mel_bank(sample_rate_hz, n_fft, n_mels)
     settings = {"sample_rate_hz": sample_rate_hz, "n_fft": n_fft, "hop_samples": hop_samples}
 
-    def fn(wave_s):
-        envelope = dsp.onset_envelope(wave_s, n_mels=n_mels, **settings)
-        bpm, valid = dsp.tempo(envelope, frames_per_s=sample_rate_hz / hop_samples, start_bpm=start_bpm)
+    def fn(wave_s, length=None):
+        envelope = dsp.onset_envelope(wave_s, n_mels=n_mels, length=length, **settings)
+        bpm, valid = dsp.tempo(
+            envelope,
+            frames_per_s=sample_rate_hz / hop_samples,
+            start_bpm=start_bpm,
+            inside_t=at.inside(length, wave_s),
+        )
         return where_valid(bpm[None, None], valid[None])
 
     return at.feature(
-        "tempo", fn, unit="beats / min", reference="Ellis 2007", always_valid=False, per_clip=True
+        "tempo",
+        fn,
+        unit="beats / min",
+        reference="Ellis 2007",
+        always_valid=False,
+        per_clip=True,
+        whole_clip=True,
     )

@@ -32,8 +32,9 @@ def feature(
     dsp.mel_bank(sample_rate_hz, n_fft, n_mels)
     settings = {"sample_rate_hz": sample_rate_hz, "n_fft": n_fft, "hop_samples": hop_samples}
 
-    def fn(wave_s):
-        local, valid = dsp.tempogram(dsp.onset_envelope(wave_s, n_mels=n_mels, **settings), win_frames)
+    def fn(wave_s, length=None):
+        envelope = dsp.onset_envelope(wave_s, n_mels=n_mels, length=length, **settings)
+        local, valid = dsp.tempogram(envelope, win_frames, at.inside(length, wave_s))
         return where_valid(local.T, valid)
 
     return at.feature(
@@ -45,4 +46,5 @@ def feature(
         axis="coefficient",
         window_samples=n_fft + win_frames * hop_samples,
         always_valid=False,
+        whole_clip=True,
     )

@@ -44,8 +44,8 @@ def feature(
     radius = np.array([1.0, 1.0, 0.5])[:, None]
     basis = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1).reshape(6, 12)
 
-    def fn(wave_s):
-        folded, valid = chroma(wave_s, grid, tuning)
+    def fn(wave_s, length=None):
+        folded, valid = chroma(wave_s, grid, tuning, length)
         total = jnp.sum(folded, axis=0)
         share = folded / jnp.where(valid, total, 1.0)[None, :]
         return where_valid(jnp.dot(jnp.asarray(basis, share.dtype), share, precision=dsp.PRECISION), valid)
@@ -59,4 +59,5 @@ def feature(
         axis="coefficient",
         window_samples=longest_window(grid),
         always_valid=False,
+        whole_clip=True,
     )

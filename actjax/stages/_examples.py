@@ -83,18 +83,11 @@ def write(
 
 
 def _observe_clips(observe, weights, source, clips, batch_size, read) -> tuple[Any, list[str]]:
-    picked = dataclasses.replace(
-        source,
-        reader=[source[int(i)] for i in clips],
-        clip_ids=[source.clip_ids[i] for i in clips],
-        recording_ids=[source.recording_ids[i] for i in clips],
-        labels=source.labels[clips],
-    )
+    picked = source.take(clips)
     shares = {"process_index": parallel.process_index(), "process_count": parallel.process_count()}
     batch = next(iter(loader.batches(picked, batch_size=batch_size, **shares)))
-    length = np.full(len(batch["mask"]), batch["audio"].shape[1], np.int32)
-    given = read(clips[batch["index"]], batch["mask"], batch["audio"])
-    return observe(weights, *parallel.shard((batch["audio"], length, given)))[0], picked.clip_ids
+    given = read(batch._replace(index=clips[batch.index]))
+    return observe(weights, *parallel.shard((batch.audio, batch.length, given)))[0], picked.clip_ids
 
 
 def _about(pair: Best, problem: Any, clip_id: str) -> Mapping[str, Any]:

@@ -1,7 +1,6 @@
 """What comes to a score run from elsewhere: arrays of activations, features by clip, host features."""
 
 import concurrent.futures
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from actjax.activations._external_described import rows_of
 from actjax.datasets import loader
 from actjax.features._batch import compute_host
 from actjax.stages import _parts
-from actjax.types import Feature
+from actjax.types import Batch, Feature
 
 NETWORK = "external"
 Given = Mapping[str, Mapping[str, Any]]
@@ -36,15 +35,7 @@ def in_file_order(source: loader.Source, found: external.Activations | None) -> 
     """The clips in the order in which they stand in the file, so that it is read from start to end."""
     if found is None:
         return source
-    rows = rows_of(found.path, found.clip_ids, source.clip_ids)
-    order = np.argsort(rows)
-    return dataclasses.replace(
-        source,
-        reader=_Reordered(source.reader, order),
-        clip_ids=[source.clip_ids[i] for i in order],
-        recording_ids=[source.recording_ids[i] for i in order],
-        labels=source.labels[order],
-    )
+    return source.take(np.argsort(rows_of(found.path, found.clip_ids, source.clip_ids)))
 
 
 def features(config: Any, source: loader.Source) -> tuple[Feature, ...]:
@@ -79,12 +70,12 @@ def reader(
     families: Sequence[capture.Family],
     features: Sequence[Feature],
     source: loader.Source,
-) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Given]:
+) -> Callable[[Batch], Given]:
     """What `capture.make_observe` is given with each batch.
 
     Returns:
-      (index [b], mask [b], audio [b, s]) -> {"layers": {name: [b, ...]}, "features": {name: (values,
-      valid)}}, zeros where the mask is False. Only layers that some problem needs are read.
+      batch -> {"layers": {name: [b, ...]}, "features": {name: (values, valid)}}, zeros where the mask is
+      False. Only layers that some problem needs are read.
     """
     layers: list[external.ExternalLayer] = []
     rows = np.zeros(0, np.int64)
@@ -95,10 +86,11 @@ def reader(
     looked_up = [f for f in features if isinstance(f, given.GivenFeature)]
     hosted = [f for f in features if f.host]
 
-    def read(index: np.ndarray, mask: np.ndarray, audio: np.ndarray) -> Given:
-        real = index[mask]
+    def read(batch: Batch) -> Given:
+        mask, real = batch.mask, batch.index[batch.mask]
         values = {f.name: given.values_and_validity(f, real) for f in looked_up}
-        values |= {f.name: compute_host(f, audio[mask]) for f in hosted} if len(real) else {}
+        if len(real):
+            values |= {f.name: compute_host(f, batch.audio[mask], batch.length[mask]) for f in hosted}
         return {
             "layers": {layer.name: _padded(layer.read(rows[real]), mask) for layer in layers},
             "features": {
@@ -109,13 +101,11 @@ def reader(
     return read
 
 
-def with_given(
-    batches: Iterable[Mapping[str, np.ndarray]], read: Callable[..., Given]
-) -> Iterator[dict[str, Any]]:
-    """Adds "given" to every batch; the next batch is read while the caller works on this one."""
+def with_given(batches: Iterable[Batch], read: Callable[[Batch], Given]) -> Iterator[tuple[Batch, Given]]:
+    """Every batch with what it is given; the next batch is read while the caller works on this one."""
 
-    def complete(batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        return {**batch, "given": read(batch["index"], batch["mask"], batch["audio"])}
+    def complete(batch: Batch) -> tuple[Batch, Given]:
+        return batch, read(batch)
 
     with concurrent.futures.ThreadPoolExecutor(1) as ahead:
         waiting = None
@@ -126,19 +116,6 @@ def with_given(
             waiting = following
         if waiting is not None:
             yield waiting.result()
-
-
-class _Reordered:
-    """Clips of a reader in another order."""
-
-    def __init__(self, reader: Any, order: np.ndarray):
-        self.reader, self.order = reader, order
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.reader[int(self.order[index])]
 
 
 def _padded(values: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -75,11 +75,10 @@ def collect(run: _parts.Run, source: loader.Source, weights: Mapping[str, Any]) 
     )
     with tqdm(total=len(source), unit="clip", desc="findings", mininterval=1.0) as bar:
         for batch in batches:
-            full = np.full(len(batch["mask"]), batch["audio"].shape[1], np.int32)
             given = {"layers": {}, "features": {}}
-            audio, length = parallel.shard((batch["audio"], batch.get("length", full)))
-            kept.add(observe(held, audio, length, given)[0], batch["mask"], batch["index"])
-            bar.update(int(parallel.process_count() * batch["mask"].sum()))
+            audio, length = parallel.shard((batch.audio, batch.length))
+            kept.add(observe(held, audio, length, given)[0], batch.mask, batch.index)
+            bar.update(int(parallel.process_count() * batch.mask.sum()))
     found = [
         _side(problem, family.networks, *sides)
         for family, own in zip(families, kept.gathered(), strict=True)

@@ -19,7 +19,7 @@ from actjax.similarity import _counts
 from actjax.similarity.stream import PairStream
 from actjax.stages._comparisons import Comparison
 from actjax.stages._observations import Observations
-from actjax.types import Context
+from actjax.types import Batch, Context
 
 Result = tuple[str, Comparison, str, Mapping[str, np.ndarray]]
 
@@ -28,7 +28,7 @@ def run_pass(
     families: Sequence[tuple[Family, Sequence[Comparison]]],
     observe: Callable[..., Any],
     weights: Sequence[Any],
-    batches: Iterator[Mapping[str, np.ndarray]],
+    batches: Iterator[tuple[Batch, Any]],
     *,
     clips: int,
     folder: Path,
@@ -42,7 +42,7 @@ def run_pass(
       families: networks of one architecture and the comparisons of their problems, in order.
       observe: from `capture.make_observe`.
       weights: the families' variables on the devices.
-      batches: from the loader, in order, each with what `observe` is given.
+      batches: from the loader, in order, each with what `observe` is given beside it.
       clips: how many real clips they hold, over all processes.
       folder: where observations of collecting metrics are kept meanwhile.
       folds_of_clip: [clips] the cross-validation fold of each clip.
@@ -62,17 +62,15 @@ def run_pass(
         pairs = sum(c.pairs * len(f.networks) for f, comparisons in families for c in comparisons)
         workers = os.cpu_count()  # the first batch compiles, which threads can share; later ones keep order
         with tqdm(total=clips, unit="clip", desc="score", mininterval=1.0) as bar:
-            for batch in batches:
+            for batch, given in batches:
                 context = _clip_context(batch, folds_of_clip)
-                sharded = parallel.shard(
-                    (batch["audio"], _lengths(batch), batch["mask"], context, batch["given"])
-                )
+                sharded = parallel.shard((batch.audio, batch.length, batch.mask, context, given))
                 audio, length, mask, context, given = sharded
                 sides, finite = observe(weights, audio, length, given)
                 _check_finite(finite, families, batch, clip_ids)
                 _add_batch(runners, sides, mask, context, workers)
                 workers = 1
-                bar.update(int(parallel.process_count() * batch["mask"].sum()))
+                bar.update(int(parallel.process_count() * batch.mask.sum()))
                 bar.set_postfix_str(f"{_rate(bar, pairs):,.0f} pair observations/s", refresh=False)
         for (family, _), family_runners in zip(families, runners, strict=True):
             for runner in family_runners:
@@ -99,24 +97,18 @@ def _check_finite(finite, families, batch, clip_ids) -> None:
     for (family, _), layers in zip(families, finite, strict=True):
         for layer, ok_dwbn in layers.items():
             ok_wbn = np.concatenate(list(parallel.to_host(ok_dwbn)), axis=1)
-            bad = np.argwhere(~ok_wbn & batch["mask"][None, :, None])
+            bad = np.argwhere(~ok_wbn & batch.mask[None, :, None])
             if len(bad):
                 i, row, neuron = bad[0]
                 where = f"network {family.networks[i]}, layer {layer}, neuron {neuron}"
                 raise ValueError(
                     f"expected finite activations, got NaN or infinity in {where}, clip "
-                    f"{clip_ids[batch['index'][row]]}: look at it, or train with a smaller learning rate"
+                    f"{clip_ids[batch.index[row]]}: look at it, or train with a smaller learning rate"
                 )
 
 
-def _lengths(batch: Mapping[str, np.ndarray]) -> np.ndarray:
-    """[b] samples of signal in each clip; what follows is padding."""
-    whole = np.full(len(batch["mask"]), batch["audio"].shape[1], np.int32)
-    return batch.get("length", whole)
-
-
-def _clip_context(batch: Mapping[str, np.ndarray], folds_of_clip: np.ndarray) -> dict[str, np.ndarray]:
-    index = np.asarray(batch["index"], np.int32)
+def _clip_context(batch: Batch, folds_of_clip: np.ndarray) -> dict[str, np.ndarray]:
+    index = np.asarray(batch.index, np.int32)
     return {"clip": index, "fold": folds_of_clip[index].astype(np.int32)}
 
 

@@ -24,4 +24,7 @@ def stage(run: _parts.Run) -> list[Path]:
         left_out = f", {len(skipped)} left out (see skipped.json)" if skipped else ""
         counts = ", ".join(f"{count} {name}" for name, count in splits.items())
         print(f"data: {builder.info.full_name}: {counts} clips{left_out}")
+        absent = loader.absent_classes({name: loader.open_source(builder, name) for name in splits})
+        if absent:
+            print(f"data: no clip of class {absent}")
     return outputs

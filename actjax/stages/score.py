@@ -55,6 +55,9 @@ def stage(run: _parts.Run) -> list[Path]:
     if path.exists() and _is_as_written(run, path):
         print(f"score: done before, {path}")
         return outputs
+    absent = loader.absent_classes({run.config.score.split: source})
+    if absent and parallel.process_index() == 0:
+        print(f"score: no clip of class {absent}")
     draws = _nulls.draws(run.config, source)
     networks = _external.networks(run.config)
     train_split = loader.open_source(builder, "train") if "untrained" in networks else source

@@ -34,11 +34,14 @@ def stage(run: _parts.Run) -> list[Path]:
         return outputs
     builder = _parts.builder(run)
     train, validation, test = (loader.open_source(builder, s) for s in ("train", "validation", "test"))
+    absent = loader.absent_classes({"train": train, "validation": validation, "test": test})
+    if absent and parallel.process_index() == 0:
+        print(f"train: no clip of class {absent}")
     config = run.config.train
     if config.shuffled_labels:
         train = shuffled_labels(train, run.config.seed)
         # These labels say nothing of other clips: what is kept is what fits the training clips best.
-        validation = _first(train, len(validation))
+        validation = train.take(range(min(len(validation), len(train))))
     multilabel = train.labels.ndim == 2
     module = _parts.module(run.config, len(train.class_names), axis_name=parallel.AXIS)
     front = _parts.frontend(run.config)
@@ -102,11 +105,6 @@ def options(config: Any, seed: int, multilabel: bool) -> loop.TrainOptions:
     fields = {f.name for f in dataclasses.fields(loop.TrainOptions)}
     given = {k: v for k, v in config.to_dict().items() if k in fields}
     return loop.TrainOptions(seed=seed, multilabel=multilabel, **given)
-
-
-def _first(source: loader.Source, clips: int) -> loader.Source:
-    kept = {name: getattr(source, name)[:clips] for name in ("clip_ids", "recording_ids", "labels")}
-    return dataclasses.replace(source, **kept)
 
 
 def _batches(source: Any, run: _parts.Run, **options: Any) -> Any:

@@ -12,9 +12,9 @@ import numpy as np
 from actjax import models, parallel
 from actjax.train import step
 from actjax.train.state import apply_model
-from actjax.types import Frontend
+from actjax.types import Batch, Frontend
 
-Batches = Iterable[dict[str, np.ndarray]]
+Batches = Iterable[Batch]
 
 
 class EvalResult(NamedTuple):
@@ -51,7 +51,7 @@ def evaluate(
     held = parallel.replicate(variables)
     total = collections.defaultdict(float)
     for batch in batches:
-        for name, part in parallel.unreplicate(run(held, parallel.shard(_arrays(batch)))).items():
+        for name, part in parallel.unreplicate(run(held, parallel.shard(batch))).items():
             total[name] = total[name] + part.astype(np.float64)
     count = int(total["count"])
     if count == 0:
@@ -79,9 +79,9 @@ def predict(
     held = parallel.replicate(variables)
     probabilities, indices = [], []
     for batch in batches:
-        mask = np.asarray(batch["mask"])
-        probabilities.append(parallel.unshard(run(held, parallel.shard(_arrays(batch))))[mask])
-        indices.append(np.asarray(batch["index"])[mask])
+        mask = batch.mask
+        probabilities.append(parallel.unshard(run(held, parallel.shard(batch)))[mask])
+        indices.append(batch.index[mask])
     if not indices:
         raise ValueError("expected at least one clip to predict, got none; check the split")
     return np.concatenate(probabilities), np.concatenate(indices)
@@ -109,7 +109,7 @@ def recompute_batch_stats(
         0.0,
     )
     for batch in batches:
-        moments, clips = parallel.unreplicate(run(held, parallel.shard(_arrays(batch))))
+        moments, clips = parallel.unreplicate(run(held, parallel.shard(batch)))
         total = jax.tree.map(
             lambda sum_, part, n=float(clips): sum_ + part.astype(np.float64) * n, total, moments
         )
@@ -121,7 +121,7 @@ def recompute_batch_stats(
 
 
 def _batch_moments(
-    variables: dict[str, Any], batch: step.Batch, *, model: nn.Module, frontend: Frontend, multilabel: bool
+    variables: dict[str, Any], batch: Batch, *, model: nn.Module, frontend: Frontend, multilabel: bool
 ) -> tuple[Any, jax.Array]:
     """This batch's moments of every batch-norm layer, whatever its momentum, and its clips.
 
@@ -134,8 +134,8 @@ def _batch_moments(
         _, changed = apply_model(
             model,
             {**variables, "batch_stats": stats},
-            models.images(batch["audio"], frontend),
-            batch["mask"],
+            models.images(batch.audio, frontend, batch.length),
+            batch.mask,
             train=True,
             mutable=["batch_stats"],
             rngs={"dropout": jax.random.key(0)},
@@ -143,7 +143,7 @@ def _batch_moments(
         return changed["batch_stats"]
 
     moments = jax.tree.map(lambda zero, one: zero / (1 - (one - zero)), update(0.0), update(1.0))
-    return parallel.pmean(moments), parallel.psum(batch["mask"].astype(np.float32).sum())
+    return parallel.pmean(moments), parallel.psum(batch.mask.astype(np.float32).sum())
 
 
 @functools.lru_cache(maxsize=16)
@@ -152,8 +152,3 @@ def _pmapped(
 ) -> Callable[..., Any]:
     """The compiled function, kept from call to call so that nothing compiles twice."""
     return parallel.pmap(functools.partial(fn, model=model, frontend=frontend, multilabel=multilabel))
-
-
-def _arrays(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The entries of a loader's batch that a step reads."""
-    return {name: np.asarray(batch[name]) for name in step.ENTRIES}

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import flax.linen as nn
-import numpy as np
 
 from actjax import parallel
 from actjax.train import state as states
@@ -20,7 +19,7 @@ from actjax.train.evaluation import EvalResult, evaluate, predict, recompute_bat
 from actjax.train.log import Log, StopRequest, every, progress_bar
 from actjax.train.options import TrainOptions, make_optimizer
 from actjax.train.state import init_variables
-from actjax.types import Frontend
+from actjax.types import Batch, Frontend
 
 __all__ = [
     "EvalResult",
@@ -58,8 +57,8 @@ def fit(
     *,
     model: nn.Module,
     frontend: Frontend,
-    train_batches: Callable[[int], Iterator[dict[str, np.ndarray]]],
-    eval_batches: Callable[[], Iterable[dict[str, np.ndarray]]],
+    train_batches: Callable[[int], Iterator[Batch]],
+    eval_batches: Callable[[], Iterable[Batch]],
     num_steps: int,
     steps_per_epoch: int,
     options: TrainOptions,
@@ -156,8 +155,8 @@ class Trainer:
     def run(
         self,
         state: states.TrainState,
-        batches: Iterator[dict[str, np.ndarray]],
-        eval_batches: Callable[[], Iterable[dict[str, np.ndarray]]],
+        batches: Iterator[Batch],
+        eval_batches: Callable[[], Iterable[Batch]],
         eval_interval: int,
         stop: StopRequest,
         log: Log,
@@ -203,7 +202,7 @@ class Trainer:
         self,
         step: int,
         held: states.TrainState,
-        eval_batches: Callable[[], Iterable[dict[str, np.ndarray]]],
+        eval_batches: Callable[[], Iterable[Batch]],
         log: Log,
     ) -> None:
         variables, multilabel = parallel.unreplicate(held.variables), self.options.multilabel
@@ -217,23 +216,21 @@ class Trainer:
         self.checkpoints.save(step, dataclasses.asdict(self.record), state=state, best=self.best)
 
 
-def _open(
-    train_batches: Callable[[int], Iterator[dict[str, np.ndarray]]], start: int
-) -> tuple[Iterator[dict[str, np.ndarray]], int]:
+def _open(train_batches: Callable[[int], Iterator[Batch]], start: int) -> tuple[Iterator[Batch], int]:
     """The batches from step `start` on, and the clips' length, which only they know."""
     batches = iter(train_batches(start))
     first = next(batches, None)
     if first is None:
         raise ValueError("expected at least one training batch, got none; check the split and batch_size")
-    return itertools.chain([first], batches), first["audio"].shape[1]
+    return itertools.chain([first], batches), first.audio.shape[1]
 
 
-def _next(batches: Iterator[dict[str, np.ndarray]], step: int, num_steps: int) -> dict[str, np.ndarray]:
-    """The next batch's entries that a step reads."""
+def _next(batches: Iterator[Batch], step: int, num_steps: int) -> Batch:
+    """The next batch."""
     batch = next(batches, None)
     if batch is None:
         raise ValueError(f"expected batches for {num_steps} steps, they ended after {step}; repeat the data")
-    return {name: np.asarray(batch[name]) for name in steps.ENTRIES}
+    return batch
 
 
 def _means(pending: list[dict[str, Any]]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """One step of training, evaluation and prediction: pure functions of one device's share of a batch.
 
-A batch is a dict of audio [b, s] float32, mask [b] bool (False marks padding), label [b] int32 or
-[b, classes] float32. All results are sums and counts over every device.
+A network hears the whole of a clip, silence behind a short recording included; only the dynamic range of
+its image is measured on the signal alone. All results are sums and counts over every device.
 """
 
 from typing import Any
@@ -13,11 +13,7 @@ import optax
 
 from actjax import models, parallel
 from actjax.train.state import TrainState, apply_model
-from actjax.types import Frontend
-
-Batch = dict[str, jax.Array]
-# What a step reads of a loader's batch.
-ENTRIES = ("audio", "mask", "label")
+from actjax.types import Batch, Frontend
 
 
 def train_step(
@@ -34,23 +30,23 @@ def train_step(
 
     The gradient is that of the mean loss over the real clips of all devices, each counting once.
     """
-    image_bft = models.images(batch["audio"], frontend)
+    image_bft = models.images(batch.audio, frontend, batch.length)
     key = jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
     dropout = jax.random.fold_in(key, parallel.device_index())
-    count = parallel.psum(batch["mask"].astype(jnp.float32).sum())
+    count = parallel.psum(batch.mask.astype(jnp.float32).sum())
 
     def mean_loss(params: Any) -> tuple[jax.Array, tuple[Any, jax.Array]]:
         (logits, _), extra = apply_model(
             model,
             {"params": params, **state.extra},
             image_bft,
-            batch["mask"],
+            batch.mask,
             train=True,
             mutable=list(state.extra),
             rngs={"dropout": dropout},
         )
-        loss_b = clip_loss(logits, batch["label"], multilabel, label_smoothing)
-        return jnp.where(batch["mask"], loss_b, 0).sum() / count, (extra, logits)
+        loss_b = clip_loss(logits, batch.label, multilabel, label_smoothing)
+        return jnp.where(batch.mask, loss_b, 0).sum() / count, (extra, logits)
 
     (loss, (extra, logits)), grads = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
     grads = parallel.psum(grads)
@@ -58,7 +54,7 @@ def train_step(
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-    right = jnp.where(batch["mask"], correct(logits, batch["label"], multilabel), 0).sum()
+    right = jnp.where(batch.mask, correct(logits, batch.label, multilabel), 0).sum()
     sums = {
         "loss": parallel.psum(loss) * count,
         "correct": parallel.psum(right),
@@ -79,7 +75,7 @@ def eval_step(
     With several labels a clip, confusion is [c, c] counts of pairs (label present, class at 0.5).
     """
     logits = _logits(variables, batch, model, frontend)
-    mask, label = batch["mask"], batch["label"]
+    mask, label = batch.mask, batch.label
     classes = logits.shape[1]
     if multilabel:
         true, named = label, (logits > 0).astype(jnp.float32)
@@ -123,5 +119,5 @@ def correct(logits_bc: jax.Array, label: jax.Array, multilabel: bool) -> jax.Arr
 
 
 def _logits(variables: dict[str, Any], batch: Batch, model: nn.Module, frontend: Frontend) -> jax.Array:
-    image_bft = models.images(batch["audio"], frontend)
-    return apply_model(model, variables, image_bft, batch["mask"], train=False)[0]
+    image_bft = models.images(batch.audio, frontend, batch.length)
+    return apply_model(model, variables, image_bft, batch.mask, train=False)[0]

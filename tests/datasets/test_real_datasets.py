@@ -315,6 +315,12 @@ def test_a_catalogue_set_by_its_name(tmp_path):
     options = {"name": "miniature", "label": "instrument.family", "source_dir": tmp_path / "source"}
     options |= {"data_dir": tmp_path / "tfds", "clip_seconds": 1.0, "sample_rate_hz": 8_000}
     builder = module("tfds").dataset(source_rate_hz=16_000, **options)
+    assert not (
+        tmp_path / "source"
+    ).exists()  # asking for it, as --dry_run does, neither downloads nor prepares
+    assert builder.class_names == ("bass", "brass")
+    with pytest.raises(FileNotFoundError, match="is not prepared in .*: run --stage=data"):
+        loader.open_source(builder, "train")
     builder.download_and_prepare()
     sources = {s: loader.open_source(builder, s) for s in builder.info.splits}
     assert {s: len(source) for s, source in sources.items()} == {"train": 14, "validation": 2, "test": 4}

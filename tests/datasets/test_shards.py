@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from shard_work import double, fail
 
+from actjax import files
 from actjax.datasets import _index, _pool, _shards
 
 
@@ -19,7 +20,7 @@ def test_examples_come_back_in_order_and_bad_ones_by_name(tmp_path, workers):
     examples = list(_shards.read_shards(paths))
     assert [str(e["name"]) for e in examples] == ["n1", "n3", "n4"]
     np.testing.assert_array_equal(examples[2]["value"], [8, 8, 8])
-    skipped = [entry for path in paths for entry in _shards.read_shard(path)[1]]
+    skipped = _index.read_index(paths)[1]
     assert skipped == [{"item": "-5", "reason": "negative"}, {"item": "-6", "reason": "negative"}]
 
 
@@ -36,6 +37,25 @@ def test_a_failure_is_raised_and_leaves_no_half_file(tmp_path, workers):
     with pytest.raises(RuntimeError, match="cannot do"):
         make(tmp_path, [1, 2, 3, 4], fail, workers=workers)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_item_is_written_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(_shards, "PART_BYTES", 20)
+    paths = make(tmp_path, [1, 3, -5, 4, 6], lambda item: double(item) * 3, workers=1)
+    assert [str(e["name"]) for e in _shards.read_shards(paths)] == ["n1"] * 3 + ["n3"] * 3 + ["n4"] * 3 + [
+        "n6"
+    ] * 3
+    assert len(list(_shards.parts_of(paths))) > len(paths)
+    assert _index.read_index(paths)[1] == [{"item": "-5", "reason": "negative"}]
+
+
+def test_a_damaged_shard_is_named(tmp_path):
+    [path, _] = make(tmp_path, [1, 2, 3], workers=1)
+    whole = path.read_bytes()
+    at = whole.index(b"NUMPY", 200) + 120
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    with pytest.raises(files.FileError, match=path.name):
+        list(_shards.read_shards([path]))
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):

@@ -35,8 +35,8 @@ def losses(steps=50):
     found, batches = [], synthetic.train_batches(0)
     for _ in range(steps):
         batch = next(batches)
-        batch["mask"][6:] = False
-        sums = run(held, parallel.shard({name: batch[name] for name in step.ENTRIES}))
+        batch.mask[6:] = False
+        sums = run(held, parallel.shard(batch))
         held, sums = sums[0], parallel.unreplicate(sums[1])
         found.append(float(sums["loss"] / sums["count"]))
     return found

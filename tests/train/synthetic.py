@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from actjax.models import vgg
-from actjax.types import Frontend
+from actjax.types import Batch, Frontend
 
 FRONTEND = Frontend(n_fft=512, hop_samples=128, n_mels=52, scale=20.0, offset=40.0)
 SAMPLES, CLASSES, BATCH = 4000, 3, 8
@@ -33,12 +33,8 @@ def batch(places):
     mask = places < len(AUDIO)
     index = np.where(mask, places, 0).astype(np.int32)
     audio = np.where(mask[:, None], AUDIO[index], 0)
-    return {
-        "audio": audio,
-        "mask": mask,
-        "label": np.where(mask, LABEL[index], 0).astype(np.int32),
-        "index": index,
-    }
+    length = np.where(mask, SAMPLES, 0).astype(np.int32)
+    return Batch(audio, mask, length, np.where(mask, LABEL[index], 0).astype(np.int32), index)
 
 
 def train_batches(start):

@@ -172,7 +172,7 @@ def test_too_few_batches_and_none(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     def broken(start):
         for batch in synthetic.train_batches(start):
-            yield {**batch, "audio": batch["audio"] * np.float32(np.nan)}
+            yield batch._replace(audio=batch.audio * np.float32(np.nan))
 
     with pytest.raises(
         FloatingPointError, match=r"finite loss, got nan \(train, step 4\); lower train.learning_rate"

@@ -1,0 +1,39 @@
+"""Columns of clips in one .npz file, whole and checked: of an index, and of a shard of examples."""
+
+import io
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from actjax import files
+
+
+def read_columns(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """The arrays of a file that np.savez wrote: those of `names` that it has, or all.
+
+    Reading a member to its end checks its CRC, which np.load on a path leaves out.
+
+    Raises:
+      FileError: it is damaged, or no such file.
+      FileNotFoundError: it is missing.
+    """
+    size = files.regular_file(path)
+    with files.reading(path, "an .npz file"), zipfile.ZipFile(path) as archive:
+        # np.savez does not compress: nothing may unpack to more than the file holds.
+        if sum(member.file_size for member in archive.infolist()) > size:
+            raise ValueError("its parts are said to be larger than the file")
+        members = {m.filename.removesuffix(".npy"): m for m in archive.infolist()}
+        wanted = members if names is None else [name for name in members if name in names]
+        return {name: _array(archive.read(members[name])) for name in wanted}
+
+
+def _array(data: bytes) -> np.ndarray:
+    file = io.BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = header(file)
+    if dtype.hasobject or int(np.prod(shape, dtype=object)) * dtype.itemsize != len(data) - file.tell():
+        raise ValueError("an array is said to have another size than it has")
+    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
