@@ -78,8 +78,9 @@ class Metric:
       symmetric: score(x, y) == score(y, x).
       signed: the sign of the score means direction.
       invariant_to: what the score does not depend on, on either side: "scale" (every neuron and every
-        row by a positive factor of its own), "shift" (a constant added to it). Values that are taken
-        as they are (0 and 1 as a concept's absence and presence) stay as they are.
+        row by a positive factor of its own), "shift" (a constant added to it), "order" (any increasing
+        map of it, which is more than both). Values that are taken as they are (0 and 1 as a concept's
+        absence and presence) stay as they are.
       dot: `compare` is one inner product of prepared vectors (or a loop over blocks of one), so
         that all pairs are one matrix product; a metric that is not is computed in tiles of pairs.
       pair_copies: arrays of a prepared item's size that `compare` makes for one pair; sets the tile

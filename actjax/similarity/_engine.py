@@ -9,13 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import parallel
-from actjax.similarity._regrid import regrid_images
+from actjax.similarity._narrow import exponents, is_wide, narrow
+from actjax.similarity._regrid import ImageMask, regrid_images
 from actjax.similarity.pairwise import pairwise
 from actjax.similarity.stream import PairStream
 from actjax.types import Context, Metric
 
 # Below this many multiplications the devices would wait for each other.
 _SMALL = 1 << 22
+_LINEAR = frozenset({"scale", "shift"})
 
 
 def score_vectors(metric: Metric, x, y, mask, context: Context, memory: int) -> dict[str, np.ndarray]:
@@ -34,12 +36,13 @@ def score_vectors(metric: Metric, x, y, mask, context: Context, memory: int) -> 
     run = _runner(metric, _neurons_first(x), memory // (4 * devices), devices)
     for column in range(0, k, tile_k):
         column = min(column, k - tile_k)
-        shared = _shared((_tile(y, column, tile_k), mask, context), devices)
+        rows = _float32(metric, _tile(y, column, tile_k), mask)
+        shared = _shared((rows, mask, _narrowed(context, mask)), devices)
         span = slice(0, 1) if whole else slice(column, column + tile_k)
         waiting = None
         for base in range(0, n, tile_n * devices):
             starts = [min(base + d * tile_n, n - tile_n) for d in range(devices)]
-            found = run(_stacked(x, starts, tile_n, devices), *shared)
+            found = run(_stacked(metric, x, mask, starts, tile_n, devices), *shared)
             # The next tile is on its way while this one is copied out.
             _write(out, waiting, span)
             waiting = (starts, tile_n, found, devices)
@@ -66,8 +69,23 @@ def _tile(array: Any, start: int, size: int) -> Any:
     return array if size == array.shape[1] else array[:, start : start + size]
 
 
-def _stacked(x: Any, starts: list[int], size: int, devices: int) -> Any:
-    tiles = [_tile(x, start, size) for start in starts]
+def _float32(metric: Metric, tile: Any, mask: Any) -> Any:
+    """The tile in what the device turns into float32 without loss; wide numbers are brought into it here."""
+    if isinstance(tile, np.ndarray) and (is_wide(tile.dtype) or not tile.dtype.isnative):
+        return narrow(tile, None if mask is None else mask[:, None], frozenset(metric.invariant_to))
+    return tile
+
+
+def _narrowed(context: Context, mask: Any) -> Context:
+    """The context for the device; what nuisances explain depends on neither their scale nor their offset."""
+    if context.nuisance_oq is None:
+        return context
+    mask = None if mask is None else mask[:, None]
+    return context._replace(nuisance_oq=narrow(context.nuisance_oq, mask, _LINEAR))
+
+
+def _stacked(metric: Metric, x: Any, mask: Any, starts: list[int], size: int, devices: int) -> Any:
+    tiles = [_float32(metric, _tile(x, start, size), mask) for start in starts]
     if _neurons_first(x):
         tiles = [tile.T for tile in tiles]
     if devices == 1:
@@ -120,14 +138,18 @@ def _updater(stream: PairStream):
     return parallel.pmap(update, donate=(0,))
 
 
-def clip_batches(x, y, mask, clip_ids, context: Context, memory: int) -> Iterator[Any]:
+def clip_batches(metric: Metric, x, y, mask, context: Context, memory: int) -> Iterator[Any]:
     """Groups observations by clip and pads clips to one length: batches of [b, o, ...] arrays."""
+    clip_ids = context.clip_ids_o
     order = np.argsort(clip_ids, kind="stable")
     ids, starts, lengths = np.unique(clip_ids[order], return_index=True, return_counts=True)
     longest = int(lengths.max())
     size = _batch_size(len(ids), 4 * longest * (x.shape[1] + y.shape[1]), memory)
     places = np.minimum(starts[:, None] + np.arange(longest)[None, :], len(order) - 1)
     present = np.arange(longest)[None, :] < lengths[:, None]
+    every = None if mask is None else mask[:, None]
+    take_x, take_y = (_taker(metric, side, every, 1) for side in (x, y))
+    take_z = None if context.nuisance_oq is None else _taker(None, context.nuisance_oq, every, 1)
     for start in range(0, len(ids), size):
         rows = np.zeros((size, longest), np.int64)
         counts = np.zeros((size, longest), bool)
@@ -136,21 +158,54 @@ def clip_batches(x, y, mask, clip_ids, context: Context, memory: int) -> Iterato
         rows[:b], counts[:b] = order[places[part]], present[part]
         if mask is not None:
             counts &= mask[rows]
-        arrays = jax.tree.map(lambda leaf, rows=rows: leaf[rows], context)
         clip_of = np.zeros((size, longest), np.int32)
         clip_of[:b] = np.arange(part.start, part.stop)[:, None]
-        yield _take(x, rows), _take(y, rows), counts, np.arange(size) < b, arrays._replace(clip_ids_o=clip_of)
+        taken = [None if take is None else take(rows, counts[..., None]) for take in (take_x, take_y, take_z)]
+        folds = None if context.folds_o is None else context.folds_o[rows]
+        at = Context(clip_ids_o=clip_of, folds_o=folds, nuisance_oq=taken[2])
+        yield *taken[:2], counts, np.arange(size) < b, at
 
 
-def image_batches(x, y, mask, memory: int) -> Iterator[Any]:
+def image_batches(metric: Metric, x, y, mask: ImageMask, memory: int) -> Iterator[Any]:
     """Batches of clips' images, the last one padded."""
     per_clip = 4 * (int(np.prod(x.shape[1:])) + int(np.prod(y.shape[1:])))
     size = _batch_size(x.shape[0], per_clip, memory)
+    cells_x = None if mask.x is None else mask.x[:, None]
+    cells_y = mask.frames_bt[:, None, None, :]
+    cells_y = cells_y if mask.y is None else cells_y & mask.y[:, None]
+    take_x, take_y = _taker(metric, x, cells_x, (2, 3)), _taker(metric, y, cells_y, (2, 3))
     for start in range(0, x.shape[0], size):
         clips = np.minimum(np.arange(start, start + size), x.shape[0] - 1)
         real = np.arange(start, start + size) < x.shape[0]
-        ids = np.broadcast_to(clips[:, None].astype(np.int32), (size, mask.shape[1]))
-        yield _take(x, clips), _take(y, clips), mask[clips], real, Context(clip_ids_o=ids)
+        ids = np.broadcast_to(clips[:, None].astype(np.int32), (size, mask.frames_bt.shape[1]))
+        own = ImageMask(*(None if part is None else part[clips] for part in mask))
+        sides = (
+            take(clips, None if cells is None else cells[clips])
+            for take, cells in ((take_x, cells_x), (take_y, cells_y))
+        )
+        yield *sides, own, real, Context(clip_ids_o=ids)
+
+
+def _taker(metric: Metric | None, side: Any, every: Any, axis: int | tuple[int, ...]) -> Any:
+    """(places, what counts there) -> the values at these places of axis 0 in float32.
+
+    Offsets and scales are each clip's own; but clips that are pooled share a scale. Areas are averaged
+    before images are compared, which keeps no order. `metric` is None for nuisances, `every` what counts.
+    """
+    images = side.ndim == 4
+    invariant_to = _LINEAR if metric is None else frozenset(metric.invariant_to)
+    if images and "order" in invariant_to:
+        invariant_to = (invariant_to | _LINEAR) - {"order"}
+    shared = None
+    pooled = metric is None or (metric.within == "pooled" and metric.observes == "vector")
+    if is_wide(side.dtype) and pooled and "scale" in invariant_to:
+        shared = exponents(side, every, (0, 2, 3) if images else 0)
+        shared = shared if images else shared[None]
+
+    def take(places: np.ndarray, counts: Any) -> np.ndarray:
+        return narrow(np.asarray(side[places]), counts, invariant_to, axis, shared)
+
+    return take
 
 
 def _batch_size(clips: int, bytes_per_clip: int, memory: int) -> int:
@@ -158,7 +213,3 @@ def _batch_size(clips: int, bytes_per_clip: int, memory: int) -> int:
     devices = parallel.local_device_count()
     most = max(1, min(64, memory // (8 * bytes_per_clip)))
     return max(devices, min(most, clips) // devices * devices)
-
-
-def _take(array: Any, index: np.ndarray) -> np.ndarray:
-    return np.asarray(array[index], np.float32)

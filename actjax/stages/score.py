@@ -15,8 +15,6 @@ from actjax.report import scores
 from actjax.stages import _comparisons, _examples, _external, _networks, _nulls, _parts, _score_pass
 from actjax.statistics.resolution import check_replicates
 
-FOLDS = 5
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
@@ -142,7 +140,7 @@ def _results(
         _external.with_given(batches, read),
         clips=len(source),
         folder=run.workdir / "scores" / f".observations-{parallel.process_index()}",
-        folds_of_clip=recordings % FOLDS,
+        folds_of_clip=recordings,
         clip_ids=source.clip_ids,
         null=_nulls.make(draws, run.config.score.part, run.config.score.memory_gib),
     )
