@@ -20,7 +20,7 @@ class Context(NamedTuple):
 
     Attributes:
       clip_ids_o: [o] int32, the clip each observation comes from.
-      folds_o: [o] int32, the cross-validation fold of each observation.
+      folds_o: [o] int32, the cross-validation fold of each observation, taken modulo the number of folds.
       nuisance_oq: [o, q] float32, rows whose linear effect is to be removed.
       key: a PRNG key for metrics that sample.
     """

@@ -62,7 +62,7 @@ def mask(values: Any, o: int) -> np.ndarray | None:
 
 
 def labels(values: Any, name: str, o: int) -> tuple[np.ndarray | None, int]:
-    """([o] int32 in 0 .. count - 1, count) of clip ids or folds, which may be any labels; (None, 0) for none."""
+    """([o] int32 in 0 .. count - 1, count) of clip ids or folds under any labels; (None, 0) for none."""
     return (None, 0) if values is None else codes(values, name, o)
 
 
@@ -169,8 +169,8 @@ def _held(largest: np.ndarray, name: str, column: str) -> None:
     if bad.any():
         index = int(np.argmax(bad))
         raise ValueError(
-            f"expected {name} that float32 can hold (1.2e-38 to 3.4e38), got {largest[index]:.3g} in {column} "
-            f"{index}, and this metric depends on scale; multiply the values by a constant"
+            f"expected {name} that float32 can hold (1.2e-38 to 3.4e38), got {largest[index]:.3g} "
+            f"in {column} {index}, and this metric depends on scale; multiply the values by a constant"
         )
 
 

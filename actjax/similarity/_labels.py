@@ -1,6 +1,5 @@
 """Clip ids and folds under any names, as whole numbers from 0."""
 
-from collections.abc import Hashable
 from typing import Any
 
 import jax
@@ -33,9 +32,7 @@ def codes(values: Any, name: str, o: int) -> tuple[np.ndarray, int]:
 def _of_array(array: np.ndarray, name: str) -> tuple[np.ndarray, int]:
     if array.dtype.kind in "fcmM" and (array != array).any():
         row = int(np.argmax(array != array))
-        raise ValueError(
-            f"expected a {name[:-1]} for every observation, got {array[row]} at observation {row}"
-        )
+        raise _missing(name, array[row], row)
     found, code = np.unique(array, return_inverse=True)
     return code.astype(np.int32), len(found)
 
@@ -47,15 +44,13 @@ def _of_objects(values: Any, name: str, o: int) -> tuple[np.ndarray, int]:
     if len(values) != o:
         raise ValueError(f"expected {name} [o] with o = {o}, got shape ({len(values)},)")
     for row, value in enumerate(values):
-        if not isinstance(value, Hashable):
+        if not _is_hashable(value):
             raise ValueError(
                 f"expected {name} that can be hashed (strings, numbers, tuples), "
                 f"got {type(value).__name__} at observation {row}"
             )
         if _is_missing(value):
-            raise ValueError(
-                f"expected a {name[:-1]} for every observation, got {value} at observation {row}"
-            )
+            raise _missing(name, value, row)
     distinct = set(values)
     try:
         ordered = sorted(distinct)
@@ -63,6 +58,18 @@ def _of_objects(values: Any, name: str, o: int) -> tuple[np.ndarray, int]:
         ordered = sorted(distinct, key=lambda value: (type(value).__name__, repr(value)))
     place = {value: code for code, value in enumerate(ordered)}
     return np.fromiter((place[value] for value in values), np.int32, o), len(ordered)
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _missing(name: str, value: Any, row: int) -> ValueError:
+    return ValueError(f"expected a {name[:-1]} for every observation, got {value} at observation {row}")
 
 
 def _is_missing(value: Any) -> bool:

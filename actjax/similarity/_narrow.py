@@ -1,10 +1,10 @@
 """Wide numbers brought into float32: float64, longdouble, and integers that float32 does not hold.
 
 A cast alone loses the digits of a small spread on a large offset (seconds since 1970), overflows beyond
-3.4e38, and makes equal what differs in the eighth digit. Which of these matters depends on what a metric does
-not see: an offset that it does not see is taken off before the cast, a scale is replaced by another, and where
-only the order counts values become places. All of it happens on the host in the numbers' own type. float32 and
-whatever it holds exactly pass as they are.
+3.4e38, and makes equal what differs in the eighth digit. What is done about it depends on what a metric does
+not see: an offset that it does not see is taken off before the cast, a scale is replaced by another, and
+where only the order counts values become places. All of it happens on the host in the numbers' own type.
+float32 and whatever it holds exactly pass as they are.
 """
 
 from collections.abc import Set
