@@ -37,7 +37,7 @@ def frame_products(values_ft: jax.Array, mask_t: jax.Array) -> jax.Array:
 
 
 def squared_distances(values_ft: jax.Array, mask_t: jax.Array) -> jax.Array:
-    """[t, t] squared Euclidean distances between frames, at a scale of their own; invalid ones mean nothing."""
+    """[t, t] squared Euclidean distances at a scale of their own; meaningless at invalid frames."""
     gram = frame_products(values_ft, mask_t)
     squares = jnp.diagonal(gram)
     return jnp.maximum(squares[:, None] + squares[None, :] - 2 * gram, 0.0)
