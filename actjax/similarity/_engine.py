@@ -1,7 +1,8 @@
 """Runs the kernel over arrays of any size on all local devices, in tiles of bounded memory."""
 
 import functools
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -17,6 +18,8 @@ from actjax.types import Context, Metric
 
 # Below this many multiplications the devices would wait for each other.
 _SMALL = 1 << 22
+# Side of the problem whose state is measured.
+_PROBE = 64
 _LINEAR = frozenset({"scale", "shift"})
 
 
@@ -28,10 +31,7 @@ def score_vectors(metric: Metric, x, y, mask, context: Context, memory: int) -> 
     devices = parallel.local_device_count()
     if o * n * k < _SMALL or n < devices:
         devices = 1
-    # An input tile, its prepared form and one temporary of each side.
-    budget = max(1, memory // (12 * o))
-    tile_k = k if whole else min(k, max(1, budget // (4 * devices)))
-    tile_n = min(-(-n // devices), max(1, (budget - tile_k) // devices))
+    tile_n, tile_k = _tile_sizes(metric, o, n, k, memory, devices)
     out = {name: np.empty((n, columns), np.float32) for name in metric.outputs}
     run = _runner(metric, _neurons_first(x), memory // (4 * devices), devices)
     for column in range(0, k, tile_k):
@@ -48,6 +48,24 @@ def score_vectors(metric: Metric, x, y, mask, context: Context, memory: int) -> 
             waiting = (starts, tile_n, found, devices)
         _write(out, waiting, span)
     return out
+
+
+def _tile_sizes(metric: Metric, o: int, n: int, k: int, memory: int, devices: int) -> tuple[int, int]:
+    """(neurons of a device, rows): the input tiles, what is made of them and the pairs' scores fit."""
+    # An input tile, its prepared form and one temporary of each side; scores that are copied out while the
+    # next are made, and what these are made of.
+    item, pair = 12 * o, 4 * (3 + 2 * len(metric.outputs))
+    tile_k = k
+    if metric.level != "feature":
+        tile_k = _even(k, min(memory // (4 * item * devices), math.isqrt(memory // (4 * pair * devices))))
+    tile_n = (memory - item * tile_k) // (devices * (item + pair * tile_k))
+    return _even(-(-n // devices), tile_n), tile_k
+
+
+def _even(items: int, most: int) -> int:
+    """The size of the fewest tiles of at most `most`, one at least, as equal as can be."""
+    most = max(1, min(items, most))
+    return -(-items // -(-items // most))
 
 
 @functools.lru_cache(maxsize=64)
@@ -108,6 +126,60 @@ def _write(out: dict[str, np.ndarray], waiting: Any, span: slice) -> None:
         values = values[None] if devices == 1 else values
         for start, part in zip(starts, values, strict=True):
             target[start : start + size, span] = part
+
+
+def stream_in_tiles(
+    metric: Metric,
+    x,
+    y,
+    of_tile: Callable[[Any, Any], Iterator[Any]],
+    key,
+    memory: int,
+    *,
+    details: bool,
+    **how: Any,
+) -> dict[str, np.ndarray]:
+    """{output: [n, k]} of a stream over batches of clips, for as many neurons and rows at a time as fit.
+
+    Args:
+      metric: what is scored.
+      x, y: neurons and rows or features on axis 1.
+      of_tile: (some of x, some of y) -> batches, as `clip_batches` or `image_batches` make them.
+      key: for metrics that sample.
+      memory: bound in bytes.
+      details: keeps all outputs, else the score alone.
+      **how: options of the stream.
+    """
+    n, k = x.shape[1], y.shape[1]
+    how["std_error"] = details
+    tile_n, tile_k = _stream_tile(metric, n, k, memory, how)
+    tile_bytes = memory // (4 * parallel.local_device_count())
+    out: dict[str, np.ndarray] = {}
+    for row in range(0, n, tile_n):
+        row = min(row, n - tile_n)
+        for column in range(0, k, tile_k):
+            column = min(column, k - tile_k)
+            stream = PairStream((metric,), tile_n, tile_k, tile_bytes=tile_bytes, **how)
+            batches = of_tile(_tile(x, row, tile_n), _tile(y, column, tile_k))
+            found = run_stream(stream, batches, key)[metric.name]
+            found = found if details else {"score": found["score"]}
+            if (tile_n, tile_k) == (n, k):
+                return found
+            for name, part in found.items():
+                columns = k if part.shape[1] == tile_k else 1
+                out.setdefault(name, np.empty((n, columns), part.dtype))
+                out[name][row : row + tile_n, column : column + part.shape[1]] = part
+    return out
+
+
+def _stream_tile(metric: Metric, n: int, k: int, memory: int, how: Mapping[str, Any]) -> tuple[int, int]:
+    """(neurons, rows) whose states and their updates on all devices fit in half of the memory."""
+    state = jax.eval_shape(PairStream((metric,), _PROBE, _PROBE, **how).init)
+    pair = sum(leaf.dtype.itemsize * math.prod(leaf.shape) for leaf in jax.tree.leaves(state)) // _PROBE**2
+    most = memory // (8 * max(pair, 4) * parallel.local_device_count())
+    whole = metric.level == "feature" and metric.observes == "vector"
+    tile_k = k if whole else _even(k, max(math.isqrt(most), most // n))
+    return _even(n, most // tile_k), tile_k
 
 
 def run_stream(stream: PairStream, batches: Iterator[Any], key) -> dict[str, dict[str, np.ndarray]]:

@@ -13,7 +13,6 @@ from actjax.similarity import _inputs as inputs
 from actjax.similarity._chosen import chosen, make_metric, with_folds
 from actjax.similarity._present import by_pattern
 from actjax.similarity._regrid import ImageMask
-from actjax.similarity.stream import PairStream
 from actjax.types import Context, Metric
 
 __all__ = ["list_metrics", "make_metric", "score", "score_maps"]
@@ -168,7 +167,8 @@ def _score_vectors(metric: Metric, x, y, mask, context: Context, memory: int, de
         return _score_columns(metric, *sides, counts, context, memory, details)
 
     found = by_pattern(one, x.present, y_present)
-    if lazy and np.isnan(found["score"]).any():
+    # Row by row: an array of truths would be a quarter of the output.
+    if lazy and any(np.isnan(row).any() for row in found["score"]):
         check()
     return found | {"valid": ~np.isnan(found["score"])} if details else found["score"]
 
@@ -176,9 +176,11 @@ def _score_vectors(metric: Metric, x, y, mask, context: Context, memory: int, de
 def _score_columns(metric: Metric, x, y, mask, context: Context, memory: int, details: bool) -> Any:
     if context.clip_ids_o is None:
         return engine.score_vectors(metric, x, y, mask, context, memory)
-    stream = PairStream((metric,), x.shape[1], y.shape[1], std_error=details, tile_bytes=memory // 4)
-    batches = engine.clip_batches(metric, x, y, mask, context._replace(key=None), memory)
-    return engine.run_stream(stream, batches, context.key)[metric.name]
+
+    def batches(x, y):
+        return engine.clip_batches(metric, x, y, mask, context._replace(key=None), memory)
+
+    return engine.stream_in_tiles(metric, x, y, batches, context.key, memory, details=details)
 
 
 def _score_images(metric: Metric, x, y, mask, key, memory: int, details: bool) -> Any:
@@ -188,16 +190,14 @@ def _score_images(metric: Metric, x, y, mask, key, memory: int, details: bool) -
 
     def one(neurons, features, of_x, of_y):
         maps, matrices = _columns(x.values, neurons), _columns(y.values, features)
-        stream = PairStream(
-            (metric,),
-            maps.shape[1],
-            matrices.shape[1],
-            images=True,
-            std_error=details,
-            tile_bytes=memory // 4,
+        own_mask = ImageMask(mask, of_x, of_y)
+
+        def batches(maps, matrices):
+            return engine.image_batches(metric, maps, matrices, own_mask, memory)
+
+        return engine.stream_in_tiles(
+            metric, maps, matrices, batches, key, memory, details=details, images=True
         )
-        batches = engine.image_batches(metric, maps, matrices, ImageMask(mask, of_x, of_y), memory)
-        return engine.run_stream(stream, batches, key)[metric.name]
 
     whole_frames = metric.observes == "image"
     found = by_pattern(one, *(_cells_present(side.present, whole_frames) for side in (x, y)))
