@@ -12,7 +12,7 @@ import numpy as np
 from actjax import parallel
 from actjax.similarity._narrow import exponents, is_wide, narrow
 from actjax.similarity._regrid import ImageMask, regrid_images
-from actjax.similarity.pairwise import pairwise
+from actjax.similarity.pairwise import pairwise, takes_blocks
 from actjax.similarity.stream import PairStream
 from actjax.types import Context, Metric
 
@@ -52,9 +52,10 @@ def score_vectors(metric: Metric, x, y, mask, context: Context, memory: int) -> 
 
 def _tile_sizes(metric: Metric, o: int, n: int, k: int, memory: int, devices: int) -> tuple[int, int]:
     """(neurons of a device, rows): the input tiles, what is made of them and the pairs' scores fit."""
-    # An input tile, its prepared form and one temporary of each side; scores that are copied out while the
+    # An input tile, its prepared form and one temporary of each side (ranks and sets: one more, and a copy
+    # on the host); scores that are copied out while the
     # next are made, and what these are made of.
-    item, pair = 12 * o, 4 * (3 + 2 * len(metric.outputs))
+    item, pair = (12 if takes_blocks(metric) else 20) * o, 4 * (3 + 2 * len(metric.outputs))
     tile_k = k
     if metric.level != "feature":
         tile_k = _even(k, min(memory // (4 * item * devices), math.isqrt(memory // (4 * pair * devices))))
@@ -216,7 +217,8 @@ def clip_batches(metric: Metric, x, y, mask, context: Context, memory: int) -> I
     order = np.argsort(clip_ids, kind="stable")
     ids, starts, lengths = np.unique(clip_ids[order], return_index=True, return_counts=True)
     longest = int(lengths.max())
-    size = _batch_size(len(ids), 4 * longest * (x.shape[1] + y.shape[1]), memory)
+    per_clip = 4 * longest * (x.shape[1] + y.shape[1]) + _scores_bytes(metric, x.shape[1], y.shape[1])
+    size = _batch_size(len(ids), per_clip, memory)
     places = np.minimum(starts[:, None] + np.arange(longest)[None, :], len(order) - 1)
     present = np.arange(longest)[None, :] < lengths[:, None]
     every = None if mask is None else mask[:, None]
@@ -240,7 +242,8 @@ def clip_batches(metric: Metric, x, y, mask, context: Context, memory: int) -> I
 
 def image_batches(metric: Metric, x, y, mask: ImageMask, memory: int) -> Iterator[Any]:
     """Batches of clips' images, the last one padded."""
-    per_clip = 4 * (int(np.prod(x.shape[1:])) + int(np.prod(y.shape[1:])))
+    per_clip = 4 * (math.prod(x.shape[1:]) + math.prod(y.shape[1:]))
+    per_clip += _scores_bytes(metric, x.shape[1], y.shape[1])
     size = _batch_size(x.shape[0], per_clip, memory)
     cells_x = None if mask.x is None else mask.x[:, None]
     cells_y = mask.frames_bt[:, None, None, :]
@@ -278,6 +281,11 @@ def _taker(metric: Metric | None, side: Any, every: Any, axis: int | tuple[int, 
         return narrow(np.asarray(side[places]), counts, invariant_to, axis, shared)
 
     return take
+
+
+def _scores_bytes(metric: Metric, n: int, k: int) -> int:
+    """What the scores of one clip take, for metrics that are averaged over clips."""
+    return 4 * n * k * len(metric.outputs) if metric.within == "per_clip" else 0
 
 
 def _batch_size(clips: int, bytes_per_clip: int, memory: int) -> int:
