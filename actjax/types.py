@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 VIEWS = ("clip", "frame", "map")
+# Of one call: twice a rank and every place must be an int32. A stream of batches has no such bound.
+MOST_OBSERVATIONS = 2**30 - 1
 
 
 class Context(NamedTuple):
@@ -86,6 +88,8 @@ class Metric:
       pair_copies: arrays of a prepared item's size that `compare` makes for one pair; sets the tile
         of metrics that are no inner product.
       min_observations: fewer valid ones give NaN.
+      max_observations: more in one call are refused before any work; a metric whose time grows with their
+        square says what it can take.
       accumulator: how it streams, or None.
       outputs: the names `compare` returns.
       options: the hyperparameters it was made with.
@@ -108,6 +112,7 @@ class Metric:
     dot: bool = True
     pair_copies: int = 4
     min_observations: int = 3
+    max_observations: int = MOST_OBSERVATIONS
     accumulator: Accumulator | None = None
     outputs: tuple[str, ...] = ("score",)
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)

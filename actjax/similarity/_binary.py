@@ -1,8 +1,8 @@
 """Sets of active observations, and the metrics made of the 2 x 2 table of two such sets.
 
 The counts of all pairs are one matrix product of indicator vectors; the margins are prepared scalars.
-Counts are exact up to 2^24 = 16.7 million observations in one call; beyond, float32 rounds them (in the
-eighth digit), while streamed counts are int32, exact to 2.1 billion.
+Counts are whole numbers (int32 in one call, two words in a stream), and only the table's four cells become
+float32: a difference of large counts would lose what is left of them.
 """
 
 import functools
@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from actjax.similarity import _counts
+from actjax.similarity._inner import EXACT, count_both
 from actjax.similarity._thresholds import top_active
 from actjax.types import Accumulator, Context, Metric
 
-# 0 and 1 are exact in TF32 and bfloat16 and sums are kept in float32, so the fastest product is exact.
-EXACT = jax.lax.Precision.DEFAULT
+# Observations of a batch whose table is counted at a time, whole in float32.
+_AT_A_TIME = 1 << 22
 
 
 class Active(NamedTuple):
@@ -24,17 +26,18 @@ class Active(NamedTuple):
 
     Attributes:
       hot_o: [o] float32, 1 where active.
-      active: scalar, how many are; NaN if all or none are, which leaves nothing to compare.
-      count: scalar, how many observations there are.
+      active, off: int32 scalars, how many observations are active, and how many are not.
+      one: 1, or NaN if all or none are active, which leaves nothing to compare.
     """
 
     hot_o: Any
     active: Any
-    count: Any
+    off: Any
+    one: Any
 
 
 class Counts(NamedTuple):
-    """The 2 x 2 tables of all pairs, int32: both active, active by side, all observations."""
+    """The 2 x 2 tables of all pairs, each a `_counts.Count`: both active, active by side, all."""
 
     both_nk: Any
     active_n: Any
@@ -42,7 +45,7 @@ class Counts(NamedTuple):
     count: Any
 
 
-# (both active, x active, y active, count) -> score, elementwise.
+# (active on both sides, on x only, on y only, on neither), float32 -> score, elementwise.
 Score = Callable[[Any, Any, Any, Any], Any]
 
 
@@ -57,9 +60,10 @@ def active_set(alpha: float, threshold: float | None) -> Callable[[Any, Any, Con
 
     def prepare(values_o, mask_o, context):
         hot = is_active(values_o, mask_o, alpha, threshold)
-        active, count = jnp.sum(hot), jnp.sum(mask_o)
-        active = jnp.where((active > 0) & (active < count), active.astype(jnp.float32), jnp.nan)
-        return Active(hot.astype(jnp.float32), active, count.astype(jnp.float32))
+        active = jnp.sum(hot, dtype=jnp.int32)
+        off = jnp.sum(mask_o, dtype=jnp.int32) - active
+        one = jnp.where((active > 0) & (off > 0), 1.0, jnp.nan).astype(jnp.float32)
+        return Active(hot.astype(jnp.float32), active, off, one)
 
     return prepare
 
@@ -129,31 +133,37 @@ def counts(score: Score, threshold_n: Any, threshold_k: Any) -> Accumulator:
         f"counts({which})",
         _no_counts,
         functools.partial(_add_counts, threshold_n=threshold_n, threshold_k=threshold_k),
-        lambda a, b: jax.tree.map(jnp.add, a, b),
+        lambda a, b: Counts(*map(_counts.add, a, b)),
         functools.partial(_finish, score=score),
     )
 
 
 def _of_pair(score: Score, px: Active, py: Active):
-    both = jnp.vdot(px.hot_o, py.hot_o, precision=EXACT)
+    both = count_both(px.hot_o, py.hot_o)
+    only_x, only_y = px.active - both, py.active - both
+    cells = (both, only_x, only_y, px.off - only_y)
     # NaN of either side must show even in scores that use one margin only.
-    return jnp.where(jnp.isnan(px.active + py.active), jnp.nan, score(both, px.active, py.active, px.count))
+    return score(*(cell.astype(jnp.float32) for cell in cells)) * px.one * py.one
 
 
 def _no_counts(n: int, k: int) -> Counts:
     shapes = ((n, k), (n,), (k,), ())
-    return Counts(*(jnp.zeros(shape, jnp.int32) for shape in shapes))
+    return Counts(*map(_counts.zero, shapes))
 
 
 def _add_counts(state: Counts, x_on, y_ok, mask_o, context=None, *, threshold_n, threshold_k) -> Counts:
     hot_n, hot_k = _reaches(x_on, mask_o, threshold_n), _reaches(y_ok, mask_o, threshold_k)
-    both = jnp.matmul(hot_n.astype(jnp.float32).T, hot_k.astype(jnp.float32), precision=EXACT)
-    return Counts(
-        state.both_nk + both.astype(jnp.int32),
-        state.active_n + jnp.sum(hot_n, 0, dtype=jnp.int32),
-        state.active_k + jnp.sum(hot_k, 0, dtype=jnp.int32),
-        state.count + jnp.sum(mask_o, dtype=jnp.int32),
+    parts = [slice(i, i + _AT_A_TIME) for i in range(0, len(mask_o), _AT_A_TIME)]
+    both = sum(
+        jnp.matmul(hot_n[p].astype(jnp.float32).T, hot_k[p].astype(jnp.float32), precision=EXACT).astype(
+            jnp.int32
+        )
+        for p in parts
     )
+    batch = Counts(
+        _counts.of(both), _counts.of_mask(hot_n, 0), _counts.of_mask(hot_k, 0), _counts.of_mask(mask_o)
+    )
+    return Counts(*map(_counts.add, state, batch))
 
 
 def _reaches(values, mask_o, threshold) -> jax.Array:
@@ -162,7 +172,15 @@ def _reaches(values, mask_o, threshold) -> jax.Array:
 
 
 def _finish(state: Counts, *, score: Score) -> dict[str, jax.Array]:
-    x, y = state.active_n[:, None], state.active_k[None, :]
-    defined = (x > 0) & (x < state.count) & (y > 0) & (y < state.count)
-    both, x, y, count = (part.astype(jnp.float32) for part in (state.both_nk, x, y, state.count))
-    return {"score": jnp.where(defined, score(both, x, y, count), jnp.nan), "n_observations": count}
+    shape = state.both_nk.low.shape
+    x = _counts.spread(jax.tree.map(lambda word: word[:, None], state.active_n), shape)
+    y = _counts.spread(jax.tree.map(lambda word: word[None, :], state.active_k), shape)
+    count = _counts.spread(state.count, shape)
+    only_x, only_y, off = (
+        _counts.less(a, b) for a, b in ((x, state.both_nk), (y, state.both_nk), (count, x))
+    )
+    some = [_counts.reaches(part, 1) for part in (x, y, off, _counts.less(count, y))]
+    cells = (state.both_nk, only_x, only_y, _counts.less(off, only_y))
+    found = score(*map(_counts.as_float, cells))
+    defined = some[0] & some[1] & some[2] & some[3]
+    return {"score": jnp.where(defined, found, jnp.nan), "n_observations": state.count}

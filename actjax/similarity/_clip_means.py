@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from actjax.similarity import _counts
+
 # A score within clips needs this share of valid clips.
 VALID_CLIPS = 0.9
 
@@ -13,9 +15,9 @@ class ClipMeans(NamedTuple):
     """Mean over valid clips of what a metric found in each.
 
     Attributes:
-      clips: scalar int32, clips so far, valid or not.
-      count: [n, k] int32, the valid ones among them.
-      observations: [n, k] int32, observations in valid clips.
+      clips: `_counts.Count`, clips so far, valid or not.
+      count: [n, k] Count, the valid ones among them.
+      observations: [n, k] Count, observations in valid clips.
       mean: {output: [n, k]}.
       m2: [n, k] sum of squared deviations of the score, or None.
     """
@@ -29,9 +31,9 @@ class ClipMeans(NamedTuple):
 
 def init(shape: tuple[int, int], outputs: tuple[str, ...], std_error: bool) -> ClipMeans:
     """No clips yet."""
-    counts, zeros = jnp.zeros(shape, jnp.int32), jnp.zeros(shape, jnp.float32)
+    counts, zeros = _counts.zero(shape), jnp.zeros(shape, jnp.float32)
     means = dict.fromkeys(outputs, zeros)
-    return ClipMeans(jnp.zeros((), jnp.int32), counts, counts, means, zeros if std_error else None)
+    return ClipMeans(_counts.zero(), counts, counts, means, zeros if std_error else None)
 
 
 def add(state: ClipMeans, found, mask_bo, clip_mask_b) -> ClipMeans:
@@ -45,27 +47,28 @@ def add(state: ClipMeans, found, mask_bo, clip_mask_b) -> ClipMeans:
         m2 = jnp.sum(jnp.where(valid, found["score"] - means["score"][None], 0.0) ** 2, 0)
     lengths = jnp.sum(mask_bo, 1).astype(jnp.int32)
     observations = jnp.sum(jnp.where(valid, lengths[:, None, None], 0), 0)
-    clips = jnp.sum(clip_mask_b).astype(jnp.int32)
-    batch = ClipMeans(clips, count.astype(jnp.int32), observations.astype(jnp.int32), means, m2)
+    batch = ClipMeans(_counts.of_mask(clip_mask_b), _counts.of(count), _counts.of(observations), means, m2)
     return merge(state, batch)
 
 
 def merge(a: ClipMeans, b: ClipMeans) -> ClipMeans:
     """The means over both sets of clips."""
-    count = a.count + b.count
-    weight = b.count.astype(jnp.float32) / jnp.maximum(count, 1).astype(jnp.float32)
+    count = _counts.add(a.count, b.count)
+    of_a, of_b = _counts.as_float(a.count), _counts.as_float(b.count)
+    weight = of_b / jnp.maximum(_counts.as_float(count), 1)
     delta = {name: b.mean[name] - a.mean[name] for name in a.mean}
     m2 = None
     if a.m2 is not None:
-        m2 = a.m2 + b.m2 + delta["score"] ** 2 * a.count.astype(jnp.float32) * weight
+        m2 = a.m2 + b.m2 + delta["score"] ** 2 * of_a * weight
     mean = {name: a.mean[name] + delta[name] * weight for name in a.mean}
-    return ClipMeans(a.clips + b.clips, count, a.observations + b.observations, mean, m2)
+    clips, observations = _counts.add(a.clips, b.clips), _counts.add(a.observations, b.observations)
+    return ClipMeans(clips, count, observations, mean, m2)
 
 
 def finalize(state: ClipMeans) -> dict[str, jax.Array]:
     """Means where enough clips are valid, else NaN; counts; the standard error over clips."""
-    count = state.count.astype(jnp.float32)
-    valid = (count > 0) & (count >= VALID_CLIPS * state.clips.astype(jnp.float32))
+    count = _counts.as_float(state.count)
+    valid = (count > 0) & (count >= VALID_CLIPS * _counts.as_float(state.clips))
     result = {name: jnp.where(valid, mean, jnp.nan) for name, mean in state.mean.items()}
     result["n_observations"] = state.observations
     if state.m2 is not None:

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.similarity._ranks import ranks
+from actjax.similarity._inner import total
+from actjax.similarity._ranks import twice_ranks
 from actjax.similarity._thresholds import kth_largest
 from actjax.similarity._vectors import masked
 
@@ -34,25 +35,25 @@ class Weights(NamedTuple):
     offset: Any
 
 
-def probability(values_o, mask_o, kind: str, rank_o=None) -> jax.Array:
+def probability(values_o, mask_o, kind: str, twice_o=None) -> jax.Array:
     """[o] the concept's probability at each input; NaN throughout for given values outside of [0, 1].
 
-    A column of 0 and 1 is taken as it is; otherwise "quantile" gives (rank - 1/2) / n, ties averaged, of the
-    ranks, if they are known already.
+    A column of 0 and 1 is taken as it is; otherwise "quantile" gives (rank - 1/2) / n, ties averaged, from
+    twice the ranks, if they are known already.
     """
     outside = jnp.any(mask_o & ((values_o < 0) | (values_o > 1)))
     if kind == "given":
         return jnp.where(outside, jnp.nan, values_o)
     binary = jnp.all(~mask_o | (values_o == 0) | (values_o == 1))
     count = jnp.maximum(jnp.sum(mask_o), 1).astype(values_o.dtype)
-    rank_o = ranks(values_o, mask_o) if rank_o is None else rank_o
-    return jnp.where(binary, values_o, (rank_o - 0.5) / count)
+    twice_o = twice_ranks(values_o, mask_o) if twice_o is None else twice_o
+    return jnp.where(binary, values_o, (twice_o - 1).astype(values_o.dtype) / 2 / count)
 
 
 def log_prior(probability_o, mask_o) -> jax.Array:
     """The log of the mean probability; NaN for a constant one."""
     count = jnp.maximum(jnp.sum(mask_o), 1).astype(probability_o.dtype)
-    return jnp.log(jnp.sum(masked(probability_o, mask_o)) / count) + nan_if_constant(probability_o, mask_o)
+    return jnp.log(total(masked(probability_o, mask_o)) / count) + nan_if_constant(probability_o, mask_o)
 
 
 def nan_if_constant(values_o, mask_o) -> jax.Array:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from actjax.similarity import _counts
 from actjax.similarity._precision import PRECISION
 from actjax.types import Accumulator
 
@@ -50,7 +51,7 @@ def cubic_moments() -> Accumulator:
 def init(n: int, k: int) -> CubicMoments:
     """No observations yet."""
     cross = [[jnp.zeros((n, k), jnp.float32) for _ in range(3)] for _ in range(3)]
-    return CubicMoments(jnp.zeros((), jnp.float32), _empty_side(n), _empty_side(k), cross)
+    return CubicMoments(_counts.zero(), _empty_side(n), _empty_side(k), cross)
 
 
 def update(state: CubicMoments, x_on, y_ok, mask_o, context=None) -> CubicMoments:
@@ -59,16 +60,18 @@ def update(state: CubicMoments, x_on, y_ok, mask_o, context=None) -> CubicMoment
     x, x_on = _side(x_on, mask_o, count)
     y, y_ok = _side(y_ok, mask_o, count)
     cross = [[jnp.matmul((x_on**a).T, y_ok**b, precision=PRECISION) for b in (1, 2, 3)] for a in (1, 2, 3)]
-    return merge(state, CubicMoments(count, x, y, cross))
+    return merge(state, CubicMoments(_counts.of_mask(mask_o), x, y, cross))
 
 
 def merge(a: CubicMoments, b: CubicMoments) -> CubicMoments:
     """The moments of both sets of observations; associative and commutative up to rounding."""
-    x, moves_x = _merge_side(a.count, a.x, b.count, b.x)
-    y, moves_y = _merge_side(a.count, a.y, b.count, b.y)
+    count = _counts.add(a.count, b.count)
+    parts = [_counts.as_float(part) for part in (a.count, b.count, count)]
+    x, moves_x = _merge_side(*parts, a.x, b.x)
+    y, moves_y = _merge_side(*parts, a.y, b.y)
     parts = [_moved(one, *moves) for one, *moves in zip((a, b), moves_x, moves_y, strict=True)]
     cross = jax.tree.map(jnp.add, *parts)
-    return CubicMoments(a.count + b.count, x, y, cross)
+    return CubicMoments(count, x, y, cross)
 
 
 def finalize(state: CubicMoments) -> dict[str, jax.Array]:
@@ -77,7 +80,7 @@ def finalize(state: CubicMoments) -> dict[str, jax.Array]:
     scale_n = jnp.where(xx > 0, 1 / jnp.sqrt(xx), jnp.nan)
     scale_k = jnp.where(yy > 0, 1 / jnp.sqrt(yy), jnp.nan)
     score = jnp.clip(state.cross_nk[2][2] * scale_n[:, None] * scale_k[None, :], -1.0, 1.0)
-    enough = state.count >= MIN_OBSERVATIONS
+    enough = _counts.reaches(state.count, MIN_OBSERVATIONS)
     return {"score": jnp.where(enough, score, jnp.nan), "n_observations": state.count}
 
 
@@ -99,9 +102,8 @@ def _side(values_ov, mask_o, count) -> tuple[Side, jax.Array]:
     return Side(first, mean, scale, powers), scaled
 
 
-def _merge_side(count_a, a: Side, count_b, b: Side):
+def _merge_side(count_a, count_b, count, a: Side, b: Side):
     """The merged side, and each part's (factor, shift): new deviation = factor * old + shift."""
-    count = count_a + count_b
     origin = jnp.where(count_a > 0, a.origin_v, b.origin_v)
     means = [(side.origin_v - origin) + side.mean_v for side in (a, b)]
     mean = means[0] + (means[1] - means[0]) * (count_b / jnp.maximum(count, 1))
@@ -112,9 +114,11 @@ def _merge_side(count_a, a: Side, count_b, b: Side):
     scale = jnp.maximum(jnp.maximum(a.scale_v, b.scale_v), apart)
     unit = jnp.where(scale > 0, scale, 1.0)
     moves = [(side.scale_v / unit, shift / unit) for side, shift in zip((a, b), shifts, strict=True)]
-    powers = jnp.stack(
-        [sum(_moved_power(s.powers_pv, p, *m) for s, m in zip((a, b), moves, strict=True)) for p in range(7)]
-    )
+    of_power = [
+        sum(_moved_power(s.powers_pv, p, *m) for s, m in zip((a, b), moves, strict=True)) for p in range(1, 7)
+    ]
+    # The powers 0 are the count, which adds up in whole numbers elsewhere.
+    powers = jnp.stack([jnp.broadcast_to(count, scale.shape), *of_power])
     return Side(origin, mean, scale, powers), moves
 
 

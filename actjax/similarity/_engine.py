@@ -10,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import parallel
+from actjax.similarity import _counts
 from actjax.similarity._narrow import exponents, is_wide, narrow
 from actjax.similarity._regrid import ImageMask, regrid_images
-from actjax.similarity.pairwise import pairwise, takes_blocks
+from actjax.similarity._threads import at_least_one
+from actjax.similarity.pairwise import check_size, pairwise, takes_blocks
 from actjax.similarity.stream import PairStream
 from actjax.types import Context, Metric
 
@@ -26,6 +28,9 @@ _LINEAR = frozenset({"scale", "shift"})
 def score_vectors(metric: Metric, x, y, mask, context: Context, memory: int) -> dict[str, np.ndarray]:
     """{output: [n, k]} of x [o, n] and y [o, k], tile by tile."""
     (o, n), k = x.shape, y.shape[1]
+    check_size(metric, o)
+    # An argument like all others: a mask made while compiling would be a constant of the data's size.
+    mask = np.ones(o, bool) if mask is None else mask
     whole = metric.level == "feature"
     columns = 1 if whole else k
     devices = parallel.local_device_count()
@@ -192,7 +197,7 @@ def run_stream(stream: PairStream, batches: Iterator[Any], key) -> dict[str, dic
         # The next batch was made while the devices worked; more than one under way would pile up in memory.
         jax.block_until_ready(states)
         states = update(states, *parallel.shard((x, y, mask, clip_mask, context)), keys)
-    return jax.tree.map(np.asarray, _finish(stream, jax.device_get(states)))
+    return _counts.on_host(_finish(stream, jax.device_get(states)))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -291,5 +296,5 @@ def _scores_bytes(metric: Metric, n: int, k: int) -> int:
 def _batch_size(clips: int, bytes_per_clip: int, memory: int) -> int:
     """Clips in a batch: a multiple of the devices, within an eighth of the memory."""
     devices = parallel.local_device_count()
-    most = max(1, min(64, memory // (8 * bytes_per_clip)))
+    most = min(64, at_least_one(memory, 8 * bytes_per_clip))
     return max(devices, min(most, clips) // devices * devices)

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from actjax.similarity import _counts
 from actjax.similarity._precision import PRECISION
+from actjax.similarity._scale import NOTHING, item_scales
 from actjax.types import Context
 
 
@@ -17,7 +19,9 @@ class FoldMoments(NamedTuple):
     """Moments of each of p folds, about the fold's own means.
 
     Attributes:
-      count_p: number of observations.
+      count_p: `_counts.Count`, number of observations.
+      scale_n, scale_k: powers of two by which the values were multiplied; all that follows is of the
+        products. NOTHING for an item that was 0 so far.
       origin_n, origin_k: what the means are relative to.
       mean_pn, mean_pk: means minus their origins.
       xx_pn: the neurons' sums of squares.
@@ -26,6 +30,8 @@ class FoldMoments(NamedTuple):
     """
 
     count_p: Any
+    scale_n: Any
+    scale_k: Any
     origin_n: Any
     origin_k: Any
     mean_pn: Any
@@ -83,7 +89,8 @@ def init(folds: int, n: int, k: int) -> FoldMoments:
         return jnp.zeros(shape, jnp.float32)
 
     return FoldMoments(
-        zeros(folds), zeros(n), zeros(k), zeros(folds, n), zeros(folds, k), zeros(folds, n),
+        _counts.zero((folds,)), zeros(n) + NOTHING, zeros(k) + NOTHING,
+        zeros(n), zeros(k), zeros(folds, n), zeros(folds, k), zeros(folds, n),
         zeros(folds, k, k), zeros(folds, n, k),
     )  # fmt: skip
 
@@ -96,8 +103,10 @@ def update(state: FoldMoments, x_on, y_ok, mask_o, context: Context | None) -> F
     """
     if context is None or (context.folds_o is None and context.clip_ids_o is None):
         raise ValueError("ridge expected folds or clip ids with batches of observations, got neither")
-    weights = fold_weights(mask_o, context, state.count_p.shape[0])
-    x, y = fold_side(x_on, mask_o, weights), fold_side(y_ok, mask_o, weights)
+    weights = fold_weights(mask_o, context, state.count_p.low.shape[0])
+    scale_n, scale_k = item_scales(x_on, mask_o, 0), item_scales(y_ok, mask_o, 0)
+    x = fold_side(x_on * scale_n[None, :], mask_o, weights)
+    y = fold_side(y_ok * scale_k[None, :], mask_o, weights)
 
     def of_fold(weight_o):
         y_in_ok = y.deviations_ov * weight_o[:, None]
@@ -105,26 +114,27 @@ def update(state: FoldMoments, x_on, y_ok, mask_o, context: Context | None) -> F
 
     yy, xy = jax.lax.map(of_fold, weights)
     xx = _product(weights, x.deviations_ov**2)
-    batch = FoldMoments(jnp.sum(weights, 1), x.origin_v, y.origin_v, x.mean_pv, y.mean_pv, xx, yy, xy)
+    count_p = _counts.of_mask(weights > 0, 1)
+    batch = FoldMoments(count_p, scale_n, scale_k, x.origin_v, y.origin_v, x.mean_pv, y.mean_pv, xx, yy, xy)
     return merge(state, batch)
 
 
 def merge(a: FoldMoments, b: FoldMoments) -> FoldMoments:
     """The moments of both sets of observations; associative and commutative up to rounding."""
-    some = jnp.sum(a.count_p) > 0
+    scale_n, scale_k = jnp.minimum(a.scale_n, b.scale_n), jnp.minimum(a.scale_k, b.scale_k)
+    a, b = _rescaled(a, scale_n, scale_k), _rescaled(b, scale_n, scale_k)
+    of_a, of_b = _counts.as_float(a.count_p), _counts.as_float(b.count_p)
+    some = jnp.any(of_a > 0)
     origin_n = jnp.where(some, a.origin_n, b.origin_n)
     origin_k = jnp.where(some, a.origin_k, b.origin_k)
-    count = a.count_p + b.count_p
-    mean_pn, dx = _merge_means(
-        a.count_p, b.count_p, *_relative(a.origin_n, a.mean_pn, b.origin_n, b.mean_pn, some)
-    )
-    mean_pk, dy = _merge_means(
-        a.count_p, b.count_p, *_relative(a.origin_k, a.mean_pk, b.origin_k, b.mean_pk, some)
-    )
-    between = a.count_p * b.count_p / jnp.maximum(count, 1)
+    mean_pn, dx = _merge_means(of_a, of_b, *_relative(a.origin_n, a.mean_pn, b.origin_n, b.mean_pn, some))
+    mean_pk, dy = _merge_means(of_a, of_b, *_relative(a.origin_k, a.mean_pk, b.origin_k, b.mean_pk, some))
+    between = of_a * (of_b / jnp.maximum(of_a + of_b, 1))
     scaled_dy = dy * between[:, None]
     return FoldMoments(
-        count_p=count,
+        count_p=_counts.add(a.count_p, b.count_p),
+        scale_n=scale_n,
+        scale_k=scale_k,
         origin_n=origin_n,
         origin_k=origin_k,
         mean_pn=mean_pn,
@@ -132,6 +142,20 @@ def merge(a: FoldMoments, b: FoldMoments) -> FoldMoments:
         xx_pn=a.xx_pn + b.xx_pn + dx * dx * between[:, None],
         yy_pkk=a.yy_pkk + b.yy_pkk + dy[:, :, None] * scaled_dy[:, None, :],
         xy_pnk=a.xy_pnk + b.xy_pnk + dx[:, :, None] * scaled_dy[:, None, :],
+    )
+
+
+def _rescaled(state: FoldMoments, scale_n, scale_k) -> FoldMoments:
+    """The same moments at other scales."""
+    by_n, by_k = scale_n / state.scale_n, scale_k / state.scale_k
+    return state._replace(
+        origin_n=state.origin_n * by_n,
+        origin_k=state.origin_k * by_k,
+        mean_pn=state.mean_pn * by_n[None, :],
+        mean_pk=state.mean_pk * by_k[None, :],
+        xx_pn=state.xx_pn * by_n[None, :] * by_n[None, :],
+        yy_pkk=state.yy_pkk * by_k[None, :, None] * by_k[None, None, :],
+        xy_pnk=state.xy_pnk * by_n[None, :, None] * by_k[None, None, :],
     )
 
 

@@ -10,11 +10,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from actjax.similarity._binary import EXACT
+from actjax.similarity import _counts
+from actjax.similarity._inner import EXACT, count_table
 from actjax.similarity._thresholds import at_least, quantile_edges
 from actjax.types import Accumulator, Context
 
+# Observations of a batch whose joint counts are made at a time, whole in float32.
+_AT_A_TIME = 1 << 22
 # Of a pair: (information, entropy of x, entropy of y, joint entropy).
 AVERAGES = {
     "arithmetic": lambda x, y: (x + y) / 2,
@@ -29,8 +33,8 @@ class Binned(NamedTuple):
 
     Attributes:
       above_qo: [bins - 1, o] float32, 1 where the value reaches the edge.
-      above_q: [bins - 1] how many do.
-      count: scalar, how many observations there are.
+      above_q: [bins - 1] int32, how many do.
+      count: int32 scalar, how many observations there are.
     """
 
     above_qo: Any
@@ -39,7 +43,7 @@ class Binned(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """Joint counts of all pairs, int32: both above an edge, each side above its own, all."""
+    """Joint counts of all pairs, each a `_counts.Count`: both above an edge, each side above its own, all."""
 
     above_nkqr: Any
     above_nq: Any
@@ -57,16 +61,16 @@ def binned(bins: int, edges: tuple[float, ...] | None) -> Callable[[Any, Any, Co
             above = jax.vmap(lambda edge: at_least(values_o, mask_o, edge))(found)
         else:
             above = mask_o[None, :] & (values_o[None, :] >= jnp.asarray(edges, values_o.dtype)[:, None])
-        above = above.astype(jnp.float32)
-        return Binned(above, jnp.sum(above, 1), jnp.sum(mask_o).astype(jnp.float32))
+        reach_q = jnp.sum(above, 1, dtype=jnp.int32)
+        return Binned(above.astype(jnp.float32), reach_q, jnp.sum(mask_o, dtype=jnp.int32))
 
     return prepare
 
 
 def joint_counts(px: Binned, py: Binned) -> jax.Array:
     """[bins_x, bins_y] the table of one pair, exact."""
-    above_qr = jnp.dot(px.above_qo, py.above_qo.T, precision=EXACT)
-    return _differences(above_qr, px.above_q, py.above_q, px.count)
+    above_qr = count_table(px.above_qo, py.above_qo)
+    return _differences(above_qr, px.above_q, py.above_q, px.count, jnp.subtract).astype(jnp.float32)
 
 
 def information(table: jax.Array, *, normalized: str | None, miller_madow: bool) -> jax.Array:
@@ -109,22 +113,30 @@ def tables(score: Callable[[jax.Array], jax.Array], edges_n: Any, edges_k: Any) 
 
     def init(n, k):
         shapes = ((n, k, q, r), (n, q), (k, r), ())
-        return Tables(*(jnp.zeros(shape, jnp.int32) for shape in shapes))
+        return Tables(*map(_counts.zero, shapes))
 
     def update(state, x_on, y_ok, mask_o, context=None):
         x_onq, y_okr = _reaches(x_on, mask_o, edges_n), _reaches(y_ok, mask_o, edges_k)
-        joint = jnp.einsum("onq,okr->nkqr", x_onq, y_okr, precision=EXACT)
-        new = (joint, jnp.sum(x_onq, 0), jnp.sum(y_okr, 0), jnp.sum(mask_o).astype(jnp.float32))
-        return Tables(*(old + part.astype(jnp.int32) for old, part in zip(state, new, strict=True)))
+        joint = sum(
+            jnp.einsum(
+                "onq,okr->nkqr", x_onq[p].astype(jnp.float32), y_okr[p].astype(jnp.float32), precision=EXACT
+            ).astype(jnp.int32)
+            for p in (slice(i, i + _AT_A_TIME) for i in range(0, len(mask_o), _AT_A_TIME))
+        )
+        margins = (_counts.of_mask(x_onq, 0), _counts.of_mask(y_okr, 0), _counts.of_mask(mask_o))
+        return merge(state, Tables(_counts.of(joint), *margins))
 
     def finalize(state):
-        parts = jax.tree.map(lambda part: part.astype(jnp.float32), state)
-        of_row = jax.vmap(lambda a, x, y: score(_differences(a, x, y, parts.count)), (0, None, 0))
-        scores = jax.vmap(of_row, (0, 0, None))(parts.above_nkqr, parts.above_nq, parts.above_kr)
-        return {"score": scores, "n_observations": parts.count}
+        def of_pair(above_qr, above_q, above_r):
+            cells = _differences(above_qr, above_q, above_r, state.count, _counts.less)
+            return score(_counts.as_float(cells))
+
+        of_row = jax.vmap(of_pair, (0, None, 0))
+        scores = jax.vmap(of_row, (0, 0, None))(state.above_nkqr, state.above_nq, state.above_kr)
+        return {"score": scores, "n_observations": state.count}
 
     def merge(a, b):
-        return jax.tree.map(jnp.add, a, b)
+        return Tables(*map(_counts.add, a, b))
 
     name = f"tables({edges_n.tolist()}, {edges_k.tolist()})"
     return Accumulator(name, init, update, merge, finalize)
@@ -132,17 +144,26 @@ def tables(score: Callable[[jax.Array], jax.Array], edges_n: Any, edges_k: Any) 
 
 def _reaches(values, mask_o, edges) -> jax.Array:
     edges = jnp.broadcast_to(edges, (values.shape[1], edges.shape[-1]))
-    return (mask_o[:, None, None] & (values[:, :, None] >= edges[None])).astype(jnp.float32)
+    return mask_o[:, None, None] & (values[:, :, None] >= edges[None])
 
 
-def _differences(above_qr, above_q, above_r, count) -> jax.Array:
-    """The table of bins from counts above pairs of edges, those of x and of y alone, and of all."""
-    count = jnp.asarray(count)[None]
-    first = jnp.concatenate([count, above_r])[None, :]
-    nested = jnp.concatenate([first, jnp.concatenate([above_q[:, None], above_qr], 1)])
-    nested = jnp.pad(nested, ((0, 1), (0, 1)))
-    by_row = nested[:-1] - nested[1:]
-    return by_row[:, :-1] - by_row[:, 1:]
+def _differences(above_qr, above_q, above_r, count, less) -> Any:
+    """The table of bins from counts above pairs of edges, those of x and of y alone, and of all.
+
+    Whole numbers to the end, arrays or trees of words: `less` subtracts them.
+    """
+
+    def nest(above_qr, above_q, above_r, count):
+        first = jnp.concatenate([jnp.asarray(count)[None], above_r])[None, :]
+        nested = jnp.concatenate([first, jnp.concatenate([above_q[:, None], above_qr], 1)])
+        return jnp.pad(nested, ((0, 1), (0, 1)))
+
+    def cut(tree, part):
+        return jax.tree.map(lambda word: word[part], tree)
+
+    nested = jax.tree.map(nest, above_qr, above_q, above_r, count)
+    by_row = less(cut(nested, np.s_[:-1]), cut(nested, np.s_[1:]))
+    return less(cut(by_row, np.s_[:, :-1]), cut(by_row, np.s_[:, 1:]))
 
 
 def _occupied(counts: jax.Array) -> jax.Array:

@@ -12,8 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from actjax.similarity._inner import add_compensated
 from actjax.similarity._precision import PRECISION
+from actjax.similarity._threads import at_least_one
 
+# Time grows with the square of the observations: at twice as many a pair takes minutes.
+MOST_OBSERVATIONS = 1 << 17
 # Short vectors take several shifts a step, up to this many pairs, to keep the matrix products busy.
 PAIRS_A_STEP = 512
 
@@ -38,14 +42,14 @@ def sum_over_pairs(
     dot = _dot_of_signs if tiny_integers else _dot
     doubled_x, doubled_y = _doubled(x), _doubled(y)
 
-    a_step = max(1, min(o // 2, PAIRS_A_STEP // max(o, 1)))
+    a_step = max(1, min(o // 2, at_least_one(PAIRS_A_STEP, o)))
 
     def add(step, carry):
         shift = 1 + step * a_step
         weight_a = _weights(shift + jnp.arange(a_step), o)
         left = weight_a[:, None] * of_x(_rows(x), _shifted(doubled_x, shift, a_step, o))
         right = of_y(_rows(y), _shifted(doubled_y, shift, a_step, o))
-        return _add(*carry, dot(left.ravel(), right.ravel()))
+        return add_compensated(*carry, dot(left.ravel(), right.ravel()))
 
     zero = jnp.zeros((), jnp.float32)
     total, lost = jax.lax.fori_loop(0, -(-(o // 2) // a_step), add, (zero, zero))
@@ -109,10 +113,3 @@ def _dot_of_signs(a: jax.Array, b: jax.Array) -> jax.Array:
         return jnp.vdot(small_a, small_b, preferred_element_type=jnp.float32)
 
     return jax.lax.platform_dependent(a, b, cpu=_dot, default=in_bfloat16)
-
-
-def _add(total: jax.Array, lost: jax.Array, term: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Kahan's sum: thousands of steps would otherwise cost two digits."""
-    corrected = term - lost
-    grown = total + corrected
-    return grown, (grown - total) - corrected

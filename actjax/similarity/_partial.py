@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from actjax.similarity import _counts
 from actjax.similarity._precision import PRECISION
+from actjax.similarity._scale import NOTHING, item_scales
 from actjax.types import Accumulator, Context
 
 MIN_OBSERVATIONS = 3
@@ -27,12 +29,15 @@ class Side(NamedTuple):
     """One side's near-residuals r = v - origin - slope (z - origin of z), v of them.
 
     Attributes:
+      scale_v: powers of two by which the values were multiplied; all that follows is of the products.
+        NOTHING for an item that was 0 so far.
       origin_v, slope_vq: what is taken off.
       mean_v: mean of r.
       squares_v: sum of squared deviations of r.
       with_z_vq: sum of products of deviations of r and z.
     """
 
+    scale_v: Any
     origin_v: Any
     slope_vq: Any
     mean_v: Any
@@ -41,11 +46,12 @@ class Side(NamedTuple):
 
 
 class PartialMoments(NamedTuple):
-    """Count, both sides, the nuisances' own moments, and the cross products."""
+    """Count, both sides, the nuisances' scales and own moments, and the cross products."""
 
     count: Any
     x: Side
     y: Side
+    scale_q: Any
     origin_q: Any
     mean_q: Any
     zz_qq: Any
@@ -77,7 +83,7 @@ def init(n: int, k: int) -> PartialMoments:
     zero_qq = jnp.zeros((MOST_NUISANCES, MOST_NUISANCES), jnp.float32)
     cross = jnp.zeros((n, k), jnp.float32)
     return PartialMoments(
-        jnp.zeros((), jnp.float32), _empty_side(n), _empty_side(k), zero_q, zero_q, zero_qq, cross
+        _counts.zero(), _empty_side(n), _empty_side(k), zero_q + NOTHING, zero_q, zero_q, zero_qq, cross
     )
 
 
@@ -85,37 +91,52 @@ def update(state: PartialMoments, x_on, y_ok, mask_o, context: Context) -> Parti
     """Adds a batch of observations."""
     z_oq = nuisances(context, mask_o)
     z_oq = jnp.pad(z_oq, ((0, 0), (0, MOST_NUISANCES - z_oq.shape[1])))
-    count = jnp.sum(mask_o).astype(jnp.float32)
+    count = jnp.sum(mask_o, dtype=jnp.int32).astype(jnp.float32)
+    own = [item_scales(values, mask_o, 0) for values in (x_on, y_ok, z_oq)]
+    so_far = (state.x.scale_v, state.y.scale_v, state.scale_q)
+    scales = [jnp.minimum(scale, before) for scale, before in zip(own, so_far, strict=True)]
+    state = _rescaled(state, *scales)
+    x_on, y_ok, z_oq = (
+        values * scale[None, :] for values, scale in zip((x_on, y_ok, z_oq), scales, strict=True)
+    )
     origin_q, mean_q, dz_oq = _centre(z_oq, mask_o, count)
     zz = _product(dz_oq.T, dz_oq)
-    started = state.count > 0
+    started = _counts.reaches(state.count, 1)
     z_from_q = origin_q + mean_q
     # Sums are made of deviations within the batch, so the origin matters to the mean only.
     x, dx_on = _side(x_on, mask_o, count, dz_oq, zz, started, state.x, z_from_q - state.origin_q)
     y, dy_ok = _side(y_ok, mask_o, count, dz_oq, zz, started, state.y, z_from_q - state.origin_q)
     base_q = jnp.where(started, state.origin_q, z_from_q)
     mean_q = jnp.where(started, (origin_q - base_q) + mean_q, 0.0)
-    batch = PartialMoments(count, x, y, base_q, mean_q, zz, _product(dx_on.T, dy_ok))
+    count = _counts.of_mask(mask_o)
+    batch = PartialMoments(count, x, y, scales[2], base_q, mean_q, zz, _product(dx_on.T, dy_ok))
     return merge(state, batch)
 
 
 def merge(a: PartialMoments, b: PartialMoments) -> PartialMoments:
     """The moments of both sets of observations; associative and commutative up to rounding."""
-    first = a.count > 0
+    scales = [
+        jnp.minimum(of_a, of_b)
+        for of_a, of_b in ((a.x.scale_v, b.x.scale_v), (a.y.scale_v, b.y.scale_v), (a.scale_q, b.scale_q))
+    ]
+    a, b = _rescaled(a, *scales), _rescaled(b, *scales)
+    first = _counts.reaches(a.count, 1)
     base = jax.tree.map(lambda of_a, of_b: jnp.where(first, of_a, of_b), a, b)
     a, b = _rebased(a, base), _rebased(b, base)
-    count = a.count + b.count
-    share = b.count / jnp.maximum(count, 1)
-    between = a.count * share
-    dz = _delta(a.count, a.mean_q, b.count, b.mean_q)
-    x, dx = _merge_side(a, a.x, b, b.x, share, between, dz)
-    y, dy = _merge_side(a, a.y, b, b.y, share, between, dz)
+    count = _counts.add(a.count, b.count)
+    of_a, of_b = _counts.as_float(a.count), _counts.as_float(b.count)
+    share = of_b / jnp.maximum(_counts.as_float(count), 1)
+    between = of_a * share
+    dz = _delta(of_a, a.mean_q, of_b, b.mean_q)
+    x, dx = _merge_side(of_a, a.x, of_b, b.x, share, between, dz)
+    y, dy = _merge_side(of_a, a.y, of_b, b.y, share, between, dz)
     return PartialMoments(
         count=count,
         x=x,
         y=y,
+        scale_q=scales[2],
         origin_q=base.origin_q,
-        mean_q=_mean(a.count, a.mean_q, b.count, b.mean_q, share),
+        mean_q=_mean(of_a, a.mean_q, of_b, b.mean_q, share),
         zz_qq=a.zz_qq + b.zz_qq + dz[:, None] * (dz * between)[None, :],
         xy_nk=a.xy_nk + b.xy_nk + dx[:, None] * (dy * between)[None, :],
     )
@@ -128,7 +149,7 @@ def finalize(state: PartialMoments) -> dict[str, jax.Array]:
     slopes = _product(state.x.with_z_vq, inverse)
     xy = state.xy_nk - _product(slopes, state.y.with_z_vq.T)
     score = xy / jnp.sqrt(left_n)[:, None] / jnp.sqrt(left_k)[None, :]
-    enough = state.count >= MIN_OBSERVATIONS
+    enough = _counts.reaches(state.count, MIN_OBSERVATIONS)
     return {"score": jnp.where(enough, jnp.clip(score, -1.0, 1.0), jnp.nan), "n_observations": state.count}
 
 
@@ -143,7 +164,7 @@ def inverse_of(zz_qq: jax.Array) -> jax.Array:
 
 def _empty_side(size: int) -> Side:
     zero, zero_q = jnp.zeros((size,), jnp.float32), jnp.zeros((size, MOST_NUISANCES), jnp.float32)
-    return Side(zero, zero_q, zero, zero, zero_q)
+    return Side(zero + NOTHING, zero, zero_q, zero, zero, zero_q)
 
 
 def _side(values_ov, mask_o, count, dz_oq, zz, started, base: Side, z_moved_q):
@@ -155,6 +176,7 @@ def _side(values_ov, mask_o, count, dz_oq, zz, started, base: Side, z_moved_q):
     at = origin + mean
     shift = (origin - base.origin_v) + mean - _product(base.slope_vq, z_moved_q)
     side = Side(
+        scale_v=base.scale_v,
         origin_v=jnp.where(started, base.origin_v, at),
         slope_vq=slope,
         mean_v=jnp.where(started, shift, 0.0),
@@ -162,6 +184,33 @@ def _side(values_ov, mask_o, count, dz_oq, zz, started, base: Side, z_moved_q):
         with_z_vq=_product(residuals.T, dz_oq),
     )
     return side, residuals
+
+
+def _rescaled(state: PartialMoments, scale_n, scale_k, scale_q) -> PartialMoments:
+    """The same moments at other scales."""
+    by_n, by_k, by_q = scale_n / state.x.scale_v, scale_k / state.y.scale_v, scale_q / state.scale_q
+    return state._replace(
+        x=_rescaled_side(state.x, scale_n, by_n, by_q),
+        y=_rescaled_side(state.y, scale_k, by_k, by_q),
+        scale_q=scale_q,
+        origin_q=state.origin_q * by_q,
+        mean_q=state.mean_q * by_q,
+        zz_qq=state.zz_qq * by_q[:, None] * by_q[None, :],
+        xy_nk=state.xy_nk * by_n[:, None] * by_k[None, :],
+    )
+
+
+def _rescaled_side(side: Side, scale_v, by_v, by_q) -> Side:
+    # A nuisance that was 0 so far has a slope of 0, whatever the scale.
+    slope_by_q = 1 / jnp.maximum(by_q, 2.0**-126)
+    return Side(
+        scale_v=scale_v,
+        origin_v=side.origin_v * by_v,
+        slope_vq=side.slope_vq * by_v[:, None] * slope_by_q[None, :],
+        mean_v=side.mean_v * by_v,
+        squares_v=side.squares_v * by_v * by_v,
+        with_z_vq=side.with_z_vq * by_v[:, None] * by_q[None, :],
+    )
 
 
 def _rebased(state: PartialMoments, base: PartialMoments) -> PartialMoments:
@@ -180,15 +229,16 @@ def _rebased_side(side: Side, base: Side, state: PartialMoments, base_state: Par
     mean = side.mean_v + (side.origin_v - base.origin_v)
     mean = mean + _product(side.slope_vq, state.mean_q) - _product(base.slope_vq, moved)
     squares = side.squares_v + jnp.sum(off * (side.with_z_vq + with_z), 1)
-    return Side(base.origin_v, base.slope_vq, mean, jnp.maximum(squares, 0.0), with_z), off
+    return Side(side.scale_v, base.origin_v, base.slope_vq, mean, jnp.maximum(squares, 0.0), with_z), off
 
 
-def _merge_side(a, of_a: Side, b, of_b: Side, share, between, dz):
-    delta = _delta(a.count, of_a.mean_v, b.count, of_b.mean_v)
+def _merge_side(count_a, of_a: Side, count_b, of_b: Side, share, between, dz):
+    delta = _delta(count_a, of_a.mean_v, count_b, of_b.mean_v)
     merged = Side(
+        scale_v=of_a.scale_v,
         origin_v=of_a.origin_v,
         slope_vq=of_a.slope_vq,
-        mean_v=_mean(a.count, of_a.mean_v, b.count, of_b.mean_v, share),
+        mean_v=_mean(count_a, of_a.mean_v, count_b, of_b.mean_v, share),
         squares_v=of_a.squares_v + of_b.squares_v + delta * delta * between,
         with_z_vq=of_a.with_z_vq + of_b.with_z_vq + delta[:, None] * (dz * between)[None, :],
     )

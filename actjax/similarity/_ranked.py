@@ -14,10 +14,9 @@ import numpy as np
 
 from actjax.similarity._binary import Active, active_set
 from actjax.similarity._host import cpu_way
-from actjax.similarity._precision import PRECISION
-from actjax.similarity._ranks import ranks
+from actjax.similarity._inner import inner, total
+from actjax.similarity._ranks import centred_ranks, twice_ranks
 from actjax.similarity._threads import in_blocks
-from actjax.similarity._vectors import masked
 
 # Gathered members of so many pairs at a time stay in the cache.
 _BLOCK_ELEMENTS = 1 << 16
@@ -58,23 +57,22 @@ class Members(NamedTuple):
 
 def ranked(values_o, mask_o, context) -> Ranked:
     """Prepares the ranked side of an area under the curve."""
-    mean = (jnp.sum(mask_o) + 1).astype(values_o.dtype) / 2
-    vector = masked(ranks(values_o, mask_o) - mean, mask_o)
+    vector = centred_ranks(twice_ranks(values_o, mask_o), mask_o)
     return Ranked(vector, _one_unless_constant(vector))
 
 
 def area(side: Ranked, chosen: Active) -> jax.Array:
     """P(value on the set > value off it) + P(equal) / 2, from the ranks' sum over the set."""
-    off = chosen.count - chosen.active
-    total = jnp.vdot(side.vector_o, chosen.hot_o, precision=PRECISION)
-    return jnp.clip(0.5 + total / (chosen.active * off) * side.one, 0.0, 1.0)
+    above = inner(side.vector_o, chosen.hot_o)
+    # One division after the other: the product of the two counts leaves int32.
+    share = above / chosen.active.astype(jnp.float32) / chosen.off.astype(jnp.float32)
+    return jnp.clip(0.5 + share * side.one * chosen.one, 0.0, 1.0)
 
 
 def reached(values_o, mask_o, context) -> Reached:
     """Prepares the ranked side of an average precision."""
-    rank = ranks(values_o, mask_o)
     # Tied values share a mid-rank, a whole number of halves; counting those tells how many tie.
-    halves = (2 * rank).astype(jnp.int32)
+    halves = twice_ranks(values_o, mask_o)
     ties = jnp.zeros((2 * values_o.shape[0] + 1,), jnp.int32).at[halves].add(1)[halves]
     smaller = (halves - ties - 1) // 2
     reach = jnp.where(mask_o, jnp.sum(mask_o).astype(jnp.int32) - smaller, 0)
@@ -88,7 +86,7 @@ def member_set(alpha: float, threshold: float | None) -> Callable[..., Members]:
 
     def prepare(values_o, mask_o, context):
         chosen = prepare_active(values_o, mask_o, context)
-        return Members(chosen.hot_o > 0, chosen.active)
+        return Members(chosen.hot_o > 0, chosen.active.astype(jnp.float32) * chosen.one)
 
     return prepare
 
@@ -108,8 +106,9 @@ def _one_unless_constant(vector: jax.Array) -> jax.Array:
 def _by_cumulative_sums(reach_o: jax.Array, member_o: jax.Array) -> jax.Array:
     """Sum of precisions: members are counted at their places, place 0 being that of the masked."""
     places = jnp.arange(reach_o.shape[0] + 1)
-    new = jnp.zeros(places.shape, jnp.float32).at[reach_o].add(member_o.astype(jnp.float32))
-    return jnp.sum(new * jnp.cumsum(new) / jnp.maximum(places, 1).astype(jnp.float32))
+    new = jnp.zeros(places.shape, jnp.int32).at[reach_o].add(member_o.astype(jnp.int32))
+    so_far = jnp.cumsum(new).astype(jnp.float32)
+    return total(new.astype(jnp.float32) * (so_far / jnp.maximum(places, 1).astype(jnp.float32)))
 
 
 def _by_host(reach_o: jax.Array, member_o: jax.Array) -> jax.Array:
@@ -146,7 +145,7 @@ def host_precision_sums(reach: np.ndarray, member: np.ndarray) -> np.ndarray:
                 found[np.arange(size[-1]) >= size[:, None]] = _NOBODY
             out[pairs] = _precision_sums(found)
 
-    in_blocks(work, order.size, max(1, _BLOCK_ELEMENTS // max(int(sizes.max(initial=1)), 1)))
+    in_blocks(work, order.size, of=int(sizes.max(initial=1)), most=_BLOCK_ELEMENTS)
     return out.reshape(lead)
 
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from actjax.similarity._concept import nan_if_constant
 from actjax.similarity._host import cpu_way
+from actjax.similarity._inner import add_compensated, total
 from actjax.similarity._radix import stable_order
-from actjax.similarity._threads import in_blocks
+from actjax.similarity._threads import at_least_one, in_blocks
+from actjax.similarity._thresholds import fraction_of, share_of
 from actjax.similarity._top import top_k
 
 # Sorted pairs of so many elements at a time stay in the cache.
@@ -47,10 +49,9 @@ class Order(NamedTuple):
 
 def strongest(values_o, mask_o, *, share: float, power: float) -> Strongest:
     """The int(share n) strongest inputs, at least 2; NaN activations where they are all equal."""
-    most = max(2, int(share * values_o.shape[0] + 1e-6))
+    most = max(2, int(fraction_of(share) * values_o.shape[0]))
     found, index = top_k(jnp.where(mask_o, values_o, -jnp.inf), min(most, values_o.shape[0]))
-    count = jnp.sum(mask_o).astype(jnp.float32)
-    taken = jnp.maximum(jnp.floor(share * count + 1e-4).astype(jnp.int32), 2)
+    taken = jnp.maximum(share_of(jnp.sum(mask_o, dtype=jnp.int32), share)[0], 2)
     inside = jnp.arange(found.shape[0]) < taken
     value = jnp.where(inside, found - found[0], 0.0)
     # Powers of large activations leave float32, so they are brought to [-1, 0] first.
@@ -66,15 +67,17 @@ def _expected_error(value_i, inside_i, power) -> jax.Array:
     counts = jnp.pad(inside_i.astype(jnp.float32), padding)
     value = jnp.pad(value_i, padding)
 
-    def add(total, rows):
+    def add(state, rows):
         # Elementwise steps, which XLA vectorises where it would sum one number after the other.
+        few = jnp.zeros_like(value)
         for other, weight in zip(*rows, strict=True):
-            total = total + weight * jnp.abs(value - other) ** power
-        return total, None
+            few = few + weight * jnp.abs(value - other) ** power
+        return add_compensated(*state, few), None
 
     rows = (value.reshape(-1, _UNROLL), counts.reshape(-1, _UNROLL))
-    total, _ = jax.lax.scan(add, jnp.zeros_like(value), rows)
-    return jnp.sum(counts * total) / jnp.sum(counts) ** 2
+    (sums, _), _ = jax.lax.scan(add, (jnp.zeros_like(value), jnp.zeros_like(value)), rows)
+    number = jnp.maximum(jnp.sum(inside_i, dtype=jnp.int32), 1).astype(jnp.float32)
+    return total(counts * (sums / number)) / number
 
 
 def reordered(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax.Array]:
@@ -95,14 +98,15 @@ def reordered(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax
 def _by_sort(px: Strongest, py: Order, *, power) -> tuple[jax.Array, jax.Array]:
     i = jnp.arange(px.index_i.shape[0], dtype=jnp.int32)
     inside, taken = i < px.taken, px.taken.astype(jnp.float32)
-    key = jnp.where(inside, py.place_o[px.index_i], jnp.iinfo(py.place_o.dtype).max)
+    place = py.place_o[px.index_i]
+    key = jnp.where(inside, place, jnp.full_like(place, np.iinfo(place.dtype).max))
     _, _, which = jax.lax.sort((key, px.index_i, i), num_keys=2)
     # The input that the concept puts last among those taken gets the strongest activation.
     given = px.value_i[jnp.maximum(px.taken - 1 - i, 0)]
     error = jnp.where(inside, jnp.abs(px.value_i[which] - given) ** power, 0.0)
     p = py.probability_o[px.index_i]
-    mean = jnp.sum(jnp.where(inside, p, 0.0)) / taken
-    return jnp.sum(error) / taken, mean + nan_if_constant(p, inside)
+    mean = total(jnp.where(inside, p, 0.0)) / taken
+    return total(error) / taken, mean + nan_if_constant(p, inside)
 
 
 def _by_host(px: Strongest, py: Order, *, power) -> tuple[jax.Array, jax.Array]:
@@ -133,7 +137,7 @@ def host_reordered(index, value, taken, place, probability, *, power: float) -> 
     index, value = (np.take_along_axis(side, in_time, 1) for side in (index.astype(np.intp), value))
     neurons, concepts = _item(of_side, lead), _item(of_other, lead)
     error, mean = np.empty(neurons.size, np.float32), np.empty(neurons.size, np.float32)
-    stretches = _stretches(neurons, concepts, max(1, _BLOCK_ELEMENTS // t))
+    stretches = _stretches(neurons, concepts, at_least_one(_BLOCK_ELEMENTS, t))
 
     def work(part: slice) -> None:
         for pairs in stretches[part]:
@@ -150,7 +154,7 @@ def host_reordered(index, value, taken, place, probability, *, power: float) -> 
             constant = found[row, order[:, 0]] == found[row, order[:, -1]]
             mean[pairs] = np.where(constant, np.nan, np.mean(found, 1))
 
-    in_blocks(work, len(stretches), 1)
+    in_blocks(work, len(stretches), of=1, most=1)
     return error.reshape(lead), mean.reshape(lead)
 
 

@@ -33,3 +33,15 @@ def unit_scale(
     inverse = jnp.maximum(254 - exponent, 1) << _MANTISSA_BITS
     scale = jax.lax.bitcast_convert_type(inverse, jnp.float32)
     return jnp.where(exponent > 0, scale, jnp.ones_like(scale))
+
+
+# The scale of an item that was 0 so far: any other is smaller, and the smaller one is taken in a merge.
+NOTHING = 2.0**126
+
+
+def item_scales(values: jax.Array, mask: jax.Array, axis: int) -> jax.Array:
+    """`unit_scale` of every item beside the observations on `axis`; NOTHING for one that is 0 throughout."""
+    inside = jnp.expand_dims(mask, 1 - axis)
+    scale = jnp.squeeze(unit_scale(values, inside, axis=axis), axis)
+    some = jnp.any(inside & (values != 0), axis)
+    return jnp.where(some, scale, jnp.full_like(scale, NOTHING))

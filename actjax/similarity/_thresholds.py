@@ -4,6 +4,8 @@ On a CPU the host partitions or sorts blocks of rows in threads; elsewhere the d
 float32, 32 counting passes a statistic. `order_statistics` is the one place that decides.
 """
 
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,8 +15,8 @@ from actjax.similarity._select import order_statistic
 from actjax.similarity._threads import in_blocks
 
 _BLOCK_ELEMENTS = 1 << 17
-# A share of n that is a whole number in decimals (0.05 x 60) may round up by one bit in float32.
-_WHOLE = 1 - 1e-6
+# Shares are taken as fractions of at most this denominator: three of it are an int32.
+_DENOMINATOR = 1 << 29
 
 
 def order_statistics(values_o: jax.Array, mask_o: jax.Array, places_q: jax.Array) -> jax.Array:
@@ -43,9 +45,30 @@ def kth_largest(values_o: jax.Array, mask_o: jax.Array, k: jax.Array) -> jax.Arr
 
 
 def top_count(mask_o: jax.Array, alpha: float) -> jax.Array:
-    """int32 ceil(alpha n), how many of the n valid observations are a share of alpha."""
-    share = jnp.sum(mask_o).astype(jnp.float32) * (alpha * _WHOLE)
-    return jnp.maximum(jnp.ceil(share).astype(jnp.int32), 1)
+    """int32 ceil(alpha n), how many of the n valid observations are a share of alpha; at least 1."""
+    whole, rest = share_of(jnp.sum(mask_o, dtype=jnp.int32), alpha)
+    return jnp.maximum(whole + (rest > 0), 1)
+
+
+def share_of(count: jax.Array, share: float) -> tuple[jax.Array, jax.Array]:
+    """int32 (floor(share count), what is left over, in parts of 1), exact for the share as it is written.
+
+    0.05 is a twentieth here, of 20 as of 10^9, while a product in float32 would round.
+    """
+    fraction = fraction_of(share)
+    p, q = fraction.numerator, fraction.denominator
+    whole, rest = count // q * p, count % q
+    # floor(p rest / q) bit by bit of p, since the product leaves int32.
+    more, left = jnp.zeros_like(rest), jnp.zeros_like(rest)
+    for bit in bin(p)[2:]:
+        left = 2 * left + rest * int(bit)
+        more, left = 2 * more + left // q, left % q
+    return whole + more, left
+
+
+def fraction_of(share: float) -> Fraction:
+    """The fraction that the decimal number means."""
+    return Fraction(repr(float(share))).limit_denominator(_DENOMINATOR)
 
 
 def at_least(values_o: jax.Array, mask_o: jax.Array, cutoff: jax.Array) -> jax.Array:
@@ -115,5 +138,5 @@ def host_order_statistics(values: np.ndarray, places: np.ndarray) -> np.ndarray:
         else:
             out[part] = np.take_along_axis(np.sort(rows[part], axis=-1), wanted, axis=-1)
 
-    in_blocks(work, len(rows), max(1, _BLOCK_ELEMENTS // max(rows.shape[1], 1)))
+    in_blocks(work, len(rows), of=rows.shape[1], most=_BLOCK_ELEMENTS)
     return out.reshape(lead + places.shape[-1:])

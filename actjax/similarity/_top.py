@@ -99,7 +99,7 @@ def host_top_k(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
             order = reach[stable_order(~ordered_bits(own[reach]))[:k]]
             largest[row], places[row] = own[order], order
 
-    in_blocks(work, len(rows), max(1, _BLOCK_ELEMENTS // rows.shape[1]))
+    in_blocks(work, len(rows), of=rows.shape[1], most=_BLOCK_ELEMENTS)
     shape = (*values.shape[:-1], k)
     return largest.reshape(shape), places.reshape(shape)
 

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.similarity._precision import PRECISION
+from actjax.similarity._inner import inner, total
+from actjax.similarity._scale import unit_scale
 
 
 class Scaled(NamedTuple):
@@ -35,15 +36,19 @@ def centred(values_o: jax.Array, mask_o: jax.Array) -> jax.Array:
     """
     count = jnp.maximum(jnp.sum(mask_o), 1).astype(values_o.dtype)
     shifted = masked(values_o - values_o[jnp.argmax(mask_o)], mask_o)
-    return masked(shifted - jnp.sum(shifted) / count, mask_o)
+    return masked(shifted - total(shifted) / count, mask_o)
 
 
 def unit_scaled(vector_o: jax.Array) -> Scaled:
-    """The vector with the factor that gives it length 1; NaN for a zero vector."""
-    squares = jnp.vdot(vector_o, vector_o, precision=PRECISION)
+    """The vector with the factor that gives it length 1; NaN for a zero vector.
+
+    The vector is brought near 1 by a power of two first: squares of very large or small values leave float32.
+    """
+    vector_o = vector_o * unit_scale(vector_o)
+    squares = inner(vector_o, vector_o)
     return Scaled(vector_o, jnp.where(squares > 0, 1 / jnp.sqrt(squares), jnp.nan))
 
 
 def cosine_of(px: Scaled, py: Scaled) -> jax.Array:
     """The inner product of the two unit vectors, in [-1, 1]."""
-    return jnp.clip(jnp.vdot(px.vector, py.vector, precision=PRECISION) * px.scale * py.scale, -1.0, 1.0)
+    return jnp.clip(inner(px.vector, py.vector) * px.scale * py.scale, -1.0, 1.0)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from actjax import parallel
 from actjax.similarity import _moments
 from actjax.similarity._host import host_allowed
+from actjax.similarity._threads import at_least_one
 from actjax.types import Context, Metric
 
 # Bound on what one tile of pairs, or one tile of prepared neurons, holds at a time.
@@ -51,10 +52,14 @@ def pairwise(
     Returns:
       {"score": [n, k] float32, ...}, the metric's outputs; [n, 1] for level "feature" on vectors.
       NaN where undefined or where fewer than `metric.min_observations` count.
+
+    Raises:
+      ValueError: more observations than the metric takes.
     """
     axis = 0 if neurons_first or metric.observes == "image" else -1
     if mask_o is None:
         mask_o = jnp.ones((x_on.shape[-1 if axis == 0 else 0],), bool)
+    check_size(metric, len(mask_o))
     on_host = parallel.callbacks_are_safe()
     return _pairwise(metric, x_on, y_ok, mask_o, context, axis=axis, tile_bytes=tile_bytes, on_host=on_host)
 
@@ -82,8 +87,18 @@ def clip_scores(
     Returns:
       {"score": [b, n, k] float32, ...}.
     """
+    check_size(metric, mask_bo.shape[1])
     on_host = parallel.callbacks_are_safe()
     return _clip_scores(metric, x_bon, y_bok, mask_bo, context, tile_bytes=tile_bytes, on_host=on_host)
+
+
+def check_size(metric: Metric, o: int) -> None:
+    """Raises ValueError, one line, if the metric does not take so many observations in one call."""
+    if o > metric.max_observations:
+        raise ValueError(
+            f"{metric.name} expected at most {metric.max_observations:,} observations at once, got {o:,}; "
+            "take a part of them, clip by clip, or another metric"
+        )
 
 
 @functools.partial(jax.jit, static_argnames=("metric", "axis", "tile_bytes", "on_host"))
@@ -107,7 +122,7 @@ def _score_clips(metric, x_bon, y_bok, mask_bo, context, tile_bytes):
     context = _clip_keys(context, b)
     one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (x_bon, y_bok, mask_bo))
     per_clip = _clip_bytes(metric, *one, jax.tree.map(lambda leaf: leaf[0], context), axis)
-    batch = max(1, min(b, tile_bytes // max(per_clip, 1)))
+    batch = min(b, at_least_one(tile_bytes, per_clip))
 
     def score_clip(arguments):
         x, y, mask, ctx = arguments
@@ -125,6 +140,8 @@ def score_pairs(
     if len(mask) < metric.min_observations:
         return _undefined(metric, (), x, y, axis)
     x, y = jnp.asarray(x).astype(jnp.float32), jnp.asarray(y).astype(jnp.float32)
+    # A mask that is known while compiling would be folded, with all that follows from it, for minutes.
+    mask = jax.lax.optimization_barrier(jnp.asarray(mask))
     if metric.observes == "vector" and takes_blocks(metric) and len(mask) > BLOCK:
         return _over_blocks(metric, x, y, mask, axis)
     py = _prepare_y(metric, y, mask, context, axis)
@@ -166,16 +183,17 @@ def _over_blocks(metric: Metric, x, y, mask_o, axis: int) -> Mapping[str, jax.Ar
     o, n, k = len(mask_o), x.shape[axis], y.shape[axis]
     along = 1 if axis == 0 else 0
 
-    def add(start, size, state):
-        cut = [jax.lax.dynamic_slice_in_dim(side, start, size, along) for side in (x, y)]
-        mask = jax.lax.dynamic_slice_in_dim(mask_o, start, size)
-        return _moments.merge(state, _moments.of_batch(*cut, mask, along))
+    def at_scales(scale_n, scale_k):
+        def add(start, size, state):
+            cut = [jax.lax.dynamic_slice_in_dim(side, start, size, along) for side in (x, y)]
+            mask = jax.lax.dynamic_slice_in_dim(mask_o, start, size)
+            return _moments.merge(state, _moments.of_scaled(*cut, mask, scale_n, scale_k, along))
 
-    state = metric.accumulator.init(n, k)
-    state = jax.lax.fori_loop(0, o // BLOCK, lambda i, state: add(i * BLOCK, BLOCK, state), state)
-    if o % BLOCK:
-        state = add(o - o % BLOCK, o % BLOCK, state)
-    found = metric.accumulator.finalize(state)
+        state = metric.accumulator.init(n, k)
+        state = jax.lax.fori_loop(0, o // BLOCK, lambda i, state: add(i * BLOCK, BLOCK, state), state)
+        return add(o - o % BLOCK, o % BLOCK, state) if o % BLOCK else state
+
+    found = metric.accumulator.finalize(_moments.at_safe_scales(at_scales, x, y, mask_o, along))
     return {name: found[name] for name in metric.outputs}
 
 
@@ -219,17 +237,17 @@ def _over_tiles(prepare, compare, n: int, k: int, tile_n: int, tile_k: int) -> M
 
 def _tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes) -> tuple[int, int]:
     """(neurons, rows) of a tile that stays within `tile_bytes`."""
-    item = max(_item_bytes(metric.prepare_x, x, mask, context, axis), 1)
+    item = _item_bytes(metric.prepare_x, x, mask, context, axis)
     if metric.dot:
-        return _even(n, min(tile_bytes, DOT_TILE_BYTES) // item), k
-    pairs = max(1, tile_bytes // (metric.pair_copies * item))
+        return _even(n, at_least_one(min(tile_bytes, DOT_TILE_BYTES), item)), k
+    pairs = at_least_one(tile_bytes, metric.pair_copies * item)
     tile_k = _even(k, pairs)
-    return _even(n, pairs // tile_k), tile_k
+    return _even(n, at_least_one(pairs, tile_k)), tile_k
 
 
 def _even(items: int, most: int) -> int:
     """The size of the fewest tiles of at most `most`, as equal as can be: overlaps are computed twice."""
-    most = max(1, min(items, most))
+    most = min(items, most)
     return -(-items // -(-items // most))
 
 

@@ -113,7 +113,8 @@ class PairStream:
     def finalize(self, state) -> dict[str, dict[str, jax.Array]]:
         """{metric: {"score", "valid", "n_observations", "std_error" (per clip), other outputs: [n, k]}}.
 
-        `score` is NaN and `valid` False where undefined.
+        `score` is NaN and `valid` False where undefined; `n_observations` is a `_counts.Count`, which
+        `_counts.on_host` makes whole numbers of.
         """
         results = {}
         for metric in self.metrics:
@@ -183,7 +184,10 @@ class PairStream:
         joined = {}
         for name in parts[0]:
             shape = parts[0]["score"].shape
-            joined[name] = jnp.concatenate([jnp.broadcast_to(part[name], shape) for part in parts], -1)
+            joined[name] = jax.tree.map(
+                lambda *words, shape=shape: jnp.concatenate([jnp.broadcast_to(w, shape) for w in words], -1),
+                *(part[name] for part in parts),
+            )
         return joined
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from actjax.activations import problems
 from actjax.activations.problems import Problem
+from actjax.similarity.pairwise import check_size
 from actjax.similarity.stream import PairStream
 from actjax.stages import _parts
 from actjax.types import Frontend, Metric
@@ -65,8 +66,13 @@ def compare(
     part: str,
     tile_bytes: int,
     tested: Sequence[str] = (),
+    clips: int = 1,
 ) -> Comparison:
-    """Sorts the metrics that suit a problem into streaming and collecting ones."""
+    """Sorts the metrics that suit a problem into streaming and collecting ones.
+
+    Raises:
+      ValueError: a metric does not take as many observations as `clips` clips have.
+    """
     images = problem.view == "map"
     fitting = [
         m for m in metrics if problem.view in m.views and (not images or _by_cells(m) == problem.cells)
@@ -92,6 +98,12 @@ def compare(
             tile_bytes=tile_bytes,
         )
     collected = tuple(m for m in fitting if m not in streaming)
+    per_clip = 1 if problem.time is None else problem.time.size
+    if problem.frequency is not None:
+        per_clip *= problem.frequency.size
+    for metric in fitting:
+        # Before the pass over the clips, which may take hours.
+        check_size(metric, per_clip * (clips if metric in collected else 1))
     return Comparison(
         problem, stream, collected, tuple(m.name for m in fitting if m.name in tested and not images)
     )

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from actjax import parallel
 from actjax.activations.capture import Family
+from actjax.similarity import _counts
 from actjax.similarity.stream import PairStream
 from actjax.stages._comparisons import Comparison
 from actjax.stages._observations import Observations
@@ -158,7 +159,7 @@ class _Runner:
             one = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:, network], *parts)
             found = _finish(stream, one)
             for metric in stream.metrics:
-                yield metric.name, jax.device_get(found[metric.name])
+                yield metric.name, _counts.on_host(found[metric.name])
         for metric in self.comparison.collected:
             yield metric.name, self.kept.score(metric, network)
 

@@ -97,7 +97,8 @@ def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any], elsewh
         tile_bytes = int(config.score.memory_gib * 2**30 / 4)
         tested = _nulls.tested(config)
         comparisons = [
-            _comparisons.compare(p, metrics, config.score.part, tile_bytes, tested) for p in family.problems
+            _comparisons.compare(p, metrics, config.score.part, tile_bytes, tested, len(source))
+            for p in family.problems
         ]
         families.append((family, tuple(_comparisons.share_programs(comparisons))))
 

@@ -38,7 +38,7 @@ def metric(
     """
     return table_metric(
         "accuracy",
-        lambda both, x, y, count: (count - x - y + 2 * both) / count,
+        lambda both, x, y, neither: (both + neither) / (both + x + y + neither),
         views=("clip", "frame"),
         range=(0.0, 1.0, 0.5),
         reference="Oikarinen, Yan and Weng 2025",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.similarity._pairs import row_sums, squares_over_pairs, sum_over_pairs
+from actjax.similarity._pairs import MOST_OBSERVATIONS, row_sums, squares_over_pairs, sum_over_pairs
 from actjax.similarity._precision import PRECISION
 from actjax.similarity._vectors import centred, masked
 from actjax.types import Metric
@@ -42,7 +42,8 @@ def metric(*, debiased: bool = False) -> Metric:
     relations of any form. NaN where a side is constant or too few observations count (3; debiased: 4), and,
     debiased, where all observations but one are equal.
     Symmetric; the inner product runs over o^2 / 2 pairs in steps of o, so time grows with the square of
-    the observations and memory does not. Needs all observations at once, so it does not stream.
+    the observations and memory does not. Needs all observations at once, at most 131,072, so it does not
+    stream.
 
     Missed in the benchmark of metrics, at 10 dB: lags of maps (recall at 1 0.25) and of binary concepts
     (0.50), and rectified and sparse series 0.03, being undefined where a neuron is silent in more than a
@@ -68,6 +69,7 @@ def metric(*, debiased: bool = False) -> Metric:
         within="per_clip",
         signed=False,
         min_observations=4 if debiased else 3,
+        max_observations=MOST_OBSERVATIONS,
         options={"debiased": debiased},
     )
 

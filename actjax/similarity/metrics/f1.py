@@ -36,7 +36,7 @@ def metric(
     """
     return table_metric(
         "f1",
-        lambda both, x, y, count: 2 * both / (x + y),
+        lambda both, x, y, neither: 2 * both / (2 * both + x + y),
         views=("clip", "frame", "map"),
         range=(0.0, 1.0, 0.0),
         reference="Dice 1945",

@@ -52,13 +52,11 @@ def metric(
     )
 
 
-def _ratio(both, x, y, count):
-    cells = (
-        (both, x, y),
-        (x - both, x, count - y),
-        (y - both, count - x, y),
-        (count - x - y + both, count - x, count - y),
-    )
+def _ratio(both, only_x, only_y, neither):
+    x, y = both + only_x, both + only_y
+    no_x, no_y = only_y + neither, only_x + neither
+    count = x + no_x
+    cells = ((both, x, y), (only_x, x, no_y), (only_y, no_x, y), (neither, no_x, no_y))
     shared = sum(_shared(cell, row, column, count) for cell, row, column in cells)
     joint = sum(_surprise(cell / count) for cell, _, _ in cells)
     return shared / joint

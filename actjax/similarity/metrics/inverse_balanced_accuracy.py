@@ -37,7 +37,7 @@ def metric(
     """
     return table_metric(
         "inverse_balanced_accuracy",
-        lambda both, x, y, count: (both / y + (count - x - y + both) / (count - y)) / 2,
+        lambda both, x, y, neither: (both / (both + y) + neither / (x + neither)) / 2,
         views=("clip", "frame"),
         range=(0.0, 1.0, 0.5),
         reference="Oikarinen, Yan and Weng 2025",

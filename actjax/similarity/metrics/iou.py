@@ -37,7 +37,7 @@ def metric(
     """
     return table_metric(
         "iou",
-        lambda both, x, y, count: both / (x + y - both),
+        lambda both, x, y, neither: both / (both + x + y),
         views=("clip", "frame", "map"),
         range=(0.0, 1.0, 0.0),
         reference="Bau et al. 2017; Jaccard 1901",

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from actjax.similarity import _moments
 from actjax.similarity._binary import Active, active_set, check_sides, is_active
-from actjax.similarity._precision import PRECISION
+from actjax.similarity._inner import inner
 from actjax.similarity._vectors import Scaled, centred
 from actjax.types import Accumulator, Metric
 
@@ -57,8 +57,9 @@ def _prepare_x(values_o, mask_o, context):
 
 
 def _difference(px: Scaled, py: Active):
-    total = jnp.vdot(px.vector, py.hot_o, precision=PRECISION)
-    return total * px.scale * (py.count / (py.active * (py.count - py.active)))
+    active, off = py.active.astype(jnp.float32), py.off.astype(jnp.float32)
+    # n / (active off), whose denominator leaves int32.
+    return inner(px.vector, py.hot_o) * px.scale * py.one * (1 / active + 1 / off)
 
 
 def _streamed(threshold_y: float) -> Accumulator:
@@ -74,4 +75,6 @@ def _streamed(threshold_y: float) -> Accumulator:
 def _slope(state: _moments.Moments):
     defined = (state.xx_n > 0)[:, None] & (state.yy_k > 0)[None, :]
     slope = state.xy_nk / jnp.where(state.yy_k > 0, state.yy_k, 1.0)[None, :]
+    # In the neuron's units: the indicator's scale is 1 wherever a slope is defined.
+    slope = slope / state.scale_n[:, None] * state.scale_k[None, :]
     return {"score": jnp.where(defined, slope, jnp.nan), "n_observations": state.count}

@@ -38,7 +38,7 @@ def metric(
     """
     return table_metric(
         "precision",
-        lambda both, x, y, count: both / y,
+        lambda both, x, y, neither: both / (both + y),
         views=("clip", "frame"),
         range=(0.0, 1.0, 0.0),
         reference="Oikarinen, Yan and Weng 2025",

@@ -39,7 +39,7 @@ def metric(
     """
     return table_metric(
         "recall",
-        lambda both, x, y, count: both / x,
+        lambda both, x, y, neither: both / (both + x),
         views=("clip", "frame"),
         range=(0.0, 1.0, 0.0),
         reference="Oikarinen, Yan and Weng 2025",

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.similarity import _folds
+from actjax.similarity import _counts, _folds
 from actjax.similarity._precision import PRECISION
 from actjax.similarity._ridge import Neuron, cross_validated, row_scales, scaled_rows
+from actjax.similarity._scale import unit_scale
 from actjax.types import Accumulator, Metric
 
 
@@ -92,6 +93,7 @@ def metric(
 
 def _prepare_x(values_o, mask_o, context, *, folds):
     weights_po = _folds.fold_weights(mask_o, context, folds)
+    values_o = values_o * unit_scale(values_o, mask_o)
     side = _folds.fold_side(values_o[:, None], mask_o, weights_po)
     deviations_o = side.deviations_ov[:, 0]
     xx_p = jnp.dot(weights_po, deviations_o**2, precision=PRECISION)
@@ -100,6 +102,7 @@ def _prepare_x(values_o, mask_o, context, *, folds):
 
 def _prepare_y(values_ok, mask_o, context, *, folds):
     weights_po = _folds.fold_weights(mask_o, context, folds)
+    values_ok = values_ok * unit_scale(values_ok, mask_o[:, None], axis=0)
     side = _folds.fold_side(values_ok, mask_o, weights_po)
     return PreparedFeature(side.deviations_ov, side.mean_pv, weights_po)
 
@@ -115,11 +118,15 @@ def _compare(px: PreparedNeuron, py: PreparedFeature, *, penalties) -> dict[str,
 def _finalize(state: _folds.FoldMoments, *, penalties) -> dict[str, jax.Array]:
     score = functools.partial(_score, penalties=penalties)
     found = jax.vmap(score, (None, None, None, 1, 1, 1))(
-        state.count_p, state.mean_pk, state.yy_pkk, state.mean_pn, state.xx_pn, state.xy_pnk
+        _counts.as_float(state.count_p), state.mean_pk, state.yy_pkk, state.mean_pn, state.xx_pn, state.xy_pnk
     )
     return {name: value[:, None] for name, value in found.items()} | {
-        "n_observations": jnp.sum(state.count_p)
+        "n_observations": functools.reduce(_counts.add, _words(state.count_p))
     }
+
+
+def _words(count_p: _counts.Count) -> list[_counts.Count]:
+    return [jax.tree.map(lambda word, p=p: word[p], count_p) for p in range(count_p.low.shape[0])]
 
 
 def _score(count_p, mean_pk, yy_pkk, mean_p, xx_p, xy_pk, *, penalties) -> dict[str, jax.Array]:

@@ -16,8 +16,8 @@ from actjax.similarity._concept import (
     nan_if_constant,
 )
 from actjax.similarity._concept import probability as probability_of
-from actjax.similarity._precision import PRECISION
-from actjax.similarity._ranks import ranks
+from actjax.similarity._inner import inner
+from actjax.similarity._ranks import twice_ranks
 from actjax.similarity._vectors import masked
 from actjax.types import Metric
 
@@ -106,7 +106,7 @@ def _prepare_y(values_o, mask_o, context, *, kind, lam, nodes) -> Concept:
 
 def _places(values_o, mask_o):
     """int32 [o] first and last place, from the top and from 0, of the values that tie with each."""
-    doubled = (2 * ranks(values_o, mask_o)).astype(jnp.int32)
+    doubled = twice_ranks(values_o, mask_o)
     ties = jnp.zeros((2 * values_o.shape[0] + 1,), jnp.int32).at[doubled].add(1)[doubled]
     # A mid-rank is (2 smaller + ties + 1) / 2.
     smaller = (doubled - ties - 1) // 2
@@ -115,4 +115,4 @@ def _places(values_o, mask_o):
 
 
 def _compare(px: Weights, py: Concept):
-    return {"score": jnp.vdot(px.weights, py.basis, precision=PRECISION) + px.offset - py.log_prior}
+    return {"score": inner(px.weights, py.basis) + px.offset - py.log_prior}

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from actjax.similarity._ranks import random_ranks, ranks
-from actjax.similarity._vectors import cosine_of, masked, unit_scaled
+from actjax.similarity._ranks import centred_ranks, twice_random_ranks, twice_ranks
+from actjax.similarity._vectors import cosine_of, unit_scaled
 from actjax.types import Context, Metric
 
 TIES = ("average", "random")
@@ -52,21 +52,15 @@ def metric(*, ties: str = "average") -> Metric:
 
 
 def _prepare(values_o, mask_o, context):
-    return _centred_ranks(ranks(values_o, mask_o), mask_o)
+    return unit_scaled(centred_ranks(twice_ranks(values_o, mask_o), mask_o))
 
 
 def _random_side(side: int):
     def prepare(values_o, mask_o, context: Context):
         key = jax.random.key(0) if context.key is None else context.key
-        found = random_ranks(values_o, mask_o, jax.random.fold_in(key, side))
+        twice_o = twice_random_ranks(values_o, mask_o, jax.random.fold_in(key, side))
         constant = jnp.ptp(jnp.where(mask_o, values_o, values_o[jnp.argmax(mask_o)])) == 0
-        return _centred_ranks(jnp.where(constant, jnp.zeros_like(found), found), mask_o, constant)
+        centred_o = centred_ranks(twice_o, mask_o)
+        return unit_scaled(jnp.where(constant, jnp.zeros_like(centred_o), centred_o))
 
     return prepare
-
-
-def _centred_ranks(ranks_o, mask_o, constant=False):
-    # The mean rank is known exactly, whatever the ties.
-    mean = (jnp.sum(mask_o) + 1).astype(ranks_o.dtype) / 2
-    centred = masked(ranks_o - mean, mask_o)
-    return unit_scaled(jnp.where(constant, jnp.zeros_like(centred), centred))

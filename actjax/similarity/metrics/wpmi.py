@@ -4,9 +4,9 @@ import functools
 import math
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
+from actjax.similarity import _counts
 from actjax.similarity._binary import active_set, check_sides
 from actjax.similarity._concept import (
     PROBABILITIES,
@@ -18,6 +18,7 @@ from actjax.similarity._concept import (
     top_share,
 )
 from actjax.similarity._concept import probability as probability_of
+from actjax.similarity._inner import inner
 from actjax.similarity._precision import PRECISION
 from actjax.similarity._vectors import masked
 from actjax.types import Accumulator, Metric
@@ -99,7 +100,7 @@ def _prepare_x(values_o, mask_o, context, *, k, alpha, threshold) -> Weights:
             top_share(values_o, mask_o, at_most_half(mask_o, k)), nan_if_constant(values_o, mask_o)
         )
     chosen = active_set(alpha or 0.5, threshold)(values_o, mask_o, context)
-    return Weights(chosen.hot_o / chosen.active, jnp.zeros_like(chosen.active))
+    return Weights(chosen.hot_o / chosen.active.astype(jnp.float32), chosen.one - 1)
 
 
 def _prepare_y(values_o, mask_o, context, *, kind, lam, floor) -> Concept:
@@ -108,7 +109,7 @@ def _prepare_y(values_o, mask_o, context, *, kind, lam, floor) -> Concept:
 
 
 def _compare(px: Weights, py: Concept):
-    likelihood = jnp.vdot(px.weights, py.basis, precision=PRECISION)
+    likelihood = inner(px.weights, py.basis)
     return {"score": likelihood + px.offset - py.log_prior}
 
 
@@ -126,32 +127,40 @@ class _Sums(NamedTuple):
 def _streamed(threshold_x: float, lam: float, floor: float) -> Accumulator:
     def init(n, k):
         zero_k = jnp.zeros((k,), jnp.float32)
-        zero_n, zero = jnp.zeros((n,), jnp.float32), jnp.zeros((), jnp.float32)
-        return _Sums(jnp.zeros((n, k), jnp.float32), zero_n, zero_k, zero_k + jnp.inf, zero_k - jnp.inf, zero)
+        log_nk = jnp.zeros((n, k), jnp.float32)
+        return _Sums(log_nk, _counts.zero((n,)), zero_k, zero_k + jnp.inf, zero_k - jnp.inf, _counts.zero())
 
     def update(state, x_on, y_ok, mask_o, context=None):
         mask_o1 = mask_o[:, None]
-        active = (mask_o1 & (x_on >= threshold_x)).astype(jnp.float32)
+        active = mask_o1 & (x_on >= threshold_x)
         log_p = masked(jnp.log(jnp.maximum(y_ok, floor)), mask_o1)
         batch = _Sums(
-            jnp.matmul(active.T, log_p, precision=PRECISION),
-            jnp.sum(active, 0),
+            jnp.matmul(active.astype(jnp.float32).T, log_p, precision=PRECISION),
+            _counts.of_mask(active, 0),
             jnp.sum(masked(y_ok, mask_o1), 0),
             jnp.min(jnp.where(mask_o1, y_ok, jnp.inf), 0),
             jnp.max(jnp.where(mask_o1, y_ok, -jnp.inf), 0),
-            jnp.sum(mask_o).astype(jnp.float32),
+            _counts.of_mask(mask_o),
         )
         return merge(state, batch)
 
     def merge(a, b):
-        total = jax.tree.map(jnp.add, a, b)
-        return total._replace(low_k=jnp.minimum(a.low_k, b.low_k), high_k=jnp.maximum(a.high_k, b.high_k))
+        return _Sums(
+            a.log_nk + b.log_nk,
+            _counts.add(a.active_n, b.active_n),
+            a.p_k + b.p_k,
+            jnp.minimum(a.low_k, b.low_k),
+            jnp.maximum(a.high_k, b.high_k),
+            _counts.add(a.count, b.count),
+        )
 
     def finalize(state):
-        some = (state.active_n > 0) & (state.active_n < state.count)
+        every = _counts.spread(state.count, state.active_n.low.shape)
+        off_n = _counts.less(every, state.active_n)
+        some = _counts.reaches(state.active_n, 1) & _counts.reaches(off_n, 1)
         usable = (state.low_k >= 0) & (state.high_k <= 1) & (state.high_k > state.low_k)
-        prior = lam * jnp.log(jnp.where(usable, state.p_k, jnp.nan) / state.count)
-        likelihood = state.log_nk / jnp.where(some, state.active_n, jnp.nan)[:, None]
+        prior = lam * jnp.log(jnp.where(usable, state.p_k, jnp.nan) / _counts.as_float(state.count))
+        likelihood = state.log_nk / jnp.where(some, _counts.as_float(state.active_n), jnp.nan)[:, None]
         return {"score": likelihood - prior[None, :], "n_observations": state.count}
 
     return Accumulator(f"concept sums({threshold_x}, {floor})", init, update, merge, finalize)
