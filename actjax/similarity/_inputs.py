@@ -210,7 +210,8 @@ def _plain(values: Any, name: str) -> np.ndarray:
         raise ValueError(f"expected {name} of real numbers, got lists of different lengths") from None
     if array.dtype == object:
         try:
-            array = array.astype(np.float64)
+            # NumPy would take None for NaN.
+            array = np.asarray([float(value) for value in array.ravel()]).reshape(array.shape)
         except (TypeError, ValueError, OverflowError):
             raise ValueError(f"expected {name} of real numbers, got objects that are none") from None
     return array
