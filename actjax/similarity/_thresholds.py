@@ -47,7 +47,7 @@ def kth_largest(values_o: jax.Array, mask_o: jax.Array, k: jax.Array) -> jax.Arr
 def top_count(mask_o: jax.Array, alpha: float) -> jax.Array:
     """int32 ceil(alpha n), how many of the n valid observations are a share of alpha; at least 1."""
     whole, rest = share_of(jnp.sum(mask_o, dtype=jnp.int32), alpha)
-    return jnp.maximum(whole + (rest > 0), 1)
+    return jnp.maximum(whole + (rest > 0).astype(jnp.int32), 1)
 
 
 def share_of(count: jax.Array, share: float) -> tuple[jax.Array, jax.Array]:

@@ -25,6 +25,8 @@ TILE_BYTES = 256 * 2**20
 DOT_TILE_BYTES = 64 * 2**20
 # Observations that are centred and multiplied at a time.
 BLOCK = 1024
+# Blocks that are added up by themselves: every addition to a sum rounds it, and long ones would lose digits.
+GROUP = 128
 
 
 def pairwise(
@@ -189,8 +191,18 @@ def _over_blocks(metric: Metric, x, y, mask_o, axis: int) -> Mapping[str, jax.Ar
             mask = jax.lax.dynamic_slice_in_dim(mask_o, start, size)
             return _moments.merge(state, _moments.of_scaled(*cut, mask, scale_n, scale_k, along))
 
+        def add_blocks(start, stop, state):
+            return jax.lax.fori_loop(start, stop, lambda i, state: add(i * BLOCK, BLOCK, state), state)
+
+        def add_group(i, state):
+            stop = jnp.minimum((i + 1) * GROUP, o // BLOCK)
+            return _moments.merge(state, add_blocks(i * GROUP, stop, metric.accumulator.init(n, k)))
+
         state = metric.accumulator.init(n, k)
-        state = jax.lax.fori_loop(0, o // BLOCK, lambda i, state: add(i * BLOCK, BLOCK, state), state)
+        if o // BLOCK <= GROUP:
+            state = add_blocks(0, o // BLOCK, state)
+        else:
+            state = jax.lax.fori_loop(0, -(-(o // BLOCK) // GROUP), add_group, state)
         return add(o - o % BLOCK, o % BLOCK, state) if o % BLOCK else state
 
     found = metric.accumulator.finalize(_moments.at_safe_scales(at_scales, x, y, mask_o, along))

@@ -300,9 +300,9 @@ PAIRS = {
 class Reference:
     """The sides of one size and the scores they should have, [2, 2] ([2, 1] of ridge)."""
 
-    def __init__(self, o):
-        self.x, self.y, self.z = sides(o)
-        self._x, self._y = [[Side(v) for v in side.T] for side in (self.x, self.y)]
+    def __init__(self, x, y, z):
+        self.x, self.y, self.z = x, y, z
+        self._x, self._y = [[Side(v) for v in side.T] for side in (x, y)]
 
     def score(self, name):
         if name == "ridge":
