@@ -22,7 +22,7 @@ class Context(NamedTuple):
 
     Attributes:
       clip_ids_o: [o] int32, the clip each observation comes from.
-      folds_o: [o] int32, the cross-validation fold of each observation.
+      folds_o: [o] int32, the cross-validation fold of each observation, taken modulo the number of folds.
       nuisance_oq: [o, q] float32, rows whose linear effect is to be removed.
       key: a PRNG key for metrics that sample.
     """
@@ -98,8 +98,9 @@ class Metric:
       symmetric: score(x, y) == score(y, x).
       signed: the sign of the score means direction.
       invariant_to: what the score does not depend on, on either side: "scale" (every neuron and every
-        row by a positive factor of its own), "shift" (a constant added to it). Values that are taken
-        as they are (0 and 1 as a concept's absence and presence) stay as they are.
+        row by a positive factor of its own), "shift" (a constant added to it), "order" (any increasing
+        map of it, which is more than both). Values that are taken as they are (0 and 1 as a concept's
+        absence and presence) stay as they are.
       dot: `compare` is one inner product of prepared vectors (or a loop over blocks of one), so
         that all pairs are one matrix product; a metric that is not is computed in tiles of pairs.
       pair_copies: arrays of a prepared item's size that `compare` makes for one pair; sets the tile

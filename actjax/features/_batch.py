@@ -11,13 +11,20 @@ import numpy as np
 from actjax import lookup
 from actjax.types import Feature
 
+# A clip of no more samples than this, beside longer ones, is a recording's channels.
+MOST_CHANNELS = 32
+
 
 def feature(name: str, wave: Any, *, sample_rate_hz: int = 22050, **hyper: Any) -> jax.Array:
     """Computes one feature by name.
 
+    >>> feature("rms", np.full(22050, 0.5), hop_samples=1024).shape
+    (1, 22)
+
     Args:
       name: the registry name, as `actjax.list_features()` gives it.
-      wave: [s] or [b, s] samples in -1 .. 1, NumPy or JAX, floating point.
+      wave: [s] or [b, s] samples in -1 .. 1, floating point: NumPy, JAX or lists. Whole numbers are
+        refused, because what their full scale is they do not say: divide 16-bit samples by 32768.
       sample_rate_hz: of the wave.
       **hyper: the feature's own options (`hop_samples`, `n_fft`, ...).
 
@@ -26,21 +33,18 @@ def feature(name: str, wave: Any, *, sample_rate_hz: int = 22050, **hyper: Any) 
 
     Raises:
       UnknownNameError: no such feature or option; the message lists the nearest known.
-      ValueError: a wave of another rank or type, empty, or with NaN or infinite samples.
+      ValueError: a wave of another rank or type, empty, masked, with NaN or infinite samples or such
+        beyond float32, or [samples, channels] as soundfile reads it; a sample rate that is no positive
+        number or too low for the feature.
     """
-    shape, dtype = np.shape(wave), getattr(wave, "dtype", None)
-    if len(shape) not in (1, 2) or 0 in shape:
-        raise ValueError(f"expected a wave [s] or [b, s] of at least 1 sample, got shape {shape}")
-    if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
-        raise ValueError(f"expected floating-point samples in -1 .. 1, got {dtype}; divide by full scale")
-    if not isinstance(wave, jax.core.Tracer) and not bool(np.isfinite(np.asarray(wave)).all()):
-        raise ValueError("expected finite samples, got NaN or infinity in the wave")
-    chosen = _make(name, sample_rate_hz, tuple(sorted(hyper.items())))
-    single = len(shape) == 1
+    wave = _checked_wave(wave)
+    _check_rate(sample_rate_hz)
+    chosen = _chosen(name, sample_rate_hz, hyper)
+    single = len(wave.shape) == 1
     if chosen.host:
-        values, valid = compute_host(chosen, np.asarray(wave, np.float32).reshape(-1, shape[-1]))
+        values, valid = compute_host(chosen, np.asarray(wave, np.float32).reshape(-1, wave.shape[-1]))
     else:
-        values, valid = _jitted(chosen)(jnp.asarray(wave, jnp.float32).reshape(-1, shape[-1]))
+        values, valid = _jitted(chosen)(jnp.asarray(wave, jnp.float32).reshape(-1, wave.shape[-1]))
     marked = jnp.where(valid[:, None, :], values, jnp.nan)
     return marked[0] if single else marked
 
@@ -109,6 +113,54 @@ def _host_clip(chosen: Feature, wave_s: np.ndarray, length: int) -> tuple[np.nda
 def host_frames(chosen: Feature, samples: int) -> int:
     """The frames a host feature has on a clip, found by computing it on silence."""
     return chosen.fn(np.zeros(samples, np.float32))[0].shape[1]
+
+
+def _checked_wave(wave: Any) -> Any:
+    """The wave as an array: floating point, [s] or [b, s], in native byte order, finite in float32."""
+    if isinstance(wave, jax.core.Tracer):
+        _check_shape(wave.shape, wave.dtype)
+        return wave
+    if np.ma.is_masked(wave):
+        raise ValueError("expected a wave without masked samples; fill them, or cut them out")
+    if not isinstance(wave, jax.Array):
+        try:
+            wave = np.asarray(wave)
+        except ValueError:
+            raise ValueError("expected a wave [s] or [b, s], got lists of different lengths") from None
+    _check_shape(wave.shape, wave.dtype)
+    with np.errstate(over="ignore"):
+        held = np.asarray(wave).astype(np.float32)
+    if not np.isfinite(held).all():
+        raise ValueError("expected finite samples in -1 .. 1, got NaN, infinity or a number beyond float32")
+    return wave if isinstance(wave, jax.Array) else held
+
+
+def _check_shape(shape: tuple[int, ...], dtype: Any) -> None:
+    if len(shape) not in (1, 2) or 0 in shape:
+        raise ValueError(f"expected a wave [s] or [b, s] of at least 1 sample, got shape {shape}")
+    if not jnp.issubdtype(dtype, jnp.floating):
+        full = f"; divide by full scale, {-np.iinfo(dtype).min}" if dtype.kind == "i" else ""
+        raise ValueError(f"expected floating-point samples in -1 .. 1, got {dtype}{full}")
+    if len(shape) == 2 and shape[1] <= MOST_CHANNELS and shape[0] > shape[1]:
+        raise ValueError(
+            f"expected a wave [s] or [b, s], got shape {shape}, which looks like [samples, channels]; "
+            "take wave.mean(axis=1) for mono, or wave.T for each channel by itself"
+        )
+
+
+def _check_rate(sample_rate_hz: Any) -> None:
+    plain = isinstance(sample_rate_hz, int | float | np.integer | np.floating)
+    if not plain or isinstance(sample_rate_hz, bool) or not 0 < sample_rate_hz < np.inf:
+        raise ValueError(f"expected a positive, finite sample_rate_hz, got {sample_rate_hz!r}")
+
+
+def _chosen(name: str, sample_rate_hz: Any, hyper: dict[str, Any]) -> Feature:
+    try:
+        return _make(name, sample_rate_hz, tuple(sorted(hyper.items())))
+    except TypeError as error:
+        if "unhashable" not in str(error):
+            raise
+        return lookup.load("feature", name, sample_rate_hz=sample_rate_hz, **hyper)
 
 
 @functools.lru_cache(maxsize=256)

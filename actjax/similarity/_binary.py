@@ -100,7 +100,7 @@ def table_metric(
         views=views,
         range=range,
         reference=reference,
-        invariant_to=("scale", "shift") if threshold_x is None and threshold_y is None else (),
+        invariant_to=("scale", "shift", "order") if threshold_x is None and threshold_y is None else (),
         symmetric=symmetric and alike,
         signed=False,
         min_observations=2,

@@ -5,16 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.similarity._frames import centred_frames
+from actjax.similarity._scale import unit_scale
 
 # Fewer frames have no geometry worth comparing: short, autocorrelated clips agree by chance.
 MIN_FRAMES = 16
-
-
-def scaled_frames(values_ft: jax.Array, mask_t: jax.Array) -> jax.Array:
-    """[f, t] each row minus its mean over valid frames, the largest deviation scaled to 1."""
-    centred_ft = centred_frames(values_ft, mask_t)
-    largest = jnp.max(jnp.abs(centred_ft))
-    return centred_ft / jnp.where(largest > 0, largest, jnp.ones_like(largest))
 
 
 def distances_squared(values_ft: jax.Array) -> jax.Array:
@@ -50,16 +44,17 @@ def frame_subspace(
     """
     f, t = values_ft.shape
     eps = float(np.finfo(np.float32).eps)
+    values_ft = values_ft * unit_scale(values_ft, mask_t[None, :])
     centred_ft = centred_frames(values_ft, mask_t)
-    largest = jnp.max(jnp.abs(centred_ft))
-    unit = jnp.where(largest > 0, largest, jnp.ones_like(largest))
-    _, s, basis_rt = jnp.linalg.svd(centred_ft / unit, full_matrices=False)
-    reach = jnp.max(jnp.where(mask_t[None, :], jnp.abs(values_ft), jnp.zeros_like(values_ft))) / unit
+    unit = unit_scale(centred_ft)
+    _, s, basis_rt = jnp.linalg.svd(centred_ft * unit, full_matrices=False)
+    largest = jnp.max(jnp.where(mask_t[None, :], jnp.abs(values_ft), jnp.zeros_like(values_ft)))
+    reach = largest * unit[0, 0]
     floor = eps * (max(f, t) * s[0] + reach * (f**0.5 + t**0.5) / 2)
     squares = s * s
     before = jnp.cumsum(squares) - squares
     keep = (s > floor) & ((variance >= 1) | (before < variance * jnp.sum(squares)))
     rank = jnp.sum(keep)
-    defined = (largest > 0) & (rank > 0) & (rank < jnp.sum(mask_t) - 1)
+    defined = (s[0] > 0) & (rank > 0) & (rank < jnp.sum(mask_t) - 1)
     basis = jnp.where(keep[:, None], basis_rt, jnp.zeros_like(basis_rt))
     return basis, jnp.where(defined, rank.astype(jnp.float32), jnp.nan)

@@ -33,8 +33,10 @@ class Sample(NamedTuple):
     scaled: Scaled
 
 
-def sampled_correlation(name: str, transform: Callable[[Any, Any], Any], *, k: int, reference: str) -> Metric:
-    """Pearson's r of `transform(values_i, inside_i)` on the sample."""
+def sampled_correlation(
+    name: str, transform: Callable[[Any, Any], Any], *, k: int, reference: str, order: bool = False
+) -> Metric:
+    """Pearson's r of `transform(values_i, inside_i)` on the sample; `order` where that sees no more."""
     if k < 2:
         raise ValueError(f"{name} expected k of at least 2, got {k}")
     return Metric(
@@ -45,7 +47,7 @@ def sampled_correlation(name: str, transform: Callable[[Any, Any], Any], *, k: i
         views=("clip", "frame"),
         range=(-1.0, 1.0, 0.0),
         reference=reference,
-        invariant_to=("scale", "shift"),
+        invariant_to=("scale", "shift", "order") if order else ("scale", "shift"),
         symmetric=False,
         dot=False,
         pair_copies=8,

@@ -1,7 +1,7 @@
 """The public functions: arrays in, scores of all pairs out."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,8 +10,12 @@ import numpy as np
 from actjax import lookup
 from actjax.similarity import _engine as engine
 from actjax.similarity import _inputs as inputs
-from actjax.similarity.stream import PairStream
+from actjax.similarity._chosen import chosen, make_metric, with_folds
+from actjax.similarity._present import by_pattern
+from actjax.similarity._regrid import ImageMask
 from actjax.types import Context, Metric
+
+__all__ = ["list_metrics", "make_metric", "score", "score_maps"]
 
 
 def list_metrics() -> tuple[str, ...]:
@@ -22,7 +26,7 @@ def list_metrics() -> tuple[str, ...]:
 def score(
     activations: Any,
     features: Any,
-    metric: str | Metric = "pearson",
+    metric: str | Metric | Sequence[str | Metric] = "pearson",
     clip_ids: Any = None,
     *,
     mask: Any = None,
@@ -35,57 +39,68 @@ def score(
 ) -> Any:
     """The similarity of every neuron to every feature row.
 
+        score[i, j] = metric(activations[:, i], features[:, j])
+
+    >>> score([[1.0], [2.0], [4.0]], [[1.0, 3.0], [2.0, 2.0], [4.0, 0.0]]).round(4).tolist()
+    [[1.0, -1.0]]
+
+    Computed in float32. Wide numbers (float64, longdouble, integers beyond 24 bits) are brought into it
+    column by column as the metric allows: an offset that it does not see is taken off first, a scale
+    beyond float32's range replaced by another, and where it sees the order alone values that float32
+    would make equal stay apart. What a metric does see and float32 cannot hold is refused.
+
     Args:
-      activations: [o, n] NumPy or JAX array of any real dtype; computed in float32.
-      features: [o, k].
-      metric: a name from `list_metrics()`.
-      clip_ids: [o] integers. Given, scores are *within* clips: moment metrics after removing each clip's
-        own mean, other metrics computed in each clip and averaged over valid clips (at least 0.9 of
-        them). None compares over all observations.
+      activations: [o, n] real numbers of any type: a NumPy or JAX array, lists, whatever NumPy makes an
+        array of. In a masked array what is masked is left out: each pair is scored on the observations
+        that both sides have (one run for each pattern of masked entries that differs between columns).
+      features: [o, k], likewise.
+      metric: a name from `list_metrics()`; one with options as on the command line,
+        "mutual_information(bins=8)"; a Metric; or a list of these ("pearson, auc" is one too), which
+        gives a dict.
+      clip_ids: [o] the clip of each observation, any labels: integers, strings, tuples. Given, scores are
+        *within* clips: moment metrics after removing each clip's own mean, other metrics computed in each
+        clip and averaged over valid clips (at least 0.9 of them). None compares over all observations.
       mask: [o] bool, False where an observation does not count.
       nuisance: [o, q] rows to be held fixed, for the metrics that do so.
-      folds: [o] integers, the cross-validation fold of each observation, for the metrics that use them.
+      folds: [o] the cross-validation fold of each observation, any labels, for the metrics that use
+        them: there are as many folds as labels.
       seed: for the metrics that sample.
       memory_gib: bound on working memory beside inputs and outputs; neurons and rows are tiled to it.
       details: returns {"score", "valid", and the metric's other outputs} instead of the score.
-      **hyper: the metric's options.
+      **hyper: the metric's options, where it is one metric and its name carries none.
 
     Returns:
       [n, k] float32 NumPy array (n x 1 for metrics that take all rows as one feature), NaN where
-      undefined: a constant side, too few observations.
+      undefined: a constant side, too few observations. For a list of metrics {as it was named: array}.
 
     Raises:
-      ValueError: an unknown metric or option, axes that do not fit, values that are not finite.
+      ValueError: an unknown metric or option, options given twice, axes that do not fit, a clip id or fold
+        that is missing, values that are complex, no numbers, not finite or (for a metric that depends on
+        scale) beyond float32's range.
     """
-    metric = _vector_metric(metric, hyper)
+    metrics, single = chosen(metric, hyper)
+    for one in metrics.values():
+        _on_vectors(one.metric)
     x, y = inputs.matrix(activations, "activations", "n"), inputs.matrix(features, "features", "k")
-    inputs.same_length(x, y, mask, clip_ids, nuisance, folds)
-    mask = inputs.mask(mask, x.shape[0])
-    key = jax.random.key(seed)
-    context = Context(
-        folds_o=None if folds is None else np.asarray(folds, np.int32),
-        nuisance_oq=None if nuisance is None else np.asarray(nuisance, np.float32),
-    )
+    inputs.same_observations(x.values, y.values)
+    o = x.values.shape[0]
+    mask = inputs.mask(mask, o)
+    clips, _ = inputs.labels(clip_ids, "clip_ids", o)
+    folds, fold_count = inputs.labels(folds, "folds", o)
+    metrics = {spec: with_folds(one, fold_count) for spec, one in metrics.items()}
+    held = None
+    if nuisance is not None:
+        held, mask = _nuisance(nuisance, mask, o)
+    context = Context(clip_ids_o=clips, folds_o=folds, nuisance_oq=held, key=jax.random.key(seed))
     memory = inputs.memory_bytes(memory_gib)
-    lazy = metric.accumulator is not None and metric.accumulator.name == "moments"
-    if not lazy:
-        inputs.finite(x, y, mask)
-    if clip_ids is None:
-        found = engine.score_vectors(metric, x, y, mask, context._replace(key=key), memory)
-    else:
-        stream = PairStream((metric,), x.shape[1], y.shape[1], std_error=details, tile_bytes=memory // 4)
-        batches = engine.clip_batches(x, y, mask, np.asarray(clip_ids), context, memory)
-        found = engine.run_stream(stream, batches, key)[metric.name]
-    if lazy and np.isnan(found["score"]).any():
-        # A value that is not finite makes moments NaN, so the inputs need reading again only then.
-        inputs.finite(x, y, mask)
-    return found | {"valid": ~np.isnan(found["score"])} if details else found["score"]
+    found = {spec: _score_vectors(one, x, y, mask, context, memory, details) for spec, one in metrics.items()}
+    return found.popitem()[1] if single else found
 
 
 def score_maps(
     maps: Any,
     matrices: Any,
-    metric: str | Metric = "ssim",
+    metric: str | Metric | Sequence[str | Metric] = "ssim",
     *,
     mask: Any = None,
     seed: int = 0,
@@ -95,72 +110,139 @@ def score_maps(
 ) -> Any:
     """The similarity of every neuron's activation maps to every matrix-valued feature, within clips.
 
+        score[i, j] = mean over clips of metric(maps[clip, i], matrices[clip, j])
+
     Both are area-averaged onto the coarser of their grids, taking them to span the same time (and, for
-    metrics that compare cells, the same frequencies).
+    metrics that compare cells, the same frequencies). Moment metrics pool the cells of all clips after
+    removing each clip's own mean.
+
+    >>> rng = np.random.default_rng(0)
+    >>> maps = rng.random((2, 1, 8, 20))
+    >>> score_maps(maps, 3 * maps, "pearson").round(4).tolist()
+    [[1.0]]
 
     Args:
-      maps: [b, n, f, t] NumPy or JAX array of any real dtype.
+      maps: [b, n, f, t] real numbers of any type, as in `score`. In a masked array what is masked is left
+        out: its cell for metrics on vectors of cells (pearson, cosine ...), its frame for those that
+        observe images (ssim, cka ...). An averaged cell counts where all that it covers do.
       matrices: [b, k, rows, frames], of the same clips.
-      metric: a name from `list_metrics()` with the map view.
+      metric: as in `score`; metrics with the map view.
       mask: [b, frames] bool, False where a frame of the matrices does not count.
       seed, memory_gib, details, **hyper: as in `score`.
 
     Returns:
-      [n, k] float32 NumPy array, NaN where undefined.
+      [n, k] float32 NumPy array, NaN where undefined. For a list of metrics {as it was named: array}.
 
     Raises:
       ValueError: an unknown metric or option, one without the map view, axes that do not fit, values
-        that are not finite.
+        that are complex, no numbers or not finite.
     """
-    metric = _as_metric(metric, hyper)
+    metrics, single = chosen(metric, hyper)
+    for one in metrics.values():
+        _on_maps(one.metric)
+    x, y = inputs.images(maps, "maps", "n, f, t"), inputs.images(matrices, "matrices", "k, rows, frames")
+    mask = inputs.map_mask(x.values, y.values, mask)
+    memory = inputs.memory_bytes(memory_gib)
+    key = jax.random.key(seed)
+    found = {
+        spec: _score_images(one.metric, x, y, mask, key, memory, details) for spec, one in metrics.items()
+    }
+    return found.popitem()[1] if single else found
+
+
+def _score_vectors(metric: Metric, x, y, mask, context: Context, memory: int, details: bool) -> Any:
+    lazy = metric.accumulator is not None and metric.accumulator.name == "moments"
+    # A value that is not finite makes moments NaN, so the inputs need reading again only then.
+    check = functools.partial(_finite_vectors, metric, x, y, mask)
+    if not lazy:
+        check()
+    y_present = y.present
+    if metric.level == "feature" and y_present is not None:
+        # All rows are one feature, so an observation counts where all of them are there.
+        y_present = np.broadcast_to(y_present.all(1, keepdims=True), y_present.shape)
+
+    def one(neurons, rows, of_x, of_y):
+        counts = _both(mask, _both(of_x, of_y))
+        sides = _columns(x.values, neurons), _columns(y.values, rows)
+        return _score_columns(metric, *sides, counts, context, memory, details)
+
+    found = by_pattern(one, x.present, y_present)
+    # Row by row: an array of truths would be a quarter of the output.
+    if lazy and any(np.isnan(row).any() for row in found["score"]):
+        check()
+    return found | {"valid": ~np.isnan(found["score"])} if details else found["score"]
+
+
+def _score_columns(metric: Metric, x, y, mask, context: Context, memory: int, details: bool) -> Any:
+    if context.clip_ids_o is None:
+        return engine.score_vectors(metric, x, y, mask, context, memory)
+
+    def batches(x, y):
+        return engine.clip_batches(metric, x, y, mask, context._replace(key=None), memory)
+
+    return engine.stream_in_tiles(metric, x, y, batches, context.key, memory, details=details)
+
+
+def _score_images(metric: Metric, x, y, mask, key, memory: int, details: bool) -> Any:
+    held_by_float32 = "scale" not in metric.invariant_to
+    inputs.finite_images(x, "maps", "neuron", mask, held_by_float32=held_by_float32)
+    inputs.finite_images(y, "matrices", "feature", mask, held_by_float32=held_by_float32)
+
+    def one(neurons, features, of_x, of_y):
+        maps, matrices = _columns(x.values, neurons), _columns(y.values, features)
+        own_mask = ImageMask(mask, of_x, of_y)
+
+        def batches(maps, matrices):
+            return engine.image_batches(metric, maps, matrices, own_mask, memory)
+
+        return engine.stream_in_tiles(
+            metric, maps, matrices, batches, key, memory, details=details, images=True
+        )
+
+    whole_frames = metric.observes == "image"
+    found = by_pattern(one, *(_cells_present(side.present, whole_frames) for side in (x, y)))
+    return found if details else found["score"]
+
+
+def _cells_present(present: Any, whole_frames: bool) -> Any:
+    """[b, n, f, t] bool; [b, n, 1, t] for metrics that take frames whole or not at all."""
+    return present.all(2, keepdims=True) if whole_frames and present is not None else present
+
+
+def _finite_vectors(metric: Metric, x, y, mask) -> None:
+    held_by_float32 = "scale" not in metric.invariant_to
+    inputs.finite(x, "activations", "neuron", mask, held_by_float32=held_by_float32)
+    inputs.finite(y, "features", "feature row", mask, held_by_float32=held_by_float32)
+
+
+def _nuisance(values: Any, mask: Any, o: int) -> tuple[Any, Any]:
+    """(the rows, the mask without observations whose nuisances are masked)."""
+    held = inputs.nuisance(values, o)
+    if held.present is not None:
+        mask = _both(mask, held.present.all(1))
+    inputs.finite(held, "nuisance", "row", mask)
+    return held.values, mask
+
+
+def _columns(values: Any, which: Any) -> Any:
+    # Even a slice of everything would copy a JAX array.
+    return values if isinstance(which, slice) else values[:, which]
+
+
+def _both(a: Any, b: Any) -> Any:
+    return b if a is None else a if b is None else a & b
+
+
+def _on_vectors(metric: Metric) -> None:
+    if metric.observes == "image":
+        raise ValueError(
+            f"score expected a metric on vectors, got {metric.name!r}; take score_maps for images"
+        )
+
+
+def _on_maps(metric: Metric) -> None:
     if "map" not in metric.views:
         raise ValueError(
             f"score_maps expected a metric with the map view, got {metric.name!r} "
             f"({', '.join(metric.views)}); take score for vectors"
         )
-    x, y = inputs.images(maps, "maps", "n, f, t"), inputs.images(matrices, "matrices", "k, rows, frames")
-    mask = inputs.map_mask(x, y, mask)
-    memory = inputs.memory_bytes(memory_gib)
-    inputs.finite_images(x, y, mask)
-    stream = PairStream(
-        (metric,), x.shape[1], y.shape[1], images=True, std_error=details, tile_bytes=memory // 4
-    )
-    batches = engine.image_batches(x, y, mask, memory)
-    found = engine.run_stream(stream, batches, jax.random.key(seed))[metric.name]
-    return found if details else found["score"]
-
-
-def make_metric(name: str, **hyper: Any) -> Metric:
-    """The metric `name`; the same object for the same options, so that nothing is compiled twice.
-
-    Raises:
-      UnknownNameError: no such metric or option.
-    """
-    try:
-        return _made(name, tuple(sorted(hyper.items())))
-    except TypeError as error:
-        if "unhashable" not in str(error):
-            raise
-        return lookup.load("metric", name, **hyper)
-
-
-@functools.cache
-def _made(name: str, hyper: tuple[tuple[str, Any], ...]) -> Metric:
-    return lookup.load("metric", name, **dict(hyper))
-
-
-def _as_metric(metric: str | Metric, hyper: Mapping[str, Any]) -> Metric:
-    if isinstance(metric, str):
-        return make_metric(metric, **hyper)
-    if hyper:
-        raise ValueError(f"expected options with a metric's name only, got {', '.join(hyper)} with a Metric")
-    return metric
-
-
-def _vector_metric(metric: str | Metric, hyper: Mapping[str, Any]) -> Metric:
-    metric = _as_metric(metric, hyper)
-    if metric.observes == "image":
-        raise ValueError(
-            f"score expected a metric on vectors, got {metric.name!r}; take score_maps for images"
-        )
-    return metric

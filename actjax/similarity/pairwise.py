@@ -119,6 +119,8 @@ def _clip_scores(metric, x_bon, y_bok, mask_bo, context, *, tile_bytes, on_host)
 def _score_clips(metric, x_bon, y_bok, mask_bo, context, tile_bytes):
     axis = 0 if metric.observes == "image" else -1
     b = x_bon.shape[0]
+    if mask_bo.shape[1] < metric.min_observations:
+        return _undefined(metric, (b,), x_bon, y_bok, 1 if axis == 0 else -1)
     context = _clip_keys(context, b)
     one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (x_bon, y_bok, mask_bo))
     per_clip = _clip_bytes(metric, *one, jax.tree.map(lambda leaf: leaf[0], context), axis)
@@ -137,6 +139,8 @@ def score_pairs(
     metric: Metric, x: Any, y: Any, mask: Any, context: Context, *, axis: int, tile_bytes: int = TILE_BYTES
 ) -> Mapping[str, jax.Array]:
     """`pairwise` without its jit; neurons and rows stand on `axis`, 0 or -1, of x and y."""
+    if len(mask) < metric.min_observations:
+        return _undefined(metric, (), x, y, axis)
     x, y = jnp.asarray(x).astype(jnp.float32), jnp.asarray(y).astype(jnp.float32)
     # A mask that is known while compiling would be folded, with all that follows from it, for minutes.
     mask = jax.lax.optimization_barrier(jnp.asarray(mask))
@@ -159,6 +163,16 @@ def score_pairs(
     scores = _over_tiles(prepare, compare, n, k, tile_n, tile_k)
     enough = jnp.sum(mask) >= metric.min_observations
     return {name: jnp.where(enough, value, jnp.nan) for name, value in scores.items()}
+
+
+def _undefined(metric: Metric, lead: tuple[int, ...], x, y, axis: int) -> Mapping[str, jax.Array]:
+    """NaN for all pairs of neurons and rows, which stand on `axis`.
+
+    Shapes that are too short for a metric, such as fewer inputs than it samples, never reach it.
+    """
+    whole = metric.level == "feature" and metric.observes == "vector"
+    shape = (*lead, x.shape[axis], 1 if whole else y.shape[axis])
+    return {name: jnp.full(shape, jnp.nan, jnp.float32) for name in metric.outputs}
 
 
 def takes_blocks(metric: Metric) -> bool:

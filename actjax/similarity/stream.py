@@ -74,14 +74,15 @@ class PairStream:
           state: from `init` or `update`.
           x_bon: [b, o, n] neurons, or [b, n, f, t] with `images`.
           y_bok: [b, o, k] feature rows, or [b, k, rows, t] with `images`.
-          mask_bo: [b, o] bool, or [b, t] with `images`: observations that count.
+          mask_bo: [b, o] bool, or [b, t] with `images` (for metrics on vectors also [b, f, t], cell by
+            cell): observations that count.
           clip_mask_b: [b] bool, False for clips that only pad the batch.
           context: arrays [b, o, ...]; a key as it is.
 
         Returns:
           The new state.
         """
-        mask_bo = mask_bo & clip_mask_b[:, None]
+        mask_bo = mask_bo & clip_mask_b.reshape(-1, *(1,) * (mask_bo.ndim - 1))
         x_bon, y_bok = x_bon.astype(jnp.float32), y_bok.astype(jnp.float32)
         vectors = (x_bon, y_bok, mask_bo)
         if self.images and any(m.observes == "vector" for m in self.metrics):
@@ -203,7 +204,8 @@ def _cells(x_bnft, y_bkft, mask_bt):
         )
     b, _, f, t = x_bnft.shape
     flat = [image.transpose(0, 2, 3, 1).reshape(b, f * t, image.shape[1]) for image in (x_bnft, y_bkft)]
-    return *flat, jnp.broadcast_to(mask_bt[:, None, :], (b, f, t)).reshape(b, f * t)
+    mask_bft = mask_bt[:, None, :] if mask_bt.ndim == 2 else mask_bt
+    return *flat, jnp.broadcast_to(mask_bft, (b, f, t)).reshape(b, f * t)
 
 
 def _without_clip_means(values_bon, mask_bo):

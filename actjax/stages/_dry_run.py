@@ -29,7 +29,8 @@ def describe(run: _parts.Run) -> str:
     elsewhere = _external.activations(config)
     own = [n for n in _external.networks(config) if n not in ("input", _external.NETWORK)]
     classes = len(builder.class_names)
-    made = score.plan(run, builder.clip_samples, classes, features, dict.fromkeys(own), elsewhere)
+    count = len(source) if source else 1
+    made = score.plan(run, builder.clip_samples, classes, features, dict.fromkeys(own), elsewhere, count)
     layers = {p.layer.name: p.layer for family, _ in made.families for p in family.problems}
     neurons = sum(n for name, n in _neurons(made).items() if name not in ("bands", "image"))
     rows = score_rows(made)

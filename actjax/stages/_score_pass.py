@@ -45,7 +45,7 @@ def run_pass(
       batches: from the loader, in order, each with what `observe` is given beside it.
       clips: how many real clips they hold, over all processes.
       folder: where observations of collecting metrics are kept meanwhile.
-      folds_of_clip: [clips] the cross-validation fold of each clip.
+      folds_of_clip: [clips] the cross-validation fold of each clip, modulo the metric's number of folds.
       clip_ids: [clips] names, for messages.
       null: (observations, which network, metric) -> what the statistics add to a result.
 

@@ -26,8 +26,6 @@ from actjax.stages import (
 )
 from actjax.statistics.resolution import check_replicates
 
-FOLDS = 5
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
@@ -64,7 +62,7 @@ def stage(run: _parts.Run) -> list[Path]:
     own = [name for name in networks if name not in ("input", _external.NETWORK)]
     weights = {name: _networks.variables(run, name, train_split) for name in own}
     features = _external.features(run.config, source)
-    made = plan(run, source.clip_samples, len(source.class_names), features, weights, elsewhere)
+    made = plan(run, source.clip_samples, len(source.class_names), features, weights, elsewhere, len(source))
     observe = capture.make_observe([f for f, _ in made.families], made.features, _parts.frontend(run.config))
     replicated = [parallel.replicate(family.variables) for family, _ in made.families]
     read = _external.reader(elsewhere, [f for f, _ in made.families], made.features, source)
@@ -121,6 +119,7 @@ def plan(
     features: Sequence[Any],
     weights: Mapping[str, Any],
     elsewhere: Any = None,
+    clips: int = 1,
 ) -> Plan:
     """Lays out all comparisons from shapes alone.
 
@@ -130,6 +129,7 @@ def plan(
       features: the run's.
       weights: network -> its variables; None for each where nothing is to be computed.
       elsewhere: activations made elsewhere, or None.
+      clips: how many there are; a metric that does not take so many observations is refused.
     """
     config, front = run.config, _parts.frontend(run.config)
     metrics = _parts.metrics(config)
@@ -141,7 +141,7 @@ def plan(
         tile_bytes = int(config.score.memory_gib * 2**30 / 4)
         tested = _nulls.tested(config)
         comparisons = [
-            _comparisons.compare(p, metrics, config.score.part, tile_bytes, tested, len(source))
+            _comparisons.compare(p, metrics, config.score.part, tile_bytes, tested, clips)
             for p in family.problems
         ]
         families.append((family, tuple(_comparisons.share_programs(comparisons))))
@@ -184,7 +184,7 @@ def _results(
         _external.with_given(batches, read),
         clips=len(source),
         folder=run.workdir / "scores" / f".observations-{files.RUN}-{parallel.process_index()}",
-        folds_of_clip=recordings % FOLDS,
+        folds_of_clip=recordings,
         clip_ids=source.clip_ids,
         null=_nulls.make(draws, source.recording_ids, run.config.score.part, run.config.score.memory_gib),
     )

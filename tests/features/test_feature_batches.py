@@ -71,11 +71,34 @@ def test_feature_does_not_recompile():
         (np.zeros(0, np.float32), "at least 1 sample"),
         (np.zeros(50, np.int16), "divide by full scale"),
         (np.full(50, np.nan, np.float32), "finite"),
+        (np.full(50, 1e39), "beyond float32"),
+        (np.zeros((3000, 2)), r"\(3000, 2\), which looks like \[samples, channels\].*mean\(axis=1\).*wave.T"),
+        (np.ma.masked_invalid([0.1, np.nan]), "without masked samples"),
+        ([[0.1], [0.1, 0.2]], "lists of different lengths"),
     ],
 )
 def test_feature_refuses_bad_waves(wave, message):
     with pytest.raises(ValueError, match=message):
         feature("rms", wave)
+
+
+@pytest.mark.parametrize("rate", [0, -1, np.nan, np.inf, "22050", None])
+def test_feature_refuses_rates_that_are_none(rate):
+    with pytest.raises(ValueError, match="positive, finite sample_rate_hz"):
+        feature("rms", np.zeros(50, np.float32), sample_rate_hz=rate)
+
+
+def test_feature_takes_any_floating_wave():
+    wave = np.linspace(-0.5, 0.5, 3000)
+    expected = np.asarray(feature("rms", wave.astype(np.float32)))
+    for same in (
+        wave,
+        wave.tolist(),
+        wave.astype(">f4"),
+        wave.astype(np.longdouble),
+        wave[::-1].copy()[::-1],
+    ):
+        np.testing.assert_allclose(feature("rms", same), expected, atol=1e-6)
 
 
 def test_feature_names_the_nearest():

@@ -41,7 +41,7 @@ def metric(*, alpha_y: float = 0.05, threshold_y: float | None = None) -> Metric
         views=("clip", "frame", "map"),
         range=(0.0, 1.0, 0.5),
         reference="Hanley and McNeil 1982; Oikarinen, Yan and Weng 2025",
-        invariant_to=("scale", "shift") if threshold_y is None else (),
+        invariant_to=("scale", "shift", "order") if threshold_y is None else (),
         symmetric=False,
         signed=False,
         min_observations=2,

@@ -40,7 +40,7 @@ def metric(*, alpha_y: float = 0.05, threshold_y: float | None = None) -> Metric
         views=("clip", "frame"),
         range=(0.0, 1.0, 0.0),
         reference="Zhu 2004; Oikarinen, Yan and Weng 2025",
-        invariant_to=("scale", "shift") if threshold_y is None else (),
+        invariant_to=("scale", "shift", "order") if threshold_y is None else (),
         symmetric=False,
         signed=False,
         dot=False,

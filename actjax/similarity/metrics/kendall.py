@@ -47,7 +47,7 @@ def metric() -> Metric:
         views=("clip", "frame"),
         range=(-1.0, 1.0, 0.0),
         reference="Kendall 1945",
-        invariant_to=("scale", "shift"),
+        invariant_to=("scale", "shift", "order"),
         within="per_clip",
         max_observations=MOST_OBSERVATIONS,
     )

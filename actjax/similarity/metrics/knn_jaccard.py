@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.similarity._geometry import MIN_FRAMES, distances_squared, scaled_frames
+from actjax.similarity._frames import unit_frames
+from actjax.similarity._geometry import MIN_FRAMES, distances_squared
 from actjax.similarity._precision import PRECISION
 from actjax.similarity._select import order_statistic
 from actjax.types import Metric
@@ -76,7 +77,7 @@ def metric(*, neighbours: int = 10, distance: str = "euclidean") -> Metric:
 
 
 def _prepare(values_ft, mask_t, context, *, neighbours, distance):
-    values_ft = _unit_frames(values_ft) if distance == "cosine" else scaled_frames(values_ft, mask_t)
+    values_ft = _directions(values_ft) if distance == "cosine" else unit_frames(values_ft, mask_t)
     values_ft = jnp.where(mask_t[None, :], values_ft, jnp.zeros_like(values_ft))
     squared_tt = distances_squared(values_ft)
     others_tt = mask_t[:, None] & mask_t[None, :] & ~jnp.eye(mask_t.shape[0], dtype=bool)
@@ -98,7 +99,7 @@ def _compare(px: Neighbours, py: Neighbours) -> dict[str, jax.Array]:
     return {"score": jnp.clip(total / px.frames * (py.frames / py.frames), 0.0, 1.0)}
 
 
-def _unit_frames(values_ft: jax.Array) -> jax.Array:
+def _directions(values_ft: jax.Array) -> jax.Array:
     largest = jnp.max(jnp.abs(values_ft), 0, keepdims=True)
     values_ft = values_ft / jnp.where(largest > 0, largest, jnp.nan)
     return values_ft / jnp.sqrt(jnp.sum(values_ft * values_ft, 0, keepdims=True))

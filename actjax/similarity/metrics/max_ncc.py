@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.similarity._precision import PRECISION
+from actjax.similarity._scale import unit_scale
 from actjax.types import Metric
 
 VIEWS = ("map", "frame")
@@ -18,7 +19,7 @@ class Overlaps(NamedTuple):
     """An image, and how it lies in the overlap of every offset.
 
     Attributes:
-      image_ft: less its mean, zero at invalid frames.
+      image_ft: less its mean, at a scale of its own, zero at invalid frames.
       mean_sl: the mean over the overlap, for each shift and lag.
       scale_sl: 1 / the deviation's length there; NaN where the offset does not count.
       cells_sl: the number of valid cells in the overlap.
@@ -88,7 +89,8 @@ def metric(*, view: str = "map", max_lag: int = 8, max_shift: int = 2, min_overl
 
 def _prepare(values_ft, mask_t, context, *, sign, max_lag, max_shift, min_overlap):
     values_ft = jnp.atleast_2d(values_ft)
-    image_ft = _centred(values_ft, mask_t)
+    image_ft = _centred(values_ft * unit_scale(values_ft, mask_t[None, :]), mask_t)
+    image_ft = image_ft * unit_scale(image_ft)
     valid_ft = jnp.broadcast_to(mask_t.astype(image_ft.dtype)[None, :], image_ft.shape)
     around = jnp.pad(valid_ft, ((max_shift, max_shift), (max_lag, max_lag)))
     least = jnp.maximum(min_overlap * jnp.sum(valid_ft), 3.0)

@@ -61,7 +61,7 @@ def metric(
         views=("clip", "frame", "map"),
         range=(low, high, 0.0),
         reference="Shannon 1948; Miller 1955",
-        invariant_to=("scale", "shift") if edges_x is None and edges_y is None else (),
+        invariant_to=("scale", "shift", "order") if edges_x is None and edges_y is None else (),
         symmetric=edges_x == edges_y,
         signed=False,
         min_observations=widest,

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.similarity._geometry import MIN_FRAMES, scaled_frames
+from actjax.similarity._frames import unit_frames
+from actjax.similarity._geometry import MIN_FRAMES
 from actjax.similarity._precision import PRECISION
 from actjax.types import Metric
 
@@ -48,7 +49,7 @@ def metric() -> Metric:
 
 
 def _prepare(values_ft, mask_t, context):
-    frames_ft = scaled_frames(values_ft, mask_t)
+    frames_ft = unit_frames(values_ft, mask_t)
     squares = jnp.sum(frames_ft * frames_ft)
     return Shape(frames_ft, jnp.where(squares > 0, 1 / jnp.sqrt(squares), jnp.nan))
 

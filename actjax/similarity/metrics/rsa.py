@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.similarity._geometry import MIN_FRAMES, distances_squared, scaled_frames
+from actjax.similarity._frames import unit_frames
+from actjax.similarity._geometry import MIN_FRAMES, distances_squared
 from actjax.similarity._ranks import ranks
 from actjax.similarity._vectors import centred, cosine_of, masked, unit_scaled
 from actjax.types import Metric
@@ -64,7 +65,7 @@ def _prepare(values_ft, mask_t, context, *, dissimilarity, comparison):
     if dissimilarity == "correlation":
         matrix_tt = distances_squared(_standard_frames(values_ft)) / 2
     else:
-        matrix_tt = distances_squared(scaled_frames(values_ft, mask_t))
+        matrix_tt = distances_squared(unit_frames(values_ft, mask_t))
     upper = np.triu_indices(values_ft.shape[1], 1)
     valid_p = mask_t[upper[0]] & mask_t[upper[1]]
     vector_p = masked(matrix_tt[upper], valid_p)

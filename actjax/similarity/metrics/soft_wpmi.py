@@ -72,7 +72,7 @@ def metric(
         views=("clip", "frame"),
         range=(-math.inf, math.inf, -1.0 + lam * math.log(2)),
         reference="Oikarinen and Weng 2023",
-        invariant_to=("scale", "shift") if probability == "quantile" else (),
+        invariant_to=("scale", "shift", "order") if probability == "quantile" else (),
         symmetric=False,
         signed=False,
         options={"k": k, "start": start, "end": end, "lam": lam, "probability": probability},

@@ -44,7 +44,7 @@ def metric(*, ties: str = "average") -> Metric:
         views=("clip", "frame", "map"),
         range=(-1.0, 1.0, 0.0),
         reference="Spearman 1904",
-        invariant_to=("scale", "shift"),
+        invariant_to=("scale", "shift", "order"),
         within="per_clip",
         symmetric=ties == "average",
         options={"ties": ties},

@@ -31,7 +31,11 @@ def metric(*, k: int = 25) -> Metric:
     sanity checks", 2025.
     """
     return sampled_correlation(
-        "spearman_top_and_random", _centred_ranks, k=k, reference="Oikarinen, Yan and Weng 2025"
+        "spearman_top_and_random",
+        _centred_ranks,
+        k=k,
+        reference="Oikarinen, Yan and Weng 2025",
+        order=True,
     )
 
 

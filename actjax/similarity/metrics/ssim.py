@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.similarity._scale import unit_scale
 from actjax.types import Metric
 
 WINDOWS = ("uniform", "gaussian")
@@ -74,6 +75,7 @@ def metric(*, window: str = "uniform", size: int | None = None, k1: float = 0.01
 
 def _prepare(values_ft, mask_t, context, *, window, size):
     taps, correction = _taps(window, size, values_ft.shape)
+    values_ft = values_ft * unit_scale(values_ft, mask_t[None, :])
     low = jnp.min(jnp.where(mask_t[None, :], values_ft, jnp.inf))
     high = jnp.max(jnp.where(mask_t[None, :], values_ft, -jnp.inf))
     spread = high - low

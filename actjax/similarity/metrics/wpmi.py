@@ -79,7 +79,7 @@ def metric(
         views=("clip", "frame"),
         range=(-math.inf, math.inf, -1.0 + lam * math.log(2)),
         reference="Oikarinen and Weng 2023",
-        invariant_to=("scale", "shift") if threshold_x is None and probability == "quantile" else (),
+        invariant_to=("scale", "shift", "order") if threshold_x is None and probability == "quantile" else (),
         symmetric=False,
         signed=False,
         accumulator=_streamed(threshold_x, lam, min_probability) if streams else None,
