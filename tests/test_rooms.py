@@ -18,11 +18,12 @@ ALLOWED = {
     "files": set(),
     "workdir": {"defaults", "files"},
     "dsp": set(),
+    "external": set(),
     "datasets": {"workdir"},
     "features": {"dsp"},
-    "models": {"dsp"},
+    "models": {"dsp", "external"},
     "train": {"parallel", "models", "dsp", "workdir"},
-    "activations": {"parallel", "dsp", "features"},
+    "activations": {"parallel", "dsp", "features", "external"},
     "similarity": {"parallel"},
     "statistics": {"similarity", "parallel"},
     "benchmark": {
@@ -38,7 +39,7 @@ ALLOWED = {
     "report": {"statistics", "workdir"},
 }
 EVERYTHING = {"stages", "experiment", "__init__"}
-BARE = ("similarity", "features", "models", "activations", "statistics")
+BARE = ("similarity", "features", "models", "activations", "statistics", "external")
 HEAVY = (
     "librosa", "tensorflow", "tensorflow_datasets", "grain", "pyarrow", "matplotlib", "scipy", "sklearn",
     "ml_collections", "absl", "orbax", "optax", "tqdm", "torch",
