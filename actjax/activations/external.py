@@ -141,7 +141,7 @@ def open_activations(
         if (neurons := layer.stored.shape[-1]) * NEURON_BYTES > bound:
             raise FileError(
                 path,
-                f"layer {layer.name!r} has {neurons} neurons, more than a run holds in {bound / 2**30:.3g} GiB: "
+                f"layer {layer.name!r} has {neurons} neurons, more than {bound / 2**30:.3g} GiB hold: "
                 "raise score.memory_gib",
             )
     return Activations(path, clip_ids, tuple(sorted((_ready(one, bound, say) for one in layers), key=_depth)))

@@ -30,7 +30,7 @@ def open_arrays(path: Path, bound: int = BOUND) -> tuple[dict[str, Stored], Mapp
     """
     if not path.exists():
         raise FileNotFoundError(
-            f"{printable(str(path))} does not exist: expected {', '.join(SUFFIXES)}, or a folder of .npy files"
+            f"{printable(str(path))} does not exist: expected {', '.join(SUFFIXES)}, or a folder of .npy"
         )
     suffix = path.suffix.lower()
     if suffix == ".zarr":

@@ -25,8 +25,9 @@ DEPTH = 64
 SLACK = 2**16
 
 
-def opened(path: Path, content: Any = None) -> Any:
-    """The file, opened by h5py for reading; `content` where it lies in another file.
+def opened(path: Path, content: Any = None, expected: str = EXPECTED) -> Any:
+    """The file, opened by h5py for reading; `content` where it lies in another file, and `expected`
+    where it is more than that.
 
     Raises:
       ModuleNotFoundError: h5py is not installed.
@@ -35,7 +36,7 @@ def opened(path: Path, content: Any = None) -> Any:
     h5py = lookup.package("h5py", f"reading {path}")
     if content is None:
         regular_file(path)
-    with reading(path, EXPECTED):
+    with reading(path, expected):
         return h5py.File(path if content is None else content, "r", locking=False)
 
 
@@ -89,8 +90,7 @@ def array(path: Path, dataset: Any, name: str, bound: int) -> Stored:
     """A data set, its chunks decoded here where they are compressed.
 
     Raises:
-      FileError: objects, references, records; storage outside the file; an unknown filter; values that
-        were never written; chunks that do not fit into `bound` bytes.
+      FileError: objects, references, records; storage outside the file; an unknown filter.
     """
     if not hasattr(dataset, "chunks"):
         raise FileError(path, f"expected an array at {name!r}, got a group")
@@ -108,19 +108,17 @@ def array(path: Path, dataset: Any, name: str, bound: int) -> Stored:
     if dtype.fields is not None or dtype.subdtype is not None or dtype.kind not in "biufcSO":
         raise FileError(path, f"{name!r} holds {str(dtype)[:60]}: expected plain numbers or strings")
     filters = _filters(path, name, plist)
-    _check_written(path, dataset, name, plist)
+    verify = functools.partial(_check_written, path, dataset, name)
     if texts:
         read = functools.partial(_texts, path, dataset, bound)
-        return Stored(path, name, shape, np.dtype("U"), read, attributes)
+        return Stored(path, name, shape, np.dtype("U"), read, attributes, 0, verify)
     if filters and LZF not in filters:
         read, held = _decoded(h5py, path, dataset, name, filters, bound)
     else:
         read, held = functools.partial(_plain, path, dataset), _chunk_bytes(dataset)
         if filters:
             _check_lzf(path, dataset, name, bound)
-    if held > bound:
-        raise FileError(path, f"{name!r} lies in chunks of {held} bytes, above the bound (score.memory_gib)")
-    return Stored(path, name, shape, dtype, read, attributes, held)
+    return Stored(path, name, shape, dtype, read, attributes, held, verify)
 
 
 class Attributes(Mapping[str, Any]):
@@ -207,7 +205,7 @@ def _filters(path: Path, name: str, plist: Any) -> list[int]:
     return found
 
 
-def _check_written(path: Path, dataset: Any, name: str, plist: Any) -> None:
+def _check_written(path: Path, dataset: Any, name: str) -> None:
     """Refuses values that were never written, which the library would read as zeros."""
     if not dataset.size or _undefined(dataset.fillvalue):
         return

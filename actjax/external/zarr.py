@@ -7,7 +7,7 @@ The package zarr is not used: which codecs run is decided by the lists here, not
 import functools
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from actjax.files import FileError, reading
 
 ENTRIES = 1_000_000
 SLACK = 2**16
+METADATA = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 EMPTY = 2**64 - 1  # of a chunk that a shard does not hold
 
 
@@ -46,7 +47,20 @@ def read_zarr(path: Path, bound: int) -> tuple[dict[str, Stored], Mapping[str, A
         raise FileError(path, "is no Zarr group: it has neither zarr.json nor .zgroup")
     if not isinstance(about, dict):
         raise FileError(path, "its attributes are no JSON object")
-    return {name: _stored(path, name, array, files, bound) for name, array in made.items()}, about
+    own = _by_array(files, made)
+    return {name: _stored(path, name, array, own[name], bound) for name, array in made.items()}, about
+
+
+def _by_array(files: Mapping[str, int], names: Iterable[str]) -> dict[str, dict[str, int]]:
+    """The chunk files of each array."""
+    found: dict[str, dict[str, int]] = {name: {} for name in names}
+    for file, size in files.items():
+        above = file.rpartition("/")[0]
+        while above and above not in found:
+            above = above.rpartition("/")[0]
+        if above and file.rpartition("/")[2] not in METADATA:
+            found[above][file] = size
+    return found
 
 
 def _listed(path: Path) -> dict[str, int]:
@@ -99,32 +113,14 @@ def _arrays_3(path: Path, files: Mapping[str, int], limit: int) -> dict[str, Arr
 
 
 def _stored(path: Path, name: str, array: Array, files: Mapping[str, int], bound: int) -> Stored:
-    """An array of the folder; FileError where chunks are missing or do not fit into the bound."""
+    """An array of the folder, whose `verify` finds out whether all its chunks are there."""
     stored.check_name(name, path)
-    size = math.prod(array.chunks) * array.itemsize
-    if array.dtype.kind != "U" or array.itemsize:
-        held = size * 2
-    else:
-        held, size = min(bound // 8, 2**26), None
-    if held > bound:
-        raise FileError(
-            path, f"{name!r} lies in chunks of {held // 2} bytes, above the bound (score.memory_gib)"
-        )
+    texts = array.dtype == np.dtype("U")
+    size = None if texts else math.prod(array.chunks) * array.itemsize
+    held = min(bound // 8, 2**26) if texts else 2 * size
     reader = _Reader(path, name, array, files, size, bound // 8)
-    if math.prod(array.shape) and not array.fill_is_nan:
-        total = chunks.count(array.shape, array.files)
-        keys = sum(1 for f in files if f.startswith(f"{name}/"))
-        missing = total - keys if total > keys else _missing(array, reader)
-        if missing > 0:
-            raise FileError(path, hdf5.never_written(name, missing, total))
     read = chunks.Chunked(array.shape, array.chunks, array.dtype, reader.decode, array.fill, bound // 8)
-    return Stored(path, name, array.shape, array.dtype, read, array.attributes, held)
-
-
-def _missing(array: Array, reader: "_Reader") -> int:
-    """How many chunk files there are none of."""
-    every = np.ndindex(*chunks.grid(array.shape, array.files))
-    return sum(reader.key(index) not in reader.files for index in every)
+    return Stored(path, name, array.shape, array.dtype, read, array.attributes, held, reader.check_written)
 
 
 class _Reader:
@@ -140,6 +136,20 @@ class _Reader:
     def key(self, index: chunks.Index) -> str:
         """The file of a chunk, or of a shard."""
         return f"{self.name}/{self.array.key(index)}"
+
+    def check_written(self) -> None:
+        """Refuses an array of which files are missing, which would read as the fill value, zero say."""
+        array = self.array
+        if not math.prod(array.shape) or array.fill_is_nan:
+            return
+        total = chunks.count(array.shape, array.files)
+        # Far more chunks than files are not looked up one by one.
+        missing = total - len(self.files)
+        if missing <= 0:
+            every = np.ndindex(*chunks.grid(array.shape, array.files))
+            missing = sum(self.key(index) not in self.files for index in every)
+        if missing:
+            raise FileError(self.path, hdf5.never_written(self.name, missing, total))
 
     def decode(self, index: chunks.Index) -> np.ndarray | None:
         """The values of a chunk; None where it was never written and undefined is what that means."""

@@ -308,7 +308,7 @@ def test_what_does_not_fit_is_named(tmp_path):
         import_keras(path, "han2016", shape, **hyper)
     text = tmp_path / "no.h5"
     text.write_text("not a file of weights")
-    with pytest.raises(ValueError, match="expected a Keras file"):
+    with pytest.raises(ValueError, match="no.h5: cannot be read as a Keras file"):
         import_keras(text, "han2016", shape)
     with pytest.raises(FileNotFoundError, match="expected a Keras file at .*, found none"):
         import_keras(tmp_path / "none.h5", "han2016", shape)
