@@ -10,7 +10,7 @@ from actjax.activations import _external_described as described
 from actjax.activations import _external_tables as tables
 from actjax.activations import given as given_lib
 from actjax.external.arrays import BOUND, open_arrays
-from actjax.files import FileError
+from actjax.files import FileError, printable
 
 
 def open_features(
@@ -63,11 +63,9 @@ def _say_offset(path: Path, names: Sequence[str], offset: np.ndarray, say: Calla
     """One line about all rows of a feature whose differences float32 would round away."""
     moved = np.flatnonzero(offset)
     if len(moved):
-        shown = ", ".join(f"{names[i]} less {offset[i]:.12g}" for i in moved[:3])
-        say(
-            f"{path.name}: {shown}{' ...' if len(moved) > 3 else ''}, as float32 would round away how they "
-            "differ"
-        )
+        shown = ", ".join(f"{names[i]:.60} less {offset[i]:.12g}" for i in moved[:3])
+        more = " ..." if len(moved) > 3 else ""
+        say(printable(f"{path.name}: {shown}{more}, as float32 would round away how they differ"))
 
 
 def _of_arrays(

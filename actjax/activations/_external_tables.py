@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax.files import FileError, reading, regular_file
+from actjax.files import FileError, printable, reading, regular_file
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 CLIP_ID = "clip_id"
@@ -115,7 +115,7 @@ def _columns(path: Path, header: Sequence[str], say: Callable[[str], None]) -> d
         if INDEX.fullmatch(name):
             if place not in (0, len(header) - 1) or (place and name == ""):
                 raise FileError(path, f"column {place + 1} has no name: name it, or take it out")
-            say(f"{path.name}: column {place + 1}, an index without a name, is not scored")
+            say(printable(f"{path.name}: column {place + 1}, an index without a name, is not scored"))
         elif name in found:
             raise FileError(
                 path, f"columns {found[name] + 1} and {place + 1} are both named {name!r}: rename one"

@@ -27,7 +27,7 @@ from actjax.activations import _external_described as described
 from actjax.activations import problems as problems_lib
 from actjax.external.arrays import BOUND, open_arrays
 from actjax.external.stored import Stored
-from actjax.files import FileError
+from actjax.files import FileError, printable
 from actjax.types import Feature, Layer, LayerAxis
 
 # Every neuron takes at least so many bytes in a run: its observations, and its rows in the table of scores.
@@ -180,10 +180,11 @@ def _ready(layer: ExternalLayer, bound: int, say: Callable[[str], None]) -> Exte
     if not offset.any():
         return layer
     moved = np.flatnonzero(offset)
-    say(
-        f"{layer.stored.path}: {len(moved)} channels of {layer.name!r} less their first value, "
+    line = (
+        f"{layer.stored.path}: {len(moved)} channels of {layer.name!r:.80} less their first value, "
         f"{offset[moved[0]]:.9g} say, about which float32 would round their differences away"
     )
+    say(printable(line))
     return dataclasses.replace(layer, offset=offset)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
@@ -66,7 +67,10 @@ class Stored:
         """The whole array, if it and its checksum are what they should be and it fits into `bound` bytes."""
         self.check_size(self.shape[0] if self.shape else 1, bound)
         self.verify()
-        return self.read(0, self.shape[0] if self.shape else 0)
+        found = self.read(0, self.shape[0] if self.shape else 0)
+        if found.dtype.kind == "U" and found.size and (_letters(found) > sys.maxunicode).any():
+            raise FileError(self.path, f"{self.name!r} holds strings of no letters that there are")
+        return found
 
     def rows(self, index: np.ndarray) -> np.ndarray:
         """The entries of the first axis at `index`; neighbours are read at once."""
@@ -74,6 +78,12 @@ class Stored:
         runs = np.split(np.asarray(index), breaks)
         parts = [self.read(int(run[0]), int(run[-1]) + 1) for run in runs if len(run)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _letters(texts: np.ndarray) -> np.ndarray:
+    """The numbers of the letters of fixed-length strings."""
+    kind = np.dtype(np.uint32).newbyteorder(texts.dtype.byteorder)
+    return np.ascontiguousarray(texts).reshape(-1).view(kind)
 
 
 def plain(
