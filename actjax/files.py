@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-
 LONGEST = 800  # letters of a message about a file, beside its path
 
 

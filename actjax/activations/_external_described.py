@@ -15,6 +15,9 @@ PROPERTIES = ("time0_s", "hop_s", "field_s", "hz", "depth", "window_s", "row_nam
 ID_BYTES = 200
 # Values that float32 rounds by more than this share of how much they vary lose what is compared.
 ROUNDED = 1e-4
+# A neuron or a row of a feature takes at least so many bytes in a run: its observations, and its rows in
+# the table of scores.
+SIDE_BYTES = 1024
 PROPERTY_BYTES = 2**24
 
 
@@ -125,6 +128,15 @@ def _property(path: Path, name: str, key: str, arrays, about, entries: int) -> A
             raise FileError(path, f"expected {most} values in {full}, got shape {list(arrays[full].shape)}")
         return arrays[full].all(PROPERTY_BYTES)
     return arrays[name].attributes.get(key, about.get(full))
+
+
+def check_count(path: Path, name: str, what: str, count: int, bound: int) -> None:
+    """Refuses more neurons of a layer, or rows of a feature, than a run holds in `bound` bytes."""
+    if count * SIDE_BYTES > bound:
+        raise FileError(
+            path,
+            f"{name!r} has {count} {what}, more than {bound / 2**30:.3g} GiB hold: raise score.memory_gib",
+        )
 
 
 def seconds(path: Path, name: str, key: str, value: Any) -> float:

@@ -51,6 +51,7 @@ def _of_table(
 ) -> given_lib.GivenFeature:
     found = tables.read(path, bound, say)
     ids = described.checked_ids(path, found.clip_ids, found.lines)
+    described.check_count(path, path.stem, "columns", len(found.names), bound)
     values = found.values[described.rows_of(path, ids, clip_ids)]
     low, high = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
     offset = described.offset(low, high, np.where(np.isnan(values[0]), low, values[0]))
@@ -79,6 +80,8 @@ def _of_arrays(
         raise FileError(path, "holds no feature: expected arrays [clips, rows] or [clips, rows, frames]")
     for name in names:
         arrays[name].check_size(min(at_once, len(clip_ids)), bound)
+        rows_of_it = arrays[name].shape[1] if len(arrays[name].shape) > 1 else 1
+        described.check_count(path, name, "rows", rows_of_it, bound)
     return [_of_array(path, name, arrays, about, rows, len(ids), bound, say) for name in names]
 
 

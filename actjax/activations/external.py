@@ -30,9 +30,6 @@ from actjax.external.stored import Stored
 from actjax.files import FileError, printable
 from actjax.types import Feature, Layer, LayerAxis
 
-# Every neuron takes at least so many bytes in a run: its observations, and its rows in the table of scores.
-NEURON_BYTES = 1024
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ExternalLayer:
@@ -138,12 +135,7 @@ def open_activations(
     # All are held against the bound before the first is read.
     for layer in layers:
         layer.stored.check_size(min(at_once, len(clip_ids)), bound)
-        if (neurons := layer.stored.shape[-1]) * NEURON_BYTES > bound:
-            raise FileError(
-                path,
-                f"layer {layer.name!r} has {neurons} neurons, more than {bound / 2**30:.3g} GiB hold: "
-                "raise score.memory_gib",
-            )
+        described.check_count(path, layer.name, "neurons", layer.stored.shape[-1], bound)
     return Activations(path, clip_ids, tuple(sorted((_ready(one, bound, say) for one in layers), key=_depth)))
 
 
