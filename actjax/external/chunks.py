@@ -39,7 +39,9 @@ class Chunked:
         if not self.shape:
             found = self.decode(())
             return np.full((), self.missing, self.dtype) if found is None else found
-        out = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        # Strings of no fixed length: each chunk's array is as wide as its longest.
+        texts = self.dtype == np.dtype("U")
+        out = np.empty((stop - start, *self.shape[1:]), object if texts else self.dtype)
         step = self.chunks[0]
         for first in range(start // step, -(-stop // step)):
             inner = [range(n) for n in grid(self.shape, self.chunks)[1:]]
@@ -51,7 +53,7 @@ class Chunked:
                 of = (slice(low - first * step, high - first * step), *(slice(0, b - a) for a, b in spans))
                 chunk = self._chunk((first, *rest), last=stop >= (first + 1) * step)
                 out[to] = self.missing if chunk is None else chunk[of]
-        return out
+        return out.astype(str) if texts else out
 
     def _axes(self, rest: Index) -> Iterator[tuple[int, int, int]]:
         return zip(rest, self.chunks[1:], self.shape[1:], strict=True)

@@ -1,4 +1,4 @@
-"""Files made to do harm, or damaged: each ends in one line that names it, within its bound, and runs no code."""
+"""Files made to do harm, or damaged: each ends in one line that names it, and runs no code."""
 
 import io
 import json
@@ -329,32 +329,34 @@ def test_safetensors_do_not_overlap_or_repeat(tmp_path):
 
 
 BOMB = """
-import resource, sys
+import re, sys
 from actjax.activations.external import open_activations
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+before = peak()
 for path in sys.argv[1:]:
     try:
         open_activations(path)
         print("opened", path)
     except ValueError as error:
         print(error)
-print(before / 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(before / 1024, peak() / 1024)
 """
 
 
 def test_fifty_million_units_in_a_small_file_take_no_memory(tmp_path):
     units, paths = (6, 50_000_000), [tmp_path / f"a.{kind}" for kind in ("npz", "h5", "zarr")]
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "<f2", "fortran_order": False, "shape": units})
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": units})
     with zipfile.ZipFile(paths[0], "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         ids = io.BytesIO()
         np.save(ids, np.array(IDS))
         archive.writestr("clip_ids.npy", ids.getvalue())
         with archive.open("l.npy", "w", force_zip64=True) as member:
             member.write(header.getvalue())
-            for _ in range(600):
+            for _ in range(300):
                 member.write(bytes(1_000_000))
-    hdf5(paths[1], lambda f: f.create_dataset("m", units, "f2", chunks=(1, 10**6), compression="gzip"))
+    hdf5(paths[1], lambda f: f.create_dataset("m", units, "u1", chunks=(1, 10**6), compression="gzip"))
     zarr_2(paths[2], shape=units, chunks=units)
     started = time.perf_counter()
     done = subprocess.run(
@@ -382,7 +384,7 @@ def test_layers_in_float64_keep_their_differences(tmp_path):
     expected = values - [2e9, 2e9 + 0.01, 0, 0, 0]
     np.testing.assert_allclose(layer.read(np.arange(6)), expected, atol=1e-6)
     assert len(said) == 1 and "2 channels of 'l' less their first value, 2e+09 say" in said[0]
-    np.savez(tmp_path / "b.npz", clip_ids=np.array(IDS), l=UNITS * 1e38 * np.float64(10))
+    np.savez(tmp_path / "b.npz", clip_ids=np.array(IDS), l=UNITS.astype(np.float64) * 1e38)
     with pytest.raises(FileError, match="'l' holds values beyond the range of float32"):
         open_activations(tmp_path / "b.npz").layers[0].read(np.arange(6))
 
