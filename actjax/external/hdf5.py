@@ -141,9 +141,11 @@ class Attributes(Mapping[str, Any]):
             raise FileError(self.path, f"its attribute {key!r} is empty or a record: expected a value")
         if about.dtype.hasobject and strings is None:
             stored.refuse_pickled(key, self.path)
-        # Strings of no fixed length lie elsewhere in the file, and all may be one and the same.
+        # Strings of no fixed length lie elsewhere in the file, and all may be one and the same; a single one
+        # is no longer than the file.
         each = _file_bytes(self.item) if about.dtype.hasobject else about.dtype.itemsize
-        if math.prod(about.shape) * each > self.bound:
+        count = math.prod(about.shape)
+        if count * each > self.bound and not (about.dtype.hasobject and count == 1):
             raise FileError(
                 self.path,
                 f"its attribute {key!r} may be too large: write it as a data set, or as fixed strings",
