@@ -23,6 +23,8 @@ LZF_RATIO = 88
 DEPTH = 64
 # Some chunks grow a little where they do not compress.
 SLACK = 2**16
+# By how much the longest strings that an attribute could hold may be above the bound.
+UNLIKE = 64
 
 
 def opened(path: Path, content: Any = None, expected: str = EXPECTED) -> Any:
@@ -145,7 +147,9 @@ class Attributes(Mapping[str, Any]):
         # is no longer than the file.
         each = _file_bytes(self.item) if about.dtype.hasobject else about.dtype.itemsize
         count = math.prod(about.shape)
-        if count * each > self.bound and not (about.dtype.hasobject and count == 1):
+        # Keras lists its layers so, in files of any size: the longest possible is far from what there is.
+        most = self.bound * (UNLIKE if about.dtype.hasobject else 1)
+        if count * each > most and not (about.dtype.hasobject and count == 1):
             raise FileError(
                 self.path,
                 f"its attribute {key!r} may be too large: write it as a data set, or as fixed strings",

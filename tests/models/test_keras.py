@@ -398,4 +398,4 @@ def test_damaged_weights_are_refused_by_name(tmp_path):
     refused("leads out of it: refused")
     with pytest.raises(ValueError, match="above the bound"):
         write_keras2(path, layers, config=False)
-        _keras._keras_file.read(path, 1000)
+        _keras._keras_file.read(path, 10_000)
