@@ -15,13 +15,16 @@ from typing import Any
 
 # Names this process in its temporary files: process ids recur, on other hosts above all.
 RUN = secrets.token_hex(4)
+LONGEST = 800  # letters of a message about a file, beside its path
 
 
 class FileError(ValueError):
     """A file that is damaged, or is not what is asked for; one line that begins with its path."""
 
     def __init__(self, path: str | os.PathLike[str], message: str):
-        super().__init__(f"{printable(os.fspath(path))}: {printable(message)}")
+        # A file chooses the names in it: one of a million letters is none to print.
+        shown = message if len(message) <= LONGEST else f"{message[:LONGEST]} ..."
+        super().__init__(f"{printable(os.fspath(path))}: {printable(shown)}")
 
 
 @contextlib.contextmanager

@@ -26,6 +26,16 @@ KINDS = {
 ROOM_MODULES = {"dataset": ("loader",)}
 
 
+# Packages that a bare installation lacks, and the extra that brings them.
+EXTRAS = {
+    "h5py": "formats",
+    "numcodecs": "formats",
+    "google_crc32c": "formats",
+    "mirdata": "mirdata",
+    "tensorflow": "tensorflow",
+}
+
+
 class UnknownNameError(ValueError):
     """A name that is not in the registry; the message lists the nearest known ones."""
 
@@ -42,6 +52,29 @@ def check(kind: str, name: str) -> None:
     """Raises UnknownNameError, one line with the nearest known names, unless the plug-in exists."""
     if name not in names(kind):
         raise UnknownNameError(f"unknown {kind} {name!r}; {suggest(name, names(kind))}")
+
+
+def package(name: str, purpose: str) -> Any:
+    """An optional package, or a module of one, imported.
+
+    Args:
+      name: of it, a key of EXTRAS before the first dot.
+      purpose: what it is needed for, as in "reading HDF5 files"; stands in the message.
+
+    Raises:
+      ModuleNotFoundError: it is not installed; one line with the extra to install.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise missing_package(name.partition(".")[0], purpose) from error
+
+
+def missing_package(name: str, purpose: str) -> ModuleNotFoundError:
+    """The error for an optional package that is not installed."""
+    return ModuleNotFoundError(
+        f"{purpose} needs the package {name}: pip install 'actjax[{EXTRAS[name]}]'", name=name
+    )
 
 
 def suggest(name: str, known: tuple[str, ...] | list[str]) -> str:

@@ -185,17 +185,19 @@ class Tiny(nn.Module):
 
     num_classes: int
     width: int
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, mel_bft):
-        x = nn.relu(nn.Conv(self.width, (3, 3), padding="VALID", name="conv1")(mel_bft[..., None]))
-        return nn.Dense(self.num_classes, name="out")(x.mean((1, 2)))
+        conv = nn.Conv(self.width, (3, 3), padding="VALID", dtype=self.dtype, name="conv1")
+        x = nn.relu(conv(mel_bft[..., None]))
+        return nn.Dense(self.num_classes, dtype=self.dtype, name="out")(x.mean((1, 2)))
 
 
 @pytest.fixture
 def my_package(monkeypatch):
     module = types.ModuleType("my_package.my_module")
-    module.model = lambda num_classes, width=5: Tiny(num_classes, width)
+    module.model = lambda num_classes, **options: Tiny(num_classes, **options)
     module.broken = lambda num_classes: None
     known = importlib.import_module
     monkeypatch.setattr(
@@ -204,8 +206,9 @@ def my_package(monkeypatch):
     return module
 
 
-def test_a_users_network_is_scored_layer_by_layer(tmp_path, monkeypatch, source, my_package):
-    model, layers = "my_package.my_module(width=6)", "conv1|out"
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_users_network_is_scored_layer_by_layer(tmp_path, monkeypatch, source, my_package, dtype):
+    model, layers = f"my_package.my_module(width=6, dtype={dtype!r})", "conv1|out"
     options = {
         "networks": "untrained",
         "features": "rms,truth_tempo",

@@ -20,11 +20,12 @@ ALLOWED = {
     "artefacts": set(),
     "workdir": {"defaults", "lock", "files"},
     "dsp": set(),
+    "external": set(),
     "datasets": {"workdir", "lock"},
     "features": {"dsp"},
-    "models": {"dsp"},
+    "models": {"dsp", "external"},
     "train": {"parallel", "models", "dsp", "workdir", "artefacts"},
-    "activations": {"parallel", "dsp", "features"},
+    "activations": {"parallel", "dsp", "features", "external"},
     "similarity": {"parallel"},
     "statistics": {"similarity", "parallel"},
     "benchmark": {
@@ -40,7 +41,7 @@ ALLOWED = {
     "report": {"statistics", "workdir", "artefacts"},
 }
 EVERYTHING = {"stages", "experiment", "__init__"}
-BARE = ("similarity", "features", "models", "activations", "statistics")
+BARE = ("similarity", "features", "models", "activations", "statistics", "external")
 HEAVY = (
     "librosa", "tensorflow", "tensorflow_datasets", "grain", "pyarrow", "matplotlib", "scipy", "sklearn",
     "ml_collections", "absl", "orbax", "optax", "tqdm", "torch",

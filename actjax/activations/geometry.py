@@ -21,6 +21,8 @@ CELLS = 6
 REPEATS = 2
 # The longest stretch by which an input is made longer, in units of its own length.
 LONGEST = 8
+# What gradients in half precision are multiplied by.
+HALF_SCALE = 256.0
 
 Placed = tuple[LayerAxis, LayerAxis]
 Outputs = Callable[[Any, jax.Array], Mapping[str, jax.Array]]
@@ -71,7 +73,7 @@ def _probe(init, outputs: Outputs, shape_ft, names: Sequence[str]):
     def seen_by(image_ft, layer, axis, cell):
         """[f, t] bool: the inputs that cells at place `cell` of an axis of one layer see."""
         found, pull = jax.vjp(chosen, image_ft)
-        back = [_cotangent(x.shape, axis, cell) for x in found]
+        back = [_cotangent(x, axis, cell) for x in found]
         back = [jnp.where(layer == i, one, jnp.zeros_like(one)) for i, one in enumerate(back)]
         return pull(back)[0] != 0
 
@@ -100,14 +102,17 @@ def _cells(count: int) -> np.ndarray:
     return np.append(spread, np.int32(min(count // 2 + 1, count - 1)))
 
 
-def _cotangent(shape: tuple[int, ...], axis: jax.Array, cell: jax.Array) -> jax.Array:
+def _cotangent(output: jax.Array, axis: jax.Array, cell: jax.Array) -> jax.Array:
     """[1, f, t, c] that picks one cell of an axis, over all of the other axis and all channels.
 
-    Unequal weights: those of a softmax would cancel if all were 1.
+    Unequal weights: those of a softmax would cancel if all were 1. Of the output's own type, and large
+    where small gradients would vanish: half precision ends at 6e-8.
     """
+    shape = output.shape
     place = jnp.where(axis == 0, jnp.arange(shape[1])[:, None], jnp.arange(shape[2])[None, :])
     weights = 1 + 0.5 * jnp.sin(jnp.arange(math.prod(shape), dtype=jnp.float32)).reshape(shape)
-    return jnp.where((place == cell)[None, :, :, None], weights, jnp.zeros_like(weights))
+    picked = jnp.where((place == cell)[None, :, :, None], weights, jnp.zeros_like(weights))
+    return (picked * HALF_SCALE if output.dtype == jnp.float16 else picked).astype(output.dtype)
 
 
 def _extents(gradient_bft: np.ndarray, cells: list[int], axis: int) -> dict[int, tuple[int, int]]:

@@ -22,7 +22,8 @@ class AnyNetwork(nn.Module):
 
     Its layers are what it returns in that dict, what it sows into "intermediates", and the outputs of all
     its submodules, named by their path: "conv1", "Block_0/Conv_1"; a module called again is "conv1:1". Maps
-    are [b, f, t, c], sequences [b, t, c], embeddings [b, c]; outputs of other forms are left out.
+    are [b, f, t, c], sequences [b, t, c], embeddings [b, c]; outputs of other forms, and those that are no
+    floating-point numbers, are left out.
 
     Attributes:
       inner: the user's module.
@@ -48,7 +49,11 @@ class AnyNetwork(nn.Module):
         for name, output in _flat(state["intermediates"].get("inner", {})):
             found.setdefault(name, output)
         batch = image_bft.shape[0]
-        fitting = {name: x for name, x in found.items() if x.ndim in (2, 3, 4) and x.shape[0] == batch}
+        fitting = {
+            name: x
+            for name, x in found.items()
+            if x.ndim in (2, 3, 4) and x.shape[0] == batch and jnp.issubdtype(x.dtype, jnp.floating)
+        }
         return {name: x[:, None] if x.ndim == 3 else x for name, x in fitting.items()}
 
     def layers(self, input_shape_ft: tuple[int, int], chosen: str = ".*") -> tuple[Layer, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from actjax import lookup
 from actjax.datasets import _decode, _files, _shards, _sound
 from actjax.datasets._builder import quiet
 from actjax.datasets._decode import Cutting, Recording
@@ -118,7 +119,7 @@ def _open(name: str, catalogue_name: str, source_dir: str | None) -> Any:
     except tfds.core.DatasetNotFoundError as error:
         raise ValueError(f"{name}: tensorflow-datasets knows no data set {catalogue_name!r}") from error
     except ImportError as error:
-        raise _needs_tensorflow(name, catalogue_name) from error
+        raise lookup.missing_package("tensorflow", f"{name}: preparing {catalogue_name}") from error
 
 
 def _prepare(name: str, origin: Any) -> None:
@@ -127,13 +128,7 @@ def _prepare(name: str, origin: Any) -> None:
     try:
         origin.download_and_prepare(file_format="array_record")
     except ImportError as error:
-        raise _needs_tensorflow(name, origin.name) from error
-
-
-def _needs_tensorflow(name: str, catalogue_name: str) -> ModuleNotFoundError:
-    return ModuleNotFoundError(
-        f"{name}: TFDS needs TensorFlow to read {catalogue_name}: pip install 'actjax[tensorflow]'"
-    )
+        raise lookup.missing_package("tensorflow", f"{name}: preparing {origin.name}") from error
 
 
 def _feature(name: str, origin: Any, key: str) -> Any:

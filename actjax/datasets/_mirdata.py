@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from actjax import lookup
 from actjax.datasets import _files
 from actjax.datasets._decode import Recording
 from actjax.datasets._files import FileBuilder, Listing
@@ -81,10 +82,7 @@ def number_in(text: str, pattern: str) -> str:
 
 
 def _load_tracks(name: str, folder: pathlib.Path, index: str | None, how: str) -> list[Any]:
-    try:
-        import mirdata
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{name} is read through mirdata: pip install 'actjax[mirdata]'") from error
+    mirdata = lookup.package("mirdata", f"reading {name}")
     loader = mirdata.initialize(name, data_home=os.fspath(folder))
     if index is not None:
         loader.__dict__["_index"] = json.loads(pathlib.Path(index).expanduser().read_text())

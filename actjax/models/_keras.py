@@ -41,7 +41,13 @@ class _Unit(NamedTuple):
 
 
 def import_keras(
-    path: str | Path, name: str, input_shape_ft: tuple[int, int], *, flip: bool | None = None, **hyper: Any
+    path: str | Path,
+    name: str,
+    input_shape_ft: tuple[int, int],
+    *,
+    flip: bool | None = None,
+    bound: int = _keras_file.BOUND,
+    **hyper: Any,
 ) -> Imported:
     """Reads a Keras 1, 2 or 3 file of the architecture `name`.
 
@@ -54,15 +60,17 @@ def import_keras(
       path: .h5, .hdf5, .weights.h5 or .keras.
       name: a model of actjax.models.
       input_shape_ft: (bands, frames) that the weights were trained on.
+      bound: bytes of memory that the file's arrays may take.
       flip: True if kernels are those of a true convolution; None reads it off the file (Theano's).
       **hyper: options of the model; num_classes, and filter_heights where it has them, are inferred.
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: a layer that does not fit, on either side; the message names it.
+      ValueError: the file is damaged, is something else, holds what is not finite, or a layer does not
+        fit, on either side; the message names it.
     """
     lookup.check("model", name)
-    file = _keras_file.read(path)
+    file = _keras_file.read(path, bound)
     file = file if flip is None else file._replace(flipped=flip)
     try:
         hyper = {**_inferred(file, name), **hyper}

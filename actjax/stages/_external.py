@@ -22,7 +22,12 @@ def activations(config: Any) -> external.Activations | None:
     """The file of `score.activations`, opened, or None."""
     if not config.score.activations:
         return None
-    return external.open_activations(config.score.activations, config.score.layers)
+    return external.open_activations(config.score.activations, config.score.layers, **_bounds(config))
+
+
+def _bounds(config: Any) -> dict[str, int]:
+    """How much memory a file may ask for, and how many clips are read at once."""
+    return {"bound": int(config.score.memory_gib * 2**30), "at_once": config.score.batch_size}
 
 
 def networks(config: Any) -> list[str]:
@@ -41,7 +46,8 @@ def in_file_order(source: loader.Source, found: external.Activations | None) -> 
 def features(config: Any, source: loader.Source) -> tuple[Feature, ...]:
     """The features of `score.features` and those of the files in `score.external_features`."""
     paths = _parts.comma_list(config.score.external_features)
-    made = [*_parts.features(config, source), *_external_features.open_features(paths, source.clip_ids)]
+    given_in_files = _external_features.open_features(paths, source.clip_ids, **_bounds(config))
+    made = [*_parts.features(config, source), *given_in_files]
     _parts.refuse_repeats("score.features with score.external_features", [f.name for f in made])
     return tuple(made)
 
@@ -60,9 +66,16 @@ def fingerprint(config: Any) -> list[Any]:
     paths = [p for p in (config.score.activations, *_parts.comma_list(config.score.external_features)) if p]
     found = []
     for path in (Path(p).expanduser() for p in paths):
-        inner = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        inner = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path, *_beside(path)]
         found += [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in inner if p.exists()]
     return found
+
+
+def _beside(path: Path) -> list[Path]:
+    """What a single .npy is read with."""
+    if path.suffix.lower() != ".npy":
+        return []
+    return [path.parent / "clip_ids.npy", *sorted(path.with_suffix("").rglob("*.npy"))]
 
 
 def reader(

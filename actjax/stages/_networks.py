@@ -30,7 +30,8 @@ def read_weights(run: _parts.Run) -> models.Imported:
     if "." in name:
         raise ValueError(f"config.weights is for the models of --list=models, got model.name = {name!r}")
     shape = _parts.image_shape(_parts.frontend(run.config), _parts.builder(run).clip_samples)
-    return models.import_keras(Path(run.config.weights).expanduser(), name, shape, **own)
+    bound = int(run.config.score.memory_gib * 2**30)
+    return models.import_keras(Path(run.config.weights).expanduser(), name, shape, bound=bound, **own)
 
 
 def layers(run: _parts.Run, num_classes: int, shape_ft: tuple[int, int]) -> tuple[Layer, ...]:

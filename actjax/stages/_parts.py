@@ -12,13 +12,15 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from actjax import lookup
+from actjax import files, lookup
 from actjax.activations.linen import AnyNetwork
+from actjax.external import npy
 from actjax.similarity.api import make_metric
 from actjax.stages import _truth
 from actjax.types import Feature, Frontend, Metric
 
 NETWORKS = ("trained", "untrained", "input")
+LONGEST_IMAGE = 2**16  # frames of the image of frontend.subtract
 # Options that a feature takes from the run's front end unless its own spec says otherwise.
 SHARED_OPTIONS = ("sample_rate_hz", "hop_samples", "n_fft", "n_mels", "fmin_hz")
 
@@ -52,18 +54,20 @@ def frontend(config: Any) -> Frontend:
 
 def _subtracted(path: Path, bands: int) -> tuple[tuple[float, ...], ...]:
     """The image of `frontend.subtract`, hashable as a front end is."""
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"frontend.subtract: there is no file {path}; give a .npy [mel, frame]")
     try:
-        image = np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"frontend.subtract: {path} is no plain .npy array: {error}") from error
-    if not isinstance(image, np.ndarray) or image.ndim != 2 or len(image) != bands:
-        shape = getattr(image, "shape", "an archive")
-        raise ValueError(f"frontend.subtract: expected {bands} bands x frames, got {shape} in {path}")
-    if image.dtype.kind not in "fiu" or not np.isfinite(image).all():
-        raise ValueError(f"frontend.subtract: expected finite numbers, got others ({image.dtype}) in {path}")
-    return tuple(map(tuple, image.astype(np.float32).tolist()))
+        found = npy.read_npy(path, path.stem)
+    except files.FileError as error:
+        raise ValueError(f"frontend.subtract: {error}") from error
+    if len(found.shape) != 2 or found.shape[0] != bands or not 0 < found.shape[1] <= LONGEST_IMAGE:
+        raise ValueError(f"frontend.subtract: expected {bands} bands x frames, got {found.shape} in {path}")
+    image = found.all(bands * LONGEST_IMAGE * found.dtype.itemsize) if found.dtype.kind in "fiu" else None
+    with np.errstate(over="ignore"):
+        narrow = None if image is None else image.astype(np.float32)
+    if narrow is None or not np.isfinite(narrow).all():
+        raise ValueError(f"frontend.subtract: expected finite numbers, got others ({found.dtype}) in {path}")
+    return tuple(map(tuple, narrow.tolist()))
 
 
 def features(config: Any, source: Any = None) -> list[Feature]:

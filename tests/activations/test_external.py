@@ -12,8 +12,8 @@ import zarr
 from actjax.activations import given
 from actjax.activations._external_described import rows_of
 from actjax.activations._external_features import open_features
-from actjax.activations._external_files import open_arrays
 from actjax.activations.external import open_activations
+from actjax.external.arrays import open_arrays
 
 RNG = np.random.default_rng(0)
 IDS = [f"clip {i}" for i in range(7)]
@@ -200,7 +200,7 @@ def test_links_that_lead_out_are_refused(tmp_path):
 def test_broken_and_missing_files(tmp_path):
     for suffix in (".npz", ".safetensors", ".h5", ".npy"):
         (tmp_path / f"broken{suffix}").write_bytes(b"\x00" * 40)
-        with pytest.raises(ValueError, match="is no"):
+        with pytest.raises(ValueError, match=f"broken{suffix}: cannot be read as a"):
             open_arrays(tmp_path / f"broken{suffix}")
     path = save(tmp_path, ".safetensors")
     path.write_bytes(path.read_bytes()[:-8])
@@ -216,7 +216,7 @@ def test_clip_ids_are_matched_by_name():
     np.testing.assert_array_equal(rows_of("f", ["a", "b", "c", "z"], ["c", "a"]), [2, 0])
     wanted = [f"w{i}" for i in range(6)]
     with pytest.raises(
-        ValueError, match=r"f lacks 5 of the 6 clips of the split: w1, w2, w3; 2 of its .*: x, y"
+        ValueError, match=r"f: lacks 5 of the 6 clips of the split: w1, w2, w3; 2 of its .*: x, y"
     ):
         rows_of("f", ["x", "y", "w0"], wanted)
 

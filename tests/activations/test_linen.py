@@ -59,6 +59,24 @@ def test_geometry_is_that_of_kernels_strides_and_padding():
     assert sorted(x.depth for x in layers.values()) == [x.depth for x in layers.values()]
 
 
+class Half(nn.Module):
+    """Computes in another precision than its input has, and tells which cells were active."""
+
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, mel_bft):
+        x = nn.relu(nn.Conv(4, (5, 4), strides=(1, 2), dtype=self.dtype, name="conv1")(mel_bft[..., None]))
+        x = nn.Conv(6, (3, 3), padding="VALID", dtype=self.dtype, name="conv2")(x)
+        return nn.Dense(3, dtype=self.dtype, name="out")(x.mean((1, 2))), {"active": x > 0}
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_geometry_in_half_precision_is_that_of_full(dtype):
+    half, full = (AnyNetwork(Half(d)).layers((BANDS, FRAMES)) for d in (dtype, jnp.float32))
+    assert half == full and [layer.name for layer in half] == ["conv1", "conv2", "out"]
+
+
 def test_outputs_are_captured_by_path():
     network = AnyNetwork(Plain())
     image = jnp.asarray(np.random.default_rng(0).normal(size=(2, BANDS, FRAMES)), jnp.float32)

@@ -342,5 +342,7 @@ def test_a_catalogue_set_by_its_name(tmp_path):
 @pytest.mark.parametrize("name", ["gtzan", "nsynth"])
 def test_sets_that_need_tensorflow_say_so(name, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(ModuleNotFoundError, match=r"needs TensorFlow to read .*actjax\[tensorflow\]"):
+    with pytest.raises(
+        ModuleNotFoundError, match=r"needs the package tensorflow: pip install 'actjax\[tensorflow\]'"
+    ):
         module(name).dataset(source_dir=tmp_path)

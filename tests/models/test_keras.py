@@ -11,7 +11,7 @@ import pytest
 import scipy.signal
 
 from actjax import lookup
-from actjax.models import _keras, import_keras
+from actjax.models import _keras, _keras_arrays, import_keras
 
 pytestmark = pytest.mark.usefixtures("optimised")
 
@@ -308,9 +308,94 @@ def test_what_does_not_fit_is_named(tmp_path):
         import_keras(path, "han2016", shape, **hyper)
     text = tmp_path / "no.h5"
     text.write_text("not a file of weights")
-    with pytest.raises(ValueError, match="expected a Keras file"):
+    with pytest.raises(ValueError, match="no.h5: cannot be read as a Keras file"):
         import_keras(text, "han2016", shape)
     with pytest.raises(FileNotFoundError, match="expected a Keras file at .*, found none"):
         import_keras(tmp_path / "none.h5", "han2016", shape)
     with pytest.raises(lookup.UnknownNameError, match="did you mean han2016"):
         import_keras(path, "han", shape)
+
+
+def write_bare(path, layers, rename=lambda name: name):
+    """What `save_weights` of Keras 3 leaves: arrays by number, and a seed of dropout's, without a config."""
+    used = {}
+    with h5py.File(path, "w") as file:
+        for _, entry, arrays in layers:
+            kind = {"BatchNormalization": "batch_normalization", "SeparableConv2D": "separable_conv2d"}
+            kind = kind.get(entry["class_name"], entry["class_name"].lower())
+            number = used[kind] = used.get(kind, -1) + 1
+            folder = rename(f"{kind}_{number}" if number else kind)
+            inside = f"layers/{folder}/cell/vars" if kind == "gru" else f"layers/{folder}/vars"
+            for i, array in enumerate(arrays.values()):
+                file[f"{inside}/{i}"] = array
+        file["layers/dropout/seed_generator/vars/0"] = np.zeros(2, np.uint32)
+        file["optimizer/vars/0"] = np.zeros(3)
+
+
+@pytest.mark.parametrize("name", ["choi_cnn", "crnn", "han2016", "xception_audio"])
+def test_bare_weights_of_keras_3_are_read_in_the_order_of_their_numbers(tmp_path, name):
+    shape, hyper = SMALL[name]
+    _, units, variables = random_variables(name, shape, **hyper)
+    write_bare(tmp_path / "w.weights.h5", entries(units, variables))
+    check_same(import_keras(tmp_path / "w.weights.h5", name, shape, **hyper).variables, variables)
+
+
+def test_bare_weights_whose_order_is_unknown_are_refused(tmp_path):
+    shape, hyper = SMALL["xception_audio"]
+    _, units, variables = random_variables("xception_audio", shape, **hyper)
+    names = (first + second for first in "qwertyuiop" for second in "asdfghjkl")
+    write_bare(tmp_path / "w.weights.h5", entries(units, variables), lambda _: next(names))
+    with pytest.raises(ValueError, match="do not say which comes first: save the whole model, as .keras"):
+        import_keras(tmp_path / "w.weights.h5", "xception_audio", shape, **hyper)
+
+
+def test_what_is_no_keras_file_is_called_by_its_name(tmp_path):
+    import pickle
+
+    def refused(match):
+        with pytest.raises(ValueError, match=match) as caught:
+            import_keras(path, "han2016", (96, 64))
+        assert "\n" not in str(caught.value) and str(caught.value).startswith(str(path))
+
+    path = tmp_path / "w.h5"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/data.pkl", b"")
+    refused("got a PyTorch file, which is pickled and never loaded.*docs/pytorch_activations.md")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", b"")
+    refused("a zip archive without config.json and model.weights.h5; it holds readme.txt")
+    path.write_bytes(pickle.dumps({"a": 1}))
+    refused("got a pickle, a PyTorch file say, which is never loaded")
+    with open(path, "wb") as file:
+        np.savez(file, a=np.ones(3))
+    refused(r"got a NumPy archive \(.npz\)")
+
+
+def test_damaged_weights_are_refused_by_name(tmp_path):
+    shape, hyper = SMALL["han2016"]
+    _, units, variables = random_variables("han2016", shape, **hyper)
+    path, layers = tmp_path / "w.h5", entries(units, variables)
+
+    def refused(match):
+        with pytest.raises(ValueError, match=f"w.h5: .*{match}"):
+            import_keras(path, "han2016", shape, **hyper)
+
+    kernel = layers[0][2]["kernel"]
+    for wrong in (np.nan, np.inf, 1e39):
+        layers[0][2]["kernel"] = kernel.astype(np.float64)
+        layers[0][2]["kernel"][0, 0, 0, 1] = wrong
+        write_keras2(path, layers)
+        refused("'layer_0/layer_0/kernel:0' holds NaN, infinity or numbers beyond float32")
+    layers[0][2]["kernel"] = kernel
+    write_keras2(path, layers)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    refused("cannot be read as a Keras file")
+    path.write_bytes(whole)
+    with h5py.File(path, "a") as file:
+        del file["model_weights/layer_0/layer_0/kernel:0"]
+        file["model_weights/layer_0/layer_0/kernel:0"] = h5py.ExternalLink("other.h5", "x")
+    refused("leads out of it: refused")
+    write_keras2(path, layers)
+    with h5py.File(path) as file, pytest.raises(ValueError, match="w.h5: .* above the bound"):
+        _keras_arrays._Reader(path, kernel.nbytes - 1)(file["model_weights/layer_0/layer_0/kernel:0"], "k")
