@@ -8,20 +8,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ANYONE = {"types", "lookup", "files"}
-# room -> the rooms that it may import beside itself, types and lookup
+ANYONE = {"types", "lookup", "files", "options", "arguments"}
+# room -> the rooms that it may import beside itself and those of ANYONE
 ALLOWED = {
     "types": set(),
     "lookup": set(),
     "parallel": set(),
     "defaults": set(),
     "files": set(),
+    "options": set(),
+    "arguments": set(),
+    "failures": set(),
     "workdir": {"defaults", "files"},
     "dsp": set(),
     "datasets": {"workdir"},
     "features": {"dsp"},
     "models": {"dsp"},
-    "train": {"parallel", "models", "dsp", "workdir"},
+    "train": {"defaults", "parallel", "models", "dsp", "workdir"},
     "activations": {"parallel", "dsp", "features"},
     "similarity": {"parallel"},
     "statistics": {"similarity", "parallel"},

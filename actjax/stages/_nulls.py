@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from actjax.datasets import loader
+from actjax.options import comma_list
 from actjax.similarity.api import make_metric
 from actjax.stages._comparisons import spans
 from actjax.stages._observations import Observations
 from actjax.statistics import families, nulls, permutations
 
-NULLS = ("within_class", "unrestricted", "none")
 # How each metric's moments are centred, in the clip view and otherwise; others have no moment null.
 CENTRES = {"pearson": ("all", "clip"), "cosine": ("none", "clip")}
 
@@ -33,18 +33,10 @@ def draws(config: Any, source: loader.Source) -> permutations.Draws | None:
 
 
 def tested(config: Any) -> tuple[str, ...]:
-    """The chosen metrics that get a null.
-
-    Raises:
-      ValueError: `score.null_metrics` names a metric that has no moment null.
-    """
+    """The chosen metrics that get a null; those that may be named are the keys of CENTRES."""
     if config.score.null == "none" or config.score.replicates == 0:
         return ()
-    names = [name.strip() for name in config.score.null_metrics.split(",") if name.strip()]
-    for name in names:
-        if name not in CENTRES:
-            raise ValueError(f"score.null_metrics knows {', '.join(CENTRES)}; got {name!r}")
-    return tuple(names)
+    return tuple(comma_list(config.score.null_metrics))
 
 
 def make(chosen: permutations.Draws | None, part: str, memory_gib: float) -> Callable[..., Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax import files, lookup, parallel, workdir
+from actjax import files, lookup, options, parallel, workdir
 from actjax.activations import capture, problems
 from actjax.datasets import loader
 from actjax.report import scores
@@ -113,7 +113,7 @@ def plan(run: _parts.Run, source: loader.Source, weights: dict[str, Any], elsewh
         family, out = _external.family(elsewhere, features, setting)
         left_out += out
         add(family)
-    if "input" in _parts.comma_list(config.score.networks):
+    if "input" in options.comma_list(config.score.networks):
         bands, image = capture.input_layers(shape)
         series = frozenset(w for w in setting.wants if w[0] != "map")
         made = problems.plan([bands], features, dataclasses.replace(setting, wants=series))[0]

@@ -21,6 +21,13 @@ def every(step: int, interval: int, last: int) -> bool:
     return step == last or (interval > 0 and step > 0 and step % interval == 0)
 
 
+class DivergedError(ValueError):
+    """A loss that is not finite: at which step, and of which part, "train" or "eval"."""
+
+    def __init__(self, step: int, part: str, loss: float):
+        super().__init__(f"the {part} loss is {loss} at step {step}")
+
+
 class Log:
     """Writes scalars by step; only process 0 writes.
 
@@ -47,17 +54,14 @@ class Log:
         """One line {"step", "part", ...} and as many TensorBoard scalars `part/name`.
 
         Raises:
-          FloatingPointError: the loss is not finite.
+          DivergedError: the loss is not finite.
         """
         if self._lines is not None:
             self._lines.write(json.dumps({"step": step, "part": part, **values}) + "\n")
             for name, value in values.items():
                 self._writer.add_scalar(f"{part}/{name}", value, step)
         if not math.isfinite(values["loss"]):
-            raise FloatingPointError(
-                f"expected a finite loss, got {values['loss']} ({part}, step {step}); lower "
-                "train.learning_rate or set train.clip_norm"
-            )
+            raise DivergedError(step, part, values["loss"])
 
     def close(self) -> None:
         """Closes both files."""

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import synthetic
 
+from actjax import defaults
 from actjax.train import options, state, step
 
 pytestmark = pytest.mark.usefixtures("optimised")
@@ -68,7 +69,7 @@ def test_multi_label_loss_against_numpy():
     np.testing.assert_allclose(right, ((p > 0.5) == label).mean(1))
 
 
-@pytest.mark.parametrize("optimizer", options.OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", defaults.RULES["train.optimizer"].known)
 def test_optimizers_follow_their_formulas(optimizer):
     """Two steps in float64, by hand."""
     chosen = options.TrainOptions(
