@@ -75,7 +75,12 @@ def load(kind: str, name: str, /, **hyper: Any) -> Any:
         annotation or out of its range (see `arguments.checked`).
     """
     make = factory(kind, name)
-    return make(**checked(kind, name, make, hyper))
+    try:
+        return make(**checked(kind, name, make, hyper))
+    except ValueError as error:
+        if type(error) is not ValueError or name in str(error):
+            raise
+        raise ValueError(f"{name}: {error}") from error
 
 
 def checked(kind: str, name: str, make: Callable[..., Any], hyper: dict[str, Any]) -> dict[str, Any]:

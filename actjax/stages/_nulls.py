@@ -81,12 +81,22 @@ def make(chosen: permutations.Draws | None, part: str, memory_gib: float) -> Cal
 
 
 def correct(found: Sequence[Any]) -> None:
-    """Adds q_value and p_maxt, [n, k], to the results; a family is one network, layer, view and metric."""
+    """Adds q_value and p_maxt, [n, k], to the results; a family is one network, layer, view and metric.
+
+    Where a score is undefined everything of its null is NaN: the null is computed from all observations,
+    while the score has conditions of its own (enough valid clips). Its replicates still count in the
+    largest of its family, which makes no p smaller.
+    """
     members: dict[tuple[str, ...], list[tuple[Any, list[int], families.Null]]] = {}
     for network, comparison, metric, outputs in found:
         key = (network, comparison.problem.layer.name, comparison.problem.view, metric)
+        undefined = np.isnan(outputs["score"])
+        for name in ("null_mean", "null_std", "p_value"):
+            if name in outputs:
+                outputs[name] = np.where(undefined, np.float32(np.nan), outputs[name])
         for together, part in outputs.pop("null", []):
-            members.setdefault(key, []).append((outputs, together, part))
+            statistic = np.where(undefined[:, together], np.nan, part.statistic)
+            members.setdefault(key, []).append((outputs, together, part._replace(statistic=statistic)))
     for family in members.values():
         for (outputs, together, _), corrected in zip(
             family, families.correct([part for *_, part in family]), strict=True

@@ -12,7 +12,7 @@ from actjax import files, lookup, options, parallel, workdir
 from actjax.activations import capture, problems
 from actjax.datasets import loader
 from actjax.report import scores
-from actjax.stages import _comparisons, _examples, _external, _networks, _nulls, _parts, _score_pass
+from actjax.stages import _comparisons, _examples, _external, _memory, _networks, _nulls, _parts, _score_pass
 from actjax.statistics.resolution import check_replicates
 
 FOLDS = 5
@@ -70,7 +70,8 @@ def stage(run: _parts.Run) -> list[Path]:
 
 
 def check_options(config: Any) -> None:
-    """Refuses replicates that cannot resolve the asked level."""
+    """Refuses batches that no device can hold, and replicates that cannot resolve the asked level."""
+    _memory.check_scoring(config)
     if config.score.null != "none" and config.score.replicates:
         check_replicates(config.score.replicates, config.score.level)
 

@@ -22,10 +22,7 @@ def every(step: int, interval: int, last: int) -> bool:
 
 
 class DivergedError(ValueError):
-    """A loss that is not finite: at which step, and of which part, "train" or "eval"."""
-
-    def __init__(self, step: int, part: str, loss: float):
-        super().__init__(f"the {part} loss is {loss} at step {step}")
+    """A loss that is not finite."""
 
 
 class Log:
@@ -61,7 +58,7 @@ class Log:
             for name, value in values.items():
                 self._writer.add_scalar(f"{part}/{name}", value, step)
         if not math.isfinite(values["loss"]):
-            raise DivergedError(step, part, values["loss"])
+            raise DivergedError(f"the {part} loss is {values['loss']} at step {step}")
 
     def close(self) -> None:
         """Closes both files."""

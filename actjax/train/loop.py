@@ -112,7 +112,8 @@ def fit(
                 try:
                     trainer.run(state, batches, eval_batches, interval, stop, Log(workdir, start), progress)
                 except DivergedError as error:
-                    raise _said_what_to_do(error, options, checkpoints.latest()) from error
+                    advice = _what_to_do(options, checkpoints.latest())
+                    raise DivergedError(f"training diverged: {error}, {advice}") from None
         best, last_step = checkpoints.restore("best"), checkpoints.latest()
     finally:
         checkpoints.close()
@@ -221,14 +222,13 @@ class Trainer:
         self.checkpoints.save(step, dataclasses.asdict(self.record), state=state, best=self.best)
 
 
-def _said_what_to_do(error: DivergedError, options: TrainOptions, saved: int | None) -> DivergedError:
-    """The error with the learning rate, what is left, and what to do."""
+def _what_to_do(options: TrainOptions, saved: int | None) -> str:
+    """After a divergence: the learning rate, what is left, and what helps."""
     kept = f"the checkpoint of step {saved} stays" if saved else "nothing was saved"
-    error.args = (
-        f"training diverged: {error}, with train.learning_rate = {options.learning_rate:g}; {kept}. "
-        "Lower train.learning_rate or raise train.warmup_steps, in another --workdir",
+    return (
+        f"with train.learning_rate = {options.learning_rate:g}; {kept}. Lower train.learning_rate or raise "
+        "train.warmup_steps, in another --workdir"
     )
-    return error
 
 
 def _open(
