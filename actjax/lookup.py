@@ -1,7 +1,9 @@
 """Finds plug-ins by file name: to add one is to add a file.
 
 A plug-in is a module in its kind's folder, whose public name has no leading underscore and which
-exports a factory named after the kind: `actjax/similarity/metrics/pearson.py` exports `metric`.
+exports a factory named after the kind: `actjax/similarity/metrics/pearson.py` exports `metric`. Its options
+are checked by their annotations, by the ranges that `options.RANGES` gives to names that plug-ins share, and
+by those in a module's own RANGES, {option: rule}.
 """
 
 import ast
@@ -78,7 +80,7 @@ def load(kind: str, name: str, /, **hyper: Any) -> Any:
     try:
         return make(**checked(kind, name, make, hyper))
     except ValueError as error:
-        if type(error) is not ValueError or name in str(error):
+        if type(error) is not ValueError or re.search(rf"\b{name}\b", str(error)):
             raise
         raise ValueError(f"{name}: {error}") from error
 

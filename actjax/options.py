@@ -142,25 +142,38 @@ class Flag:
 Rule = Callable[[str, Any], Any]
 COUNT = Number(1, LARGEST, whole=True)
 SEED = Number(0, 2**32 - 1, whole=True)
-SHARE = Number(0, 1)
+
+WIDTH = Number(1, 2**16, whole=True)
 
 # What plug-ins mean by the names of their options, whatever their kind; a plug-in's own RANGES come first.
 RANGES: dict[str, Rule] = {
-    "batch_size": COUNT,
+    "blocks": Number(1, 1000, whole=True),
     "clip_seconds": Number(above=0, high=3600),
+    "clips": COUNT,
     "dropout": Number(0, below=1),
-    "hop_samples": Number(1, 2**16, whole=True),
-    "max_lag": Number(0, 2**20, whole=True),
-    "max_shift": Number(0, 2**20, whole=True),
+    "embedding": WIDTH,
+    "filter_heights": WIDTH,
+    "hop_samples": WIDTH,
     "memory_gib": Number(above=0),
     "min_seconds": Number(0, 3600),
     "n_fft": Number(4, 2**16, whole=True),
     "n_mels": Number(1, 1024, whole=True),
+    "neurons": COUNT,
     "num_classes": COUNT,
+    "observations": COUNT,
+    "power": Number(above=0, high=100),
+    "recurrent": WIDTH,
+    "repeats": COUNT,
+    "rows": COUNT,
     "sample_rate_hz": Number(1000, 768_000, whole=True),
+    "scale_power": Number(0, 100),
+    "seconds": Number(above=0, high=3600),
     "seed": SEED,
-    "tuning": Number(-12, 12),
+    "sets": COUNT,
+    "stem": WIDTH,
     "top_db": Number(above=0, high=1000),
+    "tuning": Number(-12, 12),
+    "widths": WIDTH,
     "workers": Number(1, 1024, whole=True),
 }
 

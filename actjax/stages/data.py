@@ -1,6 +1,9 @@
 """Prepares the data set: renders, decodes or collects it, once."""
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from actjax import files, parallel, workdir
 from actjax.datasets import loader
@@ -12,6 +15,9 @@ def stage(run: _parts.Run) -> list[Path]:
     workdir.compare(run.workdir, "data", run.config.to_dict())
     outputs = [run.workdir / "data.json", run.workdir / "skipped.json"]
     builder = _parts.builder(run)
+    split, known = run.config.score.split, tuple(builder.jobs())
+    if split not in known:
+        raise ValueError(f"score.split = {split!r}: {builder.name} has the splits {', '.join(known)}")
     builder.download_and_prepare()
     # A data set that cannot be had leaves the workdir free for another.
     workdir.claim(run.workdir, "data", run.config.to_dict())
@@ -24,4 +30,16 @@ def stage(run: _parts.Run) -> list[Path]:
         left_out = f", {len(skipped)} left out (see skipped.json)" if skipped else ""
         counts = ", ".join(f"{count} {name}" for name, count in splits.items())
         print(f"data: {builder.info.full_name}: {counts} clips{left_out}")
+        for name, lacking in _absent(builder).items():
+            print(f"data: no clip of class {', '.join(lacking)} in the split {name}")
     return outputs
+
+
+def _absent(builder: Any) -> dict[str, list[str]]:
+    """The classes that a split lacks, by split: nothing can be learnt, or said, of them there."""
+    found = {}
+    for split in builder.info.splits:
+        labels = loader.open_source(builder, split).labels
+        held = labels.any(axis=0) if labels.ndim == 2 else np.isin(range(len(builder.class_names)), labels)
+        found[split] = [name for name, there in zip(builder.class_names, held, strict=True) if not there]
+    return {split: lacking for split, lacking in found.items() if lacking}

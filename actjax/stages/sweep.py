@@ -50,7 +50,8 @@ def _variant(run: _parts.Run, name: str, changes: Mapping[str, Any]) -> _parts.R
         experiment.validate(config)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"get_sweep's variant {name!r} changes what the config has not or cannot be: {failures.said(error)}"
+            f"get_sweep's variant {name!r} changes what the config has not, or cannot be: "
+            f"{failures.said(error)}"
         ) from error
     return dataclasses.replace(
         run, config=ml_collections.FrozenConfigDict(config), workdir=run.workdir / name
