@@ -120,7 +120,7 @@ def _explain(argv: list[str], error: Exception) -> str:
         if option.lstrip("-").startswith("config.") and key not in known:
             near = difflib.get_close_matches(key, known, n=3, cutoff=0.4)
             return f"unknown option --config.{key}; nearest: {', '.join(near or known)}"
-    return failures.said(error) if isinstance(error, flags.Error) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, flags.Error) else failures.said(error)
 
 
 def _values(argv: list[str], name: str) -> list[str]:

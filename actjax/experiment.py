@@ -4,6 +4,7 @@ import ctypes
 import gc
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -50,9 +51,9 @@ def run(
         config_path=config_path,
         data_dir=data_dir,
     )
-    check_folder("--workdir", this.workdir)
-    if data_dir is not None:
-        check_folder("--data_dir", Path(data_dir))
+    for option, folder in (("--workdir", workdir), ("--data_dir", data_dir)):
+        if folder is not None:
+            check_folder(option, folder)
     chosen = stages_of_all(this.config) if stage == "all" else (stage,)
     if dry_run:
         _check_options(this, chosen)
@@ -135,8 +136,15 @@ def listing(kind_plural: str) -> str:
     )
 
 
-def check_folder(option: str, path: Path) -> None:
-    """Raises OSError unless a folder is, or can be made, at `path` and written into; makes nothing."""
+def check_folder(option: str, folder: str) -> None:
+    """Raises OSError unless a folder is, or can be made, at that path and written into; makes nothing.
+
+    Raises:
+      ValueError: an empty path.
+    """
+    if not folder or "\0" in folder:
+        raise ValueError(f"{option} is empty: name a folder, or leave it out")
+    path = Path(folder)
     there = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
     if not there.is_dir():
         raise NotADirectoryError(f"{option}={path}: {there} is no folder; name one")
@@ -149,9 +157,16 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
 
     Raises:
       OSError: they cannot be reached.
+      ValueError: no host:port, or no cluster is found; or as `parallel.initialize` says.
     """
+    if coordinator not in (None, "auto") and not re.fullmatch(r"\S+:\d{1,5}", coordinator):
+        raise ValueError(f"--coordinator is host:port of process 0, or 'auto'; got {coordinator!r}")
     try:
         parallel.initialize(coordinator, num_processes, process_id)
+    except ValueError as error:
+        if coordinator != "auto":
+            raise
+        raise ValueError(f"--coordinator=auto finds no Slurm, Open MPI or TPU pod here: {error}") from error
     except RuntimeError as error:
         raise ConnectionError(f"cannot join the processes at {coordinator}: {error}") from error
 

@@ -31,10 +31,10 @@ def mel_feature(
     With `weighted_mean` the bands' weights are scaled to sum to 1, for ratios in place of powers.
 
     Raises:
-      ValueError: impossible settings, or a scale that is neither "power" nor "db".
+      ValueError: impossible settings, bands that hold no bin, or a scale that is neither "power" nor "db".
     """
     dsp.check_settings(sample_rate_hz, n_fft, hop_samples)
-    dsp.mel_bank(sample_rate_hz, n_fft, n_mels, fmin_hz, fmax_hz)
+    dsp.check_bands(sample_rate_hz, n_fft, n_mels, fmin_hz, fmax_hz)
     if scale not in ("power", "db"):
         raise ValueError(f"expected scale 'power' or 'db', got {scale!r}")
 

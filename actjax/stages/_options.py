@@ -1,6 +1,7 @@
 """What a run's options must be together: every name, and the plainly impossible, before any work."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from actjax import defaults, dsp, lookup, parallel
@@ -13,11 +14,13 @@ def check(config: Any) -> None:
 
     Raises:
       UnknownNameError: a name that does not exist, and the nearest that do.
+      FileNotFoundError: a file that an option names.
       ValueError: an impossible option, or options that do not fit each other; one line.
     """
     defaults.check(config)
     _check_names(config)
     _check_frontend(config)
+    _check_files(config)
     _parts.features(config)
     _check_metrics(config)
     if not config.score.activations and not comma_list(config.score.networks):
@@ -46,25 +49,28 @@ def _check_names(config: Any) -> None:
 def _check_frontend(config: Any) -> None:
     """The network's image can be made of a clip, and no band of it is empty."""
     front, data = config.frontend, config.data
-    dsp.check_settings(data.sample_rate_hz, front.n_fft, front.hop_samples)
     samples = round(data.clip_seconds * data.sample_rate_hz)
     if samples < front.n_fft:
         raise ValueError(
             f"data.clip_seconds = {data.clip_seconds:g} is {samples} samples, less than the window of "
             f"frontend.n_fft = {front.n_fft}: take at least {front.n_fft / data.sample_rate_hz:.3g} seconds"
         )
-    if front.fmin_hz >= data.sample_rate_hz / 2:
-        raise ValueError(
-            f"frontend.fmin_hz must be below half of data.sample_rate_hz, {data.sample_rate_hz / 2:g} Hz, "
-            f"got {front.fmin_hz:g}"
-        )
-    bank = dsp.mel_bank(data.sample_rate_hz, front.n_fft, front.n_mels, front.fmin_hz)
-    empty = int((bank.max(axis=1) <= 0).sum())
-    if empty:
-        raise ValueError(
-            f"frontend.n_mels = {front.n_mels} is more than the bins of frontend.n_fft = {front.n_fft} hold: "
-            f"{empty} bands would be empty; lower it or take a longer n_fft"
-        )
+    try:
+        dsp.check_settings(data.sample_rate_hz, front.n_fft, front.hop_samples)
+        dsp.check_bands(data.sample_rate_hz, front.n_fft, front.n_mels, front.fmin_hz)
+    except ValueError as error:
+        raise ValueError(f"frontend: {error}") from error
+
+
+def _check_files(config: Any) -> None:
+    """The files that the options name are there; what they hold is checked by who reads them."""
+    for option, text in (
+        ("score.activations", config.score.activations),
+        ("score.external_features", config.score.external_features),
+    ):
+        for path in comma_list(text):
+            if not Path(path).expanduser().exists():
+                raise FileNotFoundError(f"{option}: there is no file {path}")
 
 
 def _check_metrics(config: Any) -> None:

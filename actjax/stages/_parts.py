@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from actjax import arguments, failures, lookup
+from actjax import arguments, failures, files, lookup
 from actjax.activations.linen import AnyNetwork
 from actjax.options import refuse_repeats
 from actjax.similarity.api import make_metric
@@ -49,10 +49,8 @@ def _subtracted(path: Path, bands: int) -> tuple[tuple[float, ...], ...]:
     """The image of `frontend.subtract`, hashable as a front end is."""
     if not path.is_file():
         raise FileNotFoundError(f"frontend.subtract: there is no file {path}; give a .npy [mel, frame]")
-    try:
+    with files.reading(path, "a plain .npy array, for frontend.subtract"):
         image = np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"frontend.subtract: {path} is no plain .npy array: {error}") from error
     if not isinstance(image, np.ndarray) or image.ndim != 2 or len(image) != bands:
         shape = getattr(image, "shape", "an archive")
         raise ValueError(f"frontend.subtract: expected {bands} bands x frames, got {shape} in {path}")
@@ -139,6 +137,13 @@ def builder(run: Run) -> Any:
     given = {"config": data.config, "clip_seconds": data.clip_seconds, "sample_rate_hz": data.sample_rate_hz}
     given |= {"seed": data.seed, "data_dir": run.data_dir}
     return lookup.load("dataset", name, **{k: v for k, v in given.items() if k in accepted} | own)
+
+
+def check_split(config: Any, builder: Any) -> None:
+    """Raises ValueError unless the data set, prepared or not, has the split that is scored."""
+    known = tuple(builder.jobs())
+    if config.score.split not in known:
+        raise ValueError(f"score.split = {config.score.split!r}: {builder.name} has {', '.join(known)}")
 
 
 @functools.cache
