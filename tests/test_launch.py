@@ -14,6 +14,8 @@ from actjax import experiment, failures
 from actjax.defaults import default_config
 
 ROOT = Path(__file__).parent.parent
+# ml_collections loads config files by it.
+pytestmark = pytest.mark.filterwarnings(r"ignore:the load_module\(\) method:DeprecationWarning")
 USERS_NETWORK = """
 import flax.linen as nn
 
@@ -65,7 +67,10 @@ def test_a_wrong_command_line_of_a_real_process(tmp_path):
     command = [sys.executable, "launch.py", "--config.score.metrics=pearsn", f"--workdir={tmp_path / 'run'}"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: unknown metric 'pearsn'; did you mean pearson?\n"
+    assert (
+        done.stderr
+        == "error: unknown metric 'pearsn'; did you mean pearson or spearman or partial_pearson?\n"
+    )
     assert not (tmp_path / "run").exists()
 
 
@@ -136,8 +141,10 @@ def test_wrong_input_is_one_line(launch, arguments, status, message, tmp_path, m
     ],
 )
 def test_a_wrong_config_file_is_one_line(launch, text, message, tmp_path):
-    (tmp_path / "config.py").write_text(text)
-    assert refused(launch(f"--config={tmp_path / 'config.py'}", "--dry_run"), message) in (1, 2)
+    # A module of the same name would be loaded into the one before.
+    path = tmp_path / f"config_{abs(hash(text))}.py"
+    path.write_text(text)
+    assert refused(launch(f"--config={path}", "--dry_run"), message) in (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +238,9 @@ SECTIONS = "|".join(
     key for key, value in default_config().items() if isinstance(value, ml_collections.ConfigDict)
 )
 # What looks like an option in a text and is none: files, and modules or values that docstrings name.
-NO_OPTIONS = re.compile(r"\.(json|parquet|npz|png|html|step|state|log|y_ok|x_on|x_no|y_ko|apply|init)$")
+NO_OPTIONS = re.compile(
+    r"\.(json|parquet|npz|png|html|step|state|log|y_ok|x_on|x_no|y_ko|apply|init|weights|sample_rate_hz)$"
+)
 
 
 def texts():
