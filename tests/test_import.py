@@ -176,6 +176,6 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(make_run, changes, dr
 def test_a_pickled_mean_is_refused(make_run):
     np.save(make_run.folder / "mean.npy", np.array([{"a": 1}], object), allow_pickle=True)
     write_weights(make_run.folder / "w.h5")
-    with pytest.raises(ValueError, match="is no plain .npy array"):
+    with pytest.raises(ValueError, match="cannot be read as a plain .npy array"):
         import_stage.stage(make_run())
     assert not files.read_json(make_run.folder / "run" / "train.json", {})
