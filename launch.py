@@ -6,6 +6,7 @@ python launch.py --workdir=runs/mine --stage=score --config.score.metrics=pearso
 python launch.py --list=metrics
 """
 
+import contextlib
 import difflib
 import os
 import runpy
@@ -17,6 +18,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from absl import app, flags, logging
 from ml_collections import config_flags
+
+from actjax import failures, files
 
 QUICKSTART = "configs/quickstart.py"
 CONFIG = config_flags.DEFINE_config_file(
@@ -38,70 +41,92 @@ TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from
 def main(argv: list[str]) -> int:
     """Runs what the flags ask for; returns the exit status."""
     if len(argv) > 1:
-        return _complain(f"expected flags only, got {argv[1]!r}: write --name=value")
+        return _complain(f"expected flags only, got {argv[1]!r}: write --name=value", failures.USAGE)
     logging.set_verbosity(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(files.PrintableStream(sys.stdout)):
+            _run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has seen enough: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return failures.BROKEN_PIPE
+    except (Exception, KeyboardInterrupt) as error:
+        if TRACEBACK.value and not isinstance(error, KeyboardInterrupt):
+            raise
+        status, message = failures.explain(error, WORKDIR.value)
+        return _complain(message, status)
+    return 0
+
+
+def _run() -> None:
     # Imported here so that a wrong flag is reported at once, not after JAX has loaded.
     from actjax import experiment
 
-    try:
-        if LIST.value:
-            print(experiment.listing(LIST.value))
-            return 0
-        if COORDINATOR.value or NUM_PROCESSES.value:
-            experiment.join_processes(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
-        experiment.run(
-            config=CONFIG.value,
-            config_path=flags.FLAGS["config"].config_filename,
-            workdir=WORKDIR.value,
-            stage=STAGE.value,
-            data_dir=DATA_DIR.value,
-            dry_run=DRY_RUN.value,
-        )
-    except KeyboardInterrupt:
-        return _complain("interrupted; the same command goes on from here", status=130)
-    except (ValueError, OSError, ImportError) as error:  # an ImportError names the extra to install
-        if TRACEBACK.value:
-            raise
-        return _complain(" ".join(str(error).split()))
-    return 0
+    if LIST.value:
+        print(experiment.listing(LIST.value))
+        return
+    experiment.join_processes(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
+    experiment.run(
+        config=CONFIG.value,
+        config_path=flags.FLAGS["config"].config_filename,
+        workdir=WORKDIR.value,
+        stage=STAGE.value,
+        data_dir=DATA_DIR.value,
+        dry_run=DRY_RUN.value,
+    )
 
 
 def parse_flags(argv: list[str]) -> list[str]:
     """Parses the command line; a wrong flag or config key ends the program with one line."""
-    if not any(a.startswith(("--config=", "-config=")) or a in ("--config", "-config") for a in argv[1:]):
+    given = _values(argv, "config")
+    if not given:
         # Not the flag's default: that would be parsed, overrides and all, before errors can be caught.
         argv.insert(1, f"--config={QUICKSTART}")
     try:
+        _check_config_file(_values(argv, "config"))
         return flags.FLAGS(argv)
-    except flags.Error as error:
-        # A config file that raised comes with its whole traceback; its last line says what is wrong.
-        message = str(error).strip().split("\n")[-1] if "Traceback" in str(error) else str(error)
     except Exception as error:  # a config file may raise anything
         message = _explain(argv, error)
-    sys.exit(_complain(" ".join(message.split()), status=2))
+    sys.exit(_complain(message, failures.USAGE))
+
+
+def _check_config_file(given: list[str]) -> None:
+    """Raises ValueError unless one config file is named, and there is one."""
+    if len(given) > 1:
+        raise ValueError(f"--config is given {len(given)} times ({', '.join(given)}): give one")
+    name = given[0].partition(":")[0]
+    if not os.path.isfile(name):
+        what = "is a folder" if os.path.isdir(name) else "is not there"
+        raise ValueError(f"--config={name}: the file {what}; name a Python file with get_config()")
 
 
 def _explain(argv: list[str], error: Exception) -> str:
-    """Names the config key at fault, and the nearest that exist."""
-    path, _, argument = _option(argv, "config").partition(":")
+    """What is wrong with the command line: the config file, a key of it and the nearest, or a flag."""
+    if isinstance(error, ValueError) and not isinstance(error, flags.Error) and "--config" in str(error):
+        return str(error)
+    path, _, argument = _values(argv, "config")[-1].partition(":")
     try:
-        make = runpy.run_path(path)["get_config"]
-        known = list(_keys(make(argument) if argument else make()))
-    except Exception as broken:  # the file itself is at fault, and says how
-        return f"cannot read the config {path}: {type(broken).__name__}: {broken}"
+        make = runpy.run_path(path).get("get_config")
+        if make is None:
+            return f"--config={path}: the file has no get_config()"
+        made = make(argument) if argument else make()
+        known = list(_keys(made))
+    except BaseException as broken:  # the file itself is at fault, and says how
+        if isinstance(broken, KeyboardInterrupt):
+            raise
+        return f"cannot read the config {path}: {failures.said(broken)}"
     for option in argv[1:]:
         key = option.lstrip("-").split("=")[0].removeprefix("config.")
         if option.lstrip("-").startswith("config.") and key not in known:
             near = difflib.get_close_matches(key, known, n=3, cutoff=0.4)
             return f"unknown option --config.{key}; nearest: {', '.join(near or known)}"
-    return f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, flags.Error) else failures.said(error)
 
 
-def _option(argv: list[str], name: str) -> str:
-    """The last value given to a flag, as --name=value or --name value."""
-    values = [a.split("=", 1)[1] for a in argv if a.lstrip("-").startswith(f"{name}=")]
-    values += [b for a, b in zip(argv, argv[1:], strict=False) if a.lstrip("-") == name]
-    return values[-1]
+def _values(argv: list[str], name: str) -> list[str]:
+    """The values given to a flag, as --name=value or --name value."""
+    values = [a.split("=", 1)[1] for a in argv[1:] if a.startswith((f"--{name}=", f"-{name}="))]
+    return values + [b for a, b in zip(argv[1:], argv[2:], strict=False) if a in (f"--{name}", f"-{name}")]
 
 
 def _keys(config, prefix: str = ""):
@@ -111,8 +136,8 @@ def _keys(config, prefix: str = ""):
             yield from _keys(value, f"{prefix}{key}.")
 
 
-def _complain(message: str, status: int = 1) -> int:
-    print(f"error: {message}", file=sys.stderr)
+def _complain(message: str, status: int) -> int:
+    print(f"error: {files.printable(' '.join(message.split()))}", file=sys.stderr)
     return status
 
 

@@ -1,6 +1,79 @@
-"""Every option of a run, with its default; a config file changes some of them."""
+"""Every option of a run, with its default and what it may be; a config file changes some of them."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import ml_collections
+
+from actjax import lookup
+from actjax.lookup import Specs
+from actjax.options import COUNT, RANGES, SEED, Choice, Flag, Maybe, Names, Number, Pattern, Text
+from actjax.types import VIEWS
+
+FROM_0 = Number(0, COUNT.high, whole=True)
+# What each option may be by itself; what several must be together is checked where they meet.
+RULES = {
+    "seed": SEED,
+    "weights": Text(),
+    "classes": Names(),
+    "data.name": Specs(most=1),
+    "data.config": Text(),
+    "data.clip_seconds": RANGES["clip_seconds"],
+    "data.sample_rate_hz": RANGES["sample_rate_hz"],
+    "data.seed": SEED,
+    "frontend.n_fft": RANGES["n_fft"],
+    "frontend.hop_samples": RANGES["hop_samples"],
+    "frontend.n_mels": RANGES["n_mels"],
+    "frontend.fmin_hz": Number(0, 384_000),
+    "frontend.squared": Flag(),
+    "frontend.floor": Number(above=0, high=1),
+    "frontend.top_db": Maybe(RANGES["top_db"]),
+    "frontend.offset": Number(-1000, 1000),
+    "frontend.scale": Number(above=0, high=1000),
+    "frontend.subtract": Text(),
+    "model.name": Specs(most=1),
+    "train.steps": COUNT,
+    "train.batch_size": COUNT,
+    "train.optimizer": Choice(("adam", "adamw", "sgd")),
+    "train.learning_rate": Number(above=0, high=1e38),
+    "train.schedule": Choice(("constant", "cosine", "halving")),
+    "train.warmup_steps": FROM_0,
+    "train.halve_epochs": COUNT,
+    "train.weight_decay": Number(0, 1e38),
+    "train.label_smoothing": Number(0, below=1),
+    "train.eval_every": FROM_0,
+    "train.log_every": COUNT,
+    "train.patience": FROM_0,
+    "train.monitor": Choice(("loss", "accuracy")),
+    "train.shuffled_labels": Flag(),
+    "score.split": Text(some=True, plain=True),
+    "score.networks": Names(("trained", "untrained", "input")),
+    "score.layers": Pattern(),
+    "score.features": Specs(),
+    "score.external_features": Names(),
+    "score.activations": Text(),
+    "score.metrics": Specs(),
+    "score.nuisances": Names(),
+    "score.views": Names(VIEWS, least=1),
+    "score.neurons": Choice(("channel", "channel_freq")),
+    "score.grid": Choice(("time", "seed")),
+    "score.part": Choice(("within", "total")),
+    "score.null": Choice(("within_class", "unrestricted", "none")),
+    "score.replicates": Number(0, 10**6, whole=True),
+    "score.null_metrics": Names(("pearson", "cosine")),
+    "score.level": Number(above=0, below=1),
+    "score.batch_size": COUNT,
+    "score.memory_gib": RANGES["memory_gib"],
+    "benchmark.kind": Specs(most=1),
+    "benchmark.full": Flag(),
+    "findings.untrained": Number(0, 1000, whole=True),
+    "findings.label_control": Text(),
+    "findings.rotations": Number(1, 10**4, whole=True),
+    "findings.replicates": Number(1, 10**6, whole=True),
+    "findings.bootstrap": Number(1, 10**6, whole=True),
+    "findings.splits": Number(1, 10**4, whole=True),
+    "report.examples": Number(0, 1000, whole=True),
+}
 
 
 def default_config() -> ml_collections.ConfigDict:
@@ -42,6 +115,33 @@ def default_config() -> ml_collections.ConfigDict:
     return config
 
 
+def check(config: Mapping[str, Any]) -> None:
+    """Checks every option by itself.
+
+    Raises:
+      UnknownNameError: an option that does not exist.
+      ValueError: one that is missing, of another kind, or out of its range; one line.
+    """
+    if not hasattr(config, "items"):
+        raise ValueError(f"get_config() must return what default_config() makes, got {config!r}")
+    flat = flattened(config)
+    for option in flat.keys() - RULES.keys():
+        raise lookup.UnknownNameError(f"unknown option {option!r}; {lookup.suggest(option, tuple(RULES))}")
+    for option, rule in RULES.items():
+        if option not in flat:
+            raise ValueError(f"the config lacks {option}: begin with default_config()")
+        rule(option, flat[option])
+
+
+def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"train": {"steps": 3}} -> {"train.steps": 3}."""
+    out = {}
+    for key, value in config.items():
+        inner = hasattr(value, "items")
+        out |= flattened(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
+    return out
+
+
 def _training(config: ml_collections.ConfigDict) -> None:
     """How the network is trained."""
     config.train = ml_collections.ConfigDict()  # see actjax.train.options.TrainOptions
@@ -54,7 +154,7 @@ def _training(config: ml_collections.ConfigDict) -> None:
     config.train.halve_epochs = 10  # for schedule "halving"
     config.train.weight_decay = 1e-2
     config.train.label_smoothing = 0.1
-    config.train.eval_every = 100  # steps
+    config.train.eval_every = 100  # steps; 0 for once an epoch
     config.train.log_every = 20  # steps
     config.train.patience = 10  # evaluations without a better one before training stops; 0 never
     config.train.monitor = "loss"  # or accuracy

@@ -5,7 +5,8 @@ import ctypes
 import gc
 import importlib
 import json
-import math
+import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,8 +16,8 @@ import jax
 import ml_collections
 
 from actjax import lookup, parallel, workdir
-from actjax.stages import _nulls, _parts
-from actjax.types import VIEWS, Batch
+from actjax.stages import _options, _parts
+from actjax.types import Batch
 
 
 def run(
@@ -41,8 +42,11 @@ def run(
     Raises:
       ValueError: an unknown name or an impossible option, before any expensive work.
     """
-    if stage != "all":
-        lookup.check("stage", stage)
+    if stage != "all" and stage not in lookup.names("stage"):
+        raise lookup.UnknownNameError(
+            f"unknown stage {stage!r}; {lookup.suggest(stage, ('all', *lookup.names('stage')))}"
+        )
+    validate(config)
     name = Path(config_path.split(":")[0]).stem if config_path else "run"
     this = _parts.Run(
         config=ml_collections.FrozenConfigDict(config),
@@ -50,11 +54,15 @@ def run(
         config_path=config_path,
         data_dir=data_dir,
     )
-    validate(this.config)
+    for option, folder in (("--workdir", workdir), ("--data_dir", data_dir)):
+        if folder is not None:
+            check_folder(option, folder)
+    chosen = stages_of_all(this.config) if stage == "all" else (stage,)
     if dry_run:
+        _check_options(this, chosen)
         print(_load_stage("_dry_run").describe(this))
         return []
-    written = run_stages(this, stages_of_all(this.config) if stage == "all" else (stage,))
+    written = run_stages(this, chosen)
     if written and parallel.process_index() == 0:
         print("files:\n" + "\n".join(f"  {path}" for path in dict.fromkeys(written)))
     return written
@@ -67,8 +75,7 @@ def run_stages(this: _parts.Run, stages: Sequence[str]) -> list[Path]:
       LockedError: another run is writing into the workdir; what `run` raises.
     """
     validate(this.config)
-    for stage in map(_load_stage, stages):
-        getattr(stage, "check_options", lambda config: None)(this.config)
+    _check_options(this, stages)
     with _one_writer(this.workdir):
         return _run_in_order(this, stages)
 
@@ -108,6 +115,12 @@ def _run_in_order(this: _parts.Run, stages: Sequence[str]) -> list[Path]:
     return written
 
 
+def _check_options(this: _parts.Run, stages: Sequence[str]) -> None:
+    """What each stage refuses of the options, before any of them works."""
+    for stage in map(_load_stage, stages):
+        getattr(stage, "check_options", lambda config: None)(this.config)
+
+
 def _release_memory() -> None:
     """Gives back what a stage used. glibc would keep 1.8 of the 2.6 GiB that scoring the quickstart took."""
     jax.clear_caches()
@@ -119,46 +132,8 @@ def _release_memory() -> None:
 
 
 def validate(config: ml_collections.ConfigDict) -> None:
-    """Checks every name and the plainly impossible, without touching data or devices' memory."""
-    lookup.check("dataset", _one_name(config.data.name))
-    if "." not in config.model.name.split("(")[0]:
-        lookup.check("model", _one_name(config.model.name))
-    elif not config.score.activations:
-        _parts.module(config, num_classes=2)
-    _parts.features(config)
-    views = _parts.comma_list(config.score.views)
-    for view in views:
-        if view not in VIEWS:
-            raise ValueError(f"score.views knows {', '.join(VIEWS)}; got {view!r}")
-    for metric in _parts.metrics(config):
-        if not set(metric.views) & set(views):
-            raise ValueError(
-                f"metric {metric.name} has the views {', '.join(metric.views)}, none of which is in "
-                f"score.views = {config.score.views!r}: add one of them"
-            )
-        if metric.name == "partial_pearson" and not config.score.nuisances:
-            raise ValueError(
-                "partial_pearson holds score.nuisances fixed: name features, loudness_a_weighted say"
-            )
-    for network in _parts.comma_list(config.score.networks):
-        if network not in _parts.NETWORKS:
-            raise ValueError(f"score.networks knows {', '.join(_parts.NETWORKS)}; got {network!r}")
-    for option, known in (
-        ("neurons", ("channel", "channel_freq")),
-        ("grid", ("time", "seed")),
-        ("part", ("within", "total")),
-        ("null", _nulls.NULLS),
-    ):
-        if config.score[option] not in known:
-            raise ValueError(f"score.{option} knows {', '.join(known)}; got {config.score[option]!r}")
-    _nulls.tested(config)
-    devices = parallel.device_count()
-    for option, size in (("train", config.train.batch_size), ("score", config.score.batch_size)):
-        if size < 1 or size % devices:
-            raise ValueError(
-                f"{option}.batch_size must be a multiple of the {devices} devices, got {size}: "
-                f"{math.ceil(max(size, 1) / devices) * devices} would do"
-            )
+    """Checks every option, without touching data or devices' memory; see `stages._options.check`."""
+    _options.check(config)
 
 
 def open_clips(
@@ -191,9 +166,39 @@ def listing(kind_plural: str) -> str:
     )
 
 
+def check_folder(option: str, folder: str) -> None:
+    """Raises OSError unless a folder is, or can be made, at that path and written into; makes nothing.
+
+    Raises:
+      ValueError: an empty path.
+    """
+    if not folder or "\0" in folder:
+        raise ValueError(f"{option} is empty: name a folder, or leave it out")
+    path = Path(folder)
+    there = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
+    if not there.is_dir():
+        raise NotADirectoryError(f"{option}={path}: {there} is no folder; name one")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{option}={path}: {there} cannot be written; name a folder that can")
+
+
 def join_processes(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
-    """Joins the other processes of a run; see `parallel.initialize`."""
-    parallel.initialize(coordinator, num_processes, process_id)
+    """Joins the other processes of a run; see `parallel.initialize`.
+
+    Raises:
+      OSError: they cannot be reached.
+      ValueError: no host:port, or no cluster is found; or as `parallel.initialize` says.
+    """
+    if coordinator not in (None, "auto") and not re.fullmatch(r"\S+:\d{1,5}", coordinator):
+        raise ValueError(f"--coordinator is host:port of process 0, or 'auto'; got {coordinator!r}")
+    try:
+        parallel.initialize(coordinator, num_processes, process_id)
+    except ValueError as error:
+        if coordinator != "auto":
+            raise
+        raise ValueError(f"--coordinator=auto finds no Slurm, Open MPI or TPU pod here: {error}") from error
+    except RuntimeError as error:
+        raise ConnectionError(f"cannot join the processes at {coordinator}: {error}") from error
 
 
 def stages_of_all(config: ml_collections.FrozenConfigDict) -> tuple[str, ...]:
@@ -205,13 +210,6 @@ def stages_of_all(config: ml_collections.FrozenConfigDict) -> tuple[str, ...]:
 
 def _load_stage(name: str) -> Any:
     return importlib.import_module(f"{lookup.KINDS['stage']}.{name}")
-
-
-def _one_name(spec: str) -> str:
-    specs = lookup.parse_specs(spec)
-    if len(specs) != 1:
-        raise ValueError(f"expected one name, got {spec!r}")
-    return specs[0][0]
 
 
 def _describe(kind: str, name: str) -> tuple[str, ...]:

@@ -82,6 +82,23 @@ def printable(text: str) -> str:
     return "".join(safe)
 
 
+class PrintableStream:
+    """A text stream through which nothing reaches a terminal that does not print, but tabs and line ends."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes the text, what does not print escaped; what the stream cannot encode as well."""
+        safe = "".join(c if c in "\n\t" else printable(c) for c in text)
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._stream.write(safe.encode(encoding, "backslashreplace").decode(encoding))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yields a path beside `path` to write to; renames it to `path` if no error came."""

@@ -1,10 +1,13 @@
 """Finds plug-ins by file name: to add one is to add a file.
 
 A plug-in is a module in its kind's folder, whose public name has no leading underscore and which
-exports a factory named after the kind: `actjax/similarity/metrics/pearson.py` exports `metric`.
+exports a factory named after the kind: `actjax/similarity/metrics/pearson.py` exports `metric`. Its options
+are checked by their annotations, by the ranges that `options.RANGES` gives to names that plug-ins share, and
+by those in a module's own RANGES, {option: rule}.
 """
 
 import ast
+import dataclasses
 import difflib
 import functools
 import importlib
@@ -13,6 +16,8 @@ import pkgutil
 import re
 from collections.abc import Callable
 from typing import Any
+
+from actjax import arguments, options
 
 KINDS = {
     "metric": "actjax.similarity.metrics",
@@ -101,9 +106,20 @@ def load(kind: str, name: str, /, **hyper: Any) -> Any:
 
     Raises:
       UnknownNameError: the plug-in, or one of its options, does not exist.
-      ValueError: an option that has no default is not given.
+      ValueError: an option that has no default is not given, or one is of another kind than its
+        annotation or out of its range (see `arguments.checked`).
     """
     make = factory(kind, name)
+    try:
+        return make(**checked(kind, name, make, hyper))
+    except ValueError as error:
+        if type(error) is not ValueError or re.search(rf"\b{name}\b", str(error)):
+            raise
+        raise ValueError(f"{name}: {error}") from error
+
+
+def checked(kind: str, name: str, make: Callable[..., Any], hyper: dict[str, Any]) -> dict[str, Any]:
+    """The options of a plug-in, each as its annotation and its range say; raises as `load` does."""
     known = inspect.signature(make).parameters
     for option in hyper:
         if option not in known:
@@ -113,7 +129,28 @@ def load(kind: str, name: str, /, **hyper: Any) -> Any:
     for option, parameter in known.items():
         if parameter.default is parameter.empty and option not in hyper:
             raise ValueError(f"{kind} {name!r} needs the option {option}: {name}({option}=...)")
-    return make(**hyper)
+    return arguments.checked(name, make, hyper)
+
+
+@dataclasses.dataclass(frozen=True)
+class Specs:
+    """A comma list of plug-ins with options, as `parse_specs` reads it.
+
+    Attributes:
+      most: how many there may be.
+    """
+
+    most: int = options.LARGEST
+
+    def __call__(self, name: str, value: Any) -> str:
+        """The list as it came; ValueError where it cannot be read, is empty or too long."""
+        try:
+            found = len(parse_specs(options.Text(some=True)(name, value)))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}" if name not in str(error) else str(error)) from error
+        if not 1 <= found <= self.most:
+            raise ValueError(f"{name} must name {'one' if self.most == 1 else 'at least one'}, got {value!r}")
+        return value
 
 
 def parse_specs(text: str) -> list[tuple[str, dict[str, Any]]]:
@@ -132,19 +169,19 @@ def parse_specs(text: str) -> list[tuple[str, dict[str, Any]]]:
         match = re.fullmatch(r"([\w.]+)(\(.*\))?", item, flags=re.DOTALL)
         if match is None:
             raise ValueError(f"expected name or name(option=value, ...), got {item!r}")
-        options = {}
+        given = {}
         if match[2]:
             try:
                 call = ast.parse(f"f{match[2]}", mode="eval").body
-                options = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
-                plain = not call.args and None not in options
+                given = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+                plain = not call.args and None not in given
             except (SyntaxError, ValueError):
                 plain = False
             if not plain:
                 raise ValueError(
                     f"options are written name(option=value, ...) with plain values, got {item!r}"
                 )
-        specs.append((match[1], options))
+        specs.append((match[1], given))
     return specs
 
 

@@ -97,6 +97,11 @@ def describe_devices() -> dict[str, Any]:
     return {"kinds": kinds, "count": device_count(), "processes": process_count()}
 
 
+def device_bytes() -> int | None:
+    """Memory of a device of this process; None where it is the machine's, or not told."""
+    return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+
+
 def replicate(tree: Any) -> Any:
     """[...] -> [d, ...]: a copy of every leaf on each device of this process."""
     # Under the same axis name as every other program: arrays of another would compile it twice.
@@ -175,6 +180,8 @@ def initialize(
             f"expected coordinator, num_processes and process_id together, got {coordinator}, "
             f"{num_processes}, {process_id}; give all three, or coordinator='auto'"
         )
+    if num_processes < 1:
+        raise ValueError(f"expected num_processes of at least 1, got {num_processes}")
     if not 0 <= process_id < num_processes:
         raise ValueError(f"expected process_id in 0 .. {num_processes - 1}, got {process_id}")
     jax.distributed.initialize(coordinator, num_processes, process_id)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ANYONE = {"types", "lookup", "files"}
-# room -> the rooms that it may import beside itself, types and lookup
+ANYONE = {"types", "lookup", "files", "options", "arguments"}
+# room -> the rooms that it may import beside itself and those of ANYONE
 ALLOWED = {
     "types": set(),
     "lookup": set(),
@@ -18,13 +18,16 @@ ALLOWED = {
     "files": set(),
     "lock": set(),
     "artefacts": set(),
+    "options": set(),
+    "arguments": set(),
+    "failures": set(),
     "workdir": {"defaults", "lock", "files"},
     "dsp": set(),
     "external": set(),
     "datasets": {"workdir", "lock"},
     "features": {"dsp"},
     "models": {"dsp", "external"},
-    "train": {"parallel", "models", "dsp", "workdir", "artefacts"},
+    "train": {"defaults", "parallel", "models", "dsp", "workdir", "artefacts"},
     "activations": {"parallel", "dsp", "features", "external"},
     "similarity": {"parallel"},
     "statistics": {"similarity", "parallel"},

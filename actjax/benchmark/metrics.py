@@ -20,10 +20,12 @@ from actjax import lookup
 from actjax.benchmark import _causal, _leaderboard, _material, _plants, _sanity, _trials
 from actjax.benchmark._tables import markdown
 from actjax.benchmark._units import JudgedUnits
+from actjax.options import Names
 from actjax.similarity import api
 from actjax.types import Metric
 
 PARTS = ("sanity", "plants", "causal")
+RANGES = {"parts": Names(PARTS, least=1), "metrics": Names(least=1)}
 # Beside the defaults, in the label checks alone: the published way of breaking ties.
 VARIANTS = ("spearman(ties='random')",)
 

@@ -20,7 +20,14 @@ import numpy as np
 from actjax import parallel
 from actjax.benchmark import _speed_cases as cases
 from actjax.benchmark._tables import csv_text, markdown
+from actjax.options import Names, Number
 
+RANGES = {
+    "metrics": Names(least=1),
+    "max_pairs": Number(0, 10**12, whole=True),
+    "scaling_observations": Number(1, 10**9, whole=True),
+    "scaling_seconds": Number(0, 10**6),
+}
 COLUMNS = {
     "name": "metric",
     "layout": "layout",

@@ -7,6 +7,7 @@ The constant-Q transform and BS.1770 loudness are modules of their own, `actjax.
 
 from actjax.dsp.banks import (
     a_weighting_db,
+    check_bands,
     dct_matrix,
     fft_frequencies_hz,
     hz_to_mel,
@@ -47,6 +48,7 @@ __all__ = [
     "DELTA_FRAMES",
     "PRECISION",
     "a_weighting_db",
+    "check_bands",
     "check_separation",
     "check_settings",
     "check_wave",

@@ -63,6 +63,18 @@ def mel_bank(
     return np.maximum(triangles, 0.0) * (2.0 / (high - low))
 
 
+def check_bands(
+    sample_rate_hz: int, n_fft: int, n_mels: int, fmin_hz: float = 0.0, fmax_hz: float | None = None
+) -> None:
+    """Raises ValueError where a band of `mel_bank` would hold no bin, so that it is always silent."""
+    empty = int((mel_bank(sample_rate_hz, n_fft, n_mels, fmin_hz, fmax_hz).max(axis=1) <= 0).sum())
+    if empty:
+        raise ValueError(
+            f"n_mels = {n_mels} is more than the bins of n_fft = {n_fft} hold: {empty} bands would be empty; "
+            "lower n_mels or take a longer n_fft"
+        )
+
+
 @functools.cache
 def chroma_bank_parts(sample_rate_hz: int, n_fft: int, n_chroma: int = 12) -> tuple[np.ndarray, ...]:
     """What the chroma bank is made of; a tuning of x bins subtracts x from the positions.

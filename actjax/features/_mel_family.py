@@ -33,10 +33,10 @@ def mel_feature(
     `over_time` the change looks at neighbouring frames, as running medians do.
 
     Raises:
-      ValueError: impossible settings, or a scale that is neither "power" nor "db".
+      ValueError: impossible settings, bands that hold no bin, or a scale that is neither "power" nor "db".
     """
     dsp.check_settings(sample_rate_hz, n_fft, hop_samples)
-    dsp.mel_bank(sample_rate_hz, n_fft, n_mels, fmin_hz, fmax_hz)
+    dsp.check_bands(sample_rate_hz, n_fft, n_mels, fmin_hz, fmax_hz)
     if scale not in ("power", "db"):
         raise ValueError(f"expected scale 'power' or 'db', got {scale!r}")
 

@@ -3,7 +3,11 @@
 from actjax import dsp
 from actjax.features._analysis import Analysis
 from actjax.features._shared import where_valid
+from actjax.options import Number
 from actjax.types import Feature
+
+# The tempogram holds 8 s of frames for each frame.
+RANGES = {"hop_samples": Number(32, 2**16, whole=True)}
 
 
 def feature(

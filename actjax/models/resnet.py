@@ -93,7 +93,12 @@ def model(
       widths: channels of each stage.
       blocks: number of blocks of each stage.
       dropout: rate before the last layer; 0 in the publication.
+
+    Raises:
+      ValueError: widths and blocks of different numbers of stages.
     """
+    if len(widths) != len(blocks):
+        raise ValueError(f"resnet: expected widths and blocks of as many stages, got {widths} and {blocks}")
     return ResNet(
         num_classes=num_classes,
         axis_name=axis_name,

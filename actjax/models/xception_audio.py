@@ -4,7 +4,10 @@ import flax.linen as nn
 import jax
 
 from actjax.models._blocks import BatchNorm, Grid, Window
+from actjax.options import WIDTH, Number
 from actjax.types import Layer
+
+RANGES = {"entry": WIDTH, "exit": WIDTH, "middle_blocks": Number(1, 1000, whole=True)}
 
 CONV1 = Window((48, 3), (2, 2))
 CONV2 = Window((3, 3))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from actjax import options
 from actjax.activations import problems
 from actjax.activations.problems import Problem
 from actjax.similarity.pairwise import check_size
@@ -53,10 +54,10 @@ def setting(config: Any, front: Frontend, clip_samples: int, metrics: Sequence[M
         frontend=front,
         band_centres_hz=_parts.band_centres_hz(front),
         clip_samples=clip_samples,
-        wants=wants(metrics, _parts.comma_list(config.score.views)),
+        wants=wants(metrics, options.comma_list(config.score.views)),
         neurons=config.score.neurons,
         grid=config.score.grid,
-        nuisances=tuple(_parts.comma_list(config.score.nuisances)),
+        nuisances=tuple(options.comma_list(config.score.nuisances)),
     )
 
 

@@ -21,6 +21,7 @@ def describe(run: _parts.Run) -> str:
     """A table of what --stage=all would do; touches neither data nor devices' memory."""
     config, front = run.config, _parts.frontend(run.config)
     builder = _parts.builder(run)
+    _parts.check_split(config, builder)
     shape = _parts.image_shape(front, builder.clip_samples)
     prepared = os.path.isdir(builder.data_dir)
     source = loader.open_source(builder, config.score.split) if prepared else None

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from actjax import options
 from actjax.activations import _external_features, capture, external, given, problems
 from actjax.activations._external_described import rows_of
 from actjax.datasets import loader
@@ -32,7 +33,7 @@ def _bounds(config: Any) -> dict[str, int]:
 
 def networks(config: Any) -> list[str]:
     """The networks that a run scores: activations from elsewhere take the place of the run's own."""
-    asked = _parts.comma_list(config.score.networks)
+    asked = options.comma_list(config.score.networks)
     return [NETWORK, *(n for n in asked if n == "input")] if config.score.activations else asked
 
 
@@ -45,10 +46,10 @@ def in_file_order(source: loader.Source, found: external.Activations | None) -> 
 
 def features(config: Any, source: loader.Source) -> tuple[Feature, ...]:
     """The features of `score.features` and those of the files in `score.external_features`."""
-    paths = _parts.comma_list(config.score.external_features)
+    paths = options.comma_list(config.score.external_features)
     given_in_files = _external_features.open_features(paths, source.clip_ids, **_bounds(config))
     made = [*_parts.features(config, source), *given_in_files]
-    _parts.refuse_repeats("score.features with score.external_features", [f.name for f in made])
+    options.refuse_repeats("score.features with score.external_features", [f.name for f in made])
     return tuple(made)
 
 
@@ -63,7 +64,7 @@ def family(
 
 def fingerprint(config: Any) -> list[Any]:
     """Which files a run reads: their names, sizes and times of change, for the score set's name."""
-    paths = [p for p in (config.score.activations, *_parts.comma_list(config.score.external_features)) if p]
+    paths = [p for p in (config.score.activations, *options.comma_list(config.score.external_features)) if p]
     found = []
     for path in (Path(p).expanduser() for p in paths):
         inner = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path, *_beside(path)]

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from actjax.datasets import loader
+from actjax.options import comma_list
 from actjax.similarity.api import make_metric
 from actjax.stages._comparisons import spans
 from actjax.stages._observations import Observations
 from actjax.statistics import families, intervals, nulls, permutations
 
-NULLS = ("within_class", "unrestricted", "none")
 # How each metric's moments are centred, in the clip view and otherwise; others have no moment null. Cosine
 # within clips is a mean over clips, of which the moments of all clips together know nothing.
 CENTRES = {"pearson": ("all", "clip"), "cosine": ("none", None)}
@@ -34,18 +34,10 @@ def draws(config: Any, source: loader.Source) -> permutations.Draws | None:
 
 
 def tested(config: Any) -> tuple[str, ...]:
-    """The chosen metrics that get a null.
-
-    Raises:
-      ValueError: `score.null_metrics` names a metric that has no moment null.
-    """
+    """The chosen metrics that get a null; those that may be named are the keys of CENTRES."""
     if config.score.null == "none" or config.score.replicates == 0:
         return ()
-    names = [name.strip() for name in config.score.null_metrics.split(",") if name.strip()]
-    for name in names:
-        if name not in CENTRES:
-            raise ValueError(f"score.null_metrics knows {', '.join(CENTRES)}; got {name!r}")
-    return tuple(names)
+    return tuple(comma_list(config.score.null_metrics))
 
 
 def make(
@@ -105,12 +97,22 @@ def make(
 
 
 def correct(found: Sequence[Any]) -> None:
-    """Adds q_value and p_maxt, [n, k], to the results; a family is one network, layer, view and metric."""
+    """Adds q_value and p_maxt, [n, k], to the results; a family is one network, layer, view and metric.
+
+    Where a score is undefined everything of its null is NaN: the null is computed from all observations,
+    while the score has conditions of its own (enough valid clips). Its replicates still count in the
+    largest of its family, which makes no p smaller.
+    """
     members: dict[tuple[str, ...], list[tuple[Any, list[int], families.Null]]] = {}
     for network, comparison, metric, outputs in found:
         key = (network, comparison.problem.layer.name, comparison.problem.view, metric)
+        undefined = np.isnan(outputs["score"])
+        for name in ("null_mean", "null_std", "p_value"):
+            if name in outputs:
+                outputs[name] = np.where(undefined, np.float32(np.nan), outputs[name])
         for together, part in outputs.pop("null", []):
-            members.setdefault(key, []).append((outputs, together, part))
+            statistic = np.where(undefined[:, together], np.nan, part.statistic)
+            members.setdefault(key, []).append((outputs, together, part._replace(statistic=statistic)))
     for family in members.values():
         for (outputs, together, _), corrected in zip(
             family, families.correct([part for *_, part in family]), strict=True

@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from actjax import files, lookup
+from actjax import arguments, failures, files, lookup
 from actjax.activations.linen import AnyNetwork
 from actjax.external import npy
+from actjax.options import refuse_repeats
 from actjax.similarity.api import make_metric
 from actjax.stages import _truth
 from actjax.types import Feature, Frontend, Metric
 
-NETWORKS = ("trained", "untrained", "input")
 LONGEST_IMAGE = 2**16  # frames of the image of frontend.subtract
 # Options that a feature takes from the run's front end unless its own spec says otherwise.
 SHARED_OPTIONS = ("sample_rate_hz", "hop_samples", "n_fft", "n_mels", "fmin_hz")
@@ -37,11 +37,6 @@ class Run:
 
 class LeftOut(ValueError):
     """A stage that these settings do not allow, while the others go on without it; one line."""
-
-
-def comma_list(text: str) -> list[str]:
-    """'a, b' -> ['a', 'b']."""
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def frontend(config: Any) -> Frontend:
@@ -82,6 +77,7 @@ def features(config: Any, source: Any = None) -> list[Feature]:
         names.append(name)
         if name in _truth.NAMES:
             _truth.check_options(name, options)
+            options = arguments.checked(name, _truth.NAMES[name], options)
             if source is not None:
                 accepted = _truth.options_of(name)
                 options = {k: v for k, v in shared.items() if k in accepted} | options
@@ -123,13 +119,15 @@ def module(config: Any, num_classes: int, **options: Any) -> Any:
 def _users_module(name: str, num_classes: int, options: dict[str, Any], own: dict[str, Any]) -> Any:
     try:
         make = importlib.import_module(name).model
-    except (ImportError, AttributeError) as error:
+        accepted = inspect.signature(make).parameters
+        own = lookup.checked("model", name, make, {"num_classes": num_classes} | own)
+        made = make(**{k: v for k, v in options.items() if k in accepted} | own)
+    except Exception as error:
+        # Whatever a user's own code raises is said in a line that names it.
         raise ValueError(
             f"model.name = {name!r}: expected a module on the Python path that exports "
-            f"model(num_classes, **hyper); {error}"
+            f"model(num_classes, **hyper); {failures.said(error)}"
         ) from error
-    accepted = inspect.signature(make).parameters
-    made = make(num_classes=num_classes, **{k: v for k, v in options.items() if k in accepted}, **own)
     if not isinstance(made, nn.Module):
         raise ValueError(
             f"model.name = {name!r}: expected model() to return a Flax linen module, got {made!r}"
@@ -145,6 +143,13 @@ def builder(run: Run) -> Any:
     given = {"config": data.config, "clip_seconds": data.clip_seconds, "sample_rate_hz": data.sample_rate_hz}
     given |= {"seed": data.seed, "data_dir": run.data_dir}
     return lookup.load("dataset", name, **{k: v for k, v in given.items() if k in accepted} | own)
+
+
+def check_split(config: Any, builder: Any) -> None:
+    """Raises ValueError unless the data set, prepared or not, has the split that is scored."""
+    known = tuple(builder.jobs())
+    if config.score.split not in known:
+        raise ValueError(f"score.split = {config.score.split!r}: {builder.name} has {', '.join(known)}")
 
 
 @functools.cache
@@ -163,12 +168,3 @@ def image_shape(front: Frontend, clip_samples: int) -> tuple[int, int]:
 
     wave = jax.ShapeDtypeStruct((clip_samples,), jnp.float32)
     return jax.eval_shape(lambda w: dsp.log_mel_image(w, front), wave).shape
-
-
-def refuse_repeats(option: str, names: list[str]) -> None:
-    """Raises ValueError for a name that stands twice, and for no name at all."""
-    repeated = sorted({n for n in names if names.count(n) > 1})
-    if repeated:
-        raise ValueError(f"{option} names {', '.join(repeated)} more than once; name each once")
-    if not names:
-        raise ValueError(f"{option} is empty; name at least one")

@@ -15,7 +15,7 @@ def stage(run: _parts.Run) -> list[Path]:
       UnknownNameError: no such benchmark, or one without such an option.
     """
     config = run.config.benchmark
-    kind, options = lookup.parse_specs(config.kind)[0]
+    [(kind, options)] = lookup.parse_specs(config.kind)
     if config.full and "full" in lookup.options_of("benchmark", kind):
         options = {"full": True} | options
     for name in ("networks", "real"):

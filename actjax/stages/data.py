@@ -12,6 +12,7 @@ def stage(run: _parts.Run) -> list[Path]:
     workdir.compare(run.workdir, "data", run.config.to_dict())
     outputs = [run.workdir / "data.json", run.workdir / "skipped.json"]
     builder = _parts.builder(run)
+    _parts.check_split(run.config, builder)
     builder.download_and_prepare()
     # A data set that cannot be had leaves the workdir free for another.
     workdir.claim(run.workdir, "data", run.config.to_dict())

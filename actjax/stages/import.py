@@ -10,6 +10,7 @@ import numpy as np
 
 from actjax import files, models, parallel, workdir
 from actjax.datasets import loader
+from actjax.options import comma_list
 from actjax.stages import _networks, _parts
 from actjax.stages import train as train_stage
 from actjax.train import checkpoint, loop, options, prediction, state
@@ -76,7 +77,7 @@ def _about(run: _parts.Run) -> dict[str, Any]:
 
 def _classes(run: _parts.Run, count: int) -> list[str]:
     """Names of the network's outputs; their numbers where nobody knows."""
-    names = _parts.comma_list(run.config.classes)
+    names = comma_list(run.config.classes)
     if names and len(names) != count:
         raise ValueError(f"config.classes names {len(names)} classes, the network has {count} outputs")
     if len(set(names)) != len(names):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax import files, lookup, parallel, workdir
+from actjax import files, lookup, options, parallel, workdir
 from actjax.activations import capture, problems
 from actjax.artefacts import examples, left_out
 from actjax.datasets import loader
@@ -19,6 +19,7 @@ from actjax.stages import (
     _comparisons,
     _examples,
     _external,
+    _memory,
     _networks,
     _nulls,
     _parts,
@@ -95,7 +96,8 @@ def _is_as_written(run: _parts.Run, path: Path) -> bool:
 
 
 def check_options(config: Any) -> None:
-    """Refuses replicates that cannot resolve the asked level."""
+    """Refuses batches that no device can hold, and replicates that cannot resolve the asked level."""
+    _memory.check_scoring(config)
     if config.score.null != "none" and config.score.replicates:
         check_replicates(config.score.replicates, config.score.level)
 
@@ -155,7 +157,7 @@ def plan(
         family, out = _external.family(elsewhere, features, setting)
         reasons += out
         add(family)
-    if "input" in _parts.comma_list(config.score.networks):
+    if "input" in options.comma_list(config.score.networks):
         bands, image = capture.input_layers(shape)
         series = frozenset(w for w in setting.wants if w[0] != "map")
         made = problems.plan([bands], features, dataclasses.replace(setting, wants=series))[0]

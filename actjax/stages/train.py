@@ -10,7 +10,7 @@ import numpy as np
 
 from actjax import files, parallel, workdir
 from actjax.datasets import loader
-from actjax.stages import _parts
+from actjax.stages import _memory, _parts
 from actjax.train import checkpoint, loop, prediction
 
 F1_THRESHOLDS = (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
@@ -71,6 +71,11 @@ def stage(run: _parts.Run) -> list[Path]:
     if parallel.process_index() == 0:
         _record(run, fitted, result, test, train, scored)
     return outputs
+
+
+def check_options(config: Any) -> None:
+    """Refuses a network that cannot take the image, and batches that no device can hold; one line."""
+    _memory.check_training(config)
 
 
 def excerpt_f1(probabilities_bc: Any, clip_ids: Sequence[str], labels_bc: Any) -> list[dict[str, Any]]:

@@ -21,6 +21,10 @@ def every(step: int, interval: int, last: int) -> bool:
     return step == last or (interval > 0 and step > 0 and step % interval == 0)
 
 
+class DivergedError(ValueError):
+    """A loss that is not finite."""
+
+
 class Log:
     """Writes scalars by step; only process 0 writes.
 
@@ -44,17 +48,14 @@ class Log:
         """One line of the curve and as many TensorBoard scalars `split/name`.
 
         Raises:
-          FloatingPointError: the loss is not finite.
+          DivergedError: the loss is not finite.
         """
         if self._lines is not None:
             self._lines.write(curve.line(step, split, values))
             for name, value in values.items():
                 self._writer.add_scalar(f"{split}/{name}", value, step)
         if not math.isfinite(values["loss"]):
-            raise FloatingPointError(
-                f"expected a finite loss, got {values['loss']} ({split}, step {step}); lower "
-                "train.learning_rate or set train.clip_norm"
-            )
+            raise DivergedError(f"the {split} loss is {values['loss']} at step {step}")
 
     def close(self) -> None:
         """Closes both files."""

@@ -16,7 +16,7 @@ from actjax.train import state as states
 from actjax.train import step as steps
 from actjax.train.checkpoint import Checkpoints
 from actjax.train.evaluation import EvalResult, evaluate, predict, recompute_batch_stats
-from actjax.train.log import Log, StopRequest, every, progress_bar
+from actjax.train.log import DivergedError, Log, StopRequest, every, progress_bar
 from actjax.train.options import TrainOptions, make_optimizer
 from actjax.train.state import init_variables
 from actjax.types import Batch, Frontend
@@ -86,8 +86,10 @@ def fit(
     Raises:
       ValueError: a batch that the devices do not divide, or a checkpoint of another model.
       KeyboardInterrupt: asked to stop, after the step reached has been saved.
-      FloatingPointError: the loss is no longer finite.
+      DivergedError: the loss is no longer finite; what was saved before stays.
     """
+    if num_steps < 1:
+        raise ValueError(f"expected at least one training step, got num_steps = {num_steps}")
     parallel.check_divisible(options.batch_size, "train.batch_size", parallel.device_count())
     if options.dropout is not None and hasattr(model, "dropout"):
         model = model.clone(dropout=options.dropout)
@@ -107,7 +109,11 @@ def fit(
             trainer = Trainer(model, frontend, optimizer, options, num_steps, checkpoints, record, best)
             interval = options.eval_every or steps_per_epoch
             with StopRequest() as stop:
-                trainer.run(state, batches, eval_batches, interval, stop, Log(workdir, start), progress)
+                try:
+                    trainer.run(state, batches, eval_batches, interval, stop, Log(workdir, start), progress)
+                except DivergedError as error:
+                    advice = _what_to_do(options, checkpoints.latest())
+                    raise DivergedError(f"training diverged: {error}, {advice}") from None
         best, last_step = checkpoints.restore("best"), checkpoints.latest()
     finally:
         checkpoints.close()
@@ -214,6 +220,15 @@ class Trainer:
     def _save(self, step: int, held: states.TrainState) -> None:
         state = parallel.unreplicate(held)
         self.checkpoints.save(step, dataclasses.asdict(self.record), state=state, best=self.best)
+
+
+def _what_to_do(options: TrainOptions, saved: int | None) -> str:
+    """After a divergence: the learning rate, what is left, and what helps."""
+    kept = f"the checkpoint of step {saved} stays" if saved else "nothing was saved"
+    return (
+        f"with train.learning_rate = {options.learning_rate:g}; {kept}. Lower train.learning_rate or raise "
+        "train.warmup_steps, in another --workdir"
+    )
 
 
 def _open(train_batches: Callable[[int], Iterator[Batch]], start: int) -> tuple[Iterator[Batch], int]:

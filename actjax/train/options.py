@@ -6,9 +6,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-OPTIMIZERS = ("adam", "adamw", "sgd")
-SCHEDULES = ("constant", "cosine", "halving")
-MONITORS = ("loss", "accuracy")
+from actjax import defaults
+from actjax.options import RANGES, SEED, Flag, Maybe, Number
+
+# Of the settings that the command line does not have; it has the others.
+RULES = {
+    "clip_norm": Maybe(Number(above=0)),
+    "dropout": Maybe(RANGES["dropout"]),
+    "multilabel": Flag(),
+    "seed": SEED,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,19 +59,11 @@ class TrainOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raises ValueError, one line, on a value that cannot be."""
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("monitor", MONITORS)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"expected train.{name} to be one of {known}, got {getattr(self, name)!r}")
-        for name in ("batch_size", "learning_rate", "log_every", "halve_epochs"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"expected train.{name} > 0, got {getattr(self, name)}")
-        for name in ("warmup_steps", "weight_decay", "eval_every", "patience"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"expected train.{name} >= 0, got {getattr(self, name)}")
-        for name in ("label_smoothing", "dropout"):
-            if not 0 <= (getattr(self, name) or 0) < 1:
-                raise ValueError(f"expected train.{name} in [0, 1), got {getattr(self, name)}")
+        """Raises ValueError, one line, on a value that cannot be; see `defaults.RULES`."""
+        for field in dataclasses.fields(self):
+            rule = RULES.get(field.name) or defaults.RULES.get(f"train.{field.name}")
+            if rule is not None:
+                rule(f"train.{field.name}", getattr(self, field.name))
 
 
 def learning_rate(options: TrainOptions, num_steps: int, steps_per_epoch: int) -> optax.Schedule:
