@@ -1,6 +1,6 @@
 """Hands many mutated files to the readers, and starts the process that does so again where one ends it.
 
-    python tests/fuzz/campaign.py 3000     # prints a summary by kind, then every fault and how to see it again
+python tests/fuzz/campaign.py 3000     # prints a summary by kind, then every fault and how to see it again
 """
 
 import collections
@@ -29,7 +29,9 @@ def run(inputs: int, folder: Path, *options: str) -> list[dict[str, Any]]:
             if not lines or "end" in lines[-1]:
                 raise RuntimeError(f"the readers fail before any input is changed: {done.stderr[-3000:]}")
             how = "hung" if "Timeout (" in done.stderr else f"ended the process (status {done.returncode})"
-            where = [line.strip() for line in done.stderr.splitlines() if line.strip().startswith("File ")][:4]
+            where = [line.strip() for line in done.stderr.splitlines() if line.strip().startswith("File ")][
+                :4
+            ]
             one = {"kind": lines[-1]["kind"], "seed": lines[-1]["seed"], "end": how, "seconds": 0.0}
             found.append(one | {"faults": [how], "message": "; ".join(where)})
     return found

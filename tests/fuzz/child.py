@@ -9,8 +9,10 @@ for checkpoints, whose files Orbax names anew.
 
 import argparse
 import faulthandler
+import importlib
 import json
 import os
+import re
 import resource
 import shutil
 import sys
@@ -25,7 +27,15 @@ ROOT = Path(__file__).parents[2]
 SECONDS, BYTES = 10, 3 * 2**30
 MESSAGE = 1500  # characters: one line, not a file's content
 # What a reader has no business with. A pickle names its functions by find_class before anything is run.
-FORBIDDEN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "socket.connect", "marshal.load")
+FORBIDDEN = (
+    "pickle.find_class",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "socket.connect",
+    "marshal.load",
+)
 HARMLESS = (("builtins", "object"),)  # TensorBoard's writer hands events to its thread pickled
 WRITES = ("os.mkdir", "os.remove", "os.rmdir", "os.symlink", "os.rename", "os.link", "os.truncate")
 
@@ -44,9 +54,8 @@ class Watch:
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
         if self.folder is None:
             return
-        if event in FORBIDDEN and args not in HARMLESS and "tensorboardX" not in str(args[0]):
-            self.seen.append(f"{event} {args[:2]}")
-        elif event == "subprocess.Popen" and "ffmpeg" not in str(args[0]):
+        code = event in FORBIDDEN and args not in HARMLESS and "tensorboardX" not in str(args[0])
+        if code or (event == "subprocess.Popen" and "ffmpeg" not in str(args[0])):
             self.seen.append(f"{event} {args[:2]}")
         elif event == "open" and args[2] and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC):
             self._check(event, args[0])
@@ -63,20 +72,10 @@ class Watch:
             self.seen.append(f"{event} of {full}")
 
 
-def inputs(count: int) -> list[tuple[str, int]]:
-    """The first inputs: (kind, seed), all kinds equally often."""
-    from targets import targets
-
-    kinds = list(targets())
-    return [(kinds[i % len(kinds)], i // len(kinds)) for i in range(count)]
-
-
-def prepare(folder: Path, kind: str, seed: int) -> tuple[Path, Path]:
+def prepare(folder: Path, target: Any, kind: str, seed: int) -> tuple[Path, Path]:
     """(the folder of an input, the file in it that was changed)."""
     import numpy as np
-    from targets import targets
 
-    target = targets()[kind]
     made = copy(folder, target)
     rng = np.random.default_rng([seed, *kind.encode()])
     path = pick(rng, sorted(made.glob(target.files)))
@@ -85,7 +84,7 @@ def prepare(folder: Path, kind: str, seed: int) -> tuple[Path, Path]:
 
 
 def copy(folder: Path, target: Any) -> Path:
-    """A fresh copy of the good files of a kind, beside them, as prepared data belong to sounds beside them."""
+    """A fresh copy of a kind's good files, beside them: prepared data belong to sounds beside them."""
     make = getattr(target.make, "func", target.make)
     options = getattr(target.make, "keywords", {})
     good = folder / "good" / " ".join([make.__name__, *options.values()])
@@ -121,15 +120,14 @@ def change(rng: Any, target: Any, path: Path) -> None:
     raise AssertionError(f"nothing in {path} could be changed")
 
 
-def judge(folder: Path, kind: str, seed: int, watch: Watch, show: bool = False) -> dict[str, Any]:
+def judge(
+    folder: Path, target: Any, kind: str, seed: int, watch: Watch, *, limit_s: float, show: bool = False
+) -> dict[str, Any]:
     """How one input ends: {"kind", "seed", "end", "faults", "message", "seconds"}."""
-    from targets import targets
-
-    target = targets()[kind]
-    made, path = prepare(folder, kind, seed)
+    made, path = prepare(folder, target, kind, seed)
     outside = listing(folder, made)
     watch(made)
-    faulthandler.dump_traceback_later(SECONDS, exit=True)
+    faulthandler.dump_traceback_later(limit_s, exit=True)
     start, faults, message, end = time.perf_counter(), [], "", "result"
     try:
         target.read(made)
@@ -146,7 +144,14 @@ def judge(folder: Path, kind: str, seed: int, watch: Watch, show: bool = False) 
     if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > BYTES:
         faults.append("took over 3 GiB")
     seconds = time.perf_counter() - start
-    return {"kind": kind, "seed": seed, "end": end, "faults": faults, "message": message[:600], "seconds": seconds}
+    return {
+        "kind": kind,
+        "seed": seed,
+        "end": end,
+        "faults": faults,
+        "message": message[:600],
+        "seconds": seconds,
+    }
 
 
 def refusal_faults(error: BaseException, path: Path, made: Path) -> list[str]:
@@ -182,20 +187,11 @@ def listing(folder: Path, made: Path) -> set[str]:
     return found
 
 
-def good_ones_are_read(folder: Path) -> dict[str, Any]:
-    """What each reader makes of the file as it was; with that, damage that comes back as values is seen."""
-    from targets import targets
-
-    return {kind: target.read(copy(folder, target)) for kind, target in targets().items()}
-
-
-def altered(folder: Path, kind: str, seed: int, expected: Any) -> list[str]:
+def altered(folder: Path, target: Any, kind: str, seed: int, expected: Any) -> list[str]:
     """Flips bits where the format has a checksum: what is read is what was written, or nothing."""
     import numpy as np
     from mutations import flips
-    from targets import targets
 
-    target = targets()[kind]
     if not target.checked:
         return []
     made = copy(folder, target)
@@ -220,16 +216,12 @@ def limit_memory() -> None:
 
 def main() -> None:
     """One input of a kind and seed, or many, beginning at --first."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("kind", nargs="?")
-    options.add_argument("seed", nargs="?", type=int)
-    options.add_argument("--folder", type=Path)
-    options.add_argument("--inputs", type=int, default=200)
-    options.add_argument("--first", type=int, default=0)
-    options.add_argument("--pictures", action="store_true", help="also draw the report's")
-    given = options.parse_args()
-    from targets import without_pictures
-
+    given = arguments()
+    targets = {
+        kind: target
+        for kind, target in importlib.import_module(given.targets).targets().items()
+        if re.fullmatch(given.kinds, kind)
+    }
     folder = (given.folder or Path(tempfile.mkdtemp(prefix="fuzz-"))).resolve()
     # Readers print and warn; the judgements go to what was the standard output.
     out = os.fdopen(os.dup(1), "w", buffering=1)
@@ -239,20 +231,43 @@ def main() -> None:
     (folder / "secret.h5").write_bytes(b"secret")
     os.chdir(folder / "here")
     faulthandler.enable()
-    if not (given.kind or given.pictures):
-        without_pictures()
+    if given.kind:
+        targets = {given.kind: targets[given.kind]}
+    elif not given.pictures:
+        importlib.import_module("targets").without_pictures()
     watch = Watch()
-    expected = good_ones_are_read(folder)
+    # What a reader makes of a good file; besides, all that it imports is there before memory is limited.
+    expected = {kind: target.read(copy(folder, target)) for kind, target in targets.items()}
     limit_memory()
     if given.kind:
-        print(json.dumps(judge(folder, given.kind, given.seed, watch, show=True), indent=1), file=out)
+        options = {"limit_s": given.seconds, "show": True}
+        found = judge(folder, targets[given.kind], given.kind, given.seed, watch, **options)
+        print(json.dumps(found, indent=1), file=out)
         print(f"the file is in {folder / 'good' / 'input'}", file=out)
         return
-    for number, (kind, seed) in list(enumerate(inputs(given.inputs)))[given.first :]:
+    for number in range(given.first, given.inputs):
+        kind, seed = list(targets)[number % len(targets)], number // len(targets)
         print(json.dumps({"number": number, "kind": kind, "seed": seed}), file=out)
-        found = judge(folder, kind, seed, watch)
-        found["faults"] += altered(folder, kind, seed, expected[kind])
+        found = judge(folder, targets[kind], kind, seed, watch, limit_s=given.seconds)
+        found["faults"] += altered(folder, targets[kind], kind, seed, expected[kind])
         print(json.dumps(found), file=out)
+
+
+def arguments() -> argparse.Namespace:
+    """Those of the command line."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("kind", nargs="?")
+    options.add_argument("seed", nargs="?", type=int, default=0)
+    options.add_argument("--folder", type=Path)
+    options.add_argument("--inputs", type=int, default=200)
+    options.add_argument("--first", type=int, default=0)
+    options.add_argument("--kinds", default=".*", help="a regular expression of the kinds taken")
+    options.add_argument("--targets", default="targets", help="the module that lists the kinds")
+    options.add_argument("--seconds", type=float, default=SECONDS, help="longer is a hang")
+    options.add_argument("--pictures", action="store_true", help="also draw the report's")
+    return options.parse_args()
 
 
 if __name__ == "__main__":

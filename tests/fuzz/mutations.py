@@ -15,16 +15,77 @@ from typing import Any
 import numpy as np
 
 Mutation = Callable[[np.random.Generator, bytes], bytes]
-EXTREMES = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1)
+EXTREMES = (
+    0,
+    1,
+    2,
+    3,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**63 - 1,
+    2**64 - 1,
+)
 HOSTILE = (
-    "", " ", "x" * 70_000, "\x00", "\x1b[2Jred\x1b[31m", "a\nb", "../../escaped", "../escaped.npy", "/escaped",
-    "..\\escaped", "\ud800", "\u202egnp", "nan", "inf", "-1", "1e400", "1" * 5000, "é", "<script>alert(1)</script>",
-    "C:", ".", "..", "a" * 300 + ".wav", "%s%n", "{0.__class__}",
-)  # fmt: skip
+    "",
+    " ",
+    "x" * 70_000,
+    "\x00",
+    "\x1b[2Jred\x1b[31m",
+    "a\nb",
+    "../../escaped",
+    "../escaped.npy",
+    "/escaped",
+    "..\\escaped",
+    "\ud800",
+    "\u202egnp",
+    "nan",
+    "inf",
+    "-1",
+    "1e400",
+    "1" * 5000,
+    "é",
+    "<script>alert(1)</script>",
+    "C:",
+    ".",
+    "..",
+    "a" * 300 + ".wav",
+    "%s%n",
+    "{0.__class__}",
+)
 VALUES = (
-    None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, 10**400, -(10**400), 0.5, 1e308, float("nan"), float("inf"),
-    -float("inf"), [], {}, [[]], [None], {"": None}, [1, 2, 3], [[1, [2, [3]]]], {"a": {"b": []}}, *HOSTILE,
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1,
+    2**31,
+    2**63,
+    10**30,
+    10**400,
+    -(10**400),
+    0.5,
+    1e308,
+    float("nan"),
+    float("inf"),
+    -float("inf"),
+    [],
+    {},
+    [[]],
+    [None],
+    {"": None},
+    [1, 2, 3],
+    [[1, [2, [3]]]],
+    {"a": {"b": []}},
+    *HOSTILE,
+)
 
 
 class Unfit(Exception):
@@ -108,10 +169,28 @@ def something_else(rng: np.random.Generator, data: bytes) -> bytes:
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("data.pkl", b"\x80\x04N.")
     others = (
-        b"", b"\n", b"hello", b"\x80\x04N.", b"PK\x05\x06" + bytes(18), archive.getvalue(), b"\x89HDF\r\n\x1a\n",
-        b"\x93NUMPY", b"RIFF", b"fLaC", b"PAR1PAR1", b"{}", b"[]", b"null", b"0", b'"x"', b"\xff\xfe" + data[:50],
-        b"[" * 100_000, b'{"a":' * 50_000, b"\xef\xbb\xbf{}", bytes(5000),
-    )  # fmt: skip
+        b"",
+        b"\n",
+        b"hello",
+        b"\x80\x04N.",
+        b"PK\x05\x06" + bytes(18),
+        archive.getvalue(),
+        b"\x89HDF\r\n\x1a\n",
+        b"\x93NUMPY",
+        b"RIFF",
+        b"fLaC",
+        b"PAR1PAR1",
+        b"{}",
+        b"[]",
+        b"null",
+        b"0",
+        b'"x"',
+        b"\xff\xfe" + data[:50],
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b"\xef\xbb\xbf{}",
+        bytes(5000),
+    )
     return choose(rng, others)
 
 
@@ -215,14 +294,55 @@ def npy(rng: np.random.Generator, data: bytes) -> bytes:
         raise Unfit from None
     how = choose(rng, ("shape", "shape", "descr", "key", "order"))
     if how == "shape":
-        sizes = (0, -1, 1, 2**31, 2**40, 2**63, 2**64, 10**30, 0.5, True, None, "7", (), 50_000_000, shape[:1])
+        sizes = (
+            0,
+            -1,
+            1,
+            2**31,
+            2**40,
+            2**63,
+            2**64,
+            10**30,
+            0.5,
+            True,
+            None,
+            "7",
+            (),
+            50_000_000,
+            shape[:1],
+        )
         at = int(rng.integers(len(shape) + 1))
         shape[at : at + int(rng.integers(2))] = [choose(rng, sizes)]
         header["shape"] = choose(rng, (tuple(shape), tuple(shape), tuple(shape[::-1]), shape, shape[0], None))
     elif how == "descr":
-        kinds = ("|O", "O", "<f16", "<c8", "<M8[s]", "<m8", "|V0", "|V8", "<U0", "<U99999999", "|S1", ">f4", "<f3",
-                 "", "f4,f4", [("a", "<f4")], [("a", "|O")], [], None, 7, ["<f4"], ("<f4", (2,)), "<i8", "|b1",
-                 [("a", [("b", "<f4")])], "<f4" * 40)  # fmt: skip
+        kinds = (
+            "|O",
+            "O",
+            "<f16",
+            "<c8",
+            "<M8[s]",
+            "<m8",
+            "|V0",
+            "|V8",
+            "<U0",
+            "<U99999999",
+            "|S1",
+            ">f4",
+            "<f3",
+            "",
+            "f4,f4",
+            [("a", "<f4")],
+            [("a", "|O")],
+            [],
+            None,
+            7,
+            ["<f4"],
+            ("<f4", (2,)),
+            "<i8",
+            "|b1",
+            [("a", [("b", "<f4")])],
+            "<f4" * 40,
+        )
         header["descr"] = choose(rng, kinds)
     elif how == "key":
         header.pop(choose(rng, list(header)))
@@ -239,17 +359,36 @@ def zips(member: Mutation) -> Mutation:
     def mutate(rng: np.random.Generator, data: bytes) -> bytes:
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                infos = [(info.filename, info.compress_type, archive.read(info)) for info in archive.infolist()]
+                infos = [
+                    (info.filename, info.compress_type, archive.read(info)) for info in archive.infolist()
+                ]
         except (zipfile.BadZipFile, ValueError, OSError):
             raise Unfit from None
         at = int(rng.integers(len(infos)))
         name, method, content = infos[at]
-        how = choose(rng, ("entry", "entry", "entry", "name", "remove", "repeat", "deflate", "field", "zeros"))
+        how = choose(
+            rng, ("entry", "entry", "entry", "name", "remove", "repeat", "deflate", "field", "zeros")
+        )
         if how == "entry":
             infos[at] = (name, method, member(rng, content))
         elif how == "name":
-            other = choose(rng, ("../../escaped.npy", "/escaped.npy", "x", "x/", "", "\x1b[2J.npy", "é.npy", "a:b.npy",
-                                 name * 2, "clip_ids.npy", "__skipped__.npy", "con\\..\\..\\x.npy"))  # fmt: skip
+            other = choose(
+                rng,
+                (
+                    "../../escaped.npy",
+                    "/escaped.npy",
+                    "x",
+                    "x/",
+                    "",
+                    "\x1b[2J.npy",
+                    "é.npy",
+                    "a:b.npy",
+                    name * 2,
+                    "clip_ids.npy",
+                    "__skipped__.npy",
+                    "con\\..\\..\\x.npy",
+                ),
+            )
             infos[at] = (other, method, content)
         elif how == "remove":
             del infos[at]

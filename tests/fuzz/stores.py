@@ -55,9 +55,25 @@ def _dataset(rng: np.random.Generator, file: Any, name: str) -> None:
         raise Unfit
     attributes, shape = dict(file[name].attrs), file[name].shape
     del file[name]
-    kinds = ("f4", "f8", "f2", "i1", "u8", ">f4", "?", "S5", h5py.string_dtype(), h5py.ref_dtype, h5py.regionref_dtype,
-             h5py.vlen_dtype(np.float32), np.dtype([("a", "f4"), ("b", "i2")]), np.dtype("V7"),
-             h5py.enum_dtype({"a": 1}, "i1"), h5py.opaque_dtype(np.dtype("M8[s]")), "c8")  # fmt: skip
+    kinds = (
+        "f4",
+        "f8",
+        "f2",
+        "i1",
+        "u8",
+        ">f4",
+        "?",
+        "S5",
+        h5py.string_dtype(),
+        h5py.ref_dtype,
+        h5py.regionref_dtype,
+        h5py.vlen_dtype(np.float32),
+        np.dtype([("a", "f4"), ("b", "i2")]),
+        np.dtype("V7"),
+        h5py.enum_dtype({"a": 1}, "i1"),
+        h5py.opaque_dtype(np.dtype("M8[s]")),
+        "c8",
+    )
     how = choose(rng, ("type", "shape", "empty", "outside", "chunks", "virtual"))
     if how == "empty":
         made = file.create_dataset(name, data=h5py.Empty("f4"))
@@ -80,9 +96,24 @@ def _dataset(rng: np.random.Generator, file: Any, name: str) -> None:
 def _attribute(rng: np.random.Generator, file: Any, name: str) -> None:
     holder = choose(rng, (file, file[name], file[name]))
     key = choose(rng, [*holder.attrs, "hop_s", "clip_ids"])
-    values = (h5py.Empty("f4"), np.zeros(0), np.zeros((2, 2)), np.float64("nan"), b"\xff\xfe", "x", "\x1b[2J",
-              np.array([b"a", b"a"]), np.array([("a", 1)], dtype=[("a", "S1"), ("b", "i4")]), -1, 10**18,
-              file[name].ref, "{", "null", "[" * 50_000, '{"config": 3}')  # fmt: skip
+    values = (
+        h5py.Empty("f4"),
+        np.zeros(0),
+        np.zeros((2, 2)),
+        np.float64("nan"),
+        b"\xff\xfe",
+        "x",
+        "\x1b[2J",
+        np.array([b"a", b"a"]),
+        np.array([("a", 1)], dtype=[("a", "S1"), ("b", "i4")]),
+        -1,
+        10**18,
+        file[name].ref,
+        "{",
+        "null",
+        "[" * 50_000,
+        '{"config": 3}',
+    )
     old = holder.attrs.get(key)
     text = old.decode("utf-8", "replace") if isinstance(old, bytes) else old
     if isinstance(text, str) and text.startswith("{") and rng.random() < 0.7:
@@ -108,7 +139,9 @@ def zarr(rng: np.random.Generator, folder: Path) -> None:
     how = choose(rng, ("json", "json", "json", "chunk", "gone", "code", "large", "consolidated"))
     if how == "json":
         path = choose(rng, metadata)
-        path.write_bytes(json_text(changed_json(rng, parsed(path.read_bytes()))).encode("utf-8", "surrogatepass"))
+        path.write_bytes(
+            json_text(changed_json(rng, parsed(path.read_bytes()))).encode("utf-8", "surrogatepass")
+        )
     elif how == "chunk":
         path = choose(rng, chunks)
         path.write_bytes(rng.bytes(int(rng.integers(60))))
@@ -133,8 +166,13 @@ def _code(
     """Stores pickles that leave a file when they are read, behind every name for a codec."""
     own = {"compressor": {"id": "pickle"}, "filters": None, "dtype": "|O", "fill_value": None}
     turned = {"compressor": None, "filters": [{"id": "pickle"}], "dtype": "|O", "fill_value": None}
-    new = {"codecs": [{"name": "numcodecs.pickle", "configuration": {}}], "data_type": "variable_length_bytes"}
-    path = _arrays(rng, metadata, lambda about: about | (choose(rng, (own, turned)) if "dtype" in about else new))
+    new = {
+        "codecs": [{"name": "numcodecs.pickle", "configuration": {}}],
+        "data_type": "variable_length_bytes",
+    }
+    path = _arrays(
+        rng, metadata, lambda about: about | (choose(rng, (own, turned)) if "dtype" in about else new)
+    )
     if consolidated:
         entry = {path.relative_to(folder).as_posix(): json.loads(path.read_bytes())}
         (folder / ".zmetadata").write_text(json.dumps({"zarr_consolidated_format": 1, "metadata": entry}))
@@ -147,11 +185,22 @@ def parquet(rng: np.random.Generator, path: Path) -> None:
     """Writes the table anew with other columns, types, values or metadata."""
     table = pq.read_table(path)
     at = int(rng.integers(table.num_columns))
-    name, how = table.column_names[at], choose(rng, ("drop", "type", "rename", "null", "twice", "about", "rows"))
+    name, how = (
+        table.column_names[at],
+        choose(rng, ("drop", "type", "rename", "null", "twice", "about", "rows")),
+    )
     count = table.num_rows
-    others = (pa.array([None] * count), pa.array(["x"] * count), pa.array([1] * count), pa.array([[1.0]] * count),
-              pa.array([float("nan")] * count), pa.array([{"a": 1}] * count), pa.array([b"\xff"] * count),
-              pa.array([True] * count), pa.array([2**62] * count))  # fmt: skip
+    others = (
+        pa.array([None] * count),
+        pa.array(["x"] * count),
+        pa.array([1] * count),
+        pa.array([[1.0]] * count),
+        pa.array([float("nan")] * count),
+        pa.array([{"a": 1}] * count),
+        pa.array([b"\xff"] * count),
+        pa.array([True] * count),
+        pa.array([2**62] * count),
+    )
     about = dict(table.schema.metadata or {})
     if how == "drop":
         table = table.drop_columns([name])

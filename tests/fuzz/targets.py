@@ -23,9 +23,17 @@ IDS = [f"clip {i}" for i in range(7)]
 RATE, SECONDS = 8000, 0.5
 # Two splits are read wherever clips are prepared; each has both classes.
 MANIFEST = [
-    {"path": f"{label}{i}.wav", "label": label, "recording_id": f"{label}{i}", "split": split, "start": 0.0, "end": 0.5}
-    for label in ("low", "high") for i, split in enumerate(("train", "validation", "test"))
-]  # fmt: skip
+    {
+        "path": f"{label}{i}.wav",
+        "label": label,
+        "recording_id": f"{label}{i}",
+        "split": split,
+        "start": 0.0,
+        "end": 0.5,
+    }
+    for label in ("low", "high")
+    for i, split in enumerate(("train", "validation", "test"))
+]
 
 
 class Target(NamedTuple):
@@ -192,7 +200,10 @@ def read_again(folder: Path) -> str:
 def arrays() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     found = {"clip_ids": np.array(IDS), "conv/block1": rng.normal(size=(7, 3, 5, 2)).astype(np.float32)}
-    found |= {"units": rng.normal(size=(7, 4)).astype(np.float16), "conv/block1/hz": np.array([100.0, 300.0, 900.0])}
+    found |= {
+        "units": rng.normal(size=(7, 4)).astype(np.float16),
+        "conv/block1/hz": np.array([100.0, 300.0, 900.0]),
+    }
     return found | {"conv/block1/time0_s": np.float64(0.01), "conv/block1/hop_s": np.float64(0.02)}
 
 
@@ -356,9 +367,13 @@ def make_workdir(folder: Path) -> None:
     make_prepared(folder)
     place = folder / "run"
     layers = {"conv1": (0.3, 3), "embedding": (1.0, 4)}
-    write_workdir(place, layers=layers, features={"chroma_stft": 12, "rms": 1}, networks=("trained", "untrained"))
+    write_workdir(
+        place, layers=layers, features={"chroma_stft": 12, "rms": 1}, networks=("trained", "untrained")
+    )
     (place / "config.json").unlink()
-    weights = {"params": {"conv": {"kernel": np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)}}}
+    weights = {
+        "params": {"conv": {"kernel": np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)}}
+    }
     kept = checkpoint.Checkpoints(place / "checkpoints")
     kept.save(2, {"best_step": 1, "finished": True}, state={"step": np.int32(2), **weights}, best=weights)
     kept.close()
@@ -383,7 +398,7 @@ def make_workdir(folder: Path) -> None:
 
 
 def without_pictures() -> None:
-    """Leaves out the drawing, which takes seconds, for the short form; tables and pages are made all the same."""
+    """Leaves out the drawing, which takes seconds; tables and pages are made all the same."""
     import gc
 
     from matplotlib.figure import Figure
@@ -457,8 +472,10 @@ def targets() -> dict[str, Target]:
     """Every kind by name."""
     found = {}
     for suffix, subtype, header in (
-        ("wav", "PCM_16", mutations.wav), ("wav", "FLOAT", mutations.wav), ("flac", "PCM_16", mutations.flac),
-    ):  # fmt: skip
+        ("wav", "PCM_16", mutations.wav),
+        ("wav", "FLOAT", mutations.wav),
+        ("flac", "PCM_16", mutations.flac),
+    ):
         make = functools.partial(make_sounds, suffix=suffix, subtype=subtype)
         found[f"{suffix} {subtype}"] = Target(
             f"sounds/a/low0.{suffix}", make, on_bytes(raw, header), read_sounds
@@ -466,7 +483,9 @@ def targets() -> dict[str, Target]:
     for suffix, row in (("csv", cells), ("jsonl", jsons)):
         make = functools.partial(make_manifest, suffix=suffix)
         read = functools.partial(read_manifest, suffix=suffix)
-        found[f"manifest {suffix}"] = Target(f"manifest.{suffix}", make, on_bytes(raw, lines(row), lines(row)), read)
+        found[f"manifest {suffix}"] = Target(
+            f"manifest.{suffix}", make, on_bytes(raw, lines(row), lines(row)), read
+        )
     inner = one_of(raw, npy, npy)
     for name, pattern, mutators, checked in (
         ("index", "data/*/*/*/index_*.npz", (raw, zips(inner), zips(inner)), True),
@@ -479,12 +498,14 @@ def targets() -> dict[str, Target]:
     )
     npz = on_bytes(raw, zips(inner), zips(inner))
     for kind, change, checked in (
-        ("npz", npz, True), ("npz deflated", npz, True), ("npy", in_folder(on_bytes(raw, npy, npy)), False),
+        ("npz", npz, True),
+        ("npz deflated", npz, True),
+        ("npy", in_folder(on_bytes(raw, npy, npy)), False),
         ("safetensors", on_bytes(raw, mutations.safetensors), False),
         ("h5", either(on_bytes(raw), stores.hdf5, stores.hdf5), False),
         ("zarr 2", either(in_folder(on_bytes(raw)), stores.zarr, stores.zarr), False),
         ("zarr 3", either(in_folder(on_bytes(raw)), stores.zarr, stores.zarr), False),
-    ):  # fmt: skip
+    ):
         make = functools.partial(make_arrays, kind=kind)
         found[f"activations {kind}"] = Target("given.*", make, change, read_activations, checked)
     for kind, change, checked in (
@@ -508,14 +529,18 @@ def workdir_targets() -> dict[str, Target]:
     """Every file of a workdir that is read again."""
     inner = one_of(raw, npy, jsons)
     found = {
-        "checkpoint": Target("run/checkpoints", make_workdir, in_folder(on_bytes(raw, raw, jsons)), read_checkpoint, True),
-        "scores.parquet": Target("run/scores/*.parquet", make_workdir, either(on_bytes(raw), stores.parquet), read_report),
+        "checkpoint": Target(
+            "run/checkpoints", make_workdir, in_folder(on_bytes(raw, raw, jsons)), read_checkpoint, True
+        ),
+        "scores.parquet": Target(
+            "run/scores/*.parquet", make_workdir, either(on_bytes(raw), stores.parquet), read_report
+        ),
         "metrics.jsonl": of_workdir("metrics.jsonl", read_metrics, raw, lines(jsons), lines(jsons)),
         "examples.npz": of_workdir("scores/examples.npz", read_report, raw, zips(inner), zips(inner)),
         "findings arrays.npz": of_workdir("findings/arrays.npz", read_arrays, raw, zips(inner), checked=True),
         "calibration.csv": of_workdir("benchmark/calibration.csv", read_report, raw, lines(cells)),
         "manifest.json": of_workdir("manifest.json", read_manifest_json, raw, jsons, jsons),
-    }  # fmt: skip
+    }
     for name in ("train.json", "config.json"):
         found[name] = of_workdir(name, read_record, raw, jsons, jsons)
     for name in ("evaluation.json", "skipped.json", "findings.json", "left_out.json"):
