@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_runs
 from readme_commands import NOT_RUN, OVERRIDES, ROOT, arguments, documented, python_blocks
 
 sys.path += [str(ROOT / "tests" / room) for room in ("models", "report")]
-RATE = 12_000
 # Parses each command in a process of its own, as launch.py does, and checks all that it checks before work.
 PARSE = """
 import json, os, sys
@@ -62,25 +62,14 @@ def free_port():
 
 def furnish(folder):
     """What the commands name: the checkout, sounds, a network, activations, weights."""
-    import soundfile
     import test_keras
 
     for name in ("launch.py", "configs"):
         (folder / name).symlink_to(ROOT / name)
-    for label, hz in (("low", 220.0), ("high", 880.0)):
-        (folder / "my_sounds" / label).mkdir(parents=True)
-        for i in range(8):
-            wave = np.sin(2 * np.pi * (hz + 20 * i) * np.arange(RATE) / RATE) * np.linspace(0.1, 0.5, RATE)
-            soundfile.write(folder / "my_sounds" / label / f"{i}.wav", wave, RATE)
+    small_runs.write_sounds(folder)
+    small_runs.write_module(folder)
     ids = np.array([f"{label}/{i}.wav" for label in ("high", "low") for i in range(8)])
     np.savez(folder / "activations.npz", clip_ids=ids, units=np.random.default_rng(0).normal(size=(16, 3)))
-    (folder / "my_package").mkdir()
-    (folder / "my_package" / "__init__.py").touch()
-    lines = ["import flax.linen as nn", "def model(num_classes):", "    return nn.Sequential(["]
-    lines += [
-        "        lambda x: x.mean((1, 2))[:, None] if x.ndim > 2 else x, nn.Dense(4), nn.Dense(num_classes)])"
-    ]
-    (folder / "my_package" / "my_module.py").write_text("\n".join(lines) + "\n")
     (folder / "keras_singlelayer").mkdir()
     made = test_keras.random_variables("singlelayer", (96, 128), filter_heights=(4, 7))
     test_keras.write_keras2(folder / "keras_singlelayer" / "weights.h5", test_keras.entries(*made[1:]))
