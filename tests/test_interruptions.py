@@ -67,8 +67,9 @@ def ended(process):
     assert process.returncode == 0, err[-3000:]
 
 
+@pytest.mark.long
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
-    """In every run: the long form below stops data and scores too, politely and not."""
+    """On a network that compiles at once; test_loop stops one politely in every run."""
     small_runs.write_sounds(tmp_path)
     small_runs.write_module(tmp_path)
     ended(train(tmp_path, tmp_path / "straight", "--stage=data"))
