@@ -51,9 +51,11 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
     ),
     "python launch.py --stage=sweep --workdir=runs/seeds": (*TINY, "--config.score.metrics=pearson"),
     "python launch.py --stage=benchmark --config.benchmark.kind=calibration": (
+        *TINY,
         "--config.benchmark.kind=calibration(sets=4)",
     ),
     "python launch.py --config=configs/metric_benchmark.py --stage=benchmark --workdir=runs/quickstart": (
+        *TINY,
         f"--config.benchmark.kind={PLANTS}",
     ),
     "python launch.py --config=configs/metric_benchmark.py --stage=benchmark": (
