@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import small_runs
 
 ROOT = Path(__file__).parent.parent
 OPTIONS = (
@@ -46,6 +47,40 @@ def wait_for(condition, process):
         assert process.poll() is None, process.stderr.read()[-3000:]
         time.sleep(0.1)
     raise AssertionError("never came")
+
+
+def train(folder, workdir, *more):
+    command = [sys.executable, str(ROOT / "launch.py"), f"--config={ROOT / 'configs' / 'quickstart.py'}"]
+    command += [f"--workdir={workdir}", f"--data_dir={folder / 'data'}", "--stage=train", *small_runs.OPTIONS]
+    command += [
+        "--config.train.steps=400",
+        "--config.train.eval_every=20",
+        "--config.train.patience=0",
+        *more,
+    ]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}
+    return subprocess.Popen(command, stdout=-1, stderr=-1, text=True, cwd=folder, env=environment)
+
+
+def ended(process):
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err[-3000:]
+
+
+@pytest.mark.long
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
+    """On a network that compiles at once; test_loop stops one politely in every run."""
+    small_runs.write_sounds(tmp_path)
+    small_runs.write_module(tmp_path)
+    ended(train(tmp_path, tmp_path / "straight", "--stage=data"))
+    ended(train(tmp_path, tmp_path / "straight"))
+    process = train(tmp_path, tmp_path / "killed")
+    wait_for(lambda: any((tmp_path / "killed" / "checkpoints").glob("[1-9]*")), process)
+    stop(process, signal.SIGKILL)
+    assert not (tmp_path / "killed" / "train.json").exists()
+    ended(train(tmp_path, tmp_path / "killed"))
+    one, two = (json.loads((tmp_path / name / "train.json").read_text()) for name in ("straight", "killed"))
+    assert one["weights"] == two["weights"] and one["steps"] == two["steps"] == 400
 
 
 @pytest.mark.long
