@@ -10,8 +10,8 @@ from actjax import lookup
 _PUBLIC = {
     "score": "actjax.similarity.api",
     "score_maps": "actjax.similarity.api",
-    "feature": "actjax.features",
-    "load_scores": "actjax.report.scores",
+    "feature": "actjax.extraction.compute",
+    "load_scores": "actjax.scores.files",
 }
 
 __all__ = [

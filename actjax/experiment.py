@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import gc
-import importlib
 import json
 import os
 import re
@@ -15,8 +14,8 @@ from typing import Any
 import jax
 import ml_collections
 
-from actjax import lookup, parallel, workdir
-from actjax.stages import _options, _parts
+from actjax import lookup, parallel, validation, workdir
+from actjax import run as runs
 from actjax.types import Batch
 
 
@@ -48,7 +47,7 @@ def run(
         )
     validate(config)
     name = Path(config_path.split(":")[0]).stem if config_path else "run"
-    this = _parts.Run(
+    this = runs.Run(
         config=ml_collections.FrozenConfigDict(config),
         workdir=Path(workdir or f"runs/{name}"),
         config_path=config_path,
@@ -60,7 +59,9 @@ def run(
     chosen = stages_of_all(this.config) if stage == "all" else (stage,)
     if dry_run:
         _check_options(this, chosen)
-        print(_load_stage("_dry_run").describe(this))
+        from actjax.stages import dry_run as dry_run_stage
+
+        print(dry_run_stage.describe(this))
         return []
     written = run_stages(this, chosen)
     if written and parallel.process_index() == 0:
@@ -68,7 +69,7 @@ def run(
     return written
 
 
-def run_stages(this: _parts.Run, stages: Sequence[str]) -> list[Path]:
+def run_stages(this: runs.Run, stages: Sequence[str]) -> list[Path]:
     """Runs stages one after the other and returns the files they wrote; no other run may write there then.
 
     Raises:
@@ -98,12 +99,12 @@ def _one_writer(folder: Path) -> Iterator[None]:
         yield
 
 
-def _run_in_order(this: _parts.Run, stages: Sequence[str]) -> list[Path]:
+def _run_in_order(this: runs.Run, stages: Sequence[str]) -> list[Path]:
     written = []
     for i, name in enumerate(stages):
         try:
             written += _load_stage(name).stage(this)
-        except _parts.LeftOut as why:
+        except runs.LeftOut as why:
             if len(stages) == 1:
                 raise
             print(f"{name}: left out, {why}")
@@ -115,7 +116,7 @@ def _run_in_order(this: _parts.Run, stages: Sequence[str]) -> list[Path]:
     return written
 
 
-def _check_options(this: _parts.Run, stages: Sequence[str]) -> None:
+def _check_options(this: runs.Run, stages: Sequence[str]) -> None:
     """What each stage refuses of the options, before any of them works."""
     for stage in map(_load_stage, stages):
         getattr(stage, "check_options", lambda config: None)(this.config)
@@ -133,7 +134,7 @@ def _release_memory() -> None:
 
 def validate(config: ml_collections.ConfigDict) -> None:
     """Checks every option, without touching data or devices' memory; see `stages._options.check`."""
-    _options.check(config)
+    validation.check(config)
 
 
 def open_clips(
@@ -147,10 +148,10 @@ def open_clips(
       The source (clip_ids, labels ...), and its clips in that order in batches: `.audio` [b, s] float32
       in -1 .. 1, `.mask` [b], False where the last batch is padded, `.length` [b] samples of signal.
     """
-    from actjax.datasets import loader
+    from actjax.data import loader
 
     config = ml_collections.FrozenConfigDict(config)
-    builder = _parts.builder(_parts.Run(config=config, workdir=Path("."), data_dir=data_dir))
+    builder = runs.builder(runs.Run(config=config, workdir=Path("."), data_dir=data_dir))
     builder.download_and_prepare()
     source = loader.open_source(builder, config.score.split)
     return source, loader.batches(source, batch_size=batch_size)
@@ -209,7 +210,7 @@ def stages_of_all(config: ml_collections.FrozenConfigDict) -> tuple[str, ...]:
 
 
 def _load_stage(name: str) -> Any:
-    return importlib.import_module(f"{lookup.KINDS['stage']}.{name}")
+    return lookup.module("stage", name)
 
 
 def _describe(kind: str, name: str) -> tuple[str, ...]:
@@ -225,6 +226,6 @@ def _describe(kind: str, name: str) -> tuple[str, ...]:
         low, high, none = made.range
         streams = "streams" if made.accumulator else ""
         return name, ",".join(made.views), f"{low:g} to {high:g}, none {none:g}", streams, made.reference
-    module = importlib.import_module(f"{lookup.KINDS[kind]}.{name}")
+    module = lookup.module(kind, name)
     first_line = (module.__doc__ or "").strip().split("\n")[0]
     return name, first_line

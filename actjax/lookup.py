@@ -1,7 +1,7 @@
 """Finds plug-ins by file name: to add one is to add a file.
 
-A plug-in is a module in its kind's folder, whose public name has no leading underscore and which
-exports a factory named after the kind: `actjax/similarity/metrics/pearson.py` exports `metric`. Its options
+A plug-in is a module in its kind's folder, which
+exports a factory named after the kind: `actjax/metrics/pearson.py` exports `metric`. Its options
 are checked by their annotations, by the ranges that `options.RANGES` gives to names that plug-ins share, and
 by those in a module's own RANGES, {option: rule}.
 """
@@ -15,20 +15,38 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from actjax import arguments, options
 
-KINDS = {
-    "metric": "actjax.similarity.metrics",
+# The shelves: folders that hold plug-ins and nothing else.
+SHELVES = {
+    "metric": "actjax.metrics",
     "feature": "actjax.features",
     "model": "actjax.models",
     "dataset": "actjax.datasets",
-    "benchmark": "actjax.benchmark",
-    "stage": "actjax.stages",
 }
-# Modules of those folders that are not plug-ins but public parts of the room.
-ROOM_MODULES = {"dataset": ("loader",)}
+# What is few and ordered is named here instead.
+TABLES = {
+    "benchmark": {
+        "calibration": "actjax.benchmark.calibration",
+        "features": "actjax.benchmark.feature_speed.run",
+        "metrics": "actjax.benchmark.metrics.run",
+        "speed": "actjax.benchmark.speed.run",
+    },
+    "stage": {
+        "benchmark": "actjax.stages.benchmark",
+        "data": "actjax.stages.data",
+        "findings": "actjax.stages.findings",
+        "import": "actjax.stages.import_weights",
+        "report": "actjax.stages.report",
+        "score": "actjax.stages.score",
+        "sweep": "actjax.sweep",
+        "train": "actjax.stages.train",
+    },
+}
+KINDS = (*SHELVES, *TABLES)
 
 
 # Packages that a bare installation lacks, and the extra that brings them.
@@ -47,10 +65,18 @@ class UnknownNameError(ValueError):
 
 @functools.cache
 def names(kind: str) -> tuple[str, ...]:
-    """The sorted plug-in names of a kind, read from the folder without importing any of them."""
-    package = importlib.import_module(KINDS[kind])
-    found = (m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
-    return tuple(sorted(set(found) - set(ROOM_MODULES.get(kind, ()))))
+    """The sorted names of a kind, read from the folder without importing any plug-in."""
+    if kind in TABLES:
+        return tuple(sorted(TABLES[kind]))
+    package = importlib.import_module(SHELVES[kind])
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(package.__path__)))
+
+
+def module(kind: str, name: str) -> ModuleType:
+    """The module that a plug-in, a stage or a benchmark lives in."""
+    check(kind, name)
+    path = TABLES[kind][name] if kind in TABLES else f"{SHELVES[kind]}.{name}"
+    return importlib.import_module(path)
 
 
 def check(kind: str, name: str) -> None:
@@ -92,8 +118,7 @@ def suggest(name: str, known: tuple[str, ...] | list[str]) -> str:
 
 def factory(kind: str, name: str) -> Callable[..., Any]:
     """The plug-in's factory function, not yet called."""
-    check(kind, name)
-    return getattr(importlib.import_module(f"{KINDS[kind]}.{name}"), kind)
+    return getattr(module(kind, name), kind)
 
 
 def options_of(kind: str, name: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from unittest import mock
 
 import numpy as np
 
-from actjax.datasets.loader import Source
+from actjax.data.loader import Source
 from actjax.defaults import default_config
 
 RATE, SAMPLES = 12_000, 36_000
@@ -74,23 +74,25 @@ def read_seconds(path):
 
 def score_seconds(path, source, folder):
     """How long --stage=score takes, compilation included, with the time of its pass alone."""
-    from actjax.stages import _parts, _score_pass, score
+    from actjax import run as runs
+    from actjax.scoring import one_pass
+    from actjax.stages import score
 
     config = default_config()
     config.score.update(activations=str(path.parent), features="rms", views="clip,frame", null="none")
     config.score.update(networks="", batch_size=32)
-    run, spent = _parts.Run(config=config, workdir=folder), []
+    run, spent = runs.Run(config=config, workdir=folder), []
 
     def timed(stream, *args):
         spent.append(time.perf_counter())
         return update(stream, *args)
 
     forget(path)
-    update, start = _score_pass._update, time.perf_counter()
+    update, start = one_pass._update, time.perf_counter()
     patches = (
-        mock.patch.object(_parts, "builder", lambda _: None),
+        mock.patch.object(runs, "builder", lambda _: None),
         mock.patch.object(score.loader, "open_source", lambda *_: source),
-        mock.patch.object(_score_pass, "_update", timed),
+        mock.patch.object(one_pass, "_update", timed),
     )
     with patches[0], patches[1], patches[2]:
         score.stage(run)

@@ -64,7 +64,7 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
     "python launch.py --config=configs/speed_benchmark.py --stage=benchmark": (
         "--config.benchmark.kind=speed(neurons=24,rows=8,observations=90,repeats=1,metrics='pearson',max_pairs=0)",
     ),
-    "python -m actjax.benchmark.speed --out speed": (
+    "python -m actjax.benchmark.speed.run --out speed": (
         *("neurons=24", "rows=8", "observations=90", "repeats=1", "metrics=pearson", "max_pairs=0"),
     ),
     "python launch.py --workdir=runs/mine --config.data.name=audio_folder(path='my_sounds')": FOLDER,

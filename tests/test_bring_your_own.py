@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from actjax import dsp, experiment, lookup
-from actjax.activations import problems
-from actjax.datasets.loader import Source
+from actjax import run as runs
+from actjax.activations import comparisons
+from actjax.data.loader import Source
 from actjax.defaults import default_config
-from actjax.report.scores import load_scores
-from actjax.stages import _external, _parts, _truth, score
+from actjax.external import truth as external_truth
+from actjax.scores.files import load_scores
+from actjax.scoring import from_elsewhere
+from actjax.stages import score
 from actjax.types import Batch
 
 RATE, SAMPLES, CLIPS = 12_000, 12_000, 10
@@ -65,7 +68,7 @@ def make_run(tmp_path, monkeypatch, source, **options):
     )
     config.score.update({k: v for k, v in options.items() if k != "model"})
     config.model.name = options.get("model", "vgg")
-    monkeypatch.setattr(_parts, "builder", lambda _: None)
+    monkeypatch.setattr(runs, "builder", lambda _: None)
     monkeypatch.setattr(score.loader, "open_source", lambda *_: source)
     load = lookup.load
 
@@ -78,19 +81,19 @@ def make_run(tmp_path, monkeypatch, source, **options):
 
     monkeypatch.setattr(lookup, "load", hosted)
     experiment.validate(config)
-    return _parts.Run(config=config, workdir=tmp_path)
+    return runs.Run(config=config, workdir=tmp_path)
 
 
 def write_activations(path, source, order):
     """The input itself as a map, and planted units, in an order of their own; one clip of another set."""
-    front = dataclasses.replace(_parts.frontend(default_config()), n_mels=24)
+    front = dataclasses.replace(runs.frontend(default_config()), n_mels=24)
     wave = jnp.asarray(source.reader.audio)
     image = np.asarray(jax.jit(jax.vmap(lambda w: dsp.log_mel_image(w, front)))(wave))
     planted = np.stack([np.arange(CLIPS), np.arange(CLIPS) ** 2, source.labels == 1], 1).astype(np.float64)
     stranger = np.append(order, order[0])
     ids = np.array([*(source.clip_ids[i] for i in order), "stranger"])
     at = {"maps/time0_s": 0.0, "maps/hop_s": 256 / RATE, "maps/field_s": 512 / RATE}
-    at["maps/hz"] = np.asarray(_parts.band_centres_hz(front))
+    at["maps/hz"] = np.asarray(runs.band_centres_hz(front))
     series = image[..., None].astype(np.float16)
     np.savez(path, clip_ids=ids, maps=series[stranger], units=planted[stranger], **at)
     return image
@@ -154,9 +157,9 @@ def dsp_frames(audio):
 
 
 def test_pitch_classes_are_those_of_the_sounding_notes(source):
-    feature = _truth.load("truth_pitch_classes", source, hop_samples=240)
+    feature = external_truth.load("truth_pitch_classes", source, hop_samples=240)
     values = feature.of_clips(np.array([3]))[0]
-    assert values.shape == (12, 51) and feature.frames == problems.frames_of(feature, SAMPLES)
+    assert values.shape == (12, 51) and feature.frames == comparisons.frames_of(feature, SAMPLES)
     for onset, offset, pitch in source.reader.notes[3][:3, :3]:
         row = values[int(pitch) % 12]
         inside = (np.arange(51) * 0.02 > onset + 0.01) & (np.arange(51) * 0.02 < offset - 0.01)
@@ -168,9 +171,9 @@ def test_pitch_classes_are_those_of_the_sounding_notes(source):
 def test_what_the_data_set_does_not_know_is_said(source):
     bare = dataclasses.replace(source, reader=[{"audio": np.zeros(4)}])
     with pytest.raises(ValueError, match="truth_tempo needs the clips' tempo_bpm"):
-        _truth.load("truth_tempo", bare)
+        external_truth.load("truth_tempo", bare)
     with pytest.raises(ValueError, match="has no option 'hop'; known: hop_samples"):
-        _truth.check_options("truth_pitch_classes", {"hop": 3})
+        external_truth.check_options("truth_pitch_classes", {"hop": 3})
 
 
 def test_activations_of_other_clips_are_refused(tmp_path, monkeypatch, source):
@@ -227,19 +230,19 @@ def test_a_module_that_cannot_be_used_is_named(tmp_path, my_package, source):
     config = default_config()
     config.model.name = "my_package.absent"
     with pytest.raises(ValueError, match="expected a module on the Python path that exports model"):
-        _parts.module(config, 3)
+        runs.module(config, 3)
     config.model.name, my_package.model = "my_package.my_module", my_package.broken
     with pytest.raises(ValueError, match="to return a Flax linen module, got None"):
-        _parts.module(config, 3)
+        runs.module(config, 3)
 
 
 def test_batches_are_read_ahead_and_padding_is_zero(tmp_path, source):
     write_activations(tmp_path / "a.npz", source, np.arange(CLIPS))
-    found = _external.external.open_activations(tmp_path / "a.npz")
+    found = from_elsewhere.external.open_activations(tmp_path / "a.npz")
     layers = [dataclasses.replace(found, layers=(layer,)).layers[0] for layer in found.layers]
     assert [layer.name for layer in layers] == ["maps", "units"]
     family = types.SimpleNamespace(apply=None, problems=[types.SimpleNamespace(layer=layers[1])])
-    read = _external.reader(found, [family], [], source)
+    read = from_elsewhere.reader(found, [family], [], source)
     mask = np.array([True, False, True])
     audio, length = np.zeros((3, SAMPLES), np.float32), np.full(3, SAMPLES, np.int32)
     given = read(Batch(audio, mask, length, np.zeros(3, np.int32), np.array([4, 0, 2])))

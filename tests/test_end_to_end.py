@@ -52,7 +52,7 @@ def finished(tmp_path_factory):
 
 
 def table(folder):
-    from actjax.report.scores import load_scores
+    from actjax.scores.files import load_scores
 
     return load_scores(folder / "run").to_pylist()
 
@@ -92,7 +92,7 @@ def test_the_input_is_its_own_best_match(finished):
 def test_every_file_of_the_workdir_is_read_by_its_reader(finished):
     """Written by a real run, read by what the report reads it with."""
     from actjax.artefacts import curve, examples, left_out
-    from actjax.report.material import read_material
+    from actjax.report.workdir_files import read_material
 
     run = finished / "run"
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from actjax import experiment, files, workdir
+from actjax import run as runs
 from actjax.defaults import default_config
-from actjax.stages import _findings_networks, _parts, findings, train
+from actjax.findings import networks
+from actjax.stages import findings, train
 from actjax.stages import report as report_stage
 
 ROOT = Path(__file__).parent.parent
@@ -52,11 +54,11 @@ def made(folder, config):
 def run_of(tmp_path, **options):
     config = default_config()
     config.update_from_flattened_dict(options)
-    return _parts.Run(config=ml_collections.FrozenConfigDict(config), workdir=tmp_path / "own")
+    return runs.Run(config=ml_collections.FrozenConfigDict(config), workdir=tmp_path / "own")
 
 
 def test_labels_are_permuted_by_the_seed_and_nothing_else_changes():
-    from actjax.datasets.loader import Source
+    from actjax.data.loader import Source
 
     ids = [str(i) for i in range(60)]
     source = Source(
@@ -76,21 +78,21 @@ def test_a_label_control_must_be_there_and_fit(tmp_path):
     with pytest.raises(
         FileNotFoundError, match="holds no trained network: train it there with --config.train.sh"
     ):
-        _findings_networks.label_control(run)
+        networks.label_control(run)
     config = ml_collections.ConfigDict(run.config.to_dict())
     made(tmp_path / "control", config)
     with pytest.raises(ValueError, match="the labels of .*control were not shuffled"):
-        _findings_networks.label_control(run)
+        networks.label_control(run)
     (tmp_path / "control" / "config.json").unlink()
     config.train.shuffled_labels, config.model.name = True, "han2016"
     made(tmp_path / "control", config)
     with pytest.raises(ValueError, match="differs in model.name from .*own"):
-        _findings_networks.label_control(run)
+        networks.label_control(run)
     (tmp_path / "control" / "config.json").unlink()
     config.model.name, config.seed = run.config.model.name, 7
     made(tmp_path / "control", config)
-    assert _findings_networks.label_control(run) == tmp_path / "control"
-    assert _findings_networks.label_control(run_of(tmp_path)) is None
+    assert networks.label_control(run) == tmp_path / "control"
+    assert networks.label_control(run_of(tmp_path)) is None
 
 
 def test_the_stage_is_left_out_where_there_is_nothing_to_test(tmp_path):
@@ -102,7 +104,7 @@ def test_the_stage_is_left_out_where_there_is_nothing_to_test(tmp_path):
 
 def test_a_chain_goes_on_without_what_does_not_fit_and_the_stage_alone_refuses(tmp_path, monkeypatch, capsys):
     def refuse(run):
-        raise _parts.LeftOut("9 GiB of observations, more than 4")
+        raise runs.LeftOut("9 GiB of observations, more than 4")
 
     monkeypatch.setattr(findings, "stage", refuse)
     monkeypatch.setattr(report_stage, "stage", lambda run: ["page"])

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 from actjax import dsp, files, lookup
-from actjax.datasets.loader import Source
+from actjax import run as runs
+from actjax.data.loader import Source
 from actjax.defaults import default_config
 from actjax.files import FileError
-from actjax.report.scores import load_scores
-from actjax.stages import _parts, score, train
+from actjax.scores.files import load_scores
+from actjax.stages import score, train
 from actjax.train import checkpoint, options, state
 
-import_stage = importlib.import_module("actjax.stages.import")
+import_stage = importlib.import_module("actjax.stages.import_weights")
 CLIPS, SAMPLES, BANDS, OUTPUTS = 8, 12_000, 16, 4
 FRAMES = 1 + SAMPLES // 256
 HEIGHTS = (3, 8)
@@ -62,7 +63,7 @@ def make_run(tmp_path, monkeypatch):
     reader = [{"audio": one} for one in audio]
     source = Source(reader, names, recordings, labels, classes, 12_000, SAMPLES, "fingerprint")
     builder = types.SimpleNamespace(clip_samples=SAMPLES, class_names=classes, data_dir=str(tmp_path))
-    monkeypatch.setattr(_parts, "builder", lambda _: builder)
+    monkeypatch.setattr(runs, "builder", lambda _: builder)
     monkeypatch.setattr(score.loader, "open_source", lambda *_: source)
     np.save(tmp_path / "mean.npy", rng.normal(size=(BANDS, FRAMES)))
 
@@ -76,7 +77,7 @@ def make_run(tmp_path, monkeypatch):
         config.score.layers = "conv_m8x3|embedding"
         config.train.batch_size = 4
         config.update_from_flattened_dict(changes)
-        return _parts.Run(config=config, workdir=tmp_path / folder)
+        return runs.Run(config=config, workdir=tmp_path / folder)
 
     make.source, make.audio, make.folder = source, audio, tmp_path
     return make
@@ -104,7 +105,7 @@ def test_imported_weights_predict_and_score_like_a_trained_network(make_run, cap
     assert jax.tree.structure(restored.params) == jax.tree.structure(variables["params"])
 
     # The predictions are the network's own on the images minus the mean, averaged over each recording.
-    front = _parts.frontend(run.config)
+    front = runs.frontend(run.config)
     mean = np.load(make_run.folder / "mean.npy").astype(np.float32)
     unmoved = dataclasses.replace(front, subtract=None)
     plain = dsp.log_mel_image(jnp.asarray(make_run.audio[0]), unmoved)

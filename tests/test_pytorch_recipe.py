@@ -50,7 +50,7 @@ def test_activations_of_a_pytorch_model_are_scored(tmp_path, monkeypatch):
 
     from actjax import experiment
     from actjax.defaults import default_config
-    from actjax.report.scores import load_scores
+    from actjax.scores.files import load_scores
 
     rng = np.random.default_rng(0)
     for i in range(CLIPS):

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from actjax.scoring import one_pass, tasks
 from actjax.similarity.api import make_metric
 from actjax.similarity.stream import PairStream
-from actjax.stages import _comparisons, _score_pass
 
 
 def comparison(frames, view="frame", neurons=7, metrics=("pearson",)):
@@ -21,18 +21,18 @@ def comparison(frames, view="frame", neurons=7, metrics=("pearson",)):
     problem = types.SimpleNamespace(
         view=view, time=time, cells=False, layer_usable_f=usable, features=(feature,), neurons=neurons
     )
-    return _comparisons.Comparison(problem, None if view == "clip" else stream, ())
+    return tasks.Comparison(problem, None if view == "clip" else stream, ())
 
 
 def test_a_quarter_of_the_frames_may_be_masked_ones():
     sizes = (48, 74, 60, 56, 54, 30)
-    shared = _comparisons.share_programs([comparison(size) for size in sizes])
+    shared = tasks.share_programs([comparison(size) for size in sizes])
     assert [c.frames for c in shared] == [54, 74, 74, 74, 54, 30]
 
 
 def test_only_what_is_alike_in_all_else_shares():
     given = [comparison(60), comparison(58, neurons=8), comparison(57, "map"), comparison(0, "clip")]
-    shared = _comparisons.share_programs([*given, comparison(59, metrics=("cosine",)), comparison(55)])
+    shared = tasks.share_programs([*given, comparison(59, metrics=("cosine",)), comparison(55)])
     assert [c.frames for c in shared] == [60, 58, 57, 0, 59, 60]
 
 
@@ -56,10 +56,10 @@ def test_masked_frames_change_no_score(images, metrics):
     valid = jnp.asarray(rng.random((5, x.shape[-1] if images else x.shape[2])) < 0.9)
     context = {"clip": jnp.arange(5, dtype=jnp.int32), "fold": jnp.arange(5, dtype=jnp.int32)}
     found = []
-    for sides in ((x, y, valid), _score_pass._with_masked_frames(55, images, x, y, valid)):
+    for sides in ((x, y, valid), one_pass._with_masked_frames(55, images, x, y, valid)):
         # One network: a leading axis on every leaf.
         state = jax.tree.map(lambda leaf: leaf[None], stream.init())
-        state = _score_pass._update_all_networks(stream, state, *sides, jnp.ones(5, bool), context)
+        state = one_pass._update_all_networks(stream, state, *sides, jnp.ones(5, bool), context)
         found.append(stream.finalize(jax.tree.map(lambda leaf: leaf[0], state)))
     assert found[1]["pearson"]["score"].shape == (3, 2)
     for metric in metrics:

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import dsp, parallel
-from actjax.activations import problems as problems_lib
-from actjax.activations import sides as sides_lib
-from actjax.activations.given import GivenFeature
+from actjax.activations import comparisons as problems_lib
+from actjax.activations import observe as sides_lib
 from actjax.activations.linen import AnyNetwork
+from actjax.extraction.tabulated import GivenFeature
 from actjax.types import Feature, Frontend, Layer, LayerAxis
 
 
@@ -86,7 +86,7 @@ def make_observe(
       over its problems of (layer side [d, networks, b, ...], features' side [d, b, ...], mask
       [d, b, ...]). Finite holds one entry a family: layer -> [d, networks, b, neurons] bool.
     """
-    from actjax.features import compute
+    from actjax.extraction.compute import compute
 
     device_features = [f for f in features if not f.host and not isinstance(f, GivenFeature)]
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax.benchmark._tables import markdown
+from actjax.pages.rows import markdown
 from actjax.statistics import calibration, permutations
 
 

@@ -3,10 +3,10 @@
 import pathlib
 from collections.abc import Sequence
 
-from actjax.datasets import _files
-from actjax.datasets._decode import SUFFIXES, Recording
-from actjax.datasets._files import FileBuilder, Listing
-from actjax.datasets._manifest import Row, read_manifest
+from actjax.data.recordings import files
+from actjax.data.recordings.decode import SUFFIXES, Recording
+from actjax.data.recordings.files import FileBuilder, Listing
+from actjax.data.recordings.manifest import Row, read_manifest
 from actjax.files import printable
 
 _WHAT = "audio in one folder a label (<label>/*.wav), or loose files (unlabelled), or name a manifest"
@@ -54,13 +54,13 @@ def dataset(
       ValueError: it does not have the layout described, or what `_files.make_builder` refuses.
     """
     if manifest is not None:
-        root = None if path is None else _files.need_folder("audio_folder", path, _WHAT)
+        root = None if path is None else files.need_folder("audio_folder", path, _WHAT)
         rows, passed_over = read_manifest(pathlib.Path(manifest).expanduser(), root), []
     else:
-        rows, passed_over = _read_folder(_files.need_folder("audio_folder", path, _WHAT))
+        rows, passed_over = _read_folder(files.need_folder("audio_folder", path, _WHAT))
     if isinstance(classes, str):
         classes = [name.strip() for name in classes.split(",")]
-    return _files.make_builder(
+    return files.make_builder(
         "audio_folder",
         _listing(rows, classes, seed, tuple(passed_over)),
         data_dir=data_dir,
@@ -99,28 +99,28 @@ def _listing(
     if any(given):
         without = [row.clip_id for row in rows if not row.split]
         if without:
-            raise _files.misfits("audio_folder", "a split in every row or in none", without)
+            raise files.misfits("audio_folder", "a split in every row or in none", without)
         splits = {
             s: [r for r, own in zip(recordings, given, strict=True) if own == s] for s in dict.fromkeys(given)
         }
     elif not found:
         splits = {"test": recordings}
     else:
-        splits = _files.split_recordings(recordings, seed)
+        splits = files.split_recordings(recordings, seed)
     return Listing(splits, class_names, multi_label, passed_over=passed_over)
 
 
 def _read_folder(folder: pathlib.Path) -> tuple[list[Row], list[tuple[str, str]]]:
-    entries = [(path, _files.why_not(path)) for path in sorted(folder.iterdir())]
+    entries = [(path, files.why_not(path)) for path in sorted(folder.iterdir())]
     # A link to a folder is the user's own wish here, where each folder is named.
     subfolders = [p for p, why in entries if why in (None, "a link to a folder") and p.is_dir()]
     loose = [p for p, why in entries if why is None and not p.is_dir()]
     if subfolders and loose:
-        raise _files.misfits("audio_folder", f"audio in one folder a label below {folder}", loose)
+        raise files.misfits("audio_folder", f"audio in one folder a label below {folder}", loose)
     passed_over = [(printable(str(p)), why) for p, why in entries if why and p not in subfolders]
     rows = [_row(path, folder, ()) for path in loose]
     for sub in subfolders:
-        sounds, others = _files.sounds_below(sub)
+        sounds, others = files.sounds_below(sub)
         if not sounds:
             raise ValueError(
                 f"audio_folder: class {printable(sub.name)!r} is empty: {printable(str(sub))} holds no audio "

@@ -2,9 +2,9 @@
 
 import pathlib
 
-from actjax.datasets import _videos
-from actjax.datasets._files import FileBuilder
-from actjax.datasets._gm_parts import CLASS_NAMES
+from actjax.data.gm.parts import CLASS_NAMES
+from actjax.data.recordings import videos
+from actjax.data.recordings.files import FileBuilder
 
 __all__ = ["CLASS_NAMES", "dataset"]
 
@@ -40,7 +40,7 @@ def dataset(
       data_dir, clip_seconds, sample_rate_hz, cut, min_seconds, seed, workers: as in audio_folder;
         the defaults are those of ICMR 2017.
     """
-    return _videos.make(
+    return videos.make(
         "fcvid_instruments",
         CLASS_NAMES,
         _locate,

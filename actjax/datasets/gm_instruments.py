@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from actjax.datasets import _gm_score, _shards
-from actjax.datasets._builder import ClipBuilder, ClipConfig, quiet
-from actjax.datasets._gm_example import example, max_notes
-from actjax.datasets._gm_render import Clip, render_clip
-from actjax.datasets._gm_scene import SCENE_FIELDS
-from actjax.datasets._gm_score import CLASS_NAMES, DRUMS, NOTE_FIELDS, Intervention
+from actjax.data.build import shards
+from actjax.data.build.builder import ClipBuilder, ClipConfig, quiet
+from actjax.data.gm import score
+from actjax.data.gm.example import example, max_notes
+from actjax.data.gm.render import Clip, render_clip
+from actjax.data.gm.scene import SCENE_FIELDS
+from actjax.data.gm.score import CLASS_NAMES, DRUMS, NOTE_FIELDS, Intervention
 
 __all__ = [
     "CLASS_NAMES",
@@ -63,9 +64,9 @@ class GmInstruments(ClipBuilder, skip_registration=True):
     def jobs(self) -> dict[str, list[int]]:
         """The clip indices of each split."""
         indices = range(self.builder_config.clips)
-        return {split: [i for i in indices if _gm_score.split_of(i) == split] for split in _gm_score.SPLITS}
+        return {split: [i for i in indices if score.split_of(i) == split] for split in score.SPLITS}
 
-    def work(self) -> Callable[[int], list[_shards.Example]]:
+    def work(self) -> Callable[[int], list[shards.Example]]:
         """Renders one clip."""
         config = self.builder_config
         return functools.partial(example, config.seed, config.render_options)

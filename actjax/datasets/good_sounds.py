@@ -6,8 +6,8 @@ real-time system for measuring sound goodness in instrumental sounds", AES Conve
 
 from typing import Any
 
-from actjax.datasets import _mirdata
-from actjax.datasets._files import FileBuilder
+from actjax.data.recordings import mirdata
+from actjax.data.recordings.files import FileBuilder
 
 
 def dataset(
@@ -29,7 +29,7 @@ def dataset(
       index: a mirdata index file; the one mirdata downloaded when None.
       data_dir, clip_seconds, sample_rate_hz, cut, min_seconds, seed, workers: as in audio_folder.
     """
-    return _mirdata.make(
+    return mirdata.make(
         "good_sounds",
         _describe,
         path=path,
@@ -44,5 +44,5 @@ def dataset(
     )
 
 
-def _describe(track: Any) -> _mirdata.Entry:
+def _describe(track: Any) -> mirdata.Entry:
     return f"sound-{track.sound_info['id']}", (track.instrument,), None

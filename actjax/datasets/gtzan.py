@@ -4,8 +4,8 @@ Citation: G. Tzanetakis, P. Cook, "Musical Genre Classification of Audio Signals
 and Audio Processing 10 (5), 2002.
 """
 
-from actjax.datasets import _catalogue
-from actjax.datasets._files import FileBuilder
+from actjax.data.recordings import catalogue
+from actjax.data.recordings.files import FileBuilder
 
 
 def dataset(
@@ -24,7 +24,7 @@ def dataset(
       source_dir: where tensorflow-datasets keeps gtzan; its default when None.
       data_dir, clip_seconds, sample_rate_hz, cut, min_seconds, seed: as in audio_folder.
     """
-    return _catalogue.make(
+    return catalogue.make(
         "gtzan",
         catalogue_name="gtzan",
         source_dir=source_dir,

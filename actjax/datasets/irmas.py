@@ -8,8 +8,8 @@ import pathlib
 import re
 from typing import Any
 
-from actjax.datasets import _mirdata
-from actjax.datasets._files import FileBuilder
+from actjax.data.recordings import mirdata
+from actjax.data.recordings.files import FileBuilder
 
 CLASS_NAMES = ("cel", "cla", "flu", "gac", "gel", "org", "pia", "sax", "tru", "vio", "voi")
 
@@ -36,7 +36,7 @@ def dataset(
       index: a mirdata index file; the one mirdata downloaded when None.
       data_dir, clip_seconds, sample_rate_hz, cut, min_seconds, seed, workers: as in audio_folder.
     """
-    return _mirdata.make(
+    return mirdata.make(
         "irmas",
         _describe,
         path=path,
@@ -53,9 +53,9 @@ def dataset(
     )
 
 
-def _describe(track: Any) -> _mirdata.Entry:
+def _describe(track: Any) -> mirdata.Entry:
     name = pathlib.Path(track.audio_path).stem
     if track.split == "train":
-        return "train-" + _mirdata.number_in(name, r"(\d+)__\d+$"), track.instrument, None
+        return "train-" + mirdata.number_in(name, r"(\d+)__\d+$"), track.instrument, None
     # Several excerpts of one test recording end in -1, -2 ...
     return "test-" + re.sub(r"-\d+$", "", name), track.instrument, "test"

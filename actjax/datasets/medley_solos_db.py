@@ -6,8 +6,8 @@ Recognition", ISMIR 2016.
 
 from typing import Any
 
-from actjax.datasets import _mirdata
-from actjax.datasets._files import FileBuilder
+from actjax.data.recordings import mirdata
+from actjax.data.recordings.files import FileBuilder
 
 _SPLITS = {"training": "train", "train": "train", "validation": "validation", "test": "test"}
 
@@ -30,7 +30,7 @@ def dataset(
       index: a mirdata index file; the one mirdata downloaded when None.
       data_dir, clip_seconds, sample_rate_hz, cut, min_seconds, workers: as in audio_folder.
     """
-    return _mirdata.make(
+    return mirdata.make(
         "medley_solos_db",
         _describe,
         path=path,
@@ -44,5 +44,5 @@ def dataset(
     )
 
 
-def _describe(track: Any) -> _mirdata.Entry:
+def _describe(track: Any) -> mirdata.Entry:
     return f"song-{track.song_id}", (track.instrument,), _SPLITS[track.subset]

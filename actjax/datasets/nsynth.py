@@ -4,8 +4,8 @@ Citation: J. Engel, C. Resnick, A. Roberts, S. Dieleman, D. Eck, K. Simonyan, M.
 Synthesis of Musical Notes with WaveNet Autoencoders", ICML 2017.
 """
 
-from actjax.datasets import _catalogue
-from actjax.datasets._files import FileBuilder
+from actjax.data.recordings import catalogue
+from actjax.data.recordings.files import FileBuilder
 
 
 def dataset(
@@ -25,7 +25,7 @@ def dataset(
       label: "instrument.family" or "instrument.source".
       data_dir, clip_seconds, sample_rate_hz, cut, min_seconds: as in audio_folder.
     """
-    return _catalogue.make(
+    return catalogue.make(
         "nsynth",
         catalogue_name="nsynth/full",
         label=label,

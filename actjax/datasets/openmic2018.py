@@ -6,8 +6,8 @@ Recognition", ISMIR 2018.
 
 from typing import Any
 
-from actjax.datasets import _mirdata
-from actjax.datasets._files import FileBuilder
+from actjax.data.recordings import mirdata
+from actjax.data.recordings.files import FileBuilder
 
 CLASS_NAMES = (
     "accordion",
@@ -55,7 +55,7 @@ def dataset(
       index: a mirdata index file; the one mirdata downloaded when None.
       data_dir, clip_seconds, sample_rate_hz, cut, min_seconds, seed, workers: as in audio_folder.
     """
-    return _mirdata.make(
+    return mirdata.make(
         "openmic2018",
         _describe,
         path=path,
@@ -72,7 +72,7 @@ def dataset(
     )
 
 
-def _describe(track: Any) -> _mirdata.Entry:
+def _describe(track: Any) -> mirdata.Entry:
     present = [name for name, relevance in track.instruments.items() if relevance > 0.5]
-    split = {"train": None, "test": "test"}[_mirdata.number_in(track.split, r"_(train|test)$")]
-    return "fma-" + _mirdata.number_in(track.track_id, r"^(\d+)"), present, split
+    split = {"train": None, "test": "test"}[mirdata.number_in(track.split, r"_(train|test)$")]
+    return "fma-" + mirdata.number_in(track.track_id, r"^(\d+)"), present, split

@@ -1,7 +1,7 @@
 """Any audio classification set of the tensorflow-datasets catalogue, by its name there."""
 
-from actjax.datasets import _catalogue
-from actjax.datasets._files import FileBuilder
+from actjax.data.recordings import catalogue
+from actjax.data.recordings.files import FileBuilder
 
 
 def dataset(
@@ -29,7 +29,7 @@ def dataset(
       source_rate_hz: of its audio, where its feature does not say.
       data_dir, clip_seconds, sample_rate_hz, cut, min_seconds, seed: as in audio_folder.
     """
-    return _catalogue.make(
+    return catalogue.make(
         "tfds_" + name.replace("/", "_").replace(":", "_").replace(".", "_"),
         catalogue_name=name,
         audio=audio,

@@ -6,8 +6,8 @@ extended instrumental techniques for computer-aided orchestration", ICMC 2020.
 
 from typing import Any
 
-from actjax.datasets import _mirdata
-from actjax.datasets._files import FileBuilder
+from actjax.data.recordings import mirdata
+from actjax.data.recordings.files import FileBuilder
 
 # Its five folds: three to train on.
 _SPLIT_OF_FOLD = {0: "train", 1: "train", 2: "train", 3: "validation", 4: "test"}
@@ -31,7 +31,7 @@ def dataset(
       index: a mirdata index file; the one mirdata downloaded when None.
       data_dir, clip_seconds, sample_rate_hz, cut, min_seconds, workers: as in audio_folder.
     """
-    return _mirdata.make(
+    return mirdata.make(
         "tinysol",
         _describe,
         path=path,
@@ -45,5 +45,5 @@ def dataset(
     )
 
 
-def _describe(track: Any) -> _mirdata.Entry:
+def _describe(track: Any) -> mirdata.Entry:
     return track.track_id, (track.instrument_full,), _SPLIT_OF_FOLD[track.split]

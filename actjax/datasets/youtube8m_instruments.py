@@ -2,8 +2,8 @@
 
 import pathlib
 
-from actjax.datasets import _videos
-from actjax.datasets._files import FileBuilder
+from actjax.data.recordings import videos
+from actjax.data.recordings.files import FileBuilder
 
 CLASS_NAMES = (
     "Guitar",
@@ -53,7 +53,7 @@ def dataset(
       data_dir, clip_seconds, sample_rate_hz, cut, min_seconds, seed, workers: as in audio_folder;
         the defaults are those of ICMR 2017.
     """
-    return _videos.make(
+    return videos.make(
         "youtube8m_instruments",
         CLASS_NAMES,
         _locate,

@@ -1,5 +1,1 @@
-"""Hand-crafted audio features, one per file: a wave in, a matrix rows x frames and its valid frames out."""
-
-from actjax.features._batch import compute, feature
-
-__all__ = ["compute", "feature"]
+"""Hand-crafted audio features, one file each: `feature(**options)` returns a `types.Feature`."""

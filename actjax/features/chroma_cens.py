@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import dsp
-from actjax.features._analysis import Analysis
-from actjax.features._cqt_family import C1_HZ, chroma, chroma_grid, longest_window
-from actjax.features._shared import PITCH_CLASSES, where_valid
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.cqt_family import C1_HZ, chroma, chroma_grid, longest_window
+from actjax.extraction.shared import PITCH_CLASSES, where_valid
 from actjax.types import Feature
 
 

@@ -1,8 +1,8 @@
 """Chromagram from the constant-Q transform."""
 
-from actjax.features._analysis import Analysis
-from actjax.features._cqt_family import C1_HZ, chroma, chroma_grid, longest_window
-from actjax.features._shared import PITCH_CLASSES, scaled_to_peak
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.cqt_family import C1_HZ, chroma, chroma_grid, longest_window
+from actjax.extraction.shared import PITCH_CLASSES, scaled_to_peak
 from actjax.types import Feature
 
 

@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 
 from actjax import dsp
-from actjax.features._analysis import Analysis
-from actjax.features._shared import PITCH_CLASSES, scaled_to_peak
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.shared import PITCH_CLASSES, scaled_to_peak
 from actjax.types import Feature
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from actjax.dsp import cqt
-from actjax.features._analysis import Analysis
-from actjax.features._cqt_family import C1_HZ, longest_window
-from actjax.features._shared import every_frame, hz_names
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.cqt_family import C1_HZ, longest_window
+from actjax.extraction.shared import every_frame, hz_names
 from actjax.types import Feature
 
 

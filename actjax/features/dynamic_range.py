@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 
 from actjax.dsp import loudness
-from actjax.features._analysis import Analysis
-from actjax.features._shared import where_valid
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.shared import where_valid
 from actjax.types import Feature
 
 

@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 
-from actjax.features._analysis import Analysis
-from actjax.features._pitch_family import FMAX_HZ, FMIN_HZ, check_pitch
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.pitch_family import FMAX_HZ, FMIN_HZ, check_pitch
 from actjax.types import Feature
 
 

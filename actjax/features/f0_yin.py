@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from actjax.features._analysis import Analysis
-from actjax.features._pitch_family import FMAX_HZ, FMIN_HZ, check_pitch, find_pitch
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.pitch_family import FMAX_HZ, FMIN_HZ, check_pitch, find_pitch
 from actjax.types import Feature
 
 

@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 
 from actjax import dsp
-from actjax.features._analysis import Analysis
-from actjax.features._pitch_family import FMAX_HZ, FMIN_HZ, check_pitch
-from actjax.features._shared import where_valid
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.pitch_family import FMAX_HZ, FMIN_HZ, check_pitch
+from actjax.extraction.shared import where_valid
 from actjax.types import Feature
 
 

@@ -2,9 +2,9 @@
 
 import jax.numpy as jnp
 
-from actjax.features._analysis import Analysis
-from actjax.features._pitch_family import FMAX_HZ, FMIN_HZ, check_pitch, find_partials
-from actjax.features._shared import where_valid
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.pitch_family import FMAX_HZ, FMIN_HZ, check_pitch, find_partials
+from actjax.extraction.shared import where_valid
 from actjax.types import Feature
 
 

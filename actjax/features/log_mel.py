@@ -1,6 +1,6 @@
 """Log-mel spectrogram."""
 
-from actjax.features._mel_family import mel_feature
+from actjax.extraction.mel_family import mel_feature
 from actjax.types import Feature
 
 

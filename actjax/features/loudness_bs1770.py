@@ -4,8 +4,8 @@ import jax.numpy as jnp
 
 from actjax import dsp
 from actjax.dsp import loudness
-from actjax.features._analysis import Analysis
-from actjax.features._shared import every_frame, where_valid
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.shared import every_frame, where_valid
 from actjax.types import Feature
 
 

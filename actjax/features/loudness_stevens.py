@@ -1,8 +1,8 @@
 """Loudness by Stevens' power law."""
 
 from actjax import dsp
-from actjax.features._analysis import Analysis
-from actjax.features._shared import every_frame
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.shared import every_frame
 from actjax.types import Feature
 
 

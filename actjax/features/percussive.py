@@ -1,7 +1,7 @@
 """Percussive part of the mel spectrogram."""
 
 from actjax import dsp
-from actjax.features._mel_family import mel_feature
+from actjax.extraction.mel_family import mel_feature
 from actjax.types import Feature
 
 

@@ -1,8 +1,8 @@
 """Pulse clarity."""
 
 from actjax import dsp
-from actjax.features._analysis import Analysis
-from actjax.features._shared import where_valid
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.shared import where_valid
 from actjax.types import Feature
 
 

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import dsp
-from actjax.features._analysis import Analysis
-from actjax.features._shared import spectral_shape, where_valid
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.shared import spectral_shape, where_valid
 from actjax.types import Feature
 
 

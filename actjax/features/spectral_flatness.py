@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from actjax.features._analysis import Analysis
-from actjax.features._shared import spectral_shape, where_valid
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.shared import spectral_shape, where_valid
 from actjax.types import Feature
 
 

@@ -1,8 +1,8 @@
 """Magnitude spectrogram."""
 
 from actjax import dsp
-from actjax.features._analysis import Analysis
-from actjax.features._shared import every_frame, hz_names
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.shared import every_frame, hz_names
 from actjax.types import Feature
 
 

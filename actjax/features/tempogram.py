@@ -1,8 +1,8 @@
 """Tempogram."""
 
 from actjax import dsp
-from actjax.features._analysis import Analysis
-from actjax.features._shared import numbered, where_valid
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.shared import numbered, where_valid
 from actjax.types import Feature
 
 

@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import dsp
-from actjax.features._analysis import Analysis
-from actjax.features._cqt_family import C1_HZ, chroma, chroma_grid, longest_window
-from actjax.features._shared import where_valid
+from actjax.extraction.analysis import Analysis
+from actjax.extraction.cqt_family import C1_HZ, chroma, chroma_grid, longest_window
+from actjax.extraction.shared import where_valid
 from actjax.types import Feature
 
 ROWS = tuple(f"{circle}_{part}" for circle in ("fifth", "minor_third", "major_third") for part in ("x", "y"))

@@ -3,8 +3,8 @@
 import flax.linen as nn
 import jax
 
-from actjax.models._blocks import Grid
-from actjax.models._choi import POOLS, ChoiBlocks, check_input_norm, conv_layers
+from actjax.nn.blocks import Grid
+from actjax.nn.choi import POOLS, ChoiBlocks, check_input_norm, conv_layers
 from actjax.types import Layer
 
 

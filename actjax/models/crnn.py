@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from actjax.models._choi import ChoiBlocks, check_input_norm, conv_layers
+from actjax.nn.choi import ChoiBlocks, check_input_norm, conv_layers
 from actjax.types import Layer
 
 

@@ -5,7 +5,7 @@ import functools
 import flax.linen as nn
 import jax
 
-from actjax.models._blocks import Grid, Window
+from actjax.nn.blocks import Grid, Window
 from actjax.types import Layer
 
 # One row of zeros on every side, then a 'same' convolution: maps grow by two.

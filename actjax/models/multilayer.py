@@ -4,8 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from actjax.models._blocks import BatchNorm, Grid, Window
-from actjax.models._timbre import TimbreFilters, branches, check_even_padding
+from actjax.nn.blocks import BatchNorm, Grid, Window
+from actjax.nn.timbre import TimbreFilters, branches, check_even_padding
 from actjax.types import Layer
 
 FIRST_POOL = Window((24, 32), (24, 32))

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from actjax.models._blocks import BatchNorm, Grid, Window
+from actjax.nn.blocks import BatchNorm, Grid, Window
 from actjax.types import Layer
 
 # Padded alike on both sides, so that the cells of both paths lie on each other.

@@ -4,8 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from actjax.models._blocks import Grid, Window
-from actjax.models._timbre import TimbreFilters, branches, check_even_padding
+from actjax.nn.blocks import Grid, Window
+from actjax.nn.timbre import TimbreFilters, branches, check_even_padding
 from actjax.types import Layer
 
 POOL_FRAMES = 32

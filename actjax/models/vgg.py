@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from actjax.models._blocks import BatchNorm, Grid, Window
+from actjax.nn.blocks import BatchNorm, Grid, Window
 from actjax.types import Layer
 
 

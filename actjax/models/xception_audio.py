@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from actjax.models._blocks import BatchNorm, Grid, Window
+from actjax.nn.blocks import BatchNorm, Grid, Window
 from actjax.options import WIDTH, Number
 from actjax.types import Layer
 

@@ -13,7 +13,7 @@ _MOST_OTHER_MAPS = 6
 def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) -> list[Path]:
     """Prints the tables and writes the whole report to `workdir`/report.
 
-    Everything is read from the workdir, as `actjax.report.material` describes; only the scores must
+    Everything is read from the workdir, as `actjax.report.workdir_files` describes; only the scores must
     be there. Pictures of an earlier report that this one does not have are removed.
 
     Args:
@@ -26,10 +26,10 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
     Raises:
       ScoresError, FileError: what is missing or malformed; one line that names the file.
     """
-    from actjax.report import _forest, findings, page, tables
-    from actjax.report.material import read_material
-    from actjax.report.scores import load_scores, scores_metadata
+    from actjax.report import findings, forest, page, tables
     from actjax.report.summary import summarise
+    from actjax.report.workdir_files import read_material
+    from actjax.scores.files import load_scores, scores_metadata
 
     table = load_scores(workdir)
     summary, material = summarise(table), read_material(Path(workdir), examples)
@@ -40,7 +40,7 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
     pictures = _draw(summary, material, folder)
     found, calibration = findings.read(Path(workdir)), findings.calibration_table(Path(workdir))
     if found:
-        pictures.append(page.Picture("forest", _forest.forest(found, folder / "forest.png")))
+        pictures.append(page.Picture("forest", forest.forest(found, folder / "forest.png")))
     front = page.front(found, calibration, pictures)
     markdown = "\n".join(t.markdown() for t in tables.all_tables(summary, material))
     written = [
@@ -59,11 +59,11 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
 
 def build_findings(workdir: str | os.PathLike) -> list[Path]:
     """Writes the findings of a workdir without scores, such as a sweep's, to `workdir`/report."""
-    from actjax.report import _forest, findings, page
+    from actjax.report import findings, forest, page
 
     folder, found = Path(workdir) / "report", findings.read(Path(workdir))
     folder.mkdir(parents=True, exist_ok=True)
-    picture = page.Picture("forest", _forest.forest(found, folder / "forest.png"))
+    picture = page.Picture("forest", forest.forest(found, folder / "forest.png"))
     return [
         _write(folder / "index.html", page.findings_page(found, [picture])),
         _write(folder / "tables.txt", findings.console(found)),

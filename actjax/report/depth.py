@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax.report import style
+from actjax.pages import style
 from actjax.report.plots import scale
 from actjax.report.summary import INPUT, Spread, Summary, spread_of
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from actjax import files
+from actjax.findings.effects import VERDICTS
 from actjax.report.markup import Markup, folded, join, tag, trusted
 from actjax.report.tables import Table
-from actjax.statistics.findings import VERDICTS
 
 # part -> (what is compared, in few words; the score's name)
 WORDS = {

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actjax.report import findings
-from actjax.report._page_text import CAUTION, CONTROLS, FEWER, READ, STYLE
 from actjax.report.markup import Markup, document, folded, image, join, section, tag, trusted
-from actjax.report.material import Material, quality
+from actjax.report.page_text import CAUTION, CONTROLS, FEWER, READ, STYLE
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.tables import (
     Table,
@@ -22,6 +21,7 @@ from actjax.report.tables import (
     undefined_table,
 )
 from actjax.report.verdicts import GAIN, OPEN, sort_features, standard_errors_needed
+from actjax.report.workdir_files import Material, quality
 
 _NAMES = {UNTRAINED: "the untrained network", INPUT: "the input"}
 _TITLE = "actjax report"

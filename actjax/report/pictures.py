@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from actjax.artefacts.examples import Example
-from actjax.report import style
-from actjax.report.material import Material, quality
+from actjax.pages import style
 from actjax.report.summary import INPUT
+from actjax.report.workdir_files import Material, quality
 
 _MOST_LINES = 8
 _PITCH = 3.4  # inches from one column of maps to the next

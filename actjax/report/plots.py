@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from actjax import lookup
-from actjax.report import style
+from actjax.pages import style
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 
 _CELL = (0.43, 0.31)  # inches

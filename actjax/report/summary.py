@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actjax import lookup
-from actjax.report._score_table import codes
-from actjax.report.scores import scores_metadata
+from actjax.scores.files import scores_metadata
+from actjax.scores.schema import codes
 
 TRAINED, UNTRAINED, INPUT = "trained", "untrained", "input"
 _METRIC_ORDER = ("pearson", "cka", "spearman", "cosine", "ssim")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from actjax.report.markup import Markup, tag
-from actjax.report.material import Material, quality
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.verdicts import verdict
+from actjax.report.workdir_files import Material, quality
 
 WIDTH = 110
 _LONGEST_LIST = 20

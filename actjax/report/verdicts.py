@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from actjax.report.summary import INPUT, UNTRAINED, Summary
-from actjax.statistics.intervals import t_quantile
+from actjax.statistics.bootstrap import t_quantile
 
 LEVEL = 0.05
 GAIN, OPEN = "gain", "open"

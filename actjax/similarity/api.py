@@ -8,11 +8,11 @@ import jax
 import numpy as np
 
 from actjax import lookup
-from actjax.similarity import _engine as engine
-from actjax.similarity import _inputs as inputs
-from actjax.similarity._chosen import chosen, make_metric, with_folds
-from actjax.similarity._present import by_pattern
-from actjax.similarity._regrid import ImageMask
+from actjax.similarity import checks as inputs
+from actjax.similarity import devices as engine
+from actjax.similarity.chosen import chosen, make_metric, with_folds
+from actjax.similarity.grid import ImageMask
+from actjax.similarity.present import by_pattern
 from actjax.types import Context, Metric
 
 __all__ = ["list_metrics", "make_metric", "score", "score_maps"]

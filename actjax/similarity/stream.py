@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from actjax.similarity import _clip_means as clip_means
-from actjax.similarity.pairwise import TILE_BYTES, clip_scores
+from actjax.similarity.accumulators import clip_means
+from actjax.similarity.kernel import TILE_BYTES, clip_scores
 from actjax.types import Context, Metric
 
 

@@ -1,14 +1,14 @@
 """Runs a benchmark of actjax itself and keeps its table and picture."""
 
-import importlib
 from pathlib import Path
 
 from actjax import files, lookup, parallel
-from actjax.benchmark._tables import csv_text, markdown
-from actjax.stages import _benchmark_units, _parts
+from actjax import run as runs
+from actjax.benchmark import workdir_networks
+from actjax.pages.rows import csv_text, markdown
 
 
-def stage(run: _parts.Run) -> list[Path]:
+def stage(run: runs.Run) -> list[Path]:
     """Runs `config.benchmark.kind` and writes benchmark/<kind>.csv, .md and, where it has one, .png.
 
     Raises:
@@ -20,9 +20,9 @@ def stage(run: _parts.Run) -> list[Path]:
         options = {"full": True} | options
     for name in ("networks", "real"):
         if name in lookup.options_of("benchmark", kind):
-            options = {name: getattr(_benchmark_units, name)(run)} | options
+            options = {name: getattr(workdir_networks, name)(run)} | options
     rows = lookup.load("benchmark", kind, **options)
-    module = importlib.import_module(f"{lookup.KINDS['benchmark']}.{kind}")
+    module = lookup.module("benchmark", kind)
     text = module.table(rows) if hasattr(module, "table") else markdown(rows)
     print(text)
     if parallel.process_index() != 0:

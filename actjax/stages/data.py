@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from actjax import files, parallel, workdir
-from actjax.datasets import loader
-from actjax.stages import _parts
+from actjax import run as runs
+from actjax.data import loader
 
 
-def stage(run: _parts.Run) -> list[Path]:
+def stage(run: runs.Run) -> list[Path]:
     """Prepares the run's data set and records what it holds."""
     workdir.compare(run.workdir, "data", run.config.to_dict())
     outputs = [run.workdir / "data.json", run.workdir / "skipped.json"]
-    builder = _parts.builder(run)
-    _parts.check_split(run.config, builder)
+    builder = runs.builder(run)
+    runs.check_split(run.config, builder)
     builder.download_and_prepare()
     # A data set that cannot be had leaves the workdir free for another.
     workdir.claim(run.workdir, "data", run.config.to_dict())

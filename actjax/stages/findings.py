@@ -6,21 +6,17 @@ from typing import Any
 import numpy as np
 
 from actjax import files, parallel, report, workdir
-from actjax.datasets import loader
+from actjax import run as runs
+from actjax.data import loader
+from actjax.findings import cross_fit, observe, summary
+from actjax.findings import networks as findings_networks
 from actjax.report import findings as report_findings
-from actjax.stages import (
-    _findings_networks,
-    _findings_scores,
-    _findings_sides,
-    _findings_summary,
-    _parts,
-)
-from actjax.statistics.resolution import StatisticsError, check_replicates
+from actjax.statistics.requirements import StatisticsError, check_replicates
 
 OPTIONS = ("untrained", "replicates", "rotations", "bootstrap", "splits")
 
 
-def stage(run: _parts.Run) -> list[Path]:
+def stage(run: runs.Run) -> list[Path]:
     """Tests the findings on the run's network, or over the training seeds that a sweep left here.
 
     A table made before with the same options is kept. `findings.untrained=0` leaves the stage out.
@@ -37,38 +33,38 @@ def stage(run: _parts.Run) -> list[Path]:
     outputs = [path, arrays, run.workdir / "findings" / "units.parquet"]
     setting, test = check(run)
     networks = 1 + 2 * run.config.findings.untrained + bool(run.config.findings.label_control)
-    _findings_sides.check_memory(run, test, networks)
-    train = loader.open_source(_parts.builder(run), "train")
-    weights = _findings_networks.variables(run, train)
-    control = _findings_networks.label_control(run)
+    observe.check_memory(run, test, networks)
+    train = loader.open_source(runs.builder(run), "train")
+    weights = findings_networks.variables(run, train)
+    control = findings_networks.label_control(run)
     trained = [workdir.read_trained(w) for w in (run.workdir, control) if w is not None]
     made_from = files.digest([_options(run), test.fingerprint, *trained])
     before = files.read_json(path, {}, remedy="delete it and run --stage=findings again")
     if before.get("made_from") == made_from and all(file.exists() for file in outputs):
         print(f"findings: done before, {path}")
         return outputs
-    sides = _findings_sides.collect(run, test, weights)
-    found, reasons = _findings_scores.score(sides, setting, run.config.findings.rotations)
+    sides = observe.collect(run, test, weights)
+    found, reasons = cross_fit.score(sides, setting, run.config.findings.rotations)
     if not found:
         raise ValueError(
             "no finding can be tested: score.layers leaves no shallow, deep or embedding layer to compare"
         )
     if parallel.process_index() == 0:
-        kept = _findings_summary.arrays_of(found)
-        table = _findings_summary.conclude([kept]) | {
+        kept = summary.arrays_of(found)
+        table = summary.conclude([kept]) | {
             "made_from": made_from,
             "seeds": [run.config.seed],
             "options": _options(run),
             "clips": len(test),
             "recordings": len(set(test.recording_ids)),
             "permuted": setting.draws.kind,
-            "details": _findings_summary.details(found, sides, setting),
-            "grid": _findings_summary.grid_ceilings(sides),
+            "details": summary.details(found, sides, setting),
+            "grid": summary.grid_ceilings(sides),
             "not_made": reasons
             + [f"{o.layer}, {o.view} view, {o.feature}: {o.reason}" for o in sides.left_out],
         }
-        _findings_summary.write_arrays(arrays, kept)
-        _write_units(outputs[2], _findings_summary.units(found))
+        summary.write_arrays(arrays, kept)
+        _write_units(outputs[2], summary.units(found))
         _write(run, path, table)
     return outputs
 
@@ -82,7 +78,7 @@ def left_out(config: Any) -> str | None:
     return None
 
 
-def check(run: _parts.Run) -> tuple[_findings_scores.Setting, loader.Source] | None:
+def check(run: runs.Run) -> tuple[cross_fit.Setting, loader.Source] | None:
     """Refuses what the data, the options or a missing control cannot support, before anything is computed.
 
     Returns:
@@ -94,10 +90,10 @@ def check(run: _parts.Run) -> tuple[_findings_scores.Setting, loader.Source] | N
     if left_out(run.config):
         return None
     check_options(run.config)
-    test = loader.open_source(_parts.builder(run), run.config.score.split)
-    _findings_networks.label_control(run)
+    test = loader.open_source(runs.builder(run), run.config.score.split)
+    findings_networks.label_control(run)
     try:
-        return _findings_scores.settings(run.config.findings, test, run.config.data.seed), test
+        return cross_fit.settings(run.config.findings, test, run.config.data.seed), test
     except StatisticsError as error:
         raise StatisticsError(f"findings: {error}; --config.findings.untrained=0 leaves them out") from None
 
@@ -109,14 +105,14 @@ def check_options(config: Any) -> None:
     for name in OPTIONS:
         if config.findings[name] < 1:
             raise ValueError(f"findings.{name} must be at least 1, got {config.findings[name]}")
-    check_replicates(config.findings.replicates, 0.05, tests=len(_findings_summary.TITLES))
+    check_replicates(config.findings.replicates, 0.05, tests=len(summary.TITLES))
 
 
 def _seeds(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/findings.json"))
 
 
-def over_seeds(run: _parts.Run, seeds: list[Path]) -> list[Path]:
+def over_seeds(run: runs.Run, seeds: list[Path]) -> list[Path]:
     """One table over the seeds of a sweep: recordings and seeds are both resampled."""
     tables = [_read(seed / "findings.json") for seed in seeds]
     for seed, table in zip(seeds, tables, strict=True):
@@ -127,7 +123,7 @@ def over_seeds(run: _parts.Run, seeds: list[Path]) -> list[Path]:
                     f"{tables[0][key]}): run --stage=findings on both with the same config"
                 )
     arrays = [_read_arrays(seed / "findings" / "arrays.npz") for seed in seeds]
-    table = dict(tables[0]) | _findings_summary.conclude(arrays)
+    table = dict(tables[0]) | summary.conclude(arrays)
     table["seeds"] = [s for t in tables for s in t["seeds"]]
     for name, about in table["details"].items():
         ceilings = [t["details"][name]["ridge"] for t in tables]
@@ -147,10 +143,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _read_arrays(path: Path) -> dict[str, Any]:
     with files.reading(path, "the arrays of findings", "run --stage=findings there again"):
-        return _findings_summary.read_arrays(path)
+        return summary.read_arrays(path)
 
 
-def _write(run: _parts.Run, path: Path, table: dict[str, Any]) -> Path:
+def _write(run: runs.Run, path: Path, table: dict[str, Any]) -> Path:
     files.write_json(path, table)
     workdir.update_manifest(run.workdir, findings=files.file_digest(path))
     print(report_findings.console(table))
@@ -165,7 +161,7 @@ def _write_units(path: Path, columns: dict[str, np.ndarray]) -> None:
         parquet.write_table(pyarrow.table(columns), aside)
 
 
-def _options(run: _parts.Run) -> dict[str, Any]:
+def _options(run: runs.Run) -> dict[str, Any]:
     """What a table depends on beside the data and the weights."""
     score = {name: run.config.score[name] for name in ("split", "layers")}
     own = run.config.findings.to_dict()

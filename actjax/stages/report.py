@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from actjax import parallel, report, workdir
-from actjax.stages import _parts
+from actjax import run as runs
 
 
-def stage(run: _parts.Run) -> list[Path]:
+def stage(run: runs.Run) -> list[Path]:
     """Builds the report of the workdir's scores."""
     workdir.claim(run.workdir, "report", run.config.to_dict())
     return report.build(run.workdir) if parallel.process_index() == 0 else []

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from actjax import files, parallel, workdir
-from actjax.datasets import loader
-from actjax.stages import _memory, _parts
+from actjax import files, memory, parallel, workdir
+from actjax import run as runs
+from actjax.data import loader
 from actjax.train import checkpoint, loop, prediction
 
 F1_THRESHOLDS = (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 
-def stage(run: _parts.Run) -> list[Path]:
+def stage(run: runs.Run) -> list[Path]:
     """Fits, keeps the best checkpoint, counts every test clip once."""
     if run.config.weights:
         raise ValueError("config.weights is set: --stage=import takes them; leave it out to train a network")
@@ -32,7 +32,7 @@ def stage(run: _parts.Run) -> list[Path]:
     if known and checkpoint.is_whole(run.workdir):
         print(f"train: done before, {record['steps']} steps, test accuracy {record['test_accuracy']:.3f}")
         return outputs
-    builder = _parts.builder(run)
+    builder = runs.builder(run)
     train, validation, test = (loader.open_source(builder, s) for s in ("train", "validation", "test"))
     absent = loader.absent_classes({"train": train, "validation": validation, "test": test})
     if absent and parallel.process_index() == 0:
@@ -43,8 +43,8 @@ def stage(run: _parts.Run) -> list[Path]:
         # These labels say nothing of other clips: what is kept is what fits the training clips best.
         validation = train.take(range(min(len(validation), len(train))))
     multilabel = train.labels.ndim == 2
-    module = _parts.module(run.config, len(train.class_names), axis_name=parallel.AXIS)
-    front = _parts.frontend(run.config)
+    module = runs.module(run.config, len(train.class_names), axis_name=parallel.AXIS)
+    front = runs.frontend(run.config)
     fitted = loop.fit(
         model=module,
         frontend=front,
@@ -75,7 +75,7 @@ def stage(run: _parts.Run) -> list[Path]:
 
 def check_options(config: Any) -> None:
     """Refuses a network that cannot take the image, and batches that no device can hold; one line."""
-    _memory.check_training(config)
+    memory.check_training(config)
 
 
 def excerpt_f1(probabilities_bc: Any, clip_ids: Sequence[str], labels_bc: Any) -> list[dict[str, Any]]:
@@ -112,7 +112,7 @@ def options(config: Any, seed: int, multilabel: bool) -> loop.TrainOptions:
     return loop.TrainOptions(seed=seed, multilabel=multilabel, **given)
 
 
-def _batches(source: Any, run: _parts.Run, **options: Any) -> Any:
+def _batches(source: Any, run: runs.Run, **options: Any) -> Any:
     return loader.batches(
         source,
         batch_size=run.config.train.batch_size,
@@ -122,7 +122,7 @@ def _batches(source: Any, run: _parts.Run, **options: Any) -> Any:
     )
 
 
-def _record(run: _parts.Run, fitted: loop.FitResult, result: Any, test: Any, train: Any, scored: Any) -> None:
+def _record(run: runs.Run, fitted: loop.FitResult, result: Any, test: Any, train: Any, scored: Any) -> None:
     evaluation = {
         "accuracy": float(result.accuracy),
         "loss": float(result.loss),

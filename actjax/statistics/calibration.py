@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.statistics import families, moments, null_families, nulls, permutations
-from actjax.statistics.resolution import StatisticsError, check_replicates
+from actjax.statistics import families, moments, nulls, permutations, simulated
+from actjax.statistics.requirements import StatisticsError, check_replicates
 
 # Replicates of each test. (R + 1) * 0.05 just above an integer: p < 0.05 has probability 0.0498.
 REPLICATES = 200
@@ -62,9 +62,9 @@ def table(
     replicates: int = REPLICATES,
     level: float = 0.05,
     seed: int = 0,
-    families_of: Sequence[str] = tuple(null_families.FAMILIES),
+    families_of: Sequence[str] = tuple(simulated.FAMILIES),
     kinds: Sequence[str] = permutations.NULLS,
-    design: null_families.Design = null_families.Design(),  # noqa: B008 (frozen)
+    design: simulated.Design = simulated.Design(),  # noqa: B008 (frozen)
 ) -> list[Rate]:
     """Rejection rates of each null on each family, on the same null sets.
 
@@ -83,10 +83,10 @@ def table(
         rejected = dict.fromkeys(kinds, 0)
         for batch, size in enumerate(_batches(sets)):
             rng = np.random.default_rng([seed, 5, number, batch])
-            x, y = null_families.draw(name, design, size, rng)
+            x, y = simulated.draw(name, design, size, rng)
             for kind in kinds:
                 drawn = _draws(kind, design.class_ids, size, replicates, design.frames, rng)
-                centre, shifts = null_families.FAMILIES[name][1], kind == "circular_shift"
+                centre, shifts = simulated.FAMILIES[name][1], kind == "circular_shift"
                 smallest = _smallest_p(x, y, *drawn, centre=centre, shifts=shifts)
                 rejected[kind] += int((np.asarray(smallest) < level).sum())
         rows += [rate(name, kind, rejected[kind], sets) for kind in kinds]
@@ -146,13 +146,13 @@ def false_discoveries(
     replicates: int = REPLICATES,
     q: float = 0.1,
     seed: int = 0,
-    design: null_families.Design = null_families.Design(neurons=16, rows=8),  # noqa: B008
+    design: simulated.Design = simulated.Design(neurons=16, rows=8),  # noqa: B008
 ) -> Discoveries:
     """False discovery proportion of the within-class null with half of the neurons planted."""
     clips = np.arange(design.clips)
     proportions, found = [], []
     for batch, size in enumerate(_batches(sets)):
-        x, y, related = null_families.plants(design, size, np.random.default_rng([seed, 7, batch]))
+        x, y, related = simulated.plants(design, size, np.random.default_rng([seed, 7, batch]))
         for i in range(size):
             draws = permutations.within_class(
                 clips, design.class_ids, replicates=replicates, seed=seed + batch * BATCH + i

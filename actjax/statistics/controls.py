@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.similarity._precision import PRECISION
+from actjax.precision import PRECISION
 from actjax.statistics import moments
-from actjax.statistics.resolution import StatisticsError
+from actjax.statistics.requirements import StatisticsError
 
 
 def shuffle_weights(params: Any, seed: int) -> Any:

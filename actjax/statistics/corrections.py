@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from actjax.statistics.resolution import check_replicates
+from actjax.statistics.requirements import check_replicates
 
 
 def holm(p_values: Sequence[float], *, replicates: int | None = None, level: float = 0.05) -> np.ndarray:

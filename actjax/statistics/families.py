@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.statistics.corrections import benjamini_hochberg
-from actjax.statistics.resolution import StatisticsError
+from actjax.statistics.requirements import StatisticsError
 
 # Histograms of studentised scores: bins a unit of deviation, from LOWEST on; what lies outside goes
 # into the first or last bin.

@@ -6,10 +6,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.similarity.pairwise import clip_scores, pairwise
+from actjax.similarity.kernel import clip_scores, pairwise
 from actjax.statistics import controls, families, nulls
 from actjax.statistics.permutations import Draws
-from actjax.statistics.resolution import StatisticsError
+from actjax.statistics.requirements import StatisticsError
 from actjax.types import Context, Metric
 
 # Metrics whose replicates are correlations of rearranged observations, all in one matrix product.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.similarity._precision import PRECISION
+from actjax.precision import PRECISION
 
 CENTRES = ("clip", "all", "none")
 # A column that varies by less than this share of its largest value is constant up to rounding.

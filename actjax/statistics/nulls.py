@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.similarity._clip_means import VALID_CLIPS
+from actjax.similarity.accumulators.clip_means import VALID_CLIPS
 from actjax.statistics import families, moments, weighted
 from actjax.statistics.permutations import Draws
-from actjax.statistics.resolution import StatisticsError
+from actjax.statistics.requirements import StatisticsError
 
 
 def moment_null(

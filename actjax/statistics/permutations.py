@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax.statistics.resolution import StatisticsError, check_recordings, check_replicates
+from actjax.statistics.requirements import StatisticsError, check_recordings, check_replicates
 
 NULLS = ("within_class", "unrestricted", "circular_shift")
 ASSUMES = {

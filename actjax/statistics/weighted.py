@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.similarity._precision import PRECISION
+from actjax.precision import PRECISION
 from actjax.statistics import moments
 
 centred = jax.jit(moments.centred, static_argnames="centre")

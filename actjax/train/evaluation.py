@@ -9,7 +9,8 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from actjax import models, parallel
+from actjax import parallel
+from actjax.nn.frontend import images
 from actjax.train import step
 from actjax.train.state import apply_model
 from actjax.types import Batch, Frontend
@@ -134,7 +135,7 @@ def _batch_moments(
         _, changed = apply_model(
             model,
             {**variables, "batch_stats": stats},
-            models.images(batch.audio, frontend, batch.length),
+            images(batch.audio, frontend, batch.length),
             batch.mask,
             train=True,
             mutable=["batch_stats"],

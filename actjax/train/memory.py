@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax import models
+from actjax.nn.frontend import images
 from actjax.train.state import apply_model
 from actjax.types import Frontend
 
@@ -31,7 +31,7 @@ def step_bytes(model: nn.Module, frontend: Frontend, clip_samples: int) -> StepB
       clip_samples: of each clip.
     """
     wave = jax.ShapeDtypeStruct((1, clip_samples), np.float32)
-    bands, frames = jax.eval_shape(lambda w: models.images(w, frontend), wave).shape[1:]
+    bands, frames = jax.eval_shape(lambda w: images(w, frontend), wave).shape[1:]
 
     def image(clips: int) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((clips, bands, frames), np.float32)

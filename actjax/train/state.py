@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from actjax import models
+from actjax.nn.frontend import images
 from actjax.types import Frontend
 
 
@@ -43,7 +43,7 @@ class TrainState:
 def init_variables(model: nn.Module, frontend: Frontend, seed: int, clip_samples: int) -> dict[str, Any]:
     """The untrained variables of `model` for clips of `clip_samples`, a function of the seed."""
     wave = jax.ShapeDtypeStruct((1, clip_samples), np.float32)
-    shape = jax.eval_shape(lambda w: models.images(w, frontend), wave).shape
+    shape = jax.eval_shape(lambda w: images(w, frontend), wave).shape
     return dict(_init(model, shape)(jax.random.key(seed)))
 
 

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from actjax import models, parallel
+from actjax import parallel
+from actjax.nn.frontend import images
 from actjax.train.state import TrainState, apply_model
 from actjax.types import Batch, Frontend
 
@@ -30,7 +31,7 @@ def train_step(
 
     The gradient is that of the mean loss over the real clips of all devices, each counting once.
     """
-    image_bft = models.images(batch.audio, frontend, batch.length)
+    image_bft = images(batch.audio, frontend, batch.length)
     key = jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
     dropout = jax.random.fold_in(key, parallel.device_index())
     count = parallel.psum(batch.mask.astype(jnp.float32).sum())
@@ -119,5 +120,5 @@ def correct(logits_bc: jax.Array, label: jax.Array, multilabel: bool) -> jax.Arr
 
 
 def _logits(variables: dict[str, Any], batch: Batch, model: nn.Module, frontend: Frontend) -> jax.Array:
-    image_bft = models.images(batch.audio, frontend, batch.length)
+    image_bft = images(batch.audio, frontend, batch.length)
     return apply_model(model, variables, image_bft, batch.mask, train=False)[0]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from actjax import dsp, lookup, parallel
-from actjax.activations import capture, problems
+from actjax.activations import capture, comparisons
 from actjax.types import Frontend
 
 FRONT = Frontend(n_mels=64, offset=40.0, scale=20.0)
@@ -18,7 +18,7 @@ def test_a_click_peaks_at_its_time_on_both_sides(at_s):
     wave[round(at_s * 12000)] = 1.0
     settings = {"sample_rate_hz": 12000, "hop_samples": 256, "n_fft": 512}
     features = [lookup.load("feature", name, **settings) for name in ("onset_strength", "rms")]
-    setting = problems.Setting(
+    setting = comparisons.Setting(
         frontend=FRONT,
         band_centres_hz=dsp.mel_centres_hz(12000, 64, 0.0, None),
         clip_samples=SAMPLES,
@@ -29,11 +29,11 @@ def test_a_click_peaks_at_its_time_on_both_sides(at_s):
     image = jax.vmap(lambda w: dsp.log_mel_image(w, FRONT))(wave[None])
     variables = module.init(jax.random.key(0), image, train=False)
     shallow = module.layers((64, 141))[0]
-    families, made = [], problems.plan([shallow], features, setting)[0]
+    families, made = [], comparisons.plan([shallow], features, setting)[0]
     families.append(
         capture.Family(("net",), capture.network_outputs(module), capture.stack([variables]), tuple(made))
     )
-    inputs = problems.plan([bands], features, setting)[0]
+    inputs = comparisons.plan([bands], features, setting)[0]
     families.append(
         capture.Family(
             ("input",), capture.input_outputs, {"none": np.zeros((1, 1), np.float32)}, tuple(inputs)

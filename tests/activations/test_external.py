@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import zarr
 
-from actjax.activations import given
-from actjax.activations._external_described import rows_of
-from actjax.activations._external_features import open_features
-from actjax.activations.external import open_activations
 from actjax.external.arrays import open_arrays
+from actjax.external.features import open_features
+from actjax.external.layers import open_activations
+from actjax.external.properties import rows_of
+from actjax.extraction import tabulated
 
 RNG = np.random.default_rng(0)
 IDS = [f"clip {i}" for i in range(7)]
@@ -227,7 +227,7 @@ def test_tables_are_features_with_a_row_a_column(tmp_path):
         csv.writer(file).writerows([list(table), *zip(*table.values(), strict=True)])
     [feature] = open_features([tmp_path / "mood.csv"], [IDS[3], IDS[0]])
     assert (feature.name, feature.row_names, feature.hop_samples) == ("mood", ("valence", "arousal"), None)
-    values, valid = given.values_and_validity(feature, np.array([1, 0]))
+    values, valid = tabulated.values_and_validity(feature, np.array([1, 0]))
     np.testing.assert_array_equal(values[:, :, 0], [[0.5, np.nan], [3.5, 3.0]])
     assert valid.all()
 
@@ -251,7 +251,7 @@ def test_arrays_are_features_with_frames(tmp_path):
     )  # fmt: skip
     mood, single = open_features([tmp_path / "f.npz"], IDS)
     assert mood.hop_samples / mood.sample_rate_hz == 0.1 and mood.centres_hz == (10.0, 20.0)
-    values, valid = given.values_and_validity(mood, np.array([4, 0]))
+    values, valid = tabulated.values_and_validity(mood, np.array([4, 0]))
     assert not valid[0, 3] and valid.sum() == 17 and np.isfinite(values).all()
     np.testing.assert_array_equal(values[1], series[0])
     assert single.rows == 1 and single.frames == 1

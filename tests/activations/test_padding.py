@@ -8,11 +8,11 @@ import soundfile
 from synthetic_sounds import SHORT, WHOLE, sound, waves
 
 from actjax import experiment, lookup, parallel
-from actjax.activations import capture, problems, views
+from actjax.activations import capture, comparisons, views
 from actjax.defaults import default_config
-from actjax.features._batch import compute, compute_host
+from actjax.extraction.compute import compute, compute_host
 from actjax.models import singlelayer
-from actjax.stages._parts import band_centres_hz, image_shape
+from actjax.run import band_centres_hz, image_shape
 from actjax.types import Feature, Frontend
 
 FRONT = Frontend(n_fft=512, hop_samples=256, n_mels=40)
@@ -37,7 +37,7 @@ def made(name):
 def shown(feature, values, valid, length):
     """The frames that lie within the signal, NaN where undefined."""
     frames = values.shape[1]
-    cells = problems._frames(feature, frames, WHOLE / 12_000)
+    cells = comparisons._frames(feature, frames, WHOLE / 12_000)
     inside = np.ones(frames, bool)
     if feature.hop_samples is not None:
         inside = np.asarray(views.ends_within(cells.reach[:, 1], np.array([length / 12_000], np.float32)))[0]
@@ -109,9 +109,9 @@ def sides(audio, length, wants):
     module = singlelayer.model(num_classes=2)
     variables = module.init(jax.random.key(0), np.zeros((1, *shape), np.float32), train=False)
     features = [made(name) for name in ("log_mel", "rms", "percussive", "onset_rate")]
-    setting = problems.Setting(FRONT, band_centres_hz(FRONT), samples, frozenset(wants))
+    setting = comparisons.Setting(FRONT, band_centres_hz(FRONT), samples, frozenset(wants))
     layers = [layer for layer in module.layers(shape) if layer.is_map]
-    plan = tuple(problems.plan(layers, features, setting)[0])
+    plan = tuple(comparisons.plan(layers, features, setting)[0])
     family = capture.Family(("net",), capture.network_outputs(module), capture.stack([variables]), plan)
     observe = capture.make_observe([family], features, FRONT)
     nothing = {"layers": {}, "features": {}}

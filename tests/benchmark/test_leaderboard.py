@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from actjax import lookup
-from actjax.benchmark import _leaderboard, _plants, _trials, metrics
-from actjax.benchmark._tables import csv_text
+from actjax.benchmark.metrics import leaderboard, run, trials
+from actjax.benchmark.metrics import plants as metrics_plants
+from actjax.pages.rows import csv_text
 
 SMALL = {
     "clips": 10, "map_clips": 4, "plants": 6, "distorted": 2, "negatives": 4, "sanity_inputs": 4000,
@@ -15,17 +16,17 @@ SMALL = {
 
 def part(name, n=240, k=12, seed=0):
     rng = np.random.default_rng(seed)
-    snr = np.tile(np.asarray(_plants.DEFINITION["snr_db"], float), n // 6)
+    snr = np.tile(np.asarray(metrics_plants.DEFINITION["snr_db"], float), n // 6)
     kind = np.where(np.arange(n) % 4 == 3, "warp", "none")
-    negatives = np.tile(_plants.DEFINITION["negatives"], 8)
-    plants = _plants.Plants(
+    negatives = np.tile(metrics_plants.DEFINITION["negatives"], 8)
+    plants = metrics_plants.Plants(
         np.zeros((n + 40, 1, 1, 4), np.float32),
         np.concatenate([rng.integers(k, size=n), np.full(40, -1)]),
         np.concatenate([kind, negatives]),
         np.concatenate([snr, np.full(40, np.nan)]),
         np.zeros((n + 40, k), bool),
     )
-    return _trials.Part(name, plants, np.arange(k), 0)
+    return trials.Part(name, plants, np.arange(k), 0)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +35,12 @@ def board():
     judged = {}
     for name in ("frame", "clip", "binary", "map"):
         here = part(name)
-        found = _leaderboard.anchors(here, rng)
+        found = leaderboard.anchors(here, rng)
         found["good"] = found["oracle"] + 0.4 * rng.random(found["oracle"].shape)
         found["poor"] = found["oracle"] + 2.0 * rng.random(found["oracle"].shape)
         found["twin"] = found["oracle"] + 2.0 * rng.random(found["oracle"].shape)
-        judged |= {(label, name): _leaderboard.judge(s, here) for label, s in found.items()}
-    return _leaderboard.board(judged, [], {}, seed=0, parts=("plants",))
+        judged |= {(label, name): leaderboard.judge(s, here) for label, s in found.items()}
+    return leaderboard.board(judged, [], {}, seed=0, parts=("plants",))
 
 
 def test_oracle_is_one_and_chance_is_zero(board):
@@ -51,35 +52,35 @@ def test_oracle_is_one_and_chance_is_zero(board):
 
 
 def test_ranks_are_tied_where_intervals_overlap(board):
-    for track in _leaderboard.TRACKS:
+    for track in leaderboard.TRACKS:
         rank = {r["metric"]: r["rank"] for r in board if r["track"] == track}
         assert rank["good"] == 1 and rank["poor"] == rank["twin"] == 2
         assert rank["oracle"] is None
 
 
 def test_weights_are_those_of_a_mean():
-    for weights in _leaderboard.TRACKS.values():
+    for weights in leaderboard.TRACKS.values():
         assert sum(weights.values()) == pytest.approx(1)
 
 
 def test_auroc_counts_ties_half():
-    assert _trials.auroc(np.asarray([1.0, 2.0]), np.asarray([0.0, -np.inf])) == 1
-    assert _trials.auroc(np.ones(3), np.ones(2)) == 0.5
+    assert trials.auroc(np.asarray([1.0, 2.0]), np.asarray([0.0, -np.inf])) == 1
+    assert trials.auroc(np.ones(3), np.ones(2)) == 0.5
 
 
 @pytest.fixture(scope="module")
 def rows():
-    return metrics.benchmark(metrics="pearson", seed=3, **SMALL)
+    return run.benchmark(metrics="pearson", seed=3, **SMALL)
 
 
 @pytest.mark.long
 def test_the_whole_benchmark_in_small(rows, tmp_path):
-    picture = metrics.plot(rows, tmp_path / "metrics.png")
+    picture = run.plot(rows, tmp_path / "metrics.png")
     page = (tmp_path / "metrics" / "index.html").read_text()
     assert picture.exists() and (tmp_path / "metrics" / "leaderboard.parquet").exists()
-    for words in ("Vector track", "Clips to listen to", "transposition", _plants.definition_hash()):
+    for words in ("Vector track", "Clips to listen to", "transposition", metrics_plants.definition_hash()):
         assert words in page
-    assert "pearson" in metrics.table(rows)
+    assert "pearson" in run.table(rows)
     assert csv_text(rows).count("\n") == len(rows) + 1
 
 
@@ -90,7 +91,7 @@ def test_planted_units_respond_to_what_they_score_on(rows):
         for r in rows if r["part"] == "dose_response" and r["network"] == "features"
     }  # fmt: skip
     for cause, sign in (("gain", 1), ("tempo", 1), ("percussion", -1), ("brightness", 1)):
-        target = metrics._causal.CAUSES[cause].target
+        target = run._causal.CAUSES[cause].target
         assert sign * slopes[cause, target] > 0.05
     assert abs(slopes["gain", "spectral_centroid"]) < 0.05 < slopes["gain", "rms"]
 
@@ -102,16 +103,16 @@ def test_who_cannot_take_part_is_named(rows):
     assert {r["metric"] for r in rows if r["part"] == "leaderboard"} >= {
         "pearson",
         "f1",
-        *_leaderboard.ANCHORS,
+        *leaderboard.ANCHORS,
     }
 
 
 def test_options_and_names_are_checked_before_anything_runs():
     with pytest.raises(ValueError, match="benchmark parts are"):
-        metrics.benchmark(parts="all")
+        run.benchmark(parts="all")
     with pytest.raises(lookup.UnknownNameError, match="unknown metric"):
-        metrics.benchmark(metrics="persson")
+        run.benchmark(metrics="persson")
 
 
 def test_a_new_metric_file_takes_part_by_itself():
-    assert set(metrics._entries("all")) == set(lookup.names("metric"))
+    assert set(run._entries("all")) == set(lookup.names("metric"))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from actjax.benchmark import _leaderboard, _plants, _trials
-from actjax.benchmark._material import Material
+from actjax.benchmark.metrics import leaderboard, trials
+from actjax.benchmark.metrics import plants as plants_v1
+from actjax.benchmark.metrics.rendered import Material
 from actjax.similarity import api
 
 FROZEN = "d3de46bf31a57f2a8fa86e688bf4f0367bc58443335af52d131c69ad4cd221c1"
@@ -22,16 +23,16 @@ def material(rng, b=10, k=6, t=40):
 
 
 def test_the_definition_of_plants_v1_is_frozen():
-    assert _plants.DEFINITION["name"] == "plants-v1"
-    assert _plants.definition_hash() == FROZEN, "a changed definition is a new version: give it a new name"
-    assert _plants.definition_hash({**_plants.DEFINITION, "cluster_at": 0.8}) != FROZEN
+    assert plants_v1.DEFINITION["name"] == "plants-v1"
+    assert plants_v1.definition_hash() == FROZEN, "a changed definition is a new version: give it a new name"
+    assert plants_v1.definition_hash({**plants_v1.DEFINITION, "cluster_at": 0.8}) != FROZEN
 
 
 @pytest.mark.parametrize("snr_db", [-20, 0, 10, 30])
 def test_noise_has_the_spectrum_and_the_level_that_were_asked_for(snr_db):
     rng = np.random.default_rng(0)
-    signal = _plants.standardise(np.cumsum(rng.normal(size=(40, 1, 64)), -1))
-    noise = _plants.noisy(rng, signal, snr_db) - signal
+    signal = plants_v1.standardise(np.cumsum(rng.normal(size=(40, 1, 64)), -1))
+    noise = plants_v1.noisy(rng, signal, snr_db) - signal
     within = signal - signal.mean((1, 2), keepdims=True)
     assert 10 * np.log10(np.mean(within**2) / np.mean(noise**2)) == pytest.approx(snr_db, abs=0.05)
     power = [np.mean(np.abs(np.fft.rfft(part[:, 0])) ** 2, 0)[1:] for part in (within, noise)]
@@ -44,9 +45,9 @@ def test_neither_plants_nor_negatives_are_known_by_their_size():
     found = material(np.random.default_rng(0))
     clusters = np.arange(found.rows_bkt.shape[1])
     rows = found.rows_bkt[:, :, None]
-    planted = _plants.plant(np.random.default_rng(1), rows, clusters, each=2, distorted=1)
+    planted = plants_v1.plant(np.random.default_rng(1), rows, clusters, each=2, distorted=1)
     shared = {"loudness": [0], "onset": [1]}
-    wrong = _plants.negatives(np.random.default_rng(2), found, clusters, shared, 2, as_images=False)
+    wrong = plants_v1.negatives(np.random.default_rng(2), found, clusters, shared, 2, as_images=False)
     for plants in (planted, wrong):
         x = plants.x_nbft
         np.testing.assert_allclose(x.reshape(len(x), -1).std(axis=1), 1, rtol=1e-5)
@@ -54,18 +55,18 @@ def test_neither_plants_nor_negatives_are_known_by_their_size():
 
 def test_distortions_do_what_their_names_say():
     rng = np.random.default_rng(1)
-    z = _plants.standardise(rng.normal(size=(5, 3, 40)))
+    z = plants_v1.standardise(rng.normal(size=(5, 3, 40)))
     other = rng.normal(size=z.shape)
-    warp, flip, lag = (_plants.distort(kind, z, other) for kind in ("warp", "flip", "lag"))
+    warp, flip, lag = (plants_v1.distort(kind, z, other) for kind in ("warp", "flip", "lag"))
     assert stats.spearmanr(warp.ravel(), z.ravel())[0] == pytest.approx(1, abs=1e-9)
     assert stats.pearsonr(warp.ravel(), z.ravel())[0] < 0.9
     np.testing.assert_allclose(flip, -z)
     np.testing.assert_allclose(lag[..., 2:], z[..., :-2])
-    np.testing.assert_allclose(_plants.distort("frequency shift", z, other)[:, 2], z[:, 0])
-    assert (_plants.distort("rectified", z, other) == 0).mean() == pytest.approx((z <= 0.5).mean())
-    assert _plants.distort("sparse", z, other).mean() == pytest.approx(0.1, abs=0.01)
-    assert _plants.distort("pooling", z, other).std() < 0.5
-    mixture = _plants.distort("mixture", z, other)
+    np.testing.assert_allclose(plants_v1.distort("frequency shift", z, other)[:, 2], z[:, 0])
+    assert (plants_v1.distort("rectified", z, other) == 0).mean() == pytest.approx((z <= 0.5).mean())
+    assert plants_v1.distort("sparse", z, other).mean() == pytest.approx(0.1, abs=0.01)
+    assert plants_v1.distort("pooling", z, other).std() < 0.5
+    mixture = plants_v1.distort("mixture", z, other)
     assert 0.5 < stats.pearsonr(mixture.ravel(), z.ravel())[0] < 0.95
 
 
@@ -74,25 +75,25 @@ def test_clusters_link_what_ranks_link():
     base = rng.normal(size=(8, 1, 1, 50))
     near = np.exp(base) + 0.01 * rng.normal(size=base.shape)
     far = rng.normal(size=base.shape)
-    found = _plants.clusters(np.concatenate([base, far, -near], 1), 0.9)
+    found = plants_v1.clusters(np.concatenate([base, far, -near], 1), 0.9)
     assert found[0] == found[2] != found[1]
 
 
 def test_ties_share_places_and_hits():
-    plants = _plants.Plants(
+    plants = plants_v1.Plants(
         np.zeros((3, 1, 1, 4), np.float32),
         np.asarray([0, 1, -1]),
         np.asarray(["none", "none", "class"]),
         np.asarray([10.0, 10.0, np.nan]),
         np.zeros((3, 3), bool),
     )
-    part = _trials.Part("frame", plants, np.asarray([0, 1, 2]), 0)
+    part = trials.Part("frame", plants, np.asarray([0, 1, 2]), 0)
     strength = np.asarray([[1.0, 1.0, 0.0], [3.0, 2.0, 1.0], [0.0, -np.inf, 0.5]])
-    rank, hit = _trials.ranks(strength, part)
+    rank, hit = trials.ranks(strength, part)
     np.testing.assert_allclose(rank, [1.5, 2])
     np.testing.assert_allclose(hit, [0.5, 0])
-    np.testing.assert_allclose(_trials.claims(strength, part), [1, 3, 0.5])
-    constant = _trials.ranks(np.zeros((3, 3)), part)[1]
+    np.testing.assert_allclose(trials.claims(strength, part), [1, 3, 0.5])
+    constant = trials.ranks(np.zeros((3, 3)), part)[1]
     np.testing.assert_allclose(constant, 1 / 3)
 
 
@@ -100,11 +101,11 @@ def test_claims_leave_out_what_a_negative_does_share():
     rng = np.random.default_rng(3)
     made = material(rng)
     cluster = np.arange(6)
-    trial = _trials.of_frames(rng, made, cluster, 2, 1, 3)
+    trial = trials.of_frames(rng, made, cluster, 2, 1, 3)
     part = trial.parts[0][0]
     strength = np.zeros((len(part.plants.source_n), 6))
     strength[:, 0] = 1.0
-    claims = _trials.claims(strength, part)
+    claims = trials.claims(strength, part)
     loud = part.plants.kind_n == "loudness"
     assert loud.sum() == 3 and (claims[loud] == 0).all()
     assert (claims[part.plants.kind_n == "class"] == 1).all()
@@ -113,17 +114,17 @@ def test_claims_leave_out_what_a_negative_does_share():
 @pytest.mark.parametrize("name", ["pearson", "spearman"])
 def test_a_sound_metric_finds_undistorted_plants(name):
     rng = np.random.default_rng(4)
-    trial = _trials.of_frames(rng, material(rng), np.arange(6), 6, 1, 2)
-    scored = _trials.run(trial, api.make_metric(name))
+    trial = trials.of_frames(rng, material(rng), np.arange(6), 6, 1, 2)
+    scored = trials.run(trial, api.make_metric(name))
     part, neurons, columns = trial.parts[0]
-    judged = _leaderboard.judge(scored.strength_nk[neurons, columns], part)
+    judged = leaderboard.judge(scored.strength_nk[neurons, columns], part)
     for snr in (10, 30):
-        assert _leaderboard.recall_at(judged, "none", snr)[0] == 1
-    assert _leaderboard.recall_at(judged, "none", -20)[0] < 1
+        assert leaderboard.recall_at(judged, "none", snr)[0] == 1
+    assert leaderboard.recall_at(judged, "none", -20)[0] < 1
     assert scored.seconds > 0
 
 
 def test_a_metric_without_the_view_says_so():
     rng = np.random.default_rng(5)
-    trial = _trials.of_maps(rng, material(rng), np.arange(3), 1, 1, 1)
-    assert "no map view" in _trials.run(trial, api.make_metric("kendall"))
+    trial = trials.of_maps(rng, material(rng), np.arange(3), 1, 1, 1)
+    assert "no map view" in trials.run(trial, api.make_metric("kendall"))

@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from actjax import lookup
-from actjax.benchmark import _sanity
-from actjax.benchmark._published import DIFFERENT, PUBLISHED
+from actjax.benchmark.metrics import label_checks
+from actjax.benchmark.metrics.published import DIFFERENT, PUBLISHED
 from actjax.similarity import api
 
 QUICK = ("accuracy", "f1", "pearson", "precision", "recall")
@@ -24,7 +24,7 @@ def make(label):
 @pytest.fixture(scope="module")
 def rows():
     entries = {name: api.make_metric(name) for name in (*QUICK, "kendall")}
-    return _sanity.run(entries, seed=20250607, inputs=INPUTS)
+    return label_checks.run(entries, seed=20250607, inputs=INPUTS)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_one_seed_of_half_a_million_observations_changes_as_published(one_seed, 
         before, lost, gained = score[column, 3 * column : 3 * column + 3]
         for check, after in (("missing", lost), ("extra", gained)):
             width = high - low if np.isfinite(high - low) else 1
-            published = PUBLISHED[label][check][_sanity.GAMMAS.index(gamma)]
+            published = PUBLISHED[label][check][label_checks.GAMMAS.index(gamma)]
             assert (after - before) / width == pytest.approx(published, abs=0.015), (check, gamma)
 
 
@@ -68,8 +68,8 @@ def test_mean_changes_agree_with_the_published_figures(rows, name):
 @pytest.mark.long
 @pytest.mark.parametrize("label", SAME)
 def test_mean_changes_agree_at_every_frequency(label):
-    for row in _sanity.run({label: make(label)}, seed=20250607, inputs=PUBLISHED_INPUTS):
-        if row["gamma"] != _sanity.CONTINUOUS:
+    for row in label_checks.run({label: make(label)}, seed=20250607, inputs=PUBLISHED_INPUTS):
+        if row["gamma"] != label_checks.CONTINUOUS:
             tolerance = 0.01 if row["gamma"] == 0.0001 else 0.003
             assert row["delta"] == pytest.approx(row["published"], abs=tolerance), row
 
@@ -86,7 +86,7 @@ def test_verdicts_are_the_published_ones(rows):
 @pytest.mark.long
 def test_kendall_equals_pearson_on_binary_sides(rows):
     delta = {(r["metric"], r["check"], r["gamma"]): r["delta"] for r in rows}
-    for check in _sanity.CHECKS:
+    for check in label_checks.CHECKS:
         for gamma in (0.499, 0.1, 0.01, 0.001):
             assert delta["kendall", check, gamma] == pytest.approx(delta["pearson", check, gamma], abs=5e-4)
 
@@ -99,10 +99,10 @@ def parted_by_noise(values, rng):
     return ranks
 
 
-@pytest.mark.parametrize("check", _sanity.CHECKS)
+@pytest.mark.parametrize("check", label_checks.CHECKS)
 def test_published_areas_and_rank_correlations_follow_from_how_ties_are_parted(check):
     """With ties parted so, and active inputs first, both have the published changes."""
-    rng, n, gamma = np.random.default_rng(0), 500_000, _sanity.GAMMAS[0]
+    rng, n, gamma = np.random.default_rng(0), 500_000, label_checks.GAMMAS[0]
     p = int(gamma * n)
     x = (np.arange(n) < p).astype(np.float32)
     flips = rng.random(n) < np.where(x > 0, 0.5, p / (n - p))
@@ -125,14 +125,14 @@ def test_tables_equal_the_metrics_own_code(name):
     x = (rng.random(300) < 0.2).astype(np.float32)
     y = np.where(rng.random(300) < 0.1, 1 - x, x)
     table = ((x * y).sum(), x.sum(), y.sum(), 300)
-    assert _sanity.TABLES[name](*table) == pytest.approx(
+    assert label_checks.TABLES[name](*table) == pytest.approx(
         api.score(x[:, None], y[:, None], name)[0, 0], abs=1e-5
     )
 
 
 def test_labels_are_lost_and_gained_as_drawn():
     rng = np.random.default_rng(1)
-    for check, gamma, draws in _sanity._binary_draws(rng, 50, 2000):
+    for check, gamma, draws in label_checks._binary_draws(rng, 50, 2000):
         positives = draws.x_o1.sum()
         assert positives == max(2, int(gamma * 2000))
         np.testing.assert_array_equal(draws.y_oq[:, -1], draws.x_o1[:, 0])
@@ -152,8 +152,8 @@ def test_labels_are_lost_and_gained_as_drawn():
 )
 def test_scores_between_nodes_are_the_scores_of_all_draws(name, reference):
     rng = np.random.default_rng(2)
-    for check, _, draws in _sanity._binary_draws(rng, 200, 3000):
-        _, after = _sanity._binary_scores(api.make_metric(name), draws, check, False)
+    for check, _, draws in label_checks._binary_draws(rng, 200, 3000):
+        _, after = label_checks._binary_scores(api.make_metric(name), draws, check, False)
         for s in (0, 99, 199):
             order = np.argsort(-draws.x_o1[:, 0], kind="stable")
             positives, count = int(draws.x_o1.sum()), int(draws.counts_s[s])
@@ -165,15 +165,15 @@ def test_scores_between_nodes_are_the_scores_of_all_draws(name, reference):
 
 
 def test_a_metric_that_samples_is_seen_to_do_so():
-    assert _sanity.samples(api.make_metric("spearman", ties="random")) is True
-    assert _sanity.samples(api.make_metric("spearman")) is False
-    assert _sanity.samples(api.make_metric("partial_pearson")) is None
+    assert label_checks.samples(api.make_metric("spearman", ties="random")) is True
+    assert label_checks.samples(api.make_metric("spearman")) is False
+    assert label_checks.samples(api.make_metric("partial_pearson")) is None
 
 
 def test_every_published_row_names_a_metric_and_all_frequencies():
     for name, checks in PUBLISHED.items():
         assert name.split("(")[0] in api.list_metrics()
-        assert all(len(figures) == len(_sanity.GAMMAS) for figures in checks.values())
+        assert all(len(figures) == len(label_checks.GAMMAS) for figures in checks.values())
 
 
 @pytest.mark.parametrize(
@@ -188,5 +188,5 @@ def test_published_top_and_random_changes_follow_from_taking_all_active_inputs(g
         active = np.concatenate([np.ones(p, bool), rng.random(25) < gamma])
         kept = active & (rng.random(p + 25) < 0.5)
         after.append(np.corrcoef(active, kept)[0, 1])
-    published = PUBLISHED["pearson_top_and_random"]["missing"][_sanity.GAMMAS.index(gamma)]
+    published = PUBLISHED["pearson_top_and_random"]["missing"][label_checks.GAMMAS.index(gamma)]
     assert (np.mean(after) - 1) / 2 == pytest.approx(published, abs=0.01 if gamma == 0.0001 else 0.003)

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from actjax import lookup
-from actjax.benchmark import _speed_cases as cases
-from actjax.benchmark import _speed_peers, _speed_torch, speed
+from actjax.benchmark.speed import cases, peers, run, torch_peers
 from actjax.defaults import default_config
-from actjax.stages import _parts
+from actjax.run import Run
 from actjax.stages.benchmark import stage
 
 SMALL = {"neurons": 24, "rows": 8, "observations": 90, "repeats": 1, "metrics": "pearson,mutual_information"}
@@ -22,7 +21,7 @@ def test_stage_writes_table_and_picture(tmp_path, capsys):
     config = default_config()
     options = SMALL | {"max_pairs": 1000, "scaling_observations": 50}
     config.benchmark.kind = lookup.format_spec("speed", options)
-    files = stage(_parts.Run(ml_collections.FrozenConfigDict(config), tmp_path))
+    files = stage(Run(ml_collections.FrozenConfigDict(config), tmp_path))
     assert [path.name for path in files] == ["speed.csv", "speed.md", "speed.png"]
     assert all(path.stat().st_size > 0 for path in files)
     rows = list(csv.DictReader(files[0].read_text().splitlines()))
@@ -42,7 +41,7 @@ def test_runs_with_jax_and_numpy_alone():
         "import sys\n"
         "for name in ('scipy', 'sklearn', 'torch', 'dcor', 'matplotlib', 'pyarrow', 'librosa'):\n"
         "    sys.modules[name] = None\n"
-        "from actjax.benchmark import speed\n"
+        "from actjax.benchmark.speed import run as speed\n"
         f"rows = speed.benchmark(**{SMALL | {'max_pairs': 0}})\n"
         "print({row.get('peer') for row in rows})\n"
     )
@@ -54,23 +53,23 @@ def test_runs_with_jax_and_numpy_alone():
 
 def test_formulas_compute_what_they_say():
     missing = set()
-    torch = _speed_peers._library("torch", missing)
+    torch = peers._library("torch", missing)
     if torch is None:
         assert missing == {"torch"}
         return
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((60, 5), dtype=np.float32), rng.standard_normal((60, 4), dtype=np.float32)
     expected = np.corrcoef(x.T, y.T)[:5, 5:]
-    np.testing.assert_allclose(_speed_torch.correlation(torch, x, y)(), expected, atol=1e-5)
+    np.testing.assert_allclose(torch_peers.correlation(torch, x, y)(), expected, atol=1e-5)
     unit = [side / np.linalg.norm(side, axis=0) for side in (x, y)]
-    np.testing.assert_allclose(_speed_torch.cosine(torch, x, y)(), unit[0].T @ unit[1], atol=1e-5)
-    ranks, _ = _speed_torch.auc(torch, x, y > 0, 2)
+    np.testing.assert_allclose(torch_peers.cosine(torch, x, y)(), unit[0].T @ unit[1], atol=1e-5)
+    ranks, _ = torch_peers.auc(torch, x, y > 0, 2)
     np.testing.assert_array_equal(np.argsort(ranks(), 0), np.argsort(x, 0))
 
 
 def test_cases_and_shapes():
     assert {case.metric for case in cases.chosen(None, True)} >= {"ridge", "kendall", "pearson"}
     with pytest.raises(lookup.UnknownNameError, match="unknown metric 'persn'"):
-        speed.benchmark(metrics="persn")
+        run.benchmark(metrics="persn")
     shapes = list(cases.scaling_shapes(10**5, 100))
     assert [n * k for n, k in shapes] == [10**3, 10**4, 10**5]

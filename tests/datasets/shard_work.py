@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from actjax.datasets._shards import BadAudio
+from actjax.data.build.shards import BadAudio
 
 
 def double(item):

@@ -11,8 +11,11 @@ import soundfile
 from dataset_trees import tone, write
 
 from actjax import lock
-from actjax.datasets import _decode, _sound, audio_folder, loader
-from actjax.datasets._shards import BadAudio
+from actjax.data import loader
+from actjax.data.build.shards import BadAudio
+from actjax.data.recordings import decode
+from actjax.data.recordings import sound as recordings_sound
+from actjax.datasets import audio_folder
 
 OPTIONS = {"clip_seconds": 1.0, "sample_rate_hz": 8_000, "workers": 1}
 
@@ -225,7 +228,7 @@ def test_a_changed_file_makes_a_new_data_set(folder, tmp_path):
 )
 def test_cutting_rules(rule, count):
     wave = np.arange(1, 261, dtype=np.float32)
-    clips = _decode.cut(wave, 100, rule)
+    clips = decode.cut(wave, 100, rule)
     assert len(clips) == count and all(len(clip) == 100 for clip in clips[:-1])
     expected = {
         "consecutive": np.arange(201, 261),
@@ -235,8 +238,8 @@ def test_cutting_rules(rule, count):
         "ten_tenths": np.concatenate([np.arange(26 * i + 9, 26 * i + 19) for i in range(10)]),
     }
     np.testing.assert_array_equal(clips[-1], expected[rule])
-    assert len(_decode.cut(wave[:240], 100, "consecutive")) == 2
-    short = _decode.cut(wave[:30], 100, rule)
+    assert len(decode.cut(wave[:240], 100, "consecutive")) == 2
+    short = decode.cut(wave[:30], 100, rule)
     np.testing.assert_array_equal(short[0], wave[:30])
 
 
@@ -244,21 +247,21 @@ def test_decoding_agrees_with_scipy(tmp_path):
     stereo = np.stack([tone(2.0, 440, 44_100), tone(2.0, 1000, 44_100)], axis=1)
     path = write(tmp_path / "x.flac", stereo, 44_100)
     expected = scipy.signal.resample_poly(stereo.mean(axis=1), 40, 147, window=("kaiser", 12.0))
-    wave = _decode.load(str(path), 12_000)
+    wave = decode.load(str(path), 12_000)
     assert wave.dtype == np.float32 and len(wave) == 24_000
     np.testing.assert_allclose(wave[500:-500], expected[500:-500], atol=2e-4)
-    part = _decode.load(str(path), 44_100, 0.5, 1.0)
+    part = decode.load(str(path), 44_100, 0.5, 1.0)
     np.testing.assert_allclose(part, stereo[22_050:44_100].mean(axis=1), atol=1e-4)
 
 
 def test_long_files_are_decoded_in_blocks_to_the_same_sound(tmp_path, monkeypatch):
     path = write(tmp_path / "x.wav", np.random.default_rng(0).normal(size=(48_000, 2)) * 0.1)
-    whole = _decode.load(str(path), 12_000)
-    monkeypatch.setattr(_sound, "BLOCK", 5_000)
-    monkeypatch.setattr(_sound, "HELD", 20_000)
-    sound = _sound.open_sound(str(path), 12_000)
+    whole = decode.load(str(path), 12_000)
+    monkeypatch.setattr(recordings_sound, "BLOCK", 5_000)
+    monkeypatch.setattr(recordings_sound, "HELD", 20_000)
+    sound = recordings_sound.open_sound(str(path), 12_000)
     assert sound.samples == len(whole) and len(list(sound.blocks())) > 10
-    np.testing.assert_allclose(_decode.load(str(path), 12_000), whole, atol=1e-6)
+    np.testing.assert_allclose(decode.load(str(path), 12_000), whole, atol=1e-6)
 
 
 def test_what_soundfile_cannot_read_goes_to_ffmpeg(tmp_path, monkeypatch):
@@ -274,13 +277,13 @@ def test_what_soundfile_cannot_read_goes_to_ffmpeg(tmp_path, monkeypatch):
     )
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{fake.parent}:/usr/bin:/bin")
-    np.testing.assert_array_equal(_decode.load(str(video), 8_000), np.array([0.5, 0.25], np.float32))
+    np.testing.assert_array_equal(decode.load(str(video), 8_000), np.array([0.5, 0.25], np.float32))
     fake.write_text("#!/bin/sh\necho 'Invalid data found' >&2\nexit 1\n")
     with pytest.raises(BadAudio, match=r"cannot be decoded \(ffmpeg: Invalid data found\)"):
-        _decode.load(str(video), 8_000)
+        decode.load(str(video), 8_000)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BadAudio, match="ffmpeg, which may know it, is not installed"):
-        _decode.load(str(video), 8_000)
+        decode.load(str(video), 8_000)
 
 
 def test_silent_stretches_of_a_sounding_file_give_no_clips(tmp_path):
@@ -298,5 +301,5 @@ def test_silent_stretches_of_a_sounding_file_give_no_clips(tmp_path):
 def test_common_formats_are_read(tmp_path, suffix):
     path = write(tmp_path / f"x{suffix}", tone(1.0, 440, 44_100), 44_100)
     assert soundfile.info(str(path)).frames > 0
-    wave = _decode.load(str(path), 12_000)
+    wave = decode.load(str(path), 12_000)
     assert abs(np.argmax(np.abs(np.fft.rfft(wave[:12_000]))) - 440) <= 1

@@ -6,8 +6,13 @@ import sys
 import numpy as np
 import pytest
 
-from actjax.datasets import _gm_render, _gm_scene, _gm_score, _records, gm_instruments, loader
-from actjax.datasets._index import builder_skipped
+from actjax.data import loader
+from actjax.data.build import records
+from actjax.data.build.index import builder_skipped
+from actjax.data.gm import render
+from actjax.data.gm import scene as gm_scene
+from actjax.data.gm import score as gm_score
+from actjax.datasets import gm_instruments
 from actjax.datasets.gm_instruments import DRUMS, Intervention
 
 SEED = 1907
@@ -32,7 +37,7 @@ def test_the_prepared_files_need_no_tensorflow(builder):
 
 
 def test_every_class_is_in_every_split_equally_often(builder):
-    for split in _gm_score.SPLITS:
+    for split in gm_score.SPLITS:
         assert len(set(np.bincount(loader.open_source(builder, split).labels, minlength=12))) == 1
 
 
@@ -68,7 +73,7 @@ def test_worker_processes_render_the_same_bytes(builder, tmp_path):
 
 
 def test_a_split_in_several_files_keeps_its_order(builder, tmp_path, monkeypatch):
-    monkeypatch.setattr(_records, "FILE_BYTES", 150_000)
+    monkeypatch.setattr(records, "FILE_BYTES", 150_000)
     other = gm_instruments.dataset(config="tiny", clip_seconds=1.5, data_dir=tmp_path)
     other.download_and_prepare()
     source, expected = loader.open_source(other, "train"), loader.open_source(builder, "train")
@@ -78,24 +83,24 @@ def test_a_split_in_several_files_keeps_its_order(builder, tmp_path, monkeypatch
 
 
 def test_splits_share_no_phrase():
-    phrases = {split: set() for split in _gm_score.SPLITS}
+    phrases = {split: set() for split in gm_score.SPLITS}
     for index in range(240):
-        score = _gm_score.write_score(SEED, index, clip_seconds=3.0)
+        score = gm_score.write_score(SEED, index, clip_seconds=3.0)
         phrases[score.split].add(score.phrase)
     assert not phrases["train"] & phrases["test"]
     assert not phrases["train"] & phrases["validation"]
     assert not phrases["test"] & phrases["validation"]
     # By construction, not by luck: a split's phrases hash into the split's own part.
-    assert all(_gm_score._owner(p) == split for split, owned in phrases.items() for p in owned)
+    assert all(gm_score._owner(p) == split for split, owned in phrases.items() for p in owned)
 
 
 def test_tempo_gain_and_transposition_do_not_depend_on_the_class():
-    clips = [(i, _gm_score.write_score(SEED, i, clip_seconds=1.0)) for i in range(480)]
+    clips = [(i, gm_score.write_score(SEED, i, clip_seconds=1.0)) for i in range(480)]
     label = np.array([score.label for _, score in clips])
     for value in (
         [np.log(score.tempo_bpm) for _, score in clips],
         [score.transpose for _, score in clips],
-        [_gm_scene.draw_scene(SEED, i, 12_000).gain_db for i, _ in clips],
+        [gm_scene.draw_scene(SEED, i, 12_000).gain_db for i, _ in clips],
     ):
         value = np.asarray(value, float)
         between = sum((label == c).sum() * (value[label == c].mean() - value.mean()) ** 2 for c in range(12))
@@ -104,29 +109,29 @@ def test_tempo_gain_and_transposition_do_not_depend_on_the_class():
 
 
 def test_held_out_programs_are_heard_in_the_test_split_alone():
-    played = {split: {} for split in _gm_score.SPLITS}
+    played = {split: {} for split in gm_score.SPLITS}
     for index in range(480):
-        score = _gm_score.write_score(SEED, index, clip_seconds=0.5, holdout_programs=True)
+        score = gm_score.write_score(SEED, index, clip_seconds=0.5, holdout_programs=True)
         played[score.split].setdefault(score.label, set()).update(score.programs)
-    for label, name in enumerate(_gm_score.CLASS_NAMES):
-        if len(_gm_score.LINEUPS[name][0]) > 1 or name in ("celloPerformance", "harmonicaPerformance"):
+    for label, name in enumerate(gm_score.CLASS_NAMES):
+        if len(gm_score.LINEUPS[name][0]) > 1 or name in ("celloPerformance", "harmonicaPerformance"):
             continue  # ensembles hold programs out player by player; the two have one program only
         known = played["train"][label] | played["validation"][label]
         assert not played["test"][label] & known, name
 
 
 def test_ensembles_hold_out_programs_player_by_player():
-    lineup = _gm_score.LINEUPS["rockBandPerformance"][0]
+    lineup = gm_score.LINEUPS["rockBandPerformance"][0]
     rng = np.random.default_rng(0)
-    assert {_gm_score._draw_program(rng, lineup[2], "test", True) for _ in range(20)} == {30}
-    assert {_gm_score._draw_program(rng, lineup[2], "train", True) for _ in range(20)} == {29}
+    assert {gm_score._draw_program(rng, lineup[2], "test", True) for _ in range(20)} == {30}
+    assert {gm_score._draw_program(rng, lineup[2], "train", True) for _ in range(20)} == {29}
 
 
 def dry(notes, seconds=2.0, hz=12_000):
     """The sound of notes without room, noise or band limits."""
     players = np.zeros(len(notes), int)
-    return _gm_render._synthesise(
-        _gm_render.midi_file(np.asarray(notes, float), players, 0.0, seconds), int(seconds * hz), hz
+    return render._synthesise(
+        render.midi_file(np.asarray(notes, float), players, 0.0, seconds), int(seconds * hz), hz
     )
 
 
@@ -171,10 +176,10 @@ def test_rendered_onsets_are_where_the_notes_are():
 
 
 def test_the_signal_to_noise_ratio_is_the_one_stated():
-    scene = _gm_scene.draw_scene(SEED, 3, 12_000)
-    noise = _gm_scene.noise(SEED, 3, scene, 36_000, 12_000)
+    scene = gm_scene.draw_scene(SEED, 3, 12_000)
+    noise = gm_scene.noise(SEED, 3, scene, 36_000, 12_000)
     assert np.mean(noise**2) == pytest.approx(1.0, rel=1e-9)
-    response = _gm_scene.room_response(SEED, 3, scene, 12_000)
+    response = gm_scene.room_response(SEED, 3, scene, 12_000)
     wet = np.sum(response[1:] ** 2) / response[0] ** 2
     assert 10 * np.log10(wet) == pytest.approx(scene.wet_db, abs=1e-6)
 
@@ -182,11 +187,9 @@ def test_the_signal_to_noise_ratio_is_the_one_stated():
 def test_band_limits_attenuate_by_three_decibels_where_they_say():
     impulse = np.zeros(12_000)
     impulse[6000] = 1.0
-    gain = np.abs(
-        np.fft.rfft(_gm_scene.shape_spectrum(impulse, 12_000, highpass_hz=100.0, lowpass_hz=3000.0))
-    )
+    gain = np.abs(np.fft.rfft(gm_scene.shape_spectrum(impulse, 12_000, highpass_hz=100.0, lowpass_hz=3000.0)))
     np.testing.assert_allclose(20 * np.log10(gain[[100, 3000]]), -3.01, atol=0.1)
-    tilted = np.abs(np.fft.rfft(_gm_scene.shape_spectrum(impulse, 12_000, tilt_db_per_octave=2.0)))
+    tilted = np.abs(np.fft.rfft(gm_scene.shape_spectrum(impulse, 12_000, tilt_db_per_octave=2.0)))
     np.testing.assert_allclose(20 * np.log10(tilted[[500, 1000, 4000]]), [-2.0, 0.0, 4.0], atol=0.05)
 
 
@@ -216,7 +219,7 @@ def test_transposition_and_tempo_change_the_notes_alone():
 
 def test_the_percussion_level_changes_the_percussion_alone():
     """Clips are linear where they do not clip: base to +6 dB is (2 - 1) times the percussion."""
-    index = next(i for i in range(ROCK, 480, 12) if not _gm_scene.draw_scene(SEED, i, 12_000).clipping_db)
+    index = next(i for i in range(ROCK, 480, 12) if not gm_scene.draw_scene(SEED, i, 12_000).clipping_db)
     audio = {
         db: gm_instruments.clip(index, seed=SEED, intervention=Intervention(percussion_db=db)).audio.astype(
             float
@@ -245,7 +248,7 @@ def test_brightness_raises_the_centroid():
 
 def test_notes_fit_the_clip_and_the_instrument():
     for index in range(240):
-        score = _gm_score.write_score(SEED, index, clip_seconds=3.0)
+        score = gm_score.write_score(SEED, index, clip_seconds=3.0)
         onset, offset, pitch, velocity, program = score.notes.T
         assert len(onset) and (onset < 3.0).all() and (offset > 0).all() and (offset > onset).all()
         assert ((pitch >= 0) & (pitch <= 127) & (velocity >= 1) & (velocity <= 127)).all()

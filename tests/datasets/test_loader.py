@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from actjax.datasets.loader import Source, batches, steps
+from actjax.data.loader import Source, batches, steps
 
 
 class Reader:

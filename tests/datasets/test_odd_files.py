@@ -8,7 +8,9 @@ import pytest
 from dataset_trees import tone, write
 
 from actjax import files
-from actjax.datasets import _sound, audio_folder, loader
+from actjax.data import loader
+from actjax.data.recordings import sound as recordings_sound
+from actjax.datasets import audio_folder
 
 RATE = 8_000
 OPTIONS = {"clip_seconds": 1.0, "sample_rate_hz": RATE, "workers": 1}
@@ -17,8 +19,8 @@ OPTIONS = {"clip_seconds": 1.0, "sample_rate_hz": RATE, "workers": 1}
 def opened(path):
     """What becomes of a file: (samples, peak, note), or the reason why it is left out."""
     try:
-        sound = _sound.open_sound(str(path), RATE)
-    except _sound.BadAudio as reason:
+        sound = recordings_sound.open_sound(str(path), RATE)
+    except recordings_sound.BadAudio as reason:
         return str(reason)
     return sound.samples, float(np.abs(sound.wave()).max()), sound.note
 
@@ -48,8 +50,8 @@ def wave_header(rate, samples, channels=1):
 )
 def test_float_files_on_another_scale_are_left_out(tmp_path, scale, reason):
     path = write(tmp_path / "x.wav", (tone(rate=RATE) * scale).astype(np.float32), RATE, subtype="FLOAT")
-    with pytest.raises(_sound.BadAudio, match=reason):
-        _sound.open_sound(str(path), RATE)
+    with pytest.raises(recordings_sound.BadAudio, match=reason):
+        recordings_sound.open_sound(str(path), RATE)
 
 
 def test_what_goes_a_little_beyond_full_scale_is_scaled_and_said(tmp_path, capfd):
@@ -261,8 +263,8 @@ def test_a_long_recording_is_cut_as_it_is_read(tmp_path, monkeypatch):
     for cut in ("consecutive", "first", "centre", "ten_tenths"):
         made = []
         for held in (2**25, 30_000):
-            monkeypatch.setattr(_sound, "HELD", held)
-            monkeypatch.setattr(_sound, "BLOCK", 2**14)
+            monkeypatch.setattr(recordings_sound, "HELD", held)
+            monkeypatch.setattr(recordings_sound, "BLOCK", 2**14)
             builder = prepare(
                 tmp_path / f"{cut}{held}", path=tmp_path / "audio", cut=cut, sample_rate_hz=6_000
             )

@@ -12,7 +12,7 @@ import tensorflow_datasets
 from dataset_trees import tone, write, write_index, write_irmas
 
 from actjax import lookup
-from actjax.datasets import loader
+from actjax.data import loader
 
 SMALL = {"sample_rate_hz": 8_000, "workers": 1}
 FROM_DISK = ("audio_folder", "fcvid_instruments", "youtube8m_instruments")

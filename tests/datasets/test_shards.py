@@ -5,11 +5,12 @@ import pytest
 from shard_work import double, fail
 
 from actjax import files
-from actjax.datasets import _index, _pool, _shards
+from actjax.data.build import index as build_index
+from actjax.data.build import pool, shards
 
 
 def make(folder, items, work=double, **options):
-    return _shards.make_shards({"train": items}, work, folder=folder, title="t", shard_size=2, **options)[
+    return shards.make_shards({"train": items}, work, folder=folder, title="t", shard_size=2, **options)[
         "train"
     ]
 
@@ -17,10 +18,10 @@ def make(folder, items, work=double, **options):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_examples_come_back_in_order_and_bad_ones_by_name(tmp_path, workers):
     paths = make(tmp_path, [1, -5, 3, 4, -6], workers=workers)
-    examples = list(_shards.read_shards(paths))
+    examples = list(shards.read_shards(paths))
     assert [str(e["name"]) for e in examples] == ["n1", "n3", "n4"]
     np.testing.assert_array_equal(examples[2]["value"], [8, 8, 8])
-    skipped = _index.read_index(paths)[1]
+    skipped = build_index.read_index(paths)[1]
     assert skipped == [{"item": "-5", "reason": "negative"}, {"item": "-6", "reason": "negative"}]
 
 
@@ -40,13 +41,13 @@ def test_a_failure_is_raised_and_leaves_no_half_file(tmp_path, workers):
 
 
 def test_a_long_item_is_written_in_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr(_shards, "PART_BYTES", 20)
+    monkeypatch.setattr(shards, "PART_BYTES", 20)
     paths = make(tmp_path, [1, 3, -5, 4, 6], lambda item: double(item) * 3, workers=1)
-    assert [str(e["name"]) for e in _shards.read_shards(paths)] == ["n1"] * 3 + ["n3"] * 3 + ["n4"] * 3 + [
+    assert [str(e["name"]) for e in shards.read_shards(paths)] == ["n1"] * 3 + ["n3"] * 3 + ["n4"] * 3 + [
         "n6"
     ] * 3
-    assert len(list(_shards.parts_of(paths))) > len(paths)
-    assert _index.read_index(paths)[1] == [{"item": "-5", "reason": "negative"}]
+    assert len(list(shards.parts_of(paths))) > len(paths)
+    assert build_index.read_index(paths)[1] == [{"item": "-5", "reason": "negative"}]
 
 
 def test_a_damaged_shard_is_named(tmp_path):
@@ -55,7 +56,7 @@ def test_a_damaged_shard_is_named(tmp_path):
     at = whole.index(b"NUMPY", 200) + 120
     path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
     with pytest.raises(files.FileError, match=path.name):
-        list(_shards.read_shards([path]))
+        list(shards.read_shards([path]))
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
@@ -77,7 +78,7 @@ def test_a_dead_worker_is_an_error():
     import os
 
     with pytest.raises(RuntimeError, match="worker process ended unexpectedly"):
-        list(_pool.run(os._exit, [(3,), (3,)], workers=2))
+        list(pool.run(os._exit, [(3,), (3,)], workers=2))
 
 
 def index(**clips):
@@ -88,8 +89,8 @@ def index(**clips):
 
 
 def test_duplicate_clips_and_shared_recordings_are_refused():
-    _index.check_index(index(train=[("a", "r"), ("b", "r")], test=[("c", "s")]))
+    build_index.check_index(index(train=[("a", "r"), ("b", "r")], test=[("c", "s")]))
     with pytest.raises(ValueError, match="clip ids must be unique; 1 occur twice, the first: a"):
-        _index.check_index(index(train=[("a", "r")], test=[("a", "s")]))
+        build_index.check_index(index(train=[("a", "r")], test=[("a", "s")]))
     with pytest.raises(ValueError, match="recording 'r' stands in the splits train and test"):
-        _index.check_index(index(train=[("a", "r")], test=[("b", "r")]))
+        build_index.check_index(index(train=[("a", "r")], test=[("b", "r")]))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from actjax.activations._external_features import open_features
+from actjax.external.features import open_features
 from actjax.files import FileError
 
 IDS = list("abc")

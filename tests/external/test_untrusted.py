@@ -16,10 +16,10 @@ import pytest
 import zarr
 
 from actjax import lookup
-from actjax.activations._external_features import open_features
-from actjax.activations.external import open_activations
 from actjax.external import codecs
 from actjax.external.arrays import open_arrays
+from actjax.external.features import open_features
+from actjax.external.layers import open_activations
 from actjax.files import FileError
 
 IDS = list("abcdef")
@@ -330,7 +330,7 @@ def test_safetensors_do_not_overlap_or_repeat(tmp_path):
 
 BOMB = """
 import re, sys
-from actjax.activations.external import open_activations
+from actjax.external.layers import open_activations
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 before = peak()

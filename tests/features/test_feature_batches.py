@@ -9,7 +9,7 @@ import pytest
 from signals import music
 
 from actjax import lookup
-from actjax.features import compute, feature
+from actjax.extraction.compute import compute, feature
 
 SETTINGS = {"sample_rate_hz": 12000, "n_fft": 512, "hop_samples": 256}
 NAMES = (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from actjax import lookup
-from actjax.benchmark.features import benchmark, table
+from actjax.benchmark.feature_speed.run import benchmark, table
 
 
 def test_rows_have_peers_where_there_are_any():

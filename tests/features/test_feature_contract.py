@@ -12,7 +12,7 @@ import pytest
 from signals import music
 
 from actjax import lookup
-from actjax.features import compute, feature
+from actjax.extraction.compute import compute, feature
 
 RATE, SAMPLES, CLICK = 12000, 12100, 6000
 NAMES = lookup.names("feature")

@@ -8,7 +8,7 @@ import pytest
 from signals import music, relative_error
 
 from actjax import lookup
-from actjax.features import compute, feature
+from actjax.extraction.compute import compute, feature
 
 # Compiled as users do.
 pytestmark = pytest.mark.usefixtures("optimised")

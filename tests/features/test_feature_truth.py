@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from signals import relative_error
 
+from actjax.data.gm.parts import CLASS_NAMES
 from actjax.datasets import gm_instruments
-from actjax.datasets._gm_parts import CLASS_NAMES
-from actjax.features import feature
+from actjax.extraction.compute import feature
 
 RATE, HOP = 12000, 256
 SETTINGS = {"sample_rate_hz": RATE, "hop_samples": HOP}

@@ -128,7 +128,7 @@ def read_prepared(builder: Any) -> str:
     """Every clip of every split, and what was left out, whose reasons are one line each."""
     import jax
 
-    from actjax.datasets import loader
+    from actjax.data import loader
 
     for entry in loader.builder_skipped(builder):
         assert str(entry["reason"]).isprintable() and len(str(entry["reason"])) < 1000, entry
@@ -173,11 +173,11 @@ def make_prepared(folder: Path) -> None:
 
 def make_shards(folder: Path) -> None:
     """As an interrupted preparation leaves them: shards, and no data set yet."""
-    from actjax.datasets import _shards
+    from actjax.data.build import shards
 
     make_prepared(folder)
     builder = _builder(folder)
-    _shards.make_shards(
+    shards.make_shards(
         builder.jobs(), builder.work(), folder=builder._shard_folder(), title="fuzz", workers=1
     )
     shutil.rmtree(builder.data_dir)
@@ -263,7 +263,7 @@ def given(folder: Path) -> Path:
 
 
 def read_activations(folder: Path) -> str:
-    from actjax.activations.external import open_activations
+    from actjax.external.layers import open_activations
 
     found = open_activations(given(folder))
     rows = np.arange(len(found.clip_ids))
@@ -289,8 +289,8 @@ def make_features(folder: Path, kind: str) -> None:
 
 
 def read_features(folder: Path) -> str:
-    from actjax.activations import given as given_lib
-    from actjax.activations._external_features import open_features
+    from actjax.external.features import open_features
+    from actjax.extraction import tabulated as given_lib
 
     found = open_features([str(given(folder))], IDS)
     values = [given_lib.values_and_validity(feature, np.arange(7)) for feature in found]
@@ -303,12 +303,12 @@ def make_image(folder: Path) -> None:
 
 
 def read_image(folder: Path) -> Any:
+    from actjax import run as runs
     from actjax.defaults import default_config
-    from actjax.stages import _parts
 
     config = default_config()
     config.frontend.subtract = str(folder / "mean.npy")
-    return _parts.frontend(config)
+    return runs.frontend(config)
 
 
 # Weights from Keras.
@@ -331,7 +331,7 @@ def make_keras(folder: Path, kind: str) -> None:
 def read_keras(folder: Path) -> str:
     import jax
 
-    from actjax.models import import_keras
+    from actjax.nn.keras.importer import import_keras
 
     [path] = folder.glob("weights.*")
     name, shape, hyper = KERAS
@@ -361,8 +361,9 @@ def make_workdir(folder: Path) -> None:
     from synthetic_scores import write_workdir
 
     from actjax import files, workdir
-    from actjax.datasets import loader
-    from actjax.stages import _findings_summary, _parts
+    from actjax import run as runs
+    from actjax.data import loader
+    from actjax.findings import summary
     from actjax.stages import score as score_stage
     from actjax.train import checkpoint
 
@@ -382,15 +383,15 @@ def make_workdir(folder: Path) -> None:
     record = {"steps": 2, "best_step": 1, "seconds": 0.1, "stopped_early": False, "test_accuracy": 0.5}
     record |= {"weights": checkpoint.content_hash(weights), "train_clips": 2}
     files.write_json(place / "train.json", record)
-    run = _parts.Run(ml_collections.FrozenConfigDict(make_run(folder)), place, None, str(folder / "data"))
+    run = runs.Run(ml_collections.FrozenConfigDict(make_run(folder)), place, None, str(folder / "data"))
     for stage in workdir.STAGES:
         workdir.claim(place, stage, run.config.to_dict())
     workdir.update_manifest(place, weights=record["weights"])
-    source = loader.open_source(_parts.builder(run), "test")
+    source = loader.open_source(runs.builder(run), "test")
     named = score_stage.score_set(run, source)
     (place / "scores" / "main.parquet").rename(place / "scores" / f"{named}.parquet")
     files.write_json(place / "findings.json", test_report_findings.table())
-    _findings_summary.write_arrays(place / "findings" / "arrays.npz", test_report_findings.arrays())
+    summary.write_arrays(place / "findings" / "arrays.npz", test_report_findings.arrays())
     (place / "benchmark").mkdir()
     columns = "check,family,null,sets,rate,low,high\n"
     row = "rejections,stationary,within_class,1000,0.052,0.04,0.07\n"
@@ -445,9 +446,9 @@ def read_metrics(folder: Path) -> None:
 
 
 def read_arrays(folder: Path) -> str:
-    from actjax.stages import _findings_summary
+    from actjax.findings import summary
 
-    found = _findings_summary.read_arrays(folder / "run" / "findings" / "arrays.npz")
+    found = summary.read_arrays(folder / "run" / "findings" / "arrays.npz")
     return digest(found[part][kind] for part in sorted(found) for kind in sorted(found[part]))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from actjax import lookup, parallel
-from actjax.models._blocks import BatchNorm
+from actjax.nn.blocks import BatchNorm
 
 pytestmark = pytest.mark.usefixtures("optimised")
 

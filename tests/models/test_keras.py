@@ -11,7 +11,9 @@ import pytest
 import scipy.signal
 
 from actjax import lookup
-from actjax.models import _keras, _keras_arrays, import_keras
+from actjax.nn.keras import arrays as keras_arrays
+from actjax.nn.keras import importer
+from actjax.nn.keras.importer import import_keras
 
 pytestmark = pytest.mark.usefixtures("optimised")
 
@@ -22,11 +24,11 @@ EPSILON = 1e-3
 def random_variables(name, shape, **hyper):
     """The network, its units in order of the calls, and variables with nothing at its default."""
     model = lookup.load("model", name, num_classes=3, **hyper)
-    units, variables = _keras._units(model, shape), {}
+    units, variables = importer._units(model, shape), {}
     for unit in units:
         for role, path in unit.paths.items():
             low, high = (0.5, 1.5) if role in ("var", "scale") else (-0.3, 0.3)
-            _keras._put(variables, path, RNG.uniform(low, high, unit.shapes[role]).astype(np.float32))
+            importer._put(variables, path, RNG.uniform(low, high, unit.shapes[role]).astype(np.float32))
     return model, units, variables
 
 
@@ -398,4 +400,4 @@ def test_damaged_weights_are_refused_by_name(tmp_path):
     refused("leads out of it: refused")
     write_keras2(path, layers)
     with h5py.File(path) as file, pytest.raises(ValueError, match="w.h5: .* above the bound"):
-        _keras_arrays._Reader(path, kernel.nbytes - 1)(file["model_weights/layer_0/layer_0/kernel:0"], "k")
+        keras_arrays._Reader(path, kernel.nbytes - 1)(file["model_weights/layer_0/layer_0/kernel:0"], "k")

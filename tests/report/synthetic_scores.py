@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 
-from actjax.activations.problems import LeftOut
+from actjax.activations.comparisons import LeftOut
 from actjax.artefacts import curve, left_out
 from actjax.artefacts.examples import Example
 from actjax.artefacts.examples import write as write_examples
-from actjax.report.scores import score_block, write_scores
+from actjax.scores.files import score_block, write_scores
 
 FEATURES = {
     "log_mel": 24,

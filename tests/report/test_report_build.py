@@ -10,17 +10,17 @@ import pytest
 from synthetic_scores import CLASSES, blocks, examples, write_workdir
 
 from actjax import files, report
-from actjax.activations.problems import LeftOut
+from actjax.activations.comparisons import LeftOut
 from actjax.artefacts import curve, left_out
 from actjax.artefacts.examples import read as read_examples
 from actjax.artefacts.examples import write as write_examples
-from actjax.benchmark._tables import csv_text
 from actjax.files import FileError
+from actjax.pages.rows import csv_text
 from actjax.report import markup, tables
-from actjax.report.material import Material, read_material
-from actjax.report.scores import load_scores, write_scores
 from actjax.report.summary import summarise
 from actjax.report.verdicts import sort_features
+from actjax.report.workdir_files import Material, read_material
+from actjax.scores.files import load_scores, write_scores
 
 SMALL = {"layers": {"conv1": (0.3, 6), "conv4": (0.8, 8), "embedding": (1.0, 10)}}
 PNG = b"\x89PNG\r\n\x1a\n"

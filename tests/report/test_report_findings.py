@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from actjax import files, report
-from actjax.report import _forest, findings, page
-from actjax.stages import _findings_summary
+from actjax.findings import summary
+from actjax.report import findings, forest, page
 
 
 def line(value, members=1, replicates=100, seed=0):
@@ -41,7 +41,7 @@ def table(seeds=1):
         "eta2_feature": 0.3,
     }
     options = {"findings": {"untrained": 3, "replicates": 199}}
-    made = _findings_summary.conclude([arrays() for _ in range(seeds)])
+    made = summary.conclude([arrays() for _ in range(seeds)])
     return made | {
         "seeds": list(range(seeds)),
         "options": options,
@@ -62,7 +62,7 @@ def test_one_network_without_a_score_does_not_take_its_control_away():
     lacking = arrays()
     lacking["loudness"]["untrained"] = lacking["loudness"]["untrained"].copy()
     lacking["loudness"]["untrained"][1] = np.nan
-    made = _findings_summary.conclude([lacking])
+    made = summary.conclude([lacking])
     (part,) = [p for p in made["parts"] if p["part"] == "loudness"]
     left = lacking["loudness"]["untrained"][[0, 2], 0]
     assert part["control"] == "untrained" and part["scores"]["untrained"]["undefined"] == 1
@@ -75,7 +75,7 @@ def test_one_network_without_a_score_does_not_take_its_control_away():
 def test_holm_needs_enough_replicates():
     few = {name: {k: v[..., :50] for k, v in kinds.items()} for name, kinds in arrays().items()}
     with pytest.raises(ValueError, match="needs at least 79 replicates"):
-        _findings_summary.conclude([few])
+        summary.conclude([few])
 
 
 def test_console_names_effect_control_and_verdict():
@@ -88,7 +88,7 @@ def test_console_names_effect_control_and_verdict():
 
 
 def test_arrays_survive_the_disk(tmp_path):
-    kept = _findings_summary.read_arrays(_findings_summary.write_arrays(tmp_path / "a.npz", arrays()))
+    kept = summary.read_arrays(summary.write_arrays(tmp_path / "a.npz", arrays()))
     for name, kinds in arrays().items():
         for kind, value in kinds.items():
             np.testing.assert_allclose(kept[name][kind], value, atol=1e-6)
@@ -96,7 +96,7 @@ def test_arrays_survive_the_disk(tmp_path):
 
 @pytest.mark.parametrize("seeds", [1, 5])
 def test_forest_plot_and_section(tmp_path, seeds):
-    path = _forest.forest(table(seeds), tmp_path / "forest.png")
+    path = forest.forest(table(seeds), tmp_path / "forest.png")
     assert path.read_bytes().startswith(b"\x89PNG")
     section = page.front(table(seeds), None, [page.Picture("forest", path)])
     assert section.count("<img") == 1
@@ -159,12 +159,12 @@ def test_a_damaged_calibration_table_is_named(tmp_path, text):
 
 
 def test_damaged_arrays_are_named(tmp_path):
-    path = _findings_summary.write_arrays(tmp_path / "arrays.npz", arrays())
+    path = summary.write_arrays(tmp_path / "arrays.npz", arrays())
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(files.FileError, match="arrays.npz"):
-        _findings_summary.read_arrays(path)
+        summary.read_arrays(path)
 
 
 @pytest.mark.parametrize("undefined", [0.05, 0.5])
@@ -172,7 +172,7 @@ def test_an_interval_that_there_is_not_says_why(undefined):
     few = arrays()
     few["loudness"]["trained"] = few["loudness"]["trained"].copy()
     few["loudness"]["trained"][0, 1 : 1 + int(undefined * 100)] = np.nan
-    made = table() | _findings_summary.conclude([few])
+    made = table() | summary.conclude([few])
     said = [line for line in findings.undefined(made) if "no interval" in line]
     text = findings.console(made)
     assert "- to -" not in text and bool(said) == (undefined > 0.1)

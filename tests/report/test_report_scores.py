@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from actjax.files import FileError
-from actjax.report import _score_table
-from actjax.report.scores import ScoresError, load_scores, score_block, scores_metadata, write_scores
+from actjax.scores import schema
+from actjax.scores.files import ScoresError, load_scores, score_block, scores_metadata, write_scores
 
 LABELS = {"network": "trained", "layer": "conv1", "depth": 0.25, "feature": "rms", "view": "frame"}
 LABELS |= {"metric": "pearson", "n_observations": 100}
@@ -26,7 +26,7 @@ def test_round_trip_keeps_every_value_and_type(tmp_path):
     )
     assert [p.name for p in path.parent.iterdir()] == ["a.parquet"]
     table = load_scores(tmp_path)
-    assert table.schema.equals(_score_table.schema()) and len(table) == 6
+    assert table.schema.equals(schema.schema()) and len(table) == 6
     columns = table.to_pydict()
     assert columns["neuron"] == [0, 0, 1, 1, 0, 1]
     assert columns["row"] == [0, 1, 0, 1, -1, -1]
@@ -41,15 +41,15 @@ def test_round_trip_keeps_every_value_and_type(tmp_path):
 
 
 def test_the_schema_is_the_documented_one():
-    kinds = {f.name: str(f.type) for f in _score_table.schema()}
+    kinds = {f.name: str(f.type) for f in schema.schema()}
     text = "dictionary<values=string, indices=int32, ordered=0>"
     assert [n for n, kind in kinds.items() if kind == text] == [
         *("network", "options", "layer", "feature", "view", "part", "metric")
     ]
     assert kinds["neuron"] == kinds["row"] == "int32" and kinds["n_observations"] == "int64"
     assert kinds["score"] == "float" and kinds["valid"] == "bool"
-    nullable = [f.name for f in _score_table.schema() if f.nullable]
-    assert nullable == [*_score_table.NULLABLE, *_score_table.STATISTICS]
+    nullable = [f.name for f in schema.schema() if f.nullable]
+    assert nullable == [*schema.NULLABLE, *schema.STATISTICS]
 
 
 def test_string_columns_may_be_arrays(tmp_path):
@@ -71,9 +71,9 @@ def test_keys_differ_exactly_where_the_rows_do(tmp_path):
     columns |= {"neuron": rng.integers(5, 9, 4000), "row": rng.integers(-1, 3, 4000), "depth": 0.5}
     columns |= {"view": "clip", "part": rng.choice(["within", "total"], 4000), "metric": "m"}
     columns |= {"score": 0.5, "n_observations": 9}
-    table = _score_table.table_of(columns)
-    expected = {tuple(row.values()) for row in table.select(_score_table.KEY).to_pylist()}
-    assert len(np.unique(_score_table.keys(table))) == len(expected) < 4000
+    table = schema.table_of(columns)
+    expected = {tuple(row.values()) for row in table.select(schema.KEY).to_pylist()}
+    assert len(np.unique(schema.keys(table))) == len(expected) < 4000
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_set_of_the_first_version_is_read_without_its_empty_column(tmp_path):
     label = pa.array(["none"] * len(table)).dictionary_encode()
     pq.write_table(table.add_column(1, pa.field("control", label.type, nullable=False), label), path)
     found = load_scores(tmp_path)
-    assert found.schema.equals(_score_table.schema()) and found["control_score"].null_count == len(found)
+    assert found.schema.equals(schema.schema()) and found["control_score"].null_count == len(found)
     assert scores_metadata(found) == {"a.parquet": {"step": 7}}
 
 

@@ -2,15 +2,16 @@ import numpy as np
 import pytest
 from synthetic_scores import blocks
 
-from actjax.report import scores, summary
+from actjax.report import summary
 from actjax.report.summary import spread_of, summarise
 from actjax.report.verdicts import sort_features, standard_errors_needed, verdict
-from actjax.statistics import intervals
+from actjax.scores import files
+from actjax.statistics import bootstrap
 
 
 def table_of(made, tmp_path, recordings=400):
-    scores.write_scores(tmp_path / "scores" / "a.parquet", list(made), {"recordings": recordings})
-    return scores.load_scores(tmp_path)
+    files.write_scores(tmp_path / "scores" / "a.parquet", list(made), {"recordings": recordings})
+    return files.load_scores(tmp_path)
 
 
 def test_best_rows_agree_with_a_loop_over_all_rows(tmp_path):
@@ -68,7 +69,7 @@ def one_score(network, score, layer="conv1", std_error=0.005, p_maxt=None, **lab
         if value is not None:
             outputs[name] = np.array([[value]])
     labels = {"view": "frame", "metric": "pearson", "feature": "rms", "n_observations": 9} | labels
-    return scores.score_block(outputs, network=network, layer=layer, depth=0.5, **labels)
+    return files.score_block(outputs, network=network, layer=layer, depth=0.5, **labels)
 
 
 @pytest.mark.parametrize(
@@ -139,9 +140,9 @@ def test_noise_announces_nothing(tmp_path):
         for network, layer in (("trained", "conv1"), ("untrained", "conv1"), ("input", "bands")):
             x, y = rng.normal(size=(12, 1, 60)), rng.normal(size=(12, 1, 40))
             r = np.corrcoef(x[:, 0].T, y[:, 0].T)[:60, 60:]
-            error = intervals.correlation_errors(x, y, np.ones((12, 1), bool), range(12), centre="all")
+            error = bootstrap.correlation_errors(x, y, np.ones((12, 1), bool), range(12), centre="all")
             outputs = {"score": r, "std_error": error}
-            made.append(scores.score_block(outputs, network=network, layer=layer, feature=feature, **labels))
+            made.append(files.score_block(outputs, network=network, layer=layer, feature=feature, **labels))
     found = summarise(table_of(made, tmp_path, recordings=12))
     assert sort_features(found, 0)["gain"] == []
 

@@ -161,7 +161,7 @@ def top_and_random(of):
     def reference(x, y, z):
         import jax
 
-        from actjax.similarity._top import random_order
+        from actjax.similarity.families.sampled import random_order
 
         order = np.asarray(random_order(np.ones(len(x.values), bool), jax.random.key(0))[0])
         top = order[np.argsort(-x.values[order], kind="stable")[:25]]

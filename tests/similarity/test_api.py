@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from actjax.similarity import api
-from actjax.similarity._regrid import overlaps
-from actjax.similarity.pairwise import pairwise
+from actjax.similarity.grid import overlaps
+from actjax.similarity.kernel import pairwise
 from actjax.similarity.stream import PairStream
 
 

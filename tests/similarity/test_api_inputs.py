@@ -10,8 +10,8 @@ from scipy import stats
 
 from actjax import lookup
 from actjax.similarity import api
-from actjax.similarity._labels import codes
-from actjax.similarity._narrow import narrow
+from actjax.similarity.labels import codes
+from actjax.similarity.narrow import narrow
 
 pytestmark = pytest.mark.usefixtures("optimised")
 

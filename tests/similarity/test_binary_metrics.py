@@ -9,9 +9,10 @@ import pytest
 from sklearn import metrics as sk
 
 from actjax import lookup
-from actjax.similarity import _ranked, _thresholds
-from actjax.similarity._binary import counts
-from actjax.similarity.pairwise import pairwise
+from actjax.similarity.families import ranking
+from actjax.similarity.families.binary import counts
+from actjax.similarity.host import order
+from actjax.similarity.kernel import pairwise
 from actjax.types import Context
 
 TABLE = ("iou", "f1", "recall", "precision", "accuracy", "balanced_accuracy", "inverse_balanced_accuracy")
@@ -173,7 +174,7 @@ def test_streaming_equals_batch(name):
 def test_thresholds_of_a_first_pass_give_the_batch_scores():
     x, y = related(COUNT)
     mask = np.arange(COUNT) < 250
-    found = [jax.jit(_thresholds.thresholds, static_argnums=2)(side, mask, 0.05) for side in (x, y)]
+    found = [jax.jit(order.thresholds, static_argnums=2)(side, mask, 0.05) for side in (x, y)]
     accumulator = counts(lambda both, a, b, neither: both / (both + a + b), *found)
     state = jax.jit(accumulator.update)(accumulator.init(5, 3), x, y, mask)
     np.testing.assert_allclose(accumulator.finalize(state)["score"], scores("iou", x, y, mask), rtol=1e-6)
@@ -185,9 +186,9 @@ def test_order_statistics_by_both_ways(o):
     values = np.round(rng.standard_normal((4, o)) * 3).astype(np.float32)
     mask = rng.random((4, o)) < 0.8
     places = np.array([0, o // 3, o - 1], np.int32)
-    found = jax.jit(jax.vmap(_thresholds.order_statistics, (0, 0, None)))(values, mask, places)
+    found = jax.jit(jax.vmap(order.order_statistics, (0, 0, None)))(values, mask, places)
     inside = np.where(mask, values, np.inf)
-    device = jax.jit(jax.vmap(_thresholds._by_bisection, (0, None)))(inside, places)
+    device = jax.jit(jax.vmap(order._by_bisection, (0, None)))(inside, places)
     for row in range(4):
         valid = np.sort(values[row][mask[row]])
         expected = [valid[p] if p < len(valid) else np.nan for p in places]
@@ -200,10 +201,10 @@ def test_order_statistics_by_both_ways(o):
 def test_average_precision_by_both_ways():
     x, y = related(COUNT)
     values, ones = np.concatenate([x, y], 1).T, np.ones(COUNT, bool)
-    reach = jax.jit(jax.vmap(lambda v: _ranked.reached(v, ones, None).reach_o))(values)
+    reach = jax.jit(jax.vmap(lambda v: ranking.reached(v, ones, None).reach_o))(values)
     chosen = np.stack([top_set(side) for side in y.T])
-    every = jax.jit(jax.vmap(jax.vmap(_ranked._by_cumulative_sums, (None, 0)), (0, None)))
-    host = _ranked.host_precision_sums(np.asarray(reach)[:, None], chosen[None])
+    every = jax.jit(jax.vmap(jax.vmap(ranking._by_cumulative_sums, (None, 0)), (0, None)))
+    host = ranking.host_precision_sums(np.asarray(reach)[:, None], chosen[None])
     expected = [[sk.average_precision_score(c, v) * c.sum() for c in chosen] for v in values]
     np.testing.assert_allclose(every(reach, chosen), expected, rtol=1e-5)
     np.testing.assert_allclose(host, expected, rtol=1e-5)
@@ -211,7 +212,7 @@ def test_average_precision_by_both_ways():
 
 @pytest.mark.parametrize("alpha, n, expected", [(0.05, 60, 3), (0.1, 30, 3), (0.05, 61, 4), (0.001, 5, 1)])
 def test_top_count_is_the_ceiling_in_decimals(alpha, n, expected):
-    assert int(_thresholds.top_count(np.arange(100) < n, alpha)) == expected
+    assert int(order.top_count(np.arange(100) < n, alpha)) == expected
 
 
 @pytest.mark.parametrize(

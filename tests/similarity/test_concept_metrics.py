@@ -10,9 +10,9 @@ import scipy.stats
 from sklearn import metrics as sk
 
 from actjax import lookup
-from actjax.similarity import _reorder, _top
-from actjax.similarity._concept import interpolation
-from actjax.similarity.pairwise import pairwise
+from actjax.similarity.families import reorder, sampled
+from actjax.similarity.families.concept import interpolation
+from actjax.similarity.kernel import pairwise
 from actjax.types import Context
 
 COUNT = 300
@@ -230,31 +230,31 @@ def test_rank_reorder_equals_its_formula(options):
 def test_largest_values_by_both_ways(k):
     values = np.round(3 * np.random.default_rng(k).standard_normal((3, 600))).astype(np.float32)
     values[0, ::2], values[1, 5:300] = -0.0, -np.inf
-    expected = jax.jit(_top.top_k, static_argnums=1)(jnp.asarray(values), k)
-    for found, wanted in zip(_top.host_top_k(values, k), expected, strict=True):
+    expected = jax.jit(sampled.top_k, static_argnums=1)(jnp.asarray(values), k)
+    for found, wanted in zip(sampled.host_top_k(values, k), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
 
 
 def test_rank_reorder_by_both_ways():
     x, y = related()
     mask = MASKS[2]
-    px = jax.jit(jax.vmap(lambda v: _reorder.strongest(v, mask, share=0.2, power=2.0)))(x.T)
+    px = jax.jit(jax.vmap(lambda v: reorder.strongest(v, mask, share=0.2, power=2.0)))(x.T)
     place = (2 * scipy.stats.rankdata(np.round(y, 1), axis=0)).T.astype(np.uint16)
     assert len(set(place[0])) < len(y)
-    by_sort = functools.partial(_reorder._by_sort, power=2.0)
+    by_sort = functools.partial(reorder._by_sort, power=2.0)
     # Two levels, one of them rare: some neurons' strongest inputs meet one level alone.
     p = np.where(place > 2 * len(y) - 8, 0.9, 0.2).astype(np.float32)
-    device = jax.jit(jax.vmap(jax.vmap(by_sort, (None, 0)), (0, None)))(px, _reorder.Order(place, p))
+    device = jax.jit(jax.vmap(jax.vmap(by_sort, (None, 0)), (0, None)))(px, reorder.Order(place, p))
     arrays = [np.asarray(part)[:, None] for part in px]
-    host = _reorder.host_reordered(*arrays, place[None], p[None], power=2.0)
+    host = reorder.host_reordered(*arrays, place[None], p[None], power=2.0)
     assert 0 < np.isnan(host[1]).sum() < host[1].size
     np.testing.assert_allclose(device, host, rtol=1e-5)
     # Sides of unequal leading axes, as vmap leaves what it does not batch: one neuron, counts of its own.
     one = [array[:1] for array in arrays[:2]]
     counts = np.stack([arrays[2][:1], np.full((1, 1), 7, np.int32)])
-    both = np.stack(_reorder.host_reordered(*one, counts, place, p, power=2.0), axis=1)
+    both = np.stack(reorder.host_reordered(*one, counts, place, p, power=2.0), axis=1)
     for taken, found in zip(counts, both, strict=True):
-        same = _reorder.host_reordered(*one, taken, place[None], p[None], power=2.0)
+        same = reorder.host_reordered(*one, taken, place[None], p[None], power=2.0)
         np.testing.assert_array_equal(found, np.stack(same))
 
 
@@ -264,8 +264,8 @@ def test_sampled_correlations_equal_scipy_on_the_same_inputs(name):
     context = Context(key=jax.random.key(11))
 
     def reference(x, y, mask):
-        drawn = np.asarray(_top.random_order(mask, context.key)[0])[:25]
-        order = np.asarray(_top.random_order(mask, context.key)[0])[: mask.sum()]
+        drawn = np.asarray(sampled.random_order(mask, context.key)[0])[:25]
+        order = np.asarray(sampled.random_order(mask, context.key)[0])[: mask.sum()]
         top = order[np.argsort(-x[order], kind="stable")[:25]]
         assert mask[drawn].all() and len(set(drawn)) == 25
         sample = np.concatenate([top, drawn])
@@ -278,8 +278,8 @@ def test_sampled_correlations_equal_scipy_on_the_same_inputs(name):
 
 def test_random_inputs_do_not_depend_on_padding():
     mask = np.arange(COUNT) % 3 > 0
-    order = np.asarray(_top.random_order(mask, None)[0])[: mask.sum()]
-    packed = np.asarray(_top.random_order(np.ones(mask.sum(), bool), None)[0])
+    order = np.asarray(sampled.random_order(mask, None)[0])[: mask.sum()]
+    packed = np.asarray(sampled.random_order(np.ones(mask.sum(), bool), None)[0])
     np.testing.assert_array_equal(order, np.flatnonzero(mask)[packed])
 
 

@@ -8,9 +8,9 @@ import scipy.stats
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, cross_val_predict
 
-from actjax.similarity._pairs import row_sums, sum_over_pairs
 from actjax.similarity.api import make_metric
-from actjax.similarity.pairwise import pairwise
+from actjax.similarity.families.observation_pairs import row_sums, sum_over_pairs
+from actjax.similarity.kernel import pairwise
 from actjax.types import Context
 
 N, K = 4, 3

@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from actjax.lookup import load
 from actjax.similarity.api import make_metric
-from actjax.similarity.pairwise import pairwise
+from actjax.similarity.kernel import pairwise
 
 T = 45
 GEOMETRY = ("rsa", "cca", "svcca", "procrustes", "knn_jaccard")

@@ -5,7 +5,7 @@ import pytest
 
 from actjax import lookup
 from actjax.similarity.api import make_metric
-from actjax.similarity.pairwise import pairwise
+from actjax.similarity.kernel import pairwise
 
 OPTIONS = {"cka": ({}, {"debiased": False}, {"kernel": "rbf"}, {"kernel": "rbf", "debiased": False})}
 IMAGES = [name for name in lookup.names("metric") if make_metric(name).observes == "image"]

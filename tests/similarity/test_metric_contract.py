@@ -14,7 +14,7 @@ import pytest
 
 from actjax import lookup, parallel
 from actjax.similarity.api import make_metric
-from actjax.similarity.pairwise import _pairwise, pairwise
+from actjax.similarity.kernel import _pairwise, pairwise
 from actjax.similarity.stream import PairStream
 from actjax.types import VIEWS, Context
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from actjax.similarity import _ranks
-from actjax.similarity._select import masked_quantile, order_statistic
+from actjax.similarity.host import ranks
+from actjax.similarity.host.select import masked_quantile, order_statistic
 
 WAYS = {
-    "counting": lambda v, m, ties: _ranks._by_counting(jnp.where(m, v, jnp.inf), m, ties),
-    "device": lambda v, m, ties: _ranks._by_device_sort(jnp.where(m, v, jnp.inf), m, ties),
-    "host": lambda v, m, ties: _ranks._by_host(v, m, ties),
+    "counting": lambda v, m, ties: ranks._by_counting(jnp.where(m, v, jnp.inf), m, ties),
+    "device": lambda v, m, ties: ranks._by_device_sort(jnp.where(m, v, jnp.inf), m, ties),
+    "host": lambda v, m, ties: ranks._by_host(v, m, ties),
 }
 WAYS = {name: jax.jit(way, static_argnums=2) for name, way in WAYS.items()}
 
@@ -36,15 +36,15 @@ def test_host_ranks_of_all_kinds_of_floats(ties):
     bits[1000:1500], bits[1500:2000] = bits[:500] & 0xFFFF0000, bits[:500]
     bits[2000:2500] &= 0xFFFF
     values = np.where(np.isfinite(bits.view(np.float32)), bits.view(np.float32), np.float32(0))
-    found = _ranks.host_twice_ranks(values, np.ones(3000, bool), ties=ties) / 2
+    found = ranks.host_twice_ranks(values, np.ones(3000, bool), ties=ties) / 2
     np.testing.assert_array_equal(found, scipy.stats.rankdata(values, ties))
 
 
-@pytest.mark.parametrize("o", [30, _ranks.COUNTING_LIMIT + 1])
+@pytest.mark.parametrize("o", [30, ranks.COUNTING_LIMIT + 1])
 def test_ranks_under_vmap_and_pmap(o):
     values = np.random.default_rng(0).standard_normal((4, 3, o)).astype(np.float32)
     mask = np.random.default_rng(1).random((4, o)) < 0.9
-    ranked = jax.pmap(jax.vmap(_ranks.ranks, (0, None)))(values, mask)
+    ranked = jax.pmap(jax.vmap(ranks.ranks, (0, None)))(values, mask)
     for d in range(4):
         assert (np.asarray(ranked[d])[:, ~mask[d]] == 0).all()
         expected = scipy.stats.rankdata(values[d][:, mask[d]], axis=-1)
@@ -54,7 +54,7 @@ def test_ranks_under_vmap_and_pmap(o):
 def test_random_ranks_are_a_permutation_that_keeps_order():
     values = jnp.asarray([3.0, 1.0, 1.0, 1.0, 2.0, 9.0])
     mask = jnp.asarray([True, True, True, True, True, False])
-    orders, random_ranks = set(), jax.jit(_ranks.twice_random_ranks)
+    orders, random_ranks = set(), jax.jit(ranks.twice_random_ranks)
     for seed in range(8):
         found = np.asarray(random_ranks(values, mask, jax.random.key(seed))) / 2
         assert found[0] == 5 and found[4] == 4 and found[5] == 0

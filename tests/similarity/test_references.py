@@ -8,7 +8,7 @@ import scipy.stats
 from skimage.metrics import structural_similarity
 
 from actjax.similarity.api import make_metric
-from actjax.similarity.pairwise import pairwise
+from actjax.similarity.kernel import pairwise
 
 # Compiled as users do.
 pytestmark = pytest.mark.usefixtures("optimised")

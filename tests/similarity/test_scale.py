@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from actjax.similarity._scale import unit_scale
+from actjax.similarity.arithmetic.scale import unit_scale
 
 
 @pytest.mark.parametrize("size", [3e-38, 1e-30, 1e-5, 0.7, 1.0, 3.0, 1e9, 1e30, 3.3e38])

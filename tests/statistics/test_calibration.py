@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from actjax.statistics import calibration, null_families
-from actjax.statistics.resolution import StatisticsError
+from actjax.statistics import calibration, simulated
+from actjax.statistics.requirements import StatisticsError
 
-SMALL = null_families.Design(clips=24, classes=4, frames=16, neurons=3, rows=2)
+SMALL = simulated.Design(clips=24, classes=4, frames=16, neurons=3, rows=2)
 
 
 def test_the_default_null_is_calibrated_where_the_others_fail():
@@ -23,7 +23,7 @@ def test_the_default_null_is_calibrated_where_the_others_fail():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("family", null_families.FAMILIES)
+@pytest.mark.parametrize("family", simulated.FAMILIES)
 def test_calibration_on_a_thousand_sets(family):
     [row] = calibration.table(families_of=(family,), kinds=("within_class",))
     assert row.sets == 1000 and 0.036 <= row.rate <= 0.064
@@ -36,9 +36,7 @@ def test_false_discoveries_on_a_thousand_sets():
 
 
 def test_false_discoveries_stay_below_q_and_plants_are_found():
-    found = calibration.false_discoveries(
-        sets=12, replicates=99, design=null_families.Design(48, 6, 24, 12, 8)
-    )
+    found = calibration.false_discoveries(sets=12, replicates=99, design=simulated.Design(48, 6, 24, 12, 8))
     assert found.proportion <= 0.10 + 2 * found.std_error
     assert found.power > 0.5
 
@@ -46,7 +44,7 @@ def test_false_discoveries_stay_below_q_and_plants_are_found():
 def test_real_neurons_against_other_recordings():
     rng = np.random.default_rng(0)
     classes = np.repeat(np.arange(4), 8)
-    onset = null_families.FAMILIES["class_envelopes"][0](null_families.Design(32, 4, 12, 3, 2), 1, rng)
+    onset = simulated.FAMILIES["class_envelopes"][0](simulated.Design(32, 4, 12, 3, 2), 1, rng)
     order = np.argsort(np.arange(32) % 4, kind="stable")
     x, y = (side[0][order].astype(np.float32) for side in onset)
     y[:, :, 0] += 3 * x[:, :, 0]  # a real relation, which mismatching breaks
@@ -59,8 +57,8 @@ def test_real_neurons_against_other_recordings():
 
 
 def test_sources_of_plants_are_shared_as_said():
-    design = null_families.Design(40, 4, 30, 8, 8)
-    x, y, related = null_families.plants(design, 1, np.random.default_rng(1), gain=4.0)
+    design = simulated.Design(40, 4, 30, 8, 8)
+    x, y, related = simulated.plants(design, 1, np.random.default_rng(1), gain=4.0)
     flat_x, flat_y = x.reshape(-1, 8), y.reshape(-1, 8)
     r = np.abs(np.corrcoef(flat_x.T, flat_y.T)[:8, 8:])
     assert related.sum() == 8 and related[4:].sum() == 0

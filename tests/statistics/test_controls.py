@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 
 from actjax.statistics import controls, weighted
-from actjax.statistics.resolution import StatisticsError
+from actjax.statistics.requirements import StatisticsError
 
 
 def test_shuffled_weights_keep_each_layers_values():

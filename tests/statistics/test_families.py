@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 
 from actjax.statistics import corrections, families
-from actjax.statistics.resolution import StatisticsError
+from actjax.statistics.requirements import StatisticsError
 
 
 def holm_by_definition(p):

@@ -3,18 +3,10 @@
 import numpy as np
 import pytest
 
-from actjax.statistics import (
-    ceilings,
-    clip_tables,
-    controls,
-    findings,
-    frame_geometry,
-    half_nulls,
-    intervals,
-    nulls,
-    permutations,
-    selection,
-)
+from actjax.findings import clip_sums, fast_cka, half_nulls, ridge, selection
+from actjax.findings import effects as found_effects
+from actjax.statistics import bootstrap as statistics_bootstrap
+from actjax.statistics import controls, nulls, permutations
 
 CLIPS, FRAMES, CLASSES = 48, 20, 4
 CLASS_B = np.arange(CLIPS) % CLASSES
@@ -31,12 +23,12 @@ def sides(seed=0, gain=0.0, neurons=6, rows=2):
 
 def shared(splits=2, bootstrap=200):
     halves = selection.split_halves(IDS, CLASS_B, splits=splits, seed=0)
-    return halves, intervals.poisson_weights(IDS, replicates=bootstrap, seed=0)
+    return halves, statistics_bootstrap.poisson_weights(IDS, replicates=bootstrap, seed=0)
 
 
 def test_scores_of_a_weighting_are_numpys_correlations_of_those_clips():
     x, y, mask = sides(gain=0.5)
-    found = clip_tables.scores(clip_tables.clip_sums(x, y, mask), np.eye(CLIPS)[:3] + np.eye(CLIPS)[7])
+    found = clip_sums.scores(clip_sums.clip_sums(x, y, mask), np.eye(CLIPS)[:3] + np.eye(CLIPS)[7])
     for i in range(3):
         own = [(v[[i, 7]] - v[[i, 7]].mean(axis=1, keepdims=True)).reshape(2 * FRAMES, -1) for v in (x, y)]
         expected = np.corrcoef(own[0].T.astype(np.float64), own[1].T.astype(np.float64))[:6, 6:]
@@ -47,16 +39,16 @@ def test_rotated_sums_are_those_of_the_rotated_channels():
     x, y, mask = sides(gain=0.5)
     turns = controls.rotations(0, 6, 3)
     every = np.ones((1, CLIPS))
-    for table, turn in zip(clip_tables.rotated_sums(x, y, mask, turns), turns, strict=True):
-        direct = clip_tables.clip_sums(np.asarray(controls.rotate_channels(x, mask, turn)), y, mask)
-        expected = clip_tables.scores(direct, every)
-        np.testing.assert_allclose(clip_tables.scores(table, every), expected, atol=3e-6)
+    for table, turn in zip(clip_sums.rotated_sums(x, y, mask, turns), turns, strict=True):
+        direct = clip_sums.clip_sums(np.asarray(controls.rotate_channels(x, mask, turn)), y, mask)
+        expected = clip_sums.scores(direct, every)
+        np.testing.assert_allclose(clip_sums.scores(table, every), expected, atol=3e-6)
 
 
 def test_pure_noise_has_no_effect_and_a_planted_unit_is_found():
     halves, weights = shared()
     noise, planted = (
-        findings.cross_fitted(clip_tables.clip_sums(*sides(seed, gain)), "follow", halves, weights)
+        found_effects.cross_fitted(clip_sums.clip_sums(*sides(seed, gain)), "follow", halves, weights)
         for seed, gain in ((1, 0.0), (2, 1.0))
     )
     assert abs(noise.value) < 0.1
@@ -68,11 +60,11 @@ def test_pure_noise_has_no_effect_and_a_planted_unit_is_found():
 
 def test_the_contrast_of_a_unit_is_its_first_score_less_its_second():
     r = np.asarray([[[0.2, -0.6], [-0.9, 0.1]]])
-    np.testing.assert_allclose(findings.combine(r, "contrast")[0, :, 0], [-0.4, 0.8])
-    np.testing.assert_allclose(findings.combine(r, "drop")[0, :, 0], [0.8, -1.0])
+    np.testing.assert_allclose(found_effects.combine(r, "contrast")[0, :, 0], [-0.4, 0.8])
+    np.testing.assert_allclose(found_effects.combine(r, "drop")[0, :, 0], [0.8, -1.0])
     known = np.asarray([[[0.8, 0.1]]])
-    np.testing.assert_allclose(findings.combine(r, "share", known)[0, :, 0], [0.25, 1.125])
-    assert np.isnan(findings.combine(r, "share", known)[0, :, 1]).all()
+    np.testing.assert_allclose(found_effects.combine(r, "share", known)[0, :, 0], [0.25, 1.125])
+    assert np.isnan(found_effects.combine(r, "share", known)[0, :, 1]).all()
 
 
 def test_nulls_on_all_clips_agree_with_the_moment_null():
@@ -80,7 +72,7 @@ def test_nulls_on_all_clips_agree_with_the_moment_null():
     draws = permutations.within_class(IDS, CLASS_B, replicates=99, seed=0)
     halves, _ = shared(splits=1)
     every = np.concatenate([halves.reshape(-1, CLIPS), np.ones((1, CLIPS), bool)])
-    table = clip_tables.clip_sums(x, y, mask)
+    table = clip_sums.clip_sums(x, y, mask)
     pairs = half_nulls.pair_products(x, y, mask, draws)
     fast = half_nulls.from_products(pairs, table.xx, table.yy[:, 0], draws, every)
     slow = half_nulls.moment_scores(x, y, mask, draws, every)
@@ -97,8 +89,10 @@ def test_p_values_of_the_whole_selection_are_small_for_a_plant_and_not_for_noise
     for seed, gain in ((3, 0.0), (4, 0.5)):
         x, y, mask = sides(seed, gain)
         scores = half_nulls.moment_scores(x, y, mask, draws, halves.reshape(-1, CLIPS))
-        values = findings.null_values(scores.reshape(100, *halves.shape[:2], *scores.shape[2:]), signed=True)
-        found.append(findings.permutation_p(values))
+        values = found_effects.null_values(
+            scores.reshape(100, *halves.shape[:2], *scores.shape[2:]), signed=True
+        )
+        found.append(found_effects.permutation_p(values))
     assert found[0] > 0.05
     assert found[1] == pytest.approx(0.01)
 
@@ -118,14 +112,14 @@ def test_cosine_pairs_are_the_scores_clip_by_clip():
 
 def test_cka_without_gram_matrices_is_the_metric():
     from actjax.similarity.api import make_metric
-    from actjax.similarity.pairwise import clip_scores
+    from actjax.similarity.kernel import clip_scores
 
     rng = np.random.default_rng(0)
     x = (rng.standard_normal((5, 3, 4, 40)) * 10 + 1000).astype(np.float32)
     x[0, 0] = 7.0
     y = rng.standard_normal((5, 2, 50, 40)).astype(np.float32)
     mask = np.arange(40)[None, :] < np.asarray([40, 33, 17, 16, 15])[:, None]
-    found = frame_geometry.cka_scores(x, y, mask)
+    found = fast_cka.cka_scores(x, y, mask)
     expected = np.asarray(clip_scores(make_metric("cka"), x, y, mask)["score"])
     assert np.isnan(found[4]).all() and np.isnan(found[0, 0]).all() and np.isfinite(found[:4, 1:]).all()
     np.testing.assert_allclose(found, expected, atol=2e-5)
@@ -135,9 +129,9 @@ def test_out_of_fold_predictions_agree_with_scikit_learn_and_never_see_their_own
     from sklearn.linear_model import Ridge
 
     x, y, mask = sides(gain=1.0)
-    monkeypatch.setattr(ceilings, "PENALTIES", (0.1,))
-    folds = ceilings.recording_folds(IDS)
-    found = ceilings.out_of_fold(x, y, mask, folds)
+    monkeypatch.setattr(ridge, "PENALTIES", (0.1,))
+    folds = ridge.recording_folds(IDS)
+    found = ridge.out_of_fold(x, y, mask, folds)
     scaled = x.astype(np.float64) / np.sqrt((x.astype(np.float64) ** 2).mean(axis=(0, 1)))
     for fold in range(5):
         train = scaled[folds != fold].reshape(-1, x.shape[2])
@@ -150,7 +144,7 @@ def test_out_of_fold_predictions_agree_with_scikit_learn_and_never_see_their_own
 def test_the_strongest_control_is_named_and_subtracted_with_the_same_weights():
     draws = np.random.default_rng(0).normal(0, 0.01, 500)
     line = lambda value: np.concatenate([[value], value + draws])[None]  # noqa: E731
-    found = findings.effect(line(0.6), {"untrained": line(0.2), "input": line(0.5)})
+    found = found_effects.effect(line(0.6), {"untrained": line(0.2), "input": line(0.5)})
     assert found.control == "input"
     assert found.value == pytest.approx(0.1)
     # The recordings' part of both cancels.
@@ -171,11 +165,11 @@ def test_the_strongest_control_is_named_and_subtracted_with_the_same_weights():
     ],
 )
 def test_verdicts(low, high, p, effects, word):
-    assert findings.verdict(low, high, p, effects) == word
+    assert found_effects.verdict(low, high, p, effects) == word
 
 
 def test_a_finding_holds_if_all_its_parts_do():
-    assert findings.together(["holds", "holds"]) == "holds"
-    assert findings.together(["holds", "weakly"]) == "weakly"
-    assert findings.together(["holds", "reversed"]) == "does not hold"
-    assert findings.together(["reversed", "reversed"]) == "reversed"
+    assert found_effects.together(["holds", "holds"]) == "holds"
+    assert found_effects.together(["holds", "weakly"]) == "weakly"
+    assert found_effects.together(["holds", "reversed"]) == "does not hold"
+    assert found_effects.together(["reversed", "reversed"]) == "reversed"

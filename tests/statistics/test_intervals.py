@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from actjax.statistics import intervals
-from actjax.statistics.resolution import StatisticsError
+from actjax.statistics import bootstrap
+from actjax.statistics.requirements import StatisticsError
 
 
 def test_weights_are_poisson_and_shared_by_a_recording():
-    weights = intervals.poisson_weights(np.repeat(np.arange(50), 3), replicates=2000, seed=0)
+    weights = bootstrap.poisson_weights(np.repeat(np.arange(50), 3), replicates=2000, seed=0)
     assert weights.shape == (2000, 150) and weights.dtype == np.float32
     np.testing.assert_array_equal(weights[:, ::3], weights[:, 2::3])
     # Mean and variance 1 over 100,000 draws: five standard errors.
@@ -22,11 +22,11 @@ def test_a_replicate_is_the_score_of_repeated_clips(centre):
     x, y = rng.normal(size=(12, 7, 4)) + 1, rng.normal(size=(12, 7, 3))
     y[:, :, 1] += x[:, :, 2]
     mask = np.arange(7)[None, :] < rng.integers(5, 8, 12)[:, None]
-    weights = intervals.poisson_weights(np.arange(12), replicates=200, seed=3)
-    sums = intervals.pair_moments(
+    weights = bootstrap.poisson_weights(np.arange(12), replicates=200, seed=3)
+    sums = bootstrap.pair_moments(
         x.astype(np.float32), y.astype(np.float32), mask, [2, 0], [1, 2], centre=centre
     )
-    draws = intervals.bootstrap_scores(sums, weights)
+    draws = bootstrap.bootstrap_scores(sums, weights)
     for r, (p, n, k) in ((r, pair) for r in range(4) for pair in ((0, 2, 1), (1, 0, 2))):
         a, b = [], []
         for clip in np.repeat(np.arange(12), weights[r].astype(int)):
@@ -43,10 +43,10 @@ def test_ninety_five_percent_intervals_cover():
     samples = 400
     x = rng.normal(size=(80, 1, samples)).astype(np.float32)
     y = (0.5 * x + np.sqrt(0.75) * rng.normal(size=x.shape)).astype(np.float32)
-    weights = intervals.poisson_weights(np.arange(80), replicates=400, seed=4)
+    weights = bootstrap.poisson_weights(np.arange(80), replicates=400, seed=4)
     everything = np.arange(samples)
-    sums = intervals.pair_moments(x, y, np.ones((80, 1), bool), everything, everything, centre="all")
-    low, high = intervals.percentile_interval(intervals.bootstrap_scores(sums, weights))
+    sums = bootstrap.pair_moments(x, y, np.ones((80, 1), bool), everything, everything, centre="all")
+    low, high = bootstrap.percentile_interval(bootstrap.bootstrap_scores(sums, weights))
     covered = ((low <= 0.5) & (high >= 0.5)).mean()
     # Percentile intervals of r are slightly short at this size; the binomial error is 0.011.
     assert 0.90 <= covered <= 0.98
@@ -57,13 +57,13 @@ def test_means_of_per_clip_scores():
     scores = np.asarray([[1.0, np.nan], [2.0, 4.0], [6.0, 8.0]])
     weights = np.asarray([[1, 1, 1], [3, 0, 1], [5, 0, 0]], np.float32)
     want = [[3.0, 6.0], [9 / 4, 8.0], [1.0, np.nan]]
-    np.testing.assert_allclose(intervals.bootstrap_means(scores, weights), want)
+    np.testing.assert_allclose(bootstrap.bootstrap_means(scores, weights), want)
 
 
 def test_an_interval_is_undefined_where_many_draws_are():
     draws = np.random.default_rng(0).normal(size=(1000, 2))
     draws[:200, 1] = np.nan
-    low, high = intervals.percentile_interval(draws)
+    low, high = bootstrap.percentile_interval(draws)
     np.testing.assert_allclose([low[0], high[0]], np.quantile(draws[:, 0], [0.025, 0.975]))
     assert np.isnan(low[1]) and np.isnan(high[1])
 
@@ -73,21 +73,21 @@ def test_seeds_widen_the_interval_by_their_spread():
     recordings = rng.normal(0.0, 0.02, 4000)
     effects = rng.normal(0.3, 0.05, 5)
     draws = effects[:, None] + recordings[None, :]
-    mean = intervals.over_seeds(draws)
+    mean = bootstrap.over_seeds(draws)
     assert mean.mean() == pytest.approx(effects.mean(), abs=0.003)
     # Recordings are shared by the seeds, so that their variance stays; seeds add s^2 / S.
     assert mean.std() == pytest.approx(np.sqrt(0.02**2 + effects.var(ddof=1) / 5), rel=0.05)
-    np.testing.assert_array_equal(intervals.over_seeds(draws[:1]), draws[0])
+    np.testing.assert_array_equal(bootstrap.over_seeds(draws[:1]), draws[0])
 
 
 def test_too_few_recordings_or_replicates_are_refused():
     with pytest.raises(StatisticsError, match="at least 10 of them, got 9"):
-        intervals.poisson_weights(np.arange(9), replicates=1000, seed=0)
+        bootstrap.poisson_weights(np.arange(9), replicates=1000, seed=0)
     with pytest.raises(StatisticsError, match="at least 200 are needed"):
-        intervals.poisson_weights(np.arange(20), replicates=199, seed=0)
-    intervals.poisson_weights(np.arange(20), replicates=200, seed=0)
+        bootstrap.poisson_weights(np.arange(20), replicates=199, seed=0)
+    bootstrap.poisson_weights(np.arange(20), replicates=200, seed=0)
     with pytest.raises(StatisticsError, match="between 0 and 1"):
-        intervals.poisson_weights(np.arange(20), replicates=200, seed=0, level=95)
+        bootstrap.poisson_weights(np.arange(20), replicates=200, seed=0, level=95)
 
 
 @pytest.mark.parametrize("centre", ["clip", "all", "none"])
@@ -99,7 +99,7 @@ def test_errors_of_correlations_agree_with_leaving_each_recording_out(centre):
     x[:, :, 2] *= 1 + 3 * (np.arange(120) % 7 == 0)[:, None]
     mask = np.arange(6)[None, :] < rng.integers(3, 7, 120)[:, None]
     recordings = np.arange(120) // 2
-    found = intervals.correlation_errors(x * 1e-12, y * 1e15, mask, recordings, centre=centre)
+    found = bootstrap.correlation_errors(x * 1e-12, y * 1e15, mask, recordings, centre=centre)
 
     def scores(kept):
         sides = []
@@ -119,8 +119,8 @@ def test_errors_of_correlations_agree_with_leaving_each_recording_out(centre):
 def test_errors_are_undefined_where_nothing_varies_or_one_recording_is_all():
     x, y = np.ones((8, 4, 1)), np.random.default_rng(0).normal(size=(8, 4, 1))
     mask = np.ones((8, 4), bool)
-    assert np.isnan(intervals.correlation_errors(x, y, mask, np.arange(8), centre="clip")).all()
-    assert np.isnan(intervals.correlation_errors(y, y, mask, np.zeros(8), centre="clip")).all()
+    assert np.isnan(bootstrap.correlation_errors(x, y, mask, np.arange(8), centre="clip")).all()
+    assert np.isnan(bootstrap.correlation_errors(y, y, mask, np.zeros(8), centre="clip")).all()
 
 
 def test_score_intervals_cover_and_stay_in_range():
@@ -131,18 +131,18 @@ def test_score_intervals_cover_and_stay_in_range():
     pairs = np.arange(500)
     mask = np.ones((40, 1), bool)
     errors = [
-        intervals.correlation_errors(x[..., [i]], y[..., [i]], mask, range(40), centre="all").item()
+        bootstrap.correlation_errors(x[..., [i]], y[..., [i]], mask, range(40), centre="all").item()
         for i in pairs
     ]
     r = np.asarray([np.corrcoef(x[:, 0, i], y[:, 0, i])[0, 1] for i in pairs])
-    low, high = intervals.score_interval(r, errors, 40, (-1.0, 1.0))
+    low, high = bootstrap.score_interval(r, errors, 40, (-1.0, 1.0))
     # The error is a little small at 40 recordings; the binomial error is 0.01.
     assert 0.90 <= ((low <= 0.5) & (high >= 0.5)).mean() <= 0.98
-    low, high = intervals.score_interval(np.array([0.99, np.nan]), np.array([0.1, 0.1]), 40, (0.0, 1.0))
+    low, high = bootstrap.score_interval(np.array([0.99, np.nan]), np.array([0.1, 0.1]), 40, (0.0, 1.0))
     assert high[0] == 1.0 and 0.7 < low[0] < 0.9 and np.isnan(low[1]) and np.isnan(high[1])
 
 
 def test_clips_of_one_recording_widen_an_error():
-    assert intervals.design_effect(["a", "b", "c"]) == 1.0
-    assert intervals.design_effect(["a", "a", "b", "b"]) == 2.0
-    assert intervals.design_effect(["a", "a", "a", "b"]) == 2.5
+    assert bootstrap.design_effect(["a", "b", "c"]) == 1.0
+    assert bootstrap.design_effect(["a", "a", "b", "b"]) == 2.0
+    assert bootstrap.design_effect(["a", "a", "a", "b"]) == 2.5

@@ -6,10 +6,10 @@ import pytest
 import scipy.stats
 
 from actjax.similarity.api import make_metric
-from actjax.similarity.pairwise import clip_scores, pairwise
+from actjax.similarity.kernel import clip_scores, pairwise
 from actjax.statistics import families, permutations
 from actjax.statistics.metric_nulls import null_of
-from actjax.statistics.resolution import StatisticsError
+from actjax.statistics.requirements import StatisticsError
 
 B, FRAMES, N, K = 9, 20, 3, 2
 CLASSES = np.repeat([0, 1, 2], 3)

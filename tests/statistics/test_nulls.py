@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from actjax.statistics import families, nulls, permutations
-from actjax.statistics.resolution import StatisticsError
+from actjax.statistics.requirements import StatisticsError
 
 B, OBS, N, K, R = 12, 9, 5, 3, 24
 CLASSES = np.repeat([0, 1, 2], 4)

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from actjax.statistics import permutations, resolution
-from actjax.statistics.resolution import StatisticsError
+from actjax.statistics import permutations, requirements
+from actjax.statistics.requirements import StatisticsError
 
 # Three recordings of two clips in class a, two recordings of one clip in class b.
 RECORDINGS = ["r0", "r0", "r1", "r1", "r2", "r2", "s0", "s1"]
@@ -109,18 +109,18 @@ def test_what_cannot_be_permuted_is_refused_in_one_line(recordings, classes, opt
 @pytest.mark.parametrize("level", [0.05, 0.001])
 def test_the_number_of_recordings_asked_for_is_the_smallest_that_will_do(classes, level):
     enough = next(m for m in range(2, 9) if math.factorial(m) ** classes >= 1 / level)
-    resolution.check_recordings({str(c): enough for c in range(classes)}, level)
+    requirements.check_recordings({str(c): enough for c in range(classes)}, level)
     if enough > 2:
         with pytest.raises(StatisticsError, match=f"needs {enough} recordings in each class"):
-            resolution.check_recordings({str(c): enough - 1 for c in range(classes)}, level)
+            requirements.check_recordings({str(c): enough - 1 for c in range(classes)}, level)
 
 
 def test_replicates_for_several_tests():
-    resolution.check_replicates(79, 0.05, tests=4)
+    requirements.check_replicates(79, 0.05, tests=4)
     with pytest.raises(StatisticsError, match="over 4 tests needs at least 79"):
-        resolution.check_replicates(78, 0.05, tests=4)
+        requirements.check_replicates(78, 0.05, tests=4)
     with pytest.raises(StatisticsError, match="between 0 and 1"):
-        resolution.check_replicates(78, 5.0)
+        requirements.check_replicates(78, 5.0)
 
 
 def test_messages_name_the_classes():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from actjax.statistics import moments, selection, weighted
-from actjax.statistics.resolution import StatisticsError
+from actjax.findings import selection
+from actjax.statistics import moments, weighted
+from actjax.statistics.requirements import StatisticsError
 
 
 def test_halves_divide_recordings_evenly_within_classes():

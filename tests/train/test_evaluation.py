@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import synthetic
 
-from actjax import models, parallel
+from actjax import parallel
+from actjax.nn.frontend import images
 from actjax.train import evaluation, loop
 
 pytestmark = pytest.mark.usefixtures("optimised")
@@ -19,7 +20,7 @@ def trained():
 
 
 def reference_logits(model, variables, count):
-    image = models.images(synthetic.AUDIO[:count], synthetic.FRONTEND)
+    image = images(synthetic.AUDIO[:count], synthetic.FRONTEND)
     return np.asarray(model.apply(variables, image, train=False)[0], np.float64)
 
 
@@ -82,7 +83,7 @@ def test_recomputed_statistics_are_averages_of_batch_moments(trained, own):
     for count in sizes:
         batches = list(synthetic.eval_batches(8, count))
         found = evaluation.recompute_batch_stats(model, synthetic.FRONTEND, variables, batches)
-        image = np.asarray(models.images(synthetic.AUDIO[:count], synthetic.FRONTEND), np.float64)
+        image = np.asarray(images(synthetic.AUDIO[:count], synthetic.FRONTEND), np.float64)
         parts = [image[i : i + 8] for i in range(0, count, 8)]
         weights = [len(part) for part in parts]
         stats = found["batch_stats"]["bn0"]

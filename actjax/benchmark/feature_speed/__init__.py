@@ -1,0 +1,1 @@
+"""The speed benchmark of features beside their peers."""

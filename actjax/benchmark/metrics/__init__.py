@@ -1,0 +1,1 @@
+"""The benchmark of the metrics themselves: label checks, planted neurons, interventions."""

@@ -1,0 +1,152 @@
+"""The metric benchmark's files: a table for each part, the leaderboard as Parquet, pictures and one page."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from actjax.benchmark.metrics import pictures
+from actjax.benchmark.metrics.leaderboard import TRACKS
+from actjax.benchmark.metrics.plants import DEFINITION, definition_hash
+from actjax.benchmark.metrics.published import DIFFERENT
+from actjax.pages.rows import csv_text
+from actjax.report.markup import Markup, document, folded, image, section, tag
+from actjax.report.page_text import STYLE
+from actjax.report.tables import Table
+
+_LEAD = (
+    "Every metric of the registry, with its defaults, on neurons whose feature is known, on neurons that "
+    "follow none, on concepts that get worse, and on clips in which one thing alone is changed."
+)
+_PICTURES = (
+    ("leaderboard", "Leaderboard", ("leaderboard",)),
+    ("recall", "Planted neurons over SNR", ("plants",)),
+    ("failures", "Distortions and negatives", ("plants", "negatives")),
+    ("label_checks", "Missing and extra labels", ("sanity",)),
+    ("causal", "Interventions", ("causal", "dose_response")),
+)
+_DRAW = {
+    "leaderboard": pictures.leaderboard,
+    "recall": pictures.recall_curves,
+    "failures": pictures.failures,
+    "label_checks": pictures.label_checks,
+    "causal": pictures.causal,
+}
+
+
+def write(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
+    """Writes everything there are rows for, and returns the files: the page first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        parts.setdefault(row["part"], []).append({k: v for k, v in row.items() if k != "part"})
+    written = []
+    for part, mine in parts.items():
+        written.append(_text(folder / f"{part}.csv", csv_text(mine)))
+    if "leaderboard" in parts:
+        written.append(_parquet(folder / "leaderboard.parquet", parts["leaderboard"]))
+    drawn = {}
+    for name, title, needs in _PICTURES:
+        if all(need in parts for need in needs):
+            drawn[title] = _DRAW[name](*(parts[need] for need in needs), folder / f"{name}.png")
+    page = _text(folder / "index.html", _page(parts, drawn))
+    return [page, *written, *drawn.values()]
+
+
+def _page(parts: Mapping[str, list[dict[str, Any]]], drawn: Mapping[str, Path]) -> Markup:
+    notes = _notes(parts)
+    return document(
+        "actjax: benchmark of metrics",
+        STYLE,
+        tag("h1", "Which similarity metric finds what?"),
+        tag("p", _LEAD, class_="lead"),
+        *(
+            section(title, tag("p", notes[title]), image(path), *map(_folded, _tables(title, parts)))
+            for title, path in drawn.items()
+        ),
+        section("Settings", *_settings(parts)),
+    )
+
+
+def _notes(parts: Mapping[str, list[dict[str, Any]]]) -> dict[str, str]:
+    weights = "; ".join(
+        f"{track}: " + ", ".join(f"{name} {w:g}" for name, w in ws.items()) for track, ws in TRACKS.items()
+    )
+    different = "; ".join(f"{name}: {why}" for name, why in DIFFERENT.items())
+    return {
+        "Leaderboard": "(raw - chance) / (oracle - chance) of each part, averaged with fixed weights "
+        f"({weights}). A rank is 1 plus the number of metrics whose whole interval lies above. Metrics that "
+        "cannot take a part are out of the track; why is listed with the settings.",
+        "Planted neurons over SNR": "A plant is a real feature with noise of its own spectrum, found if "
+        "the highest score names a feature of its cluster.",
+        "Distortions and negatives": "Hatched: undefined, or never drawn in that comparison.",
+        "Missing and extra labels": "A neuron equals its concept; then the concept loses half of its labels, "
+        f"or gains as many wrong ones. Published figures stand in the table; where ours differ: {different}.",
+        "Interventions": "Clips rendered at five doses of one change. A metric predicts effects if units "
+        "that score higher on a feature also respond more, for each unit of that feature's measured change, "
+        "on clips that were not scored.",
+    }
+
+
+def _tables(title: str, parts: Mapping[str, list[dict[str, Any]]]) -> list[Table]:
+    if title == "Leaderboard":
+        return [_table(f"{t.capitalize()} track", [r for r in parts["leaderboard"] if r["track"] == t],
+                       ("rank", "metric", "total", "low", "high", "false_positives", *TRACKS[t]))
+                for t in TRACKS]  # fmt: skip
+    if title == "Missing and extra labels":
+        columns = ("metric", "check", "gamma", "delta", "published", "decrease", "auroc", "seeds")
+        rows = [r for r in parts["sanity"] if r["gamma"] > 0]
+        return [_table("Ours beside the published figures", rows, columns)]
+    if title == "Planted neurons over SNR":
+        columns = ("metric", "comparison", "kind", "snr_db", "recall", "reciprocal_rank", "plants")
+        costs = list({(r["metric"], r["comparison"]): r for r in parts["plants"]}.values())
+        return [
+            _table("Recall and mean reciprocal rank", parts["plants"], columns),
+            _table("Time and memory", costs, ("metric", "comparison", "seconds", "peak_mib", "undefined")),
+        ]
+    if title == "Interventions":
+        columns = ("intervention", "option", "dose", "clip_id", "class")
+        return [_table("Clips to listen to", parts.get("clips", []), columns)]
+    return []
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
+    sides = tuple((name, "<" if rows and isinstance(rows[0].get(name), str) else ">") for name in columns)
+    return Table(title, sides, [tuple(_cell(row.get(name)) for name in columns) for row in rows])
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _folded(table: Table) -> Markup:
+    return folded(table.title, table.html())
+
+
+def _settings(parts: Mapping[str, list[dict[str, Any]]]) -> list[Markup]:
+    absent = [tag("li", f"{r['metric']} ({r['comparison']}): {r['why']}") for r in parts.get("absent", [])]
+    plants = tag("pre", json.dumps(dict(DEFINITION), indent=1))
+    return [
+        folded("This run", tag("pre", json.dumps(parts["seed"][0], indent=1))),
+        folded(f"{DEFINITION['name']}, SHA-256 {definition_hash()}", plants),
+        folded("Who could not take part", tag("ul", *absent)),
+    ]
+
+
+def _parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    import pyarrow
+    from pyarrow import parquet
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = pyarrow.table({name: [row.get(name) for row in rows] for name in names})
+    aside = path.with_name(f".{path.name}.partial")
+    parquet.write_table(table, aside)
+    return aside.replace(path)
+
+
+def _text(path: Path, text: str) -> Path:
+    aside = path.with_name(f".{path.name}.partial")
+    aside.write_text(text, encoding="utf-8")
+    return aside.replace(path)

@@ -1,0 +1,5 @@
+"""`python -m actjax.benchmark.speed`."""
+
+from actjax.benchmark.speed.run import main
+
+main()

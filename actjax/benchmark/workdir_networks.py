@@ -1,0 +1,67 @@
+"""What the benchmarks take of a trained workdir: networks for the causal check, neurons for calibration."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from actjax import run as runs
+from actjax import workdir
+from actjax.benchmark import calibration
+from actjax.benchmark.metrics import causal
+from actjax.data import loader
+from actjax.findings import observe
+from actjax.scoring import networks as scoring_networks
+
+# Neurons of a layer that the calibration takes, evenly spaced: its cost grows with them.
+NEURONS = 16
+
+
+def networks(run: runs.Run) -> dict[str, causal.Units] | None:
+    """{"trained", "untrained": clips -> means of all neurons of all layers}; None if nothing was trained.
+
+    Raises:
+      ValueError: the workdir was trained with another config.
+    """
+    if not (run.workdir / "train.json").exists():
+        return None
+    workdir.claim(run.workdir, "train", run.config.to_dict())
+    source = loader.open_source(runs.builder(run), "train")
+    module: Any = scoring_networks.module(run, len(source.class_names))
+    found = {}
+    for name in ("trained", "untrained"):
+        variables = jax.device_get(scoring_networks.variables(run, name, source))
+        found[name] = causal.module_units(module, variables, runs.frontend(run.config))
+    return found
+
+
+def real(run: runs.Run) -> dict[str, calibration.Real] | None:
+    """Frames of a deep layer with chroma, and the embedding with scalars; None if nothing was trained.
+
+    Raises:
+      ValueError: the workdir was trained with another config, or its clips have no single class.
+    """
+    if not (run.workdir / "train.json").exists():
+        return None
+    workdir.claim(run.workdir, "train", run.config.to_dict())
+    source = loader.open_source(runs.builder(run), run.config.score.split)
+    if source.multi_label:
+        raise ValueError("mismatched clips of one class need data with one label a clip")
+    sides = observe.collect(run, source, {"trained": scoring_networks.variables(run, "trained", source)})
+    about = source.recording_ids, source.labels
+    found = {}
+    for deep in sides.networks["chroma"][:1]:
+        maps = deep.x["trained"].reshape(len(source), *deep.shape_ft, -1).mean(axis=1)
+        whole = deep.mask_bo.all(axis=0)
+        x, y = _some(maps)[:, whole], deep.y_bok[:, whole]
+        found[f"{deep.layer} x chroma by frames"] = calibration.Real(x, y, *about, "clip")
+    for units in sides.networks["clip"]:
+        x, y = _some(units.x["trained"]), units.y_bok
+        found[f"{units.layer} x scalars by clips"] = calibration.Real(x, y, *about, "all")
+    return found
+
+
+def _some(values_bon: np.ndarray) -> np.ndarray:
+    """At most NEURONS of those that vary."""
+    alive = np.flatnonzero(values_bon.std(axis=(0, 1)) > 0)
+    return values_bon[:, :, alive[np.linspace(0, len(alive) - 1, min(NEURONS, len(alive))).astype(int)]]

@@ -1,0 +1,1 @@
+"""Data sets on disk: building them, and loading their clips."""

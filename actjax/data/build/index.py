@@ -1,0 +1,51 @@
+"""What is known of a split's clips without reading audio, its checks, and what was left out."""
+
+import collections
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from actjax import files
+from actjax.data.build import shards
+from actjax.data.build.columns import read_columns
+
+FIELDS = ("clip_id", "recording_id", "label", "labels", "content", "length", "note")
+
+
+def read_index(paths: Sequence[pathlib.Path]) -> tuple[dict[str, np.ndarray], list[dict[str, str]]]:
+    """(index columns, skipped) of a split, reading no audio."""
+    columns, skipped = collections.defaultdict(list), []
+    for path in shards.parts_of(paths):
+        found = read_columns(path, (*FIELDS, "__skipped__", "__parts__"))
+        skipped += shards.skipped_and_parts(found)[0]
+        for name, column in found.items():
+            columns[name].append(column)
+    if not columns:
+        empty = {name: np.zeros(0, "U1") for name in ("clip_id", "recording_id", "content", "note")}
+        return empty | {"length": np.zeros(0, np.int32)}, skipped
+    return {name: np.concatenate(parts) for name, parts in columns.items()}, skipped
+
+
+def check_index(index: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Refuses clip ids that occur twice and recordings that stand in two splits."""
+    clips = collections.Counter(c for columns in index.values() for c in columns["clip_id"].tolist())
+    twice = [clip for clip, count in clips.items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"clip ids must be unique; {len(twice)} occur twice, the first: {', '.join(twice[:3])}"
+        )
+    split_of: dict[str, str] = {}
+    for split, columns in index.items():
+        for recording in set(columns["recording_id"].tolist()):
+            if split_of.setdefault(recording, split) != split:
+                raise ValueError(
+                    f"recording {recording!r} stands in the splits {split_of[recording]} and {split}; "
+                    "each recording must stay in one"
+                )
+
+
+def builder_skipped(builder: Any) -> list[dict[str, str]]:
+    """What was left out when the data set was prepared: a list of {"item", "reason", "split"}."""
+    return files.read_json(pathlib.Path(builder.data_dir, "skipped.json"), [], kind=list)

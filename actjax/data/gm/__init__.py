@@ -1,0 +1,1 @@
+"""Renders clips of real sampled instruments: scenes, scores, voices."""

@@ -1,0 +1,1 @@
+"""Recordings of any origin: decoding, finding files, catalogues of public data sets."""

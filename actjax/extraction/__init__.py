@@ -1,0 +1,1 @@
+"""Computes many features of a wave in one program."""

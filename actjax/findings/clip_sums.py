@@ -1,0 +1,112 @@
+"""Sums in each clip, from which the scores of any weighting of clips follow as a matrix product."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from actjax.findings.compiled import compiled
+from actjax.precision import PRECISION
+from actjax.statistics import moments
+
+centred = compiled(moments.centred, static_argnames="centre")
+
+
+class Table(NamedTuple):
+    """Sums in each clip for every pair; scores of any weighting follow from them.
+
+    Attributes:
+      xy: [b, n, k] sums of products; per-clip scores, 0 where undefined, if `xx` is None.
+      xx: [b, n] (or [b, n, k]) sums of squares of the neurons, or None for means of per-clip scores.
+      yy: [b, n, k] sums of squares of the feature rows; 1 where a per-clip score is defined.
+      known: for "share", the table [b, 1, k] of the layer's prediction of each row from all units.
+    """
+
+    xy: np.ndarray
+    xx: np.ndarray | None
+    yy: np.ndarray
+    known: Any = None
+
+
+def clip_sums(x_bon: Any, y_bok: Any, mask_bo: Any, *, centre: str = "clip") -> Table:
+    """Sums in each clip of all pairs of neurons [b, o, n] and rows [b, o, k].
+
+    Args:
+      x_bon, y_bok, mask_bo: sides as in `nulls.moment_null`.
+      centre: "clip" removes each clip's own mean; "none" leaves values that are centred already.
+    """
+    xy, xx, yy = (
+        np.asarray(v, np.float64)
+        for v in _clip_sums(jnp.asarray(x_bon), jnp.asarray(y_bok), jnp.asarray(mask_bo), centre=centre)
+    )
+    return Table(xy, xx, np.broadcast_to(yy[:, None, :], xy.shape))
+
+
+def rotated_sums(
+    x_bon: Any, y_bok: Any, mask_bo: Any, rotations_qnn: Any, *, centre: str = "clip"
+) -> list[Table]:
+    """`clip_sums` of the standardised neurons under each of q rotations, from one pass over them."""
+    xy, xx, yy = (
+        np.asarray(v, np.float64)
+        for v in _rotated_sums(
+            *(jnp.asarray(v) for v in (x_bon, y_bok, mask_bo, rotations_qnn)), centre=centre
+        )
+    )
+    yy = np.broadcast_to(yy[:, None, :], xy.shape[1:])
+    return [Table(one, square, yy) for one, square in zip(xy, xx, strict=True)]
+
+
+def clip_means(scores_bnk: Any) -> Table:
+    """The table of a metric that is computed in each clip and averaged over clips; NaN is undefined."""
+    scores = np.asarray(scores_bnk, np.float64)
+    valid = ~np.isnan(scores)
+    return Table(np.where(valid, scores, 0.0), None, valid.astype(np.float64))
+
+
+def join(tables: Sequence[Table]) -> Table:
+    """Candidates of several layers, one after another."""
+    xx = None if tables[0].xx is None else np.concatenate([t.xx for t in tables], axis=1)
+    xy, yy = (np.concatenate([getattr(t, name) for t in tables], axis=1) for name in ("xy", "yy"))
+    return Table(xy, xx, yy, tables[0].known)
+
+
+def scores(table: Table, weights_wb: np.ndarray) -> np.ndarray:
+    """[w, n, k] correlations (or means) in which clip b counts weights_wb[w, b] times; NaN if undefined."""
+    xy, yy = (_weighted(weights_wb, part) for part in (table.xy, table.yy))
+    norm = yy
+    if table.xx is not None:
+        xx = _weighted(weights_wb, table.xx)
+        norm = np.sqrt((xx if xx.ndim == 3 else xx[:, :, None]) * yy)
+    return np.divide(xy, norm, out=np.full(xy.shape, np.nan), where=norm > 0)
+
+
+@functools.partial(compiled, static_argnames="centre")
+def _clip_sums(x, y, mask, *, centre):
+    x, y = moments.centred(x, mask, centre), moments.centred(y, mask, centre)
+    xy = jnp.einsum("bon,bok->bnk", x, y, precision=PRECISION)
+    return xy, (x**2).sum(axis=1), (y**2).sum(axis=1)
+
+
+@functools.partial(compiled, static_argnames="centre")
+def _rotated_sums(x, y, mask, rotations, *, centre):
+    x, y = moments.centred(x, mask, centre), moments.centred(y, mask, centre)
+    deviation = jnp.sqrt((x**2).sum(axis=(0, 1)) / x.shape[0])
+    x = x / jnp.where(deviation > 0, deviation, jnp.ones_like(deviation))[None, None, :]
+    q, n = rotations.shape[:2]
+    side_by_side = rotations.transpose(1, 0, 2).reshape(n, q * n)
+
+    def squares(x_on):
+        turned = jnp.matmul(x_on, side_by_side, precision=PRECISION)
+        return (turned**2).sum(axis=0)
+
+    xy = jnp.einsum("bon,bok->bnk", x, y, precision=PRECISION)
+    xx = jax.lax.map(squares, x).reshape(-1, q, n).transpose(1, 0, 2)
+    return jnp.einsum("bnk,qnm->qbmk", xy, rotations, precision=PRECISION), xx, (y**2).sum(axis=1)
+
+
+def _weighted(weights_wb: np.ndarray, part: np.ndarray) -> np.ndarray:
+    flat = part.reshape(len(part), -1)
+    return (np.asarray(weights_wb, np.float64) @ flat).reshape(len(weights_wb), *part.shape[1:])

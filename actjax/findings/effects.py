@@ -1,0 +1,177 @@
+"""Effects of training on what neurons follow: cross-fitted scores, their intervals, tests and verdicts.
+
+A network's candidates (its neurons) come as a `clip_tables.Table` of sums in each clip. Any weighting of
+clips, halves and bootstrap resamples alike, is then a matrix product, in float64 on the host:
+
+    table = clip_tables.clip_sums(x_bon, y_bok, mask_bo)
+    chosen = fit(table, "contrast", halves)            # chosen on one half, reported on the other
+    draws = resampled(table, "contrast", chosen, halves, weights)
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from actjax.findings import selection
+from actjax.findings.clip_sums import Table, scores
+from actjax.statistics import bootstrap
+
+# What the sides' scores r [.., n, k] are made into, one value for each candidate [.., n, c]:
+#   follow    r itself, with its sign, for every feature row
+#   resemble  r_0 without a sign (similarities such as cka)
+#   contrast  |r_0| - |r_1|: closer to the first row than to the second; either direction is a finding
+#   drop      r_0 - r_1: what is lost when row 1 replaces row 0; without a sign
+#   share     |r| of a unit over the r of all units together (`Table.known`); without a sign
+SIGNED = {"follow": True, "resemble": False, "contrast": True, "drop": False, "share": False}
+# A feature that all units together predict with a smaller r is not known to the layer: no share of it.
+LEAST_KNOWN = 0.3
+# An effect above this counts as one.
+MARGIN = 0.05
+VERDICTS = ("holds", "weakly", "reversed", "does not hold")
+
+
+class Score(NamedTuple):
+    """A cross-fitted score: `value`, what was chosen, and its bootstrap draws [r]."""
+
+    value: float
+    chosen: selection.CrossFitted
+    draws: np.ndarray
+
+
+class Effect(NamedTuple):
+    """Trained minus the strongest control.
+
+    Attributes:
+      value: the effect, mean over seeds.
+      low, high: its 95 % interval over recordings, and over seeds where there are several.
+      control: name of the strongest control.
+      draws: [r] bootstrap draws of the effect.
+    """
+
+    value: float
+    low: float
+    high: float
+    control: str
+    draws: np.ndarray
+
+
+def candidates(table: Table, kind: str, weights_wb: np.ndarray, least: float = LEAST_KNOWN) -> np.ndarray:
+    """[w, n, c] what is selected from; kinds as in SIGNED."""
+    known = None if kind != "share" else scores(table.known, weights_wb)
+    return combine(scores(table, weights_wb), kind, known, least)
+
+
+def combine(
+    r: np.ndarray, kind: str, known: np.ndarray | None = None, least: float = LEAST_KNOWN
+) -> np.ndarray:
+    """[..., n, k] scores of rows to [..., n, c] scores of candidates."""
+    if kind == "contrast":
+        return np.abs(r[..., :1]) - np.abs(r[..., 1:2])
+    if kind == "drop":
+        return r[..., :1] - r[..., 1:2]
+    if kind == "resemble":
+        return r[..., :1]
+    if kind == "share":
+        enough = known > least
+        return np.abs(r) / np.where(enough, known, np.nan)
+    return r
+
+
+def fit(table: Table, kind: str, halves_shb: np.ndarray) -> selection.CrossFitted:
+    """The best candidate of each half, reported in the other."""
+    splits, two, clips = halves_shb.shape
+    found = candidates(table, kind, halves_shb.reshape(-1, clips).astype(np.float64))
+    return selection.cross_fit(found.reshape(splits, two, *found.shape[1:]), signed=SIGNED[kind])
+
+
+def resampled(
+    table: Table, kind: str, chosen: selection.CrossFitted, halves_shb: np.ndarray, weights_rb: np.ndarray
+) -> np.ndarray:
+    """[r] bootstrap draws of a cross-fitted score: what was chosen stays, the clips are resampled."""
+    total, count = np.zeros(len(weights_rb)), 0
+    for s, h in np.ndindex(chosen.sign.shape):
+        if np.isnan(chosen.scores[s, h]):
+            continue
+        n, c = chosen.chosen[s, h]
+        one = Table(
+            table.xy[:, [n]], None if table.xx is None else table.xx[:, [n]], table.yy[:, [n]], table.known
+        )
+        # Whether a feature is known was settled by the choice; a resample does not settle it anew.
+        found = candidates(one, kind, weights_rb * halves_shb[s, 1 - h], least=0.0)
+        total += chosen.sign[s, h] * found[:, 0, c]
+        count += 1
+    return total / count if count else np.full(len(weights_rb), np.nan)
+
+
+def cross_fitted(table: Table, kind: str, halves_shb: np.ndarray, weights_rb: np.ndarray) -> Score:
+    """`fit` and `resampled` together."""
+    chosen = fit(table, kind, halves_shb)
+    return Score(chosen.score, chosen, resampled(table, kind, chosen, halves_shb, weights_rb))
+
+
+def null_values(scores_rshnc: np.ndarray, *, signed: bool) -> np.ndarray:
+    """[1 + r] cross-fitted scores with the selection repeated in every replicate.
+
+    Args:
+      scores_rshnc: [1 + r, s, 2, n, c] candidates under each rearrangement, the observed one first.
+      signed: as in `selection.cross_fit`.
+    """
+    return np.asarray([selection.cross_fit(one, signed=signed).score for one in scores_rshnc])
+
+
+def permutation_p(values_r: np.ndarray) -> float:
+    """(1 + replicates that reach the observed value) / (R + 1), the observed value first."""
+    if np.isnan(values_r[0]):
+        return float("nan")
+    # A replicate this close has reached it, so that rounding breaks no tie in its favour.
+    tie = 1e-4 * np.nanstd(values_r[1:])
+    return float((1 + (values_r[1:] >= values_r[0] - tie).sum()) / len(values_r))
+
+
+def effect(trained_sr: np.ndarray, controls: Mapping[str, np.ndarray], *, level: float = 0.95) -> Effect:
+    """Trained minus the strongest control, whose name is part of the result.
+
+    Args:
+      trained_sr: [s, 1 + r] for each training seed the score and its bootstrap draws.
+      controls: name -> the same of a kind of control (mean over its members).
+
+    The strongest is the one of the largest mean score; the draws share their weights of recordings.
+    """
+    means = {name: np.mean(value_sr[:, 0]) for name, value_sr in controls.items()}
+    means = {name: value for name, value in means.items() if not np.isnan(value)}
+    if not means or np.isnan(trained_sr[:, 0]).any():
+        nothing = np.full(trained_sr.shape[1] - 1, np.nan)
+        return Effect(float("nan"), float("nan"), float("nan"), "none", nothing)
+    strongest = max(means, key=means.get)
+    gap_sr = trained_sr - controls[strongest]
+    draws = bootstrap.over_seeds(gap_sr[:, 1:])
+    low, high = bootstrap.percentile_interval(draws, level=level)
+    return Effect(float(gap_sr[:, 0].mean()), float(low), float(high), strongest, draws)
+
+
+def verdict(low: float, high: float, p: float, effects_s: Sequence[float]) -> str:
+    """What an effect's interval, its p-value and its seeds say; one of VERDICTS.
+
+    holds: interval above 0.05, p < 0.05 and, where there are several seeds, an effect above 0 in four
+    of five; weakly: interval above 0; reversed: interval below 0.
+    """
+    agree = np.mean(np.asarray(effects_s) > 0) >= 0.8 if len(effects_s) > 1 else True
+    if low > MARGIN and p < 0.05 and agree:
+        return "holds"
+    if low > 0:
+        return "weakly"
+    return "reversed" if high < 0 else "does not hold"
+
+
+def together(verdicts: Sequence[str]) -> str:
+    """The verdict on a finding of several parts: what every part bears out.
+
+    A finding says that all its parts are so, so its p is the largest of theirs (an
+    intersection-union test: Berger, Technometrics 24, 1982) and one part that fails is enough.
+    """
+    if all(v == "reversed" for v in verdicts):
+        return "reversed"
+    if all(v in ("holds", "weakly") for v in verdicts):
+        return "holds" if all(v == "holds" for v in verdicts) else "weakly"
+    return "does not hold"

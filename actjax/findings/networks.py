@@ -1,0 +1,112 @@
+"""The networks that the findings compare: the trained one, untrained ones, and shuffled weights."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from actjax import files, parallel, workdir
+from actjax import run as runs
+from actjax.data import loader
+from actjax.scoring import networks
+from actjax.statistics import controls
+from actjax.train import checkpoint, loop
+
+# Training clips on which a control's batch norm statistics are computed, the same for all of them.
+CALIBRATION_CLIPS = 512
+TRAINED, UNTRAINED, SHUFFLED, LABELS = "trained", "untrained", "shuffled", "labels"
+
+
+def kind_of(network: str) -> str:
+    """'untrained-2' -> 'untrained'."""
+    return network.split("-")[0]
+
+
+def variables(run: runs.Run, train: loader.Source) -> dict[str, Any]:
+    """Name -> weights: trained, untrained-0 .., shuffled-0 .., and labels-0 where there is a label control.
+
+    untrained-0 has the trained one's own initial weights, the others those of other seeds;
+    shuffled ones have the trained weights with the entries of each array permuted. Batch norm of these
+    is computed anew on training clips, and they are kept under checkpoints/. labels-0 was trained on
+    shuffled labels, in `findings.label_control`.
+
+    Raises:
+      FileNotFoundError: the workdir, or the control's, holds no trained network.
+    """
+    if not (run.workdir / "train.json").exists():
+        raise FileNotFoundError(f"{run.workdir} holds no trained network: run --stage=train (or all) first")
+    folder = label_control(run)
+    trained = checkpoint.load_best(run.workdir)[0]
+    own = {TRAINED: trained} | _kept_controls(run, train, trained)
+    return own if folder is None else own | {f"{LABELS}-0": checkpoint.load_best(folder)[0]}
+
+
+def label_control(run: runs.Run) -> Path | None:
+    """The workdir of the network trained on shuffled labels, beside the run's own; None where none is asked.
+
+    Raises:
+      FileNotFoundError: there is none.
+      ValueError: its labels were not shuffled, or its data, front end or architecture are others.
+    """
+    if not run.config.findings.label_control:
+        return None
+    folder = run.workdir.parent / run.config.findings.label_control
+    made, own = map(workdir.read_config, (folder, run.workdir))
+    if not (folder / "train.json").exists():
+        raise FileNotFoundError(
+            f"findings.label_control: {folder} holds no trained network: train it there with "
+            "--config.train.shuffled_labels=True --stage=train"
+        )
+    if not made.get("train", {}).get("train.shuffled_labels"):
+        raise ValueError(f"findings.label_control: the labels of {folder} were not shuffled")
+    both = [{**c.get("data", {}), **c.get("train", {})} for c in (made, own)]
+    free = ("seed", "train.")
+    other = sorted(k for k in both[0] if not k.startswith(free) and both[0][k] != both[1].get(k, both[0][k]))
+    if other:
+        raise ValueError(f"findings.label_control: {folder} differs in {', '.join(other)} from {run.workdir}")
+    return folder
+
+
+def _kept_controls(run: runs.Run, train: loader.Source, trained: Any) -> dict[str, Any]:
+    count = run.config.findings.untrained
+    about = [
+        "shuffles",
+        run.config.seed,
+        count,
+        CALIBRATION_CLIPS,
+        train.fingerprint,
+        checkpoint.content_hash(trained),
+    ]
+    folder = run.workdir / "checkpoints" / f"controls_{files.digest(about)}"
+    meta = {"seed": run.config.seed, "untrained": count}
+    return checkpoint.kept_or_made(folder, lambda: _controls(run, train, trained, count), meta)
+
+
+def _controls(run: runs.Run, train: loader.Source, trained: Any, count: int) -> dict[str, Any]:
+    front = runs.frontend(run.config)
+    module = networks.module(run, len(train.class_names), axis_name=parallel.AXIS)
+    seeds = [run.config.seed + 100_003 * i for i in range(count)]
+    raw = {
+        f"{UNTRAINED}-{i}": loop.init_variables(module, front, seed, train.clip_samples)
+        for i, seed in enumerate(seeds)
+    }
+    # One shuffle is as much a matter of luck as one initialisation is, so there are as many of them.
+    raw |= {
+        f"{SHUFFLED}-{i}": {**trained, "params": controls.shuffle_weights(trained["params"], seed)}
+        for i, seed in enumerate(seeds)
+    }
+    return {name: _calibrated(run, module, front, train, weights) for name, weights in raw.items()}
+
+
+def _calibrated(run: runs.Run, module: Any, front: Any, train: loader.Source, weights: Any) -> Any:
+    size = run.config.train.batch_size
+    batches = loader.batches(
+        train,
+        batch_size=size,
+        seed=run.config.data.seed,
+        process_index=parallel.process_index(),
+        process_count=parallel.process_count(),
+    )
+    some = itertools.islice(batches, -(-CALIBRATION_CLIPS // size))
+    return jax.device_get(loop.recompute_batch_stats(module, front, weights, some))

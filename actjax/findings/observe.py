@@ -1,0 +1,249 @@
+"""One pass over the clips for the findings: both sides of every comparison, kept in memory."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+import numpy as np
+from tqdm import tqdm
+
+from actjax import parallel
+from actjax import run as runs
+from actjax.activations import capture, comparisons
+from actjax.data import loader
+from actjax.scoring import networks as scoring_networks
+
+INPUT = "input"
+PARTS = ("harmonic", "percussive", "log_mel")
+CHROMA = ("chroma_stft",)
+SCALARS = ("loudness_a_weighted", "onset_rate", "rms", "spectral_centroid")
+FEATURES = "harmonic(scale='db'),percussive(scale='db'),log_mel,chroma_stft(n_fft=2048)," + ",".join(SCALARS)
+# Layers up to this depth (0 input, 1 output) are shallow, map layers from DEEP on are deep.
+SHALLOW, DEEP = 0.34, 0.5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Side:
+    """One layer against its features, for all networks that have it.
+
+    Attributes:
+      problem: from `problems.plan`.
+      x: network -> [b, o, n] its neurons; o runs over bands x frames of `shape_ft`, or is 1.
+      y_bok: [b, o, k] the features; for chroma [b, frames, 12].
+      mask_bo: [b, o] bool.
+      shape_ft: (bands, frames) of the neurons' maps; (1, 1) in the clip view.
+    """
+
+    problem: comparisons.Problem
+    x: Mapping[str, np.ndarray]
+    y_bok: np.ndarray
+    mask_bo: np.ndarray
+    shape_ft: tuple[int, int]
+
+    @property
+    def layer(self) -> str:
+        """The layer's name."""
+        return self.problem.layer.name
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sides:
+    """What the pass collects, by role: "parts", "chroma" or "clip"; the input's beside the networks'."""
+
+    networks: Mapping[str, list[Side]]
+    input: Mapping[str, list[Side]]
+    left_out: list[comparisons.LeftOut]
+
+
+def collect(run: runs.Run, source: loader.Source, weights: Mapping[str, Any]) -> Sides:
+    """Observes every clip of the split.
+
+    Raises:
+      LeftOut: what would be kept does not fit in score.memory_gib x 4.
+    """
+    check_memory(run, source, len(weights))
+    front, features = runs.frontend(run.config), _features(run)
+    families, left_out = _families(run, source, weights, features)
+    observe = capture.make_observe(families, list(features.values()), front)
+    held = [parallel.replicate(family.variables) for family in families]
+    kept = _Kept(len(source))
+    batches = loader.batches(
+        source,
+        batch_size=run.config.score.batch_size,
+        process_index=parallel.process_index(),
+        process_count=parallel.process_count(),
+    )
+    with tqdm(total=len(source), unit="clip", desc="findings", mininterval=1.0) as bar:
+        for batch in batches:
+            given = {"layers": {}, "features": {}}
+            audio, length = parallel.shard((batch.audio, batch.length))
+            kept.add(observe(held, audio, length, given)[0], batch.mask, batch.index)
+            bar.update(int(parallel.process_count() * batch.mask.sum()))
+    found = [
+        _side(problem, family.networks, *sides)
+        for family, own in zip(families, kept.gathered(), strict=True)
+        for problem, sides in zip(family.problems, own, strict=True)
+    ]
+    ends = len(families[0].problems)
+    return Sides(_by_role(found[:ends]), _by_role(found[ends:]), left_out)
+
+
+def bands_apart(side: Side) -> np.ndarray:
+    """[f] how many semitones lie between neighbouring bands of a layer's maps (geometric, at each)."""
+    hz = np.maximum(side.problem.layer_hz[np.flatnonzero(side.problem.layer_usable_f)], 1e-3)
+    if len(hz) < 2:
+        return np.full(len(hz), np.inf)
+    return np.abs(12 * np.gradient(np.log2(hz)))
+
+
+def _features(run: runs.Run) -> dict[str, Any]:
+    config = ml_collections.ConfigDict(run.config.to_dict())
+    config.score.features = FEATURES
+    return {f.name: f for f in runs.features(config)}
+
+
+def _families(run, source, weights, features):
+    classes = len(source.class_names)
+    made, left_out = _planned(run, source, features)
+    variables = capture.stack(list(weights.values()))
+    own = capture.Family(tuple(weights), scoring_networks.apply(run, classes), variables, tuple(made[0]))
+    nothing = {"none": np.zeros((1, 1), np.float32)}
+    return [own, capture.Family((INPUT,), capture.input_outputs, nothing, tuple(made[1]))], left_out
+
+
+def _planned(run, source, features):
+    """The problems of the networks and of the input, and what cannot be compared."""
+    front, classes = runs.frontend(run.config), len(source.class_names)
+    shape = runs.image_shape(front, source.clip_samples)
+    setting = comparisons.Setting(
+        frontend=front,
+        band_centres_hz=runs.band_centres_hz(front),
+        clip_samples=source.clip_samples,
+        wants=frozenset(),
+    )
+
+    def plan(layers, names, want):
+        wanted = dataclasses.replace(setting, wants=frozenset({want}))
+        return comparisons.plan(layers, [features[n] for n in names], wanted)
+
+    layers = scoring_networks.layers(run, classes, shape)
+    maps = [layer for layer in layers if layer.is_map]
+    units = [layer for layer in layers if not layer.is_map][-1:] or layers[-1:]
+    bands, image = capture.input_layers(shape)
+    made, left_out = [[], []], []
+    for owner, shallow, deep, pooled in (
+        (0, [m for m in maps if m.depth <= SHALLOW], [m for m in maps if m.depth >= DEEP], units),
+        (1, [image], [image], [bands]),
+    ):
+        for chosen, names, want in (
+            (shallow, PARTS, ("map", True)),
+            (deep, CHROMA, ("map", False)),
+            (pooled, SCALARS, ("clip", False)),
+        ):
+            planned, out = plan(chosen, names, want)
+            made[owner] += planned
+            left_out += out
+    return made, left_out
+
+
+def check_memory(run: runs.Run, source: loader.Source, networks: int) -> None:
+    """Refuses what would not fit, from shapes alone.
+
+    Raises:
+      LeftOut: what so many networks keep does not fit in score.memory_gib x 4.
+    """
+    cells, clips = 0, len(source)
+    for count, made in zip((networks, 1), _planned(run, source, _features(run))[0], strict=True):
+        for p in made:
+            frames = 1 if p.time is None else p.time.size
+            bands = 1 if p.view != "map" else p.frequency.size if p.cells else int(p.layer_usable_f.sum())
+            cells += bands * frames * (p.neurons * count + len(p.features))
+    needed, bound = 4 * cells * clips / 2**30, 4 * run.config.score.memory_gib
+    if needed > bound:
+        raise runs.LeftOut(
+            f"the findings keep {needed:.2g} GiB of observations ({clips} clips), more than 4 x "
+            f"score.memory_gib = {bound:g} GiB: raise it to {needed / 4:.2g}, lower findings.untrained, or "
+            "choose fewer layers by score.layers"
+        )
+
+
+class _Kept:
+    """The sides of this process's clips, written batch by batch into arrays made once."""
+
+    def __init__(self, clips: int) -> None:
+        self._index = np.zeros(clips, np.int64)
+        self._filled = 0
+        self._sides: list[list[list[np.ndarray]]] = []
+
+    def add(self, sides: Any, mask: np.ndarray, index: np.ndarray) -> None:
+        """Appends the real clips of a batch: x [networks, b, ...], y [b, ...], mask [b, ...]."""
+        batch = [[self._on_host(*problem) for problem in family] for family in sides]
+        clips = len(self._index)
+        if not self._sides:
+            self._sides = [
+                [[np.empty((len(x), clips, *x.shape[2:]), x.dtype), *(_rows(v, clips) for v in rest)]
+                 for x, *rest in family]
+                for family in batch
+            ]  # fmt: skip
+        to = slice(self._filled, self._filled + int(mask.sum()))
+        real = slice(None, int(mask.sum())) if mask[: mask.sum()].all() else mask
+        for family, new in zip(self._sides, batch, strict=True):
+            for (x, *rest), (new_x, *new_rest) in zip(family, new, strict=True):
+                x[:, to] = new_x[:, real]
+                for whole, part in zip(rest, new_rest, strict=True):
+                    whole[to] = part[real]
+        self._index[to] = index[mask]
+        self._filled = to.stop
+
+    def gathered(self) -> list[list[list[np.ndarray]]]:
+        """[x, y, mask] of all processes' clips in the source's order, by family and problem."""
+        n = self._filled
+        order = np.argsort(_all(self._index[:n]), kind="stable")
+        sorted_already = (order == np.arange(len(order))).all()
+        for family in self._sides:
+            for problem in family:
+                for i, value in enumerate(problem):
+                    axis = int(i == 0)
+                    whole = _all(value[:, :n] if axis else value[:n], axis)
+                    problem[i] = whole if sorted_already else np.take(whole, order, axis=axis)
+        return self._sides
+
+    @staticmethod
+    def _on_host(x: Any, y: Any, valid: Any) -> tuple[np.ndarray, ...]:
+        parts = list(parallel.to_host(x))
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        return joined, parallel.unshard(y), parallel.unshard(valid)
+
+
+def _rows(value: np.ndarray, clips: int) -> np.ndarray:
+    return np.empty((clips, *value.shape[1:]), value.dtype)
+
+
+def _all(own: np.ndarray, axis: int = 0) -> np.ndarray:
+    """The parts of all processes, one after another."""
+    parts = parallel.gather_hosts(own)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
+
+
+def _side(problem, networks, x, y, mask) -> Side:
+    if problem.view == "clip":
+        mask = mask & np.isfinite(y).all(axis=2)
+        y = np.where(mask[:, :, None], y, np.float32(0))
+        return Side(problem, dict(zip(networks, x, strict=True)), y, mask, (1, 1))
+    shape = x.shape[3:]
+    flat = x.reshape(*x.shape[:3], -1).transpose(0, 1, 3, 2)
+    if problem.cells:
+        y = y.reshape(*y.shape[:2], -1).transpose(0, 2, 1)
+        mask = np.broadcast_to(mask[:, None, :], (len(mask), *shape)).reshape(len(mask), -1)
+    else:
+        y = y[:, 0].transpose(0, 2, 1)
+    return Side(problem, dict(zip(networks, flat, strict=True)), y, mask, shape)
+
+
+def _by_role(sides: list[Side]) -> dict[str, list[Side]]:
+    roles: dict[str, list[Side]] = {"parts": [], "chroma": [], "clip": []}
+    for side in sides:
+        role = "clip" if side.problem.view == "clip" else "parts" if side.problem.cells else "chroma"
+        roles[role].append(side)
+    return roles

@@ -1,0 +1,1 @@
+"""Similarity metrics, one file each: `metric(**options)` returns a `types.Metric`."""

@@ -1,0 +1,48 @@
+"""How well a feature's values tell a neuron's active observations from the others."""
+
+from actjax.similarity.families.binary import active_set, check_sides
+from actjax.similarity.families.ranking import area, ranked
+from actjax.types import Metric
+
+
+def metric(*, alpha_x: float = 0.05, threshold_x: float | None = None) -> Metric:
+    """Area under the ROC curve: the neuron's active set against the feature's values.
+
+        auc = P(y on X > y off X) + P(equal) / 2 = 1/2 + sum of centred ranks of y over X / (|X| |not X|)
+
+    X holds the ceil(alpha_x n) largest values of the neuron and all that tie with the least of them (where
+    that is the neuron's smallest value, those above it); a column of two values, such as 0 and 1, is taken
+    as it is. Ranks are averaged over ties. Range [0, 1], 0.5 for no relation, below it where the feature
+    is lower while the neuron is active; NaN where a side is constant. Not symmetric: `inverse_auc` thresholds
+    the feature. One inner product; ranks need all observations at once, so it does not stream.
+
+    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), maps lagged or shifted in
+    frequency (0.25 each) and rectified and sparse series 0.03, being undefined where a neuron is silent
+    in more than a tenth of the clips; of concepts active in 0.001 of the inputs or fewer, extra labels go
+    unnoticed.
+
+    Args:
+      alpha_x: share of the observations on which the neuron counts as active.
+      threshold_x: counts as active where the neuron reaches it, instead.
+
+    Raises:
+      ValueError: a share outside of (0, 1).
+
+    References: J. Hanley, B. McNeil, "The meaning and use of the area under a receiver operating
+    characteristic (ROC) curve", 1982; as a score of neurons, T. Oikarinen, G. Yan, T.-W. Weng, 2025.
+    """
+    check_sides("auc", alpha_x=alpha_x)
+    return Metric(
+        name="auc",
+        prepare_x=active_set(alpha_x, threshold_x),
+        prepare_y=ranked,
+        compare=lambda px, py: {"score": area(py, px)},
+        views=("clip", "frame", "map"),
+        range=(0.0, 1.0, 0.5),
+        reference="Hanley and McNeil 1982; Oikarinen, Yan and Weng 2025",
+        invariant_to=("scale", "shift", "order") if threshold_x is None else (),
+        symmetric=False,
+        signed=False,
+        min_observations=2,
+        options={"alpha_x": alpha_x, "threshold_x": threshold_x},
+    )

@@ -1,0 +1,43 @@
+"""The cosine of centred, cubed vectors."""
+
+import jax.numpy as jnp
+
+from actjax.similarity.families.cubes import cubic_moments
+from actjax.similarity.families.vectors import centred, cosine_of, unit_scaled
+from actjax.types import Metric
+
+
+def metric() -> Metric:
+    """Cosine of the cubes of the centred sides: Pearson's r that listens to the extremes.
+
+        score = sum_o u_o^3 v_o^3 / sqrt(sum_o u_o^6 sum_o v_o^6),  u = x - mean x,  v = y - mean y
+
+    Range [-1, 1], 0 for no relation, NaN where a side is constant or fewer than 3 observations count.
+    Symmetric, signed, one inner product; streams in one pass through central moments up to the cubes of
+    both sides (nine products instead of one, and nine arrays [n, k]).
+
+    Missed in the benchmark of metrics, at 10 dB: warps (recall at 1 0.75 of series, 0.62 between clips)
+    and a quarter of binary concepts (0.75), where 10 % of the negatives pass for plants.
+
+    Reference: T. Oikarinen, T.-W. Weng, "CLIP-Dissect: automatic description of neuron representations
+    in deep vision networks", 2023.
+    """
+    return Metric(
+        name="cosine_cubed",
+        prepare_x=_prepare,
+        prepare_y=_prepare,
+        compare=lambda px, py: {"score": cosine_of(px, py)},
+        views=("clip", "frame"),
+        range=(-1.0, 1.0, 0.0),
+        reference="Oikarinen and Weng 2023",
+        invariant_to=("scale", "shift"),
+        within="pooled",
+        accumulator=cubic_moments(),
+    )
+
+
+def _prepare(values_o, mask_o, context):
+    deviations_o = centred(values_o, mask_o)
+    largest = jnp.max(jnp.abs(deviations_o))
+    # Sixth powers leave float32 unless the largest is about 1.
+    return unit_scaled((deviations_o / jnp.where(largest > 0, largest, jnp.ones_like(largest))) ** 3)

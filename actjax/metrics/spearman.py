@@ -1,0 +1,66 @@
+"""Spearman's rank correlation."""
+
+import jax
+import jax.numpy as jnp
+
+from actjax.similarity.families.vectors import cosine_of, unit_scaled
+from actjax.similarity.host.ranks import centred_ranks, twice_random_ranks, twice_ranks
+from actjax.types import Context, Metric
+
+TIES = ("average", "random")
+
+
+def metric(*, ties: str = "average") -> Metric:
+    """Spearman's rho: Pearson's r of the ranks.
+
+        rho = pearson(rank(x), rank(y))
+
+    Range [-1, 1], 0 for no monotone relation, NaN where a side is constant or fewer than 3 observations
+    count. Invariant under increasing maps of either side. Symmetric (with averaged ties), signed, one
+    inner product; needs all observations at once, so it does not stream.
+
+    Missed in the benchmark of metrics, at 10 dB: sparse neurons between clips (recall at 1 0.38), maps
+    lagged (0.25) or shifted in frequency (0.50), and rectified and sparse series 0.03, being undefined
+    where a neuron is silent in more than a tenth of the clips; with ties="random" extra labels go
+    unnoticed for concepts active in 0.01 of the inputs or fewer, missing ones in 0.001 or fewer.
+
+    Args:
+      ties: "average" gives tied values the mean of their ranks; "random" breaks ties by an order drawn
+        from the context's key (from seed 0 where there is none), another for each side, which ruins
+        the score of binary data: it is there to reproduce results obtained that way.
+
+    Raises:
+      ValueError: another `ties`.
+
+    Reference: C. Spearman, "The proof and measurement of association between two things", 1904.
+    """
+    if ties not in TIES:
+        raise ValueError(f"spearman expected ties to be one of {TIES}, got {ties!r}")
+    return Metric(
+        name="spearman",
+        prepare_x=_prepare if ties == "average" else _random_side(0),
+        prepare_y=_prepare if ties == "average" else _random_side(1),
+        compare=lambda px, py: {"score": cosine_of(px, py)},
+        views=("clip", "frame", "map"),
+        range=(-1.0, 1.0, 0.0),
+        reference="Spearman 1904",
+        invariant_to=("scale", "shift", "order"),
+        within="per_clip",
+        symmetric=ties == "average",
+        options={"ties": ties},
+    )
+
+
+def _prepare(values_o, mask_o, context):
+    return unit_scaled(centred_ranks(twice_ranks(values_o, mask_o), mask_o))
+
+
+def _random_side(side: int):
+    def prepare(values_o, mask_o, context: Context):
+        key = jax.random.key(0) if context.key is None else context.key
+        twice_o = twice_random_ranks(values_o, mask_o, jax.random.fold_in(key, side))
+        constant = jnp.ptp(jnp.where(mask_o, values_o, values_o[jnp.argmax(mask_o)])) == 0
+        centred_o = centred_ranks(twice_o, mask_o)
+        return unit_scaled(jnp.where(constant, jnp.zeros_like(centred_o), centred_o))
+
+    return prepare

@@ -1,0 +1,1 @@
+"""Blocks of networks, their front end, and weights from elsewhere."""

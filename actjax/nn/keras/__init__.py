@@ -1,0 +1,1 @@
+"""Reads Keras files and turns their weights into a network's variables."""

@@ -1,0 +1,1 @@
+"""What report and benchmark pages share: style and tables."""

@@ -1,0 +1,1 @@
+"""The table of scores: its schema, writing and reading it."""

@@ -1,0 +1,152 @@
+"""Score sets in memory: their schema, blocks of columns as tables, and the unique key."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+STRINGS = ("network", "options", "layer", "feature", "view", "part", "metric")
+KEY = ("network", "layer", "neuron", "feature", "row", "view", "part", "metric", "options")
+NULLABLE = ("std_error", "lag", "shift")
+STATISTICS = ("null_mean", "null_std", "p_value", "q_value", "p_maxt", "ci_low", "ci_high", "control_score")
+DEFAULTS = {"options": "{}", "part": "within"}
+PARTS = ("within", "between", "total")
+VIEWS = ("clip", "frame", "map")
+
+
+class ScoresError(ValueError):
+    """A score table that cannot be written or read; the message is one line."""
+
+
+def schema():
+    """The pyarrow schema of a score set: the key's columns, then numbers, then what may be null.
+
+    `std_error` and the 95 % interval `ci_low` to `ci_high` are over recordings; `p_value`, `q_value` and
+    `p_maxt` against the null, which has `null_mean` and `null_std`; `control_score` is the score of the
+    strongest unit of the untrained network or the input for the same feature row.
+    """
+    import pyarrow as pa
+
+    label = pa.dictionary(pa.int32(), pa.string())
+    types = {
+        "network": label,
+        "options": label,
+        "layer": label,
+        "depth": pa.float32(),
+        "neuron": pa.int32(),
+        "feature": label,
+        "row": pa.int32(),
+        "view": label,
+        "part": label,
+        "metric": label,
+        "score": pa.float32(),
+        "valid": pa.bool_(),
+        "n_observations": pa.int64(),
+    }
+    fields = [pa.field(name, kind, nullable=False) for name, kind in types.items()]
+    return pa.schema(fields + [pa.field(name, pa.float32()) for name in NULLABLE + STATISTICS])
+
+
+def of_first_version(table):
+    """The table without the column `control`, which was always "none", and with those it had not yet."""
+    import pyarrow as pa
+
+    if "control" not in table.schema.names:
+        return table
+    table = table.drop_columns(["control"])
+    for field in schema():
+        if field.name not in table.schema.names and field.nullable:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table
+
+
+def codes(table, name: str) -> tuple[np.ndarray, list[str]]:
+    """A string column as ([rows] int32 codes, the names that the codes index)."""
+    column = table[name].combine_chunks()
+    column = column.chunk(0) if hasattr(column, "chunk") else column
+    return column.indices.to_numpy(zero_copy_only=False), column.dictionary.to_pylist()
+
+
+def table_of(block: Mapping[str, Any]):
+    """A block of columns as a pyarrow.Table of the schema; absent columns get their defaults."""
+    import pyarrow as pa
+
+    block = DEFAULTS | dict(block)
+    if "valid" not in block and "score" in block:
+        block["valid"] = np.isfinite(np.asarray(block["score"], np.float32))
+    names = schema().names
+    unknown = [name for name in block if name not in names]
+    missing = [name for name in names if name not in block and name not in NULLABLE + STATISTICS]
+    if unknown or missing:
+        raise ScoresError(
+            f"score columns: unknown {unknown or 'none'}, missing {missing or 'none'}; known: {names}"
+        )
+    lengths = {name: len(value) for name, value in block.items() if _is_column(value)}
+    if len(set(lengths.values())) > 1:
+        raise ScoresError(f"score columns must have one length; got {lengths}")
+    rows = next(iter(lengths.values()), 1)
+    return pa.table([_column(block.get(f.name), f, rows) for f in schema()], schema=schema())
+
+
+def _is_column(value: Any) -> bool:
+    return not isinstance(value, str) and hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
+
+
+def _column(value: Any, field: Any, rows: int):
+    import pyarrow as pa
+
+    if value is None:
+        return pa.nulls(rows, field.type)
+    if field.name in STRINGS:
+        if not _is_column(value):
+            return pa.DictionaryArray.from_arrays(
+                np.zeros(rows, np.int32), pa.array([str(value)], pa.string())
+            )
+        array = value if isinstance(value, pa.Array) else pa.array(value, pa.string())
+        array = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+        return array.cast(field.type)
+    array = np.asarray(value, field.type.to_pandas_dtype())
+    array = array if array.ndim else np.full(rows, array)
+    return pa.array(array, field.type, from_pandas=field.nullable)
+
+
+def check(table) -> None:
+    """Raises ScoresError for an infinite score, a valid row without one, an unknown view or part."""
+    score, valid = table["score"].to_numpy(), table["valid"].to_numpy()
+    infinite, empty = np.isinf(score), valid & ~np.isfinite(score)
+    for bad, what in ((infinite, "an infinite score"), (empty, "no score although it is valid")):
+        if bad.any():
+            row = {name: table[name][int(np.argmax(bad))].as_py() for name in KEY}
+            raise ScoresError(
+                f"{bad.sum()} rows have {what}; expected a number or NaN: first {json.dumps(row)}"
+            )
+    for name, known in (("view", VIEWS), ("part", PARTS)):
+        unknown = sorted(set(table[name].unique().to_pylist()) - set(known))
+        if unknown:
+            raise ScoresError(f"unknown {name} {unknown[0]!r} in the scores; known: {', '.join(known)}")
+
+
+def repeated(table) -> int | None:
+    """The index of a row whose key another row has too, or None."""
+    key = keys(table)
+    ordered = np.sort(key)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    return int(np.argmax(key == twice[0])) if twice.size else None
+
+
+def keys(table) -> np.ndarray:
+    """[rows] int64, equal exactly where the key columns are: the columns as digits of one number."""
+    key, size = np.zeros(len(table), np.int64), 1
+    for name in KEY:
+        if name in STRINGS:
+            digit, base = codes(table, name)[0], len(codes(table, name)[1])
+        else:
+            digit = table[name].to_numpy().astype(np.int64)
+            digit = digit - (digit.min() if digit.size else 0)
+            base = int(digit.max()) + 1 if digit.size else 1
+        size *= max(base, 1)
+        if size >= 2**63:
+            raise ScoresError("too many different keys for one table; write fewer networks or options a set")
+        key = key * max(base, 1) + digit
+    return key

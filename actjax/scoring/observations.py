@@ -1,0 +1,124 @@
+"""Both sides of a comparison, kept on disk for the metrics and the nulls that need all of them at once."""
+
+import contextlib
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from actjax import parallel
+from actjax.activations.comparisons import Problem
+from actjax.scoring.tasks import spans
+from actjax.similarity.kernel import pairwise
+from actjax.similarity.store import ObservationStore
+from actjax.types import Context, Metric
+
+# Bound on the observations that are read back from disk at a time.
+COLUMN_BYTES = 256 * 2**20
+
+
+class Observations:
+    """The neurons of each network and the feature rows of one problem, over all clips.
+
+    Every clip keeps all its observations; a feature row is NaN where it is not valid.
+
+    Attributes:
+      problem: whose sides these are.
+      clips: [b] which clip of the split each one is, once `finish` was called.
+      per_clip: observations of each clip.
+    """
+
+    def __init__(self, problem: Problem, networks: int, folder: Path, stack: contextlib.ExitStack):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.problem, self.per_clip = problem, 0
+        name = problem.name.replace("/", "_")
+
+        def store(part: str, columns: int) -> ObservationStore:
+            return stack.enter_context(ObservationStore(folder / f"{name}.{part}", columns))
+
+        self._neurons = [store(str(i), problem.neurons) for i in range(networks)]
+        self._held = sum(f.rows for f in problem.nuisances)
+        self._rows = store("rows", len(problem.rows) + self._held)
+        self._clips: list[np.ndarray] = []
+        self._folds: list[np.ndarray] = []
+
+    def add(self, x, y, valid, mask, context) -> None:
+        """One batch: x [d, networks, b, o, n], y [d, b, o, k], valid [d, b, o], mask [d, b]."""
+        real = parallel.unshard(mask)
+        rows = np.where(parallel.unshard(valid)[..., None], parallel.unshard(y), np.float32(np.nan))[real]
+        self.per_clip = rows.shape[1]
+        self._rows.append(rows.reshape(-1, rows.shape[2]))
+        for i, store in enumerate(self._neurons):
+            neurons = parallel.unshard(x[:, i])[real]
+            store.append(neurons.reshape(-1, neurons.shape[2]))
+        self._clips.append(parallel.unshard(context["clip"])[real])
+        self._folds.append(parallel.unshard(context["fold"])[real])
+
+    def finish(self) -> None:
+        """Ends the adding; brings together which clips all processes hold."""
+        self.clips = _gathered(np.concatenate(self._clips))
+        self.folds = _gathered(np.concatenate(self._folds))
+
+    def rows(self) -> np.ndarray:
+        """[k, b * o] the feature rows, NaN where invalid."""
+        return _gathered(self._rows.read(0, len(self.problem.rows)), axis=1)
+
+    def nuisances(self) -> np.ndarray | None:
+        """[b * o, q] the rows to be held fixed, or None."""
+        if not self._held:
+            return None
+        k = len(self.problem.rows)
+        return _gathered(self._rows.read(k, k + self._held), axis=1).T
+
+    def neurons(self, network: int, start: int, stop: int) -> np.ndarray:
+        """[stop - start, b * o] some neurons of a network."""
+        return _gathered(self._neurons[network].read(start, stop), axis=1)
+
+    def groups(self, rows: np.ndarray, level: str = "row") -> list[tuple[np.ndarray, list[list[int]]]]:
+        """Rows that are valid in the same places: (valid [b * o], lists of rows to be scored together)."""
+        pieces = spans(self.problem) if level == "feature" else [(j, j + 1) for j in range(len(rows))]
+        found: dict[bytes, list[list[int]]] = {}
+        for start, stop in pieces:
+            valid = np.isfinite(rows[start:stop]).all(axis=0)
+            found.setdefault(valid.tobytes(), []).append(list(range(start, stop)))
+        joined = [(np.frombuffer(mask, bool), members) for mask, members in found.items()]
+        if level == "feature":
+            return joined
+        return [(valid, [sum(members, [])]) for valid, members in joined]
+
+    def tiles(self, bytes_at_a_time: int = COLUMN_BYTES) -> list[tuple[int, int]]:
+        """(start, stop) of neurons that may be read at a time."""
+        n = self.problem.neurons
+        step = max(1, min(n, bytes_at_a_time // max(4 * len(self.clips) * self.per_clip, 1)))
+        return [(first, min(first + step, n)) for first in range(0, n, step)]
+
+    def score(self, metric: Metric, network: int) -> dict[str, np.ndarray]:
+        """The scores [n, k] of a metric over all observations."""
+        rows = self.rows()
+        clips, folds = (np.repeat(ids, self.per_clip) for ids in (self.clips, self.folds))
+        context = Context(clip_ids_o=clips, folds_o=folds, nuisance_oq=self.nuisances())
+        whole = metric.level == "feature"
+        columns = len(self.problem.features) if whole else len(rows)
+        starts = [start for start, _ in spans(self.problem)]
+        out: dict[str, np.ndarray] = {}
+        for first, stop in self.tiles():
+            x = self.neurons(network, first, stop)
+            for valid, calls in self.groups(rows, metric.level):
+                for together in calls:
+                    y = np.where(valid, rows[together], np.float32(0))
+                    found = jax.device_get(pairwise(metric, x, y, valid, context, neurons_first=True))
+                    found["n_observations"] = np.full(found["score"].shape, valid.sum(), np.int64)
+                    place = [starts.index(together[0])] if whole else together
+                    _place(out, found, (self.problem.neurons, columns), first, place)
+        return out | {"valid": ~np.isnan(out["score"])}
+
+
+def _place(out, found, shape, first: int, columns: list[int]) -> None:
+    for name, value in found.items():
+        whole = out.setdefault(name, np.full(shape, np.nan if value.dtype.kind == "f" else 0, value.dtype))
+        whole[first : first + len(value), columns] = value
+
+
+def _gathered(array: np.ndarray, axis: int = 0) -> np.ndarray:
+    """The parts of all processes."""
+    return np.concatenate(parallel.gather_hosts(array), axis=axis)

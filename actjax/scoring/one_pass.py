@@ -1,0 +1,201 @@
+"""One pass over the clips: every problem of every network accumulates under all its metrics."""
+
+import concurrent.futures
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from actjax import parallel
+from actjax.activations.capture import Family
+from actjax.scoring.observations import Observations
+from actjax.scoring.tasks import Comparison
+from actjax.similarity.stream import PairStream
+from actjax.types import Batch, Context
+
+Result = tuple[str, Comparison, str, Mapping[str, np.ndarray]]
+
+
+def run_pass(
+    families: Sequence[tuple[Family, Sequence[Comparison]]],
+    observe: Callable[..., Any],
+    weights: Sequence[Any],
+    batches: Iterator[tuple[Batch, Any]],
+    *,
+    clips: int,
+    folder: Path,
+    folds_of_clip: np.ndarray,
+    clip_ids: Sequence[str],
+    null: Callable[[Observations, int, str], Mapping[str, Any]] | None = None,
+) -> Iterator[Result]:
+    """Reads every clip once and yields (network, comparison, metric, {"score": [n, k], ...}).
+
+    Args:
+      families: networks of one architecture and the comparisons of their problems, in order.
+      observe: from `capture.make_observe`.
+      weights: the families' variables on the devices.
+      batches: from the loader, in order, each with what `observe` is given beside it.
+      clips: how many real clips they hold, over all processes.
+      folder: where observations of collecting metrics are kept meanwhile.
+      folds_of_clip: [clips] the cross-validation fold of each clip, modulo the metric's number of folds.
+      clip_ids: [clips] names, for messages.
+      null: (observations, which network, metric) -> what the statistics add to a result.
+
+    Raises:
+      ValueError: an activation is not finite; names network, layer, neuron and clip.
+    """
+    with contextlib.ExitStack() as stack:
+        # Also what a run that was killed has left there goes.
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        runners = [
+            [_Runner(c, len(family.networks), folder, stack) for c in comparisons]
+            for family, comparisons in families
+        ]
+        pairs = sum(c.pairs * len(f.networks) for f, comparisons in families for c in comparisons)
+        workers = os.cpu_count()  # the first batch compiles, which threads can share; later ones keep order
+        with tqdm(total=clips, unit="clip", desc="score", mininterval=1.0) as bar:
+            for batch, given in batches:
+                context = _clip_context(batch, folds_of_clip)
+                sharded = parallel.shard((batch.audio, batch.length, batch.mask, context, given))
+                audio, length, mask, context, given = sharded
+                sides, finite = observe(weights, audio, length, given)
+                _check_finite(finite, families, batch, clip_ids)
+                _add_batch(runners, sides, mask, context, workers)
+                workers = 1
+                bar.update(int(parallel.process_count() * batch.mask.sum()))
+                bar.set_postfix_str(f"{_rate(bar, pairs):,.0f} pair observations/s", refresh=False)
+        for (family, _), family_runners in zip(families, runners, strict=True):
+            for runner in family_runners:
+                yield from runner.results(family.networks, null)
+
+
+def _add_batch(runners, sides, mask, context, workers: int) -> None:
+    jobs = [
+        (runner, *xyv)
+        for family_runners, family_sides in zip(runners, sides, strict=True)
+        for runner, xyv in zip(family_runners, family_sides, strict=True)
+    ]
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for done in [pool.submit(runner.add, *xyv, mask, context) for runner, *xyv in jobs]:
+            done.result()
+
+
+def _rate(bar: tqdm, pairs: int) -> float:
+    """Pairs times clips a second so far."""
+    return pairs * bar.n / max(bar.format_dict["elapsed"], 1e-9)
+
+
+def _check_finite(finite, families, batch, clip_ids) -> None:
+    for (family, _), layers in zip(families, finite, strict=True):
+        for layer, ok_dwbn in layers.items():
+            ok_wbn = np.concatenate(list(parallel.to_host(ok_dwbn)), axis=1)
+            bad = np.argwhere(~ok_wbn & batch.mask[None, :, None])
+            if len(bad):
+                i, row, neuron = bad[0]
+                where = f"network {family.networks[i]}, layer {layer}, neuron {neuron}"
+                raise ValueError(
+                    f"expected finite activations, got NaN or infinity in {where}, clip "
+                    f"{clip_ids[batch.index[row]]}: look at it, or train with a smaller learning rate"
+                )
+
+
+def _clip_context(batch: Batch, folds_of_clip: np.ndarray) -> dict[str, np.ndarray]:
+    index = np.asarray(batch.index, np.int32)
+    return {"clip": index, "fold": folds_of_clip[index].astype(np.int32)}
+
+
+class _Runner:
+    """The accumulating state of one comparison, for all networks of a family."""
+
+    def __init__(self, comparison: Comparison, networks: int, folder: Path, stack: contextlib.ExitStack):
+        self.comparison, self.kept = comparison, None
+        if comparison.stream:
+            one = comparison.stream.init()
+            stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (networks, *leaf.shape)), one)
+            self.state = parallel.replicate(stacked)
+        if comparison.collected or comparison.tested:
+            self.kept = Observations(comparison.problem, networks, folder, stack)
+
+    def add(self, x, y, valid, mask, context) -> None:
+        if self.kept:
+            self.kept.add(x, y, valid, mask, context)
+        if self.comparison.stream:
+            if self.comparison.frames > valid.shape[2]:
+                x, y, valid = _lengthen(self.comparison.frames, self.comparison.stream.images, x, y, valid)
+            self.state = _update(self.comparison.stream, self.state, x, y, valid, mask, context)
+            # One after another: programs under way together hold memory, and those that call the host
+            # for ranks hinder each other.
+            jax.block_until_ready(self.state)
+
+    def results(self, networks: Sequence[str], null) -> Iterator[Result]:
+        if self.kept:
+            self.kept.finish()
+        for i, network in enumerate(networks):
+            for metric, found in self._scores(i):
+                if null is not None and metric in self.comparison.tested:
+                    found = dict(null(self.kept, i, metric)) | found  # a metric knows its own error best
+                yield network, self.comparison, metric, found
+
+    def _scores(self, network: int) -> Iterator[tuple[str, Mapping[str, np.ndarray]]]:
+        if self.comparison.stream:
+            stream = self.comparison.stream
+            parts = parallel.gather_hosts(parallel.to_host(self.state))
+            one = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:, network], *parts)
+            found = _finish(stream, one)
+            for metric in stream.metrics:
+                yield metric.name, counts.on_host(found[metric.name])
+        for metric in self.comparison.collected:
+            yield metric.name, self.kept.score(metric, network)
+
+
+def _update_all_networks(stream: PairStream, state, x_w, y, valid, mask_b, context):
+    observations = valid.shape[1]
+
+    def spread(value_b):
+        return jnp.broadcast_to(value_b[:, None], (value_b.shape[0], observations))
+
+    rows, held = _split_nuisances(stream, y)
+    at = Context(clip_ids_o=spread(context["clip"]), folds_o=spread(context["fold"]), nuisance_oq=held)
+    if stream.images:
+        at = at._replace(clip_ids_o=None, folds_o=None)
+    return jax.lax.map(lambda one: stream.update(one[0], one[1], rows, valid, mask_b, at), (state, x_w))
+
+
+def _with_masked_frames(frames: int, images: bool, x_w, y, valid):
+    """Frames that do not count behind those of x [networks, b, ...], y [b, ...] and valid [b, o]."""
+
+    def longer(array, axis):
+        widths = [(0, 0)] * array.ndim
+        widths[axis] = (0, frames - array.shape[axis])
+        return jnp.pad(array, widths)
+
+    return longer(x_w, -1 if images else -2), longer(y, -1 if images else -2), longer(valid, 1)
+
+
+def _split_nuisances(stream: PairStream, y):
+    """The feature rows, and the nuisances [b, o, q] that follow them or None."""
+    axis = 1 if stream.images else 2
+    rows, held = jnp.split(y, [stream.k], axis=axis)
+    if held.shape[axis] == 0:
+        return y, None
+    if stream.images:
+        held = held.transpose(0, 2, 3, 1).reshape(held.shape[0], -1, held.shape[1])
+    return rows, held
+
+
+_lengthen = parallel.pmap(_with_masked_frames, static=(0, 1))
+_update = parallel.pmap(_update_all_networks, static=(0,), donate=(1,))
+
+
+def _merge_and_finalize(stream: PairStream, states):
+    return stream.finalize(stream.merge_stacked(states))
+
+
+_finish = jax.jit(_merge_and_finalize, static_argnums=(0,))

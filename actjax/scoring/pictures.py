@@ -1,0 +1,118 @@
+"""Pictures' raw material: the best map-view pair of each feature, on clips that were not picked by eye."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actjax import parallel
+from actjax.artefacts import examples
+from actjax.data import loader
+from actjax.similarity.api import make_metric
+
+# Where a feature has scores under several metrics, the first of these that is there is shown.
+PREFERRED = ("pearson", "cka", "ssim")
+
+
+@dataclasses.dataclass(frozen=True)
+class Best:
+    """The best neuron of one network for one feature in the map view."""
+
+    feature: str
+    metric: str
+    network: str
+    family: int
+    position: int
+    neuron: int
+    score: float
+
+
+def choose(families: Sequence[Any], found: Sequence[Any], most: int) -> list[Best]:
+    """The best pair of every network for each of at most `most` features."""
+    best: dict[tuple[str, str, str], Best] = {}
+    places = {id(c): (i, j) for i, (_, cs) in enumerate(families) for j, c in enumerate(cs)}
+    for network, comparison, metric, outputs in found:
+        if comparison.problem.view != "map":
+            continue
+        signed = make_metric(metric).signed
+        for column, feature in enumerate(comparison.problem.features):
+            scores = np.asarray(outputs["score"])[:, column]
+            if np.isnan(scores).all():
+                continue
+            neuron = int(np.nanargmax(np.abs(scores) if signed else scores))
+            made = Best(feature.name, metric, network, *places[id(comparison)], neuron, float(scores[neuron]))
+            key = (feature.name, metric, network)
+            if key not in best or abs(made.score) > abs(best[key].score):
+                best[key] = made
+    chosen = []
+    for feature in dict.fromkeys(b.feature for b in best.values()):
+        metrics = {b.metric for b in best.values() if b.feature == feature}
+        metric = next((m for m in PREFERRED if m in metrics), min(metrics))
+        rows = [b for b in best.values() if (b.feature, b.metric) == (feature, metric)]
+        chosen.append((max(abs(b.score) for b in rows), rows))
+    chosen.sort(key=lambda item: -item[0])
+    return [b for _, rows in chosen[:most] for b in rows]
+
+
+def write(
+    path: Path, observe: Any, weights: Any, families: Any, found: Any, source: Any, config: Any, read: Any
+) -> None:
+    """Observes a few clips, evenly spread over the split, and keeps the chosen pairs' two sides."""
+    pairs = choose(families, found, config.report.examples)
+    features = list(dict.fromkeys(b.feature for b in pairs))
+    # One batch of them is observed, of which process 0 has its share.
+    most = config.score.batch_size // parallel.process_count()
+    count = min(max(len(features), 1), most)
+    clips = np.linspace(0, len(source) - 1, count + 2).astype(int)[1:-1]
+    sides, ids = _observe_clips(observe, weights, source, clips, config.score.batch_size, read)
+    if parallel.process_index() != 0:
+        return
+    shown = []
+    for pair in pairs:
+        row = features.index(pair.feature) % count
+        family, comparisons = families[pair.family]
+        problem = comparisons[pair.position].problem
+        x, y, _ = sides[pair.family][pair.position]
+        image = parallel.unshard(x[:, family.networks.index(pair.network)])[row, pair.neuron]
+        column = [f.name for f in problem.features].index(pair.feature)
+        matrix = _rows(problem, parallel.unshard(y)[row, column], pair.feature)
+        shown.append(examples.Example(image, matrix, _about(pair, problem, ids[row])))
+    examples.write(path, shown)
+
+
+def _observe_clips(observe, weights, source, clips, batch_size, read) -> tuple[Any, list[str]]:
+    picked = source.take(clips)
+    shares = {"process_index": parallel.process_index(), "process_count": parallel.process_count()}
+    batch = next(iter(loader.batches(picked, batch_size=batch_size, **shares)))
+    given = read(batch._replace(index=clips[batch.index]))
+    return observe(weights, *parallel.shard((batch.audio, batch.length, given)))[0], picked.clip_ids
+
+
+def _about(pair: Best, problem: Any, clip_id: str) -> Mapping[str, Any]:
+    [feature] = [f for f in problem.features if f.name == pair.feature]
+    about = {k: getattr(pair, k) for k in ("network", "neuron", "feature", "metric", "score")}
+    about |= {"layer": problem.layer.name, "clip_id": clip_id, "unit": feature.unit}
+    about["times_s"] = problem.time.edges.mean(axis=1).tolist()
+    about |= {"map_hz": _map_hz(problem), "feature_hz": None, "row_names": None}
+    if problem.cells:
+        about["feature_hz"] = about["map_hz"]
+    elif feature.centres_hz is not None:
+        about["feature_hz"] = list(feature.centres_hz)
+    else:
+        about["row_names"] = list(feature.row_names)
+    return about
+
+
+def _rows(problem: Any, image: np.ndarray, name: str) -> np.ndarray:
+    """The feature's own rows: those of features with fewer rows are padded."""
+    [feature] = [f for f in problem.features if f.name == name]
+    return image if problem.cells else image[: feature.rows]
+
+
+def _map_hz(problem: Any) -> list[float] | None:
+    if problem.cells:
+        return problem.frequency.edges.mean(axis=1).tolist()
+    centres = problem.layer_hz[problem.layer_usable_f]
+    return centres.tolist() if np.isfinite(centres).all() else None

@@ -1,0 +1,155 @@
+"""Which metrics suit a problem, and how each of them is computed: streaming, or from kept observations."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from actjax import options, run
+from actjax.activations.comparisons import Problem, Setting
+from actjax.similarity.kernel import check_size
+from actjax.similarity.stream import PairStream
+from actjax.types import Frontend, Metric
+
+# Of the frames of a comparison that shares its program with a longer one.
+LEAST_OWN_FRAMES = 0.75
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Comparison:
+    """A problem under the metrics that suit it.
+
+    Attributes:
+      problem: what is compared.
+      stream: the metrics that accumulate over batches, or None.
+      collected: the metrics that need all observations at once.
+      tested: names of the metrics that get a null, from kept observations.
+      frames: what the stream is given, the problem's own and then masked ones; 0 for just its own.
+    """
+
+    problem: Problem
+    stream: PairStream | None
+    collected: tuple[Metric, ...]
+    tested: tuple[str, ...] = ()
+    frames: int = 0
+
+    @property
+    def pairs(self) -> int:
+        """How many scores one network gives."""
+        metrics = (*self.collected, *(self.stream.metrics if self.stream else ()))
+        return self.problem.neurons * sum(len(columns(self.problem, metric)) for metric in metrics)
+
+
+def wants(metrics: Sequence[Metric], views: Sequence[str]) -> frozenset[tuple[str, bool]]:
+    """The (view, cells) that `problems.plan` is to make for these metrics."""
+    return frozenset((v, v == "map" and _by_cells(m)) for m in metrics for v in m.views if v in views)
+
+
+def setting(config: Any, front: Frontend, clip_samples: int, metrics: Sequence[Metric]) -> Setting:
+    """What the config says of how layers and features meet."""
+    return Setting(
+        frontend=front,
+        band_centres_hz=run.band_centres_hz(front),
+        clip_samples=clip_samples,
+        wants=wants(metrics, options.comma_list(config.score.views)),
+        neurons=config.score.neurons,
+        grid=config.score.grid,
+        nuisances=tuple(options.comma_list(config.score.nuisances)),
+    )
+
+
+def compare(
+    problem: Problem,
+    metrics: Sequence[Metric],
+    part: str,
+    tile_bytes: int,
+    tested: Sequence[str] = (),
+    clips: int = 1,
+) -> Comparison:
+    """Sorts the metrics that suit a problem into streaming and collecting ones.
+
+    Raises:
+      ValueError: a metric does not take as many observations as `clips` clips have.
+    """
+    images = problem.view == "map"
+    fitting = [
+        m for m in metrics if problem.view in m.views and (not images or _by_cells(m) == problem.cells)
+    ]
+    within = part == "within"
+    # In the clip view a clip is one observation: the pooled values are so few that they are collected
+    # whatever the metric, which spares a compiled accumulator for each mask.
+    streaming = tuple(
+        m
+        for m in fitting
+        if problem.view != "clip"
+        and (m.observes == "image" or m.accumulator is not None or (within and m.within == "per_clip"))
+    )
+    stream = None
+    if streaming:
+        stream = PairStream(
+            streaming,
+            n=problem.neurons,
+            k=len(problem.rows),
+            within=within,
+            images=images,
+            features=None if images else spans(problem),
+            tile_bytes=tile_bytes,
+        )
+    collected = tuple(m for m in fitting if m not in streaming)
+    per_clip = 1 if problem.time is None else problem.time.size
+    if problem.frequency is not None:
+        per_clip *= problem.frequency.size
+    for metric in fitting:
+        # Before the pass over the clips, which may take hours.
+        check_size(metric, per_clip * (clips if metric in collected else 1))
+    return Comparison(
+        problem, stream, collected, tuple(m.name for m in fitting if m.name in tested and not images)
+    )
+
+
+def share_programs(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons, those that differ in their number of frames alone on as many, masked, frames.
+
+    Layers of a deep network often do, by the padding that they see; one compiled program then serves
+    several. At most a quarter of the frames are masked ones.
+    """
+    alike: dict[Any, list[int]] = {}
+    for i, comparison in enumerate(comparisons):
+        if comparison.stream and comparison.problem.time is not None:
+            alike.setdefault((comparison.stream, _rows(comparison.problem)), []).append(i)
+    out = list(comparisons)
+    for members in alike.values():
+        longest = 0
+        for i in sorted(members, key=lambda i: -comparisons[i].problem.time.size):
+            own = comparisons[i].problem.time.size
+            if not longest or own < LEAST_OWN_FRAMES * longest:
+                longest = own
+            out[i] = dataclasses.replace(comparisons[i], frames=longest)
+    return out
+
+
+def _rows(problem: Problem) -> tuple[int, ...]:
+    """How many rows the images of both sides have."""
+    if problem.view != "map":
+        return ()
+    if problem.cells:
+        return (problem.frequency.size,)
+    return int(problem.layer_usable_f.sum()), max(f.rows for f in problem.features)
+
+
+def columns(problem: Problem, metric: Metric) -> list[tuple[str, int]]:
+    """(feature, row) of each column of a metric's scores; row -1 is the whole feature."""
+    if metric.level == "feature" and metric.observes == "vector":
+        return [(feature.name, -1) for feature in problem.features]
+    return list(problem.rows)
+
+
+def spans(problem: Problem) -> tuple[tuple[int, int], ...]:
+    """The (start, stop) of each feature's rows."""
+    ends = np.cumsum([f.rows for f in problem.features]).tolist()
+    return tuple(zip([0, *ends[:-1]], ends, strict=True))
+
+
+def _by_cells(metric: Metric) -> bool:
+    return metric.observes == "vector" or metric.compares == "cells"

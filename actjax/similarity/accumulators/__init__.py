@@ -1,0 +1,1 @@
+"""Accumulators: what metrics keep of batches of observations."""

@@ -1,0 +1,176 @@
+"""Second moments of neurons and of all rows of a feature, fold by fold, accumulated over batches.
+
+What cross-validated regression needs to know of the observations: any training set's normal equations
+are sums over folds, and so is any held-out error.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from actjax.precision import PRECISION
+from actjax.similarity.arithmetic.scale import NOTHING, item_scales
+from actjax.types import Context
+
+
+class FoldMoments(NamedTuple):
+    """Moments of each of p folds, about the fold's own means.
+
+    Attributes:
+      count_p: `_counts.Count`, number of observations.
+      scale_n, scale_k: powers of two by which the values were multiplied; all that follows is of the
+        products. NOTHING for an item that was 0 so far.
+      origin_n, origin_k: what the means are relative to.
+      mean_pn, mean_pk: means minus their origins.
+      xx_pn: the neurons' sums of squares.
+      yy_pkk: the rows' scatter matrices.
+      xy_pnk: cross products.
+    """
+
+    count_p: Any
+    scale_n: Any
+    scale_k: Any
+    origin_n: Any
+    origin_k: Any
+    mean_pn: Any
+    mean_pk: Any
+    xx_pn: Any
+    yy_pkk: Any
+    xy_pnk: Any
+
+
+class FoldSide(NamedTuple):
+    """One side in folds: v columns.
+
+    Attributes:
+      origin_v: the first counted observation.
+      mean_pv: the folds' means minus the origin.
+      deviations_ov: from the fold's mean; zero where the mask is False.
+    """
+
+    origin_v: Any
+    mean_pv: Any
+    deviations_ov: Any
+
+
+def fold_weights(mask_o: jax.Array, context: Context | None, folds: int) -> jax.Array:
+    """[p, o] float32, 1 where an observation counts and is in the fold, else 0.
+
+    The fold is the context's, else the clip id modulo `folds`, else one of `folds` stretches of equal
+    length in the order of the observations.
+    """
+    if context is not None and context.folds_o is not None:
+        fold_o = jnp.asarray(context.folds_o) % folds
+    elif context is not None and context.clip_ids_o is not None:
+        fold_o = jnp.asarray(context.clip_ids_o) % folds
+    else:
+        place = jnp.cumsum(mask_o.astype(jnp.int32)) - 1
+        length = -(-jnp.maximum(jnp.sum(mask_o.astype(jnp.int32)), 1) // folds)
+        fold_o = place // length
+    inside = (fold_o[None, :] == jnp.arange(folds)[:, None]) & mask_o[None, :]
+    return inside.astype(jnp.float32)
+
+
+def fold_side(values_ov: jax.Array, mask_o: jax.Array, weights_po: jax.Array) -> FoldSide:
+    """Centres one side within each fold."""
+    count_p = jnp.sum(weights_po, 1)
+    first = jnp.where(jnp.any(mask_o), values_ov[jnp.argmax(mask_o)], 0.0)
+    shifted = jnp.where(mask_o[:, None], values_ov - first[None, :], 0.0)
+    mean = _product(weights_po, shifted) / jnp.maximum(count_p, 1)[:, None]
+    return FoldSide(first, mean, jnp.where(mask_o[:, None], shifted - _product(weights_po.T, mean), 0.0))
+
+
+def init(folds: int, n: int, k: int) -> FoldMoments:
+    """No observations yet."""
+
+    def zeros(*shape):
+        return jnp.zeros(shape, jnp.float32)
+
+    return FoldMoments(
+        counts.zero((folds,)), zeros(n) + NOTHING, zeros(k) + NOTHING,
+        zeros(n), zeros(k), zeros(folds, n), zeros(folds, k), zeros(folds, n),
+        zeros(folds, k, k), zeros(folds, n, k),
+    )  # fmt: skip
+
+
+def update(state: FoldMoments, x_on, y_ok, mask_o, context: Context | None) -> FoldMoments:
+    """Adds a batch of observations.
+
+    Raises:
+      ValueError: the context has neither folds nor clip ids; places in a stream are no folds.
+    """
+    if context is None or (context.folds_o is None and context.clip_ids_o is None):
+        raise ValueError("ridge expected folds or clip ids with batches of observations, got neither")
+    weights = fold_weights(mask_o, context, state.count_p.low.shape[0])
+    scale_n, scale_k = item_scales(x_on, mask_o, 0), item_scales(y_ok, mask_o, 0)
+    x = fold_side(x_on * scale_n[None, :], mask_o, weights)
+    y = fold_side(y_ok * scale_k[None, :], mask_o, weights)
+
+    def of_fold(weight_o):
+        y_in_ok = y.deviations_ov * weight_o[:, None]
+        return _product(y_in_ok.T, y.deviations_ov), _product(x.deviations_ov.T, y_in_ok)
+
+    yy, xy = jax.lax.map(of_fold, weights)
+    xx = _product(weights, x.deviations_ov**2)
+    count_p = counts.of_mask(weights > 0, 1)
+    batch = FoldMoments(count_p, scale_n, scale_k, x.origin_v, y.origin_v, x.mean_pv, y.mean_pv, xx, yy, xy)
+    return merge(state, batch)
+
+
+def merge(a: FoldMoments, b: FoldMoments) -> FoldMoments:
+    """The moments of both sets of observations; associative and commutative up to rounding."""
+    scale_n, scale_k = jnp.minimum(a.scale_n, b.scale_n), jnp.minimum(a.scale_k, b.scale_k)
+    a, b = _rescaled(a, scale_n, scale_k), _rescaled(b, scale_n, scale_k)
+    of_a, of_b = counts.as_float(a.count_p), counts.as_float(b.count_p)
+    some = jnp.any(of_a > 0)
+    origin_n = jnp.where(some, a.origin_n, b.origin_n)
+    origin_k = jnp.where(some, a.origin_k, b.origin_k)
+    mean_pn, dx = _merge_means(of_a, of_b, *_relative(a.origin_n, a.mean_pn, b.origin_n, b.mean_pn, some))
+    mean_pk, dy = _merge_means(of_a, of_b, *_relative(a.origin_k, a.mean_pk, b.origin_k, b.mean_pk, some))
+    between = of_a * (of_b / jnp.maximum(of_a + of_b, 1))
+    scaled_dy = dy * between[:, None]
+    return FoldMoments(
+        count_p=counts.add(a.count_p, b.count_p),
+        scale_n=scale_n,
+        scale_k=scale_k,
+        origin_n=origin_n,
+        origin_k=origin_k,
+        mean_pn=mean_pn,
+        mean_pk=mean_pk,
+        xx_pn=a.xx_pn + b.xx_pn + dx * dx * between[:, None],
+        yy_pkk=a.yy_pkk + b.yy_pkk + dy[:, :, None] * scaled_dy[:, None, :],
+        xy_pnk=a.xy_pnk + b.xy_pnk + dx[:, :, None] * scaled_dy[:, None, :],
+    )
+
+
+def _rescaled(state: FoldMoments, scale_n, scale_k) -> FoldMoments:
+    """The same moments at other scales."""
+    by_n, by_k = scale_n / state.scale_n, scale_k / state.scale_k
+    return state._replace(
+        origin_n=state.origin_n * by_n,
+        origin_k=state.origin_k * by_k,
+        mean_pn=state.mean_pn * by_n[None, :],
+        mean_pk=state.mean_pk * by_k[None, :],
+        xx_pn=state.xx_pn * by_n[None, :] * by_n[None, :],
+        yy_pkk=state.yy_pkk * by_k[None, :, None] * by_k[None, None, :],
+        xy_pnk=state.xy_pnk * by_n[None, :, None] * by_k[None, None, :],
+    )
+
+
+def _relative(origin_a, mean_a, origin_b, mean_b, some):
+    """Both means relative to a's origin, or to b's while a is empty."""
+    origin = jnp.where(some, origin_a, origin_b)
+    return (origin_a - origin)[None, :] + mean_a, (origin_b - origin)[None, :] + mean_b
+
+
+def _merge_means(count_a, count_b, mean_a, mean_b):
+    """The merged means, and b's minus a's (0 where one is empty)."""
+    has_a, has_b = (count_a > 0)[:, None], (count_b > 0)[:, None]
+    delta = jnp.where(has_a & has_b, mean_b - mean_a, 0.0)
+    share = (count_b / jnp.maximum(count_a + count_b, 1))[:, None]
+    return jnp.where(has_a, mean_a + delta * share, jnp.where(has_b, mean_b, 0.0)), delta
+
+
+def _product(a, b):
+    return jnp.matmul(a, b, precision=PRECISION)

@@ -1,0 +1,1 @@
+"""Float32 sums, counts and scales that keep their digits."""

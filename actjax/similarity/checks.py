@@ -1,0 +1,229 @@
+"""Checks of the public functions' arguments, on the host, with messages that name axes and lengths."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from actjax.similarity.labels import codes
+from actjax.similarity.narrow import FLOAT32, is_wide
+
+_CHUNK = 1 << 24
+
+
+class Side(NamedTuple):
+    """One side's values, real numbers as they came, and [same shape] bool of what counts; None for all."""
+
+    values: Any
+    present: np.ndarray | None
+
+
+def matrix(values: Any, name: str, columns: str) -> Side:
+    """The array, two-dimensional and real.
+
+    Raises:
+      ValueError: another number of axes, an empty axis, or a dtype that is not real.
+    """
+    side = _real(values, name)
+    shape = tuple(side.values.shape)
+    if len(shape) != 2 or 0 in shape:
+        raise ValueError(
+            f"expected {name} [o, {columns}] with observations first, got shape {shape}"
+            + ("; for one column take values[:, None]" if len(shape) == 1 else "")
+        )
+    return side
+
+
+def images(values: Any, name: str, axes: str) -> Side:
+    """The array, [b, ...] with four axes and real."""
+    side = _real(values, name)
+    if side.values.ndim != 4 or 0 in side.values.shape:
+        raise ValueError(f"expected {name} [b, {axes}], got shape {tuple(side.values.shape)}")
+    return side
+
+
+def same_observations(x: Any, y: Any) -> None:
+    """Raises ValueError unless both sides have as many observations."""
+    if y.shape[0] != x.shape[0]:
+        raise ValueError(
+            f"expected activations [o, n] and features [o, k] of the same observations, "
+            f"got o = {x.shape[0]} and o = {y.shape[0]}"
+        )
+
+
+def mask(values: Any, o: int) -> np.ndarray | None:
+    """[o] bool, or None where all count."""
+    if values is None:
+        return None
+    values = _booleans(values, f"mask [o] of booleans with o = {o}")
+    if values.shape != (o,):
+        raise ValueError(f"expected mask [o] with o = {o}, got shape {values.shape}")
+    return None if values.all() else values
+
+
+def labels(values: Any, name: str, o: int) -> tuple[np.ndarray | None, int]:
+    """([o] int32 in 0 .. count - 1, count) of clip ids or folds under any labels; (None, 0) for none."""
+    return (None, 0) if values is None else codes(values, name, o)
+
+
+def nuisance(values: Any, o: int) -> Side:
+    """[o, q] of real numbers."""
+    side = _real(values, "nuisance")
+    shape = tuple(side.values.shape)
+    if len(shape) != 2 or shape[0] != o or 0 in shape:
+        raise ValueError(f"expected nuisance [o, q] with o = {o}, got shape {shape}")
+    return Side(np.asarray(side.values), side.present)
+
+
+def map_mask(x: Any, y: Any, values: Any) -> np.ndarray:
+    """[b, frames] bool for maps x and matrices y of the same clips."""
+    if x.shape[0] != y.shape[0]:
+        raise ValueError(
+            f"expected maps [b, n, f, t] and matrices [b, k, rows, frames] of the same clips, "
+            f"got b = {x.shape[0]} and b = {y.shape[0]}"
+        )
+    shape = (y.shape[0], y.shape[3])
+    if values is None:
+        return np.ones(shape, bool)
+    values = _booleans(values, f"mask [b, frames] of booleans with shape {shape}")
+    if values.shape != shape:
+        raise ValueError(f"expected mask [b, frames] with shape {shape}, got shape {values.shape}")
+    return values
+
+
+def memory_bytes(memory_gib: Any) -> int:
+    """The bound in bytes; raises ValueError unless it is a positive, finite number."""
+    try:
+        usable = 0 < memory_gib < np.inf
+    except (TypeError, ValueError):
+        usable = False
+    if not usable:
+        raise ValueError(f"expected memory_gib above 0 and finite, got {memory_gib!r}")
+    return max(int(memory_gib * 2**30), 1 << 16)
+
+
+def finite(
+    side: Side, name: str, column: str, mask_o: np.ndarray | None, *, held_by_float32: bool = False
+) -> None:
+    """Raises ValueError naming the first observation and column that is not finite.
+
+    With `held_by_float32` also those beyond its range: a column that overflows, or all of which vanishes.
+    """
+    array, present = side
+    held_by_float32 = held_by_float32 and is_wide(array.dtype)
+    largest = np.zeros(array.shape[1])
+    step = max(1, _CHUNK // array.shape[1])
+    for start in range(0, array.shape[0], step):
+        part = slice(start, start + step)
+        values = _host(array[part])
+        counts = None if mask_o is None else mask_o[part, None]
+        if present is not None:
+            counts = present[part] if counts is None else counts & present[part]
+        bad = ~np.isfinite(values)
+        if counts is not None:
+            bad &= counts
+        if bad.any():
+            row, index = np.argwhere(bad)[0]
+            raise ValueError(
+                f"expected finite {name}, got {values[row, index]} at observation "
+                f"{start + row} of {column} {index}; mask it out or repair it"
+            )
+        if held_by_float32:
+            largest = np.maximum(largest, _sizes(values, counts, 0))
+    if held_by_float32:
+        _held(largest, name, column)
+
+
+def finite_images(
+    side: Side, name: str, column: str, mask_bt: np.ndarray, *, held_by_float32: bool = False
+) -> None:
+    """Raises ValueError naming the first clip and neuron or feature that is not finite; see `finite`."""
+    array, present = side
+    held_by_float32 = held_by_float32 and is_wide(array.dtype)
+    for clip in range(array.shape[0]):
+        values = _host(array[clip])
+        counts = mask_bt[clip][None, None, :] if array.shape[3] == mask_bt.shape[1] else None
+        if present is not None:
+            counts = present[clip] if counts is None else counts & present[clip]
+        bad = ~np.isfinite(values)
+        if counts is not None:
+            bad &= counts
+        if bad.any():
+            index = np.argwhere(bad)[0][0]
+            raise ValueError(
+                f"expected finite {name}, got a value that is not in clip {clip}, {column} {index}; "
+                "mask its frames out or repair it"
+            )
+        if held_by_float32:
+            _held(_sizes(values, counts, (1, 2)), name, f"clip {clip}, {column}")
+
+
+def _sizes(values, counts, axis) -> np.ndarray:
+    wide = np.longdouble if values.dtype == np.longdouble else np.float64
+    sizes = np.abs(values.astype(wide))
+    return (sizes if counts is None else np.where(counts, sizes, 0)).max(axis)
+
+
+def _held(largest: np.ndarray, name: str, column: str) -> None:
+    bad = (largest > FLOAT32.max) | ((largest > 0) & (largest < FLOAT32.tiny))
+    if bad.any():
+        index = int(np.argmax(bad))
+        raise ValueError(
+            f"expected {name} that float32 can hold (1.2e-38 to 3.4e38), got {largest[index]:.3g} "
+            f"in {column} {index}, and this metric depends on scale; multiply the values by a constant"
+        )
+
+
+def _booleans(values: Any, expected: str) -> np.ndarray:
+    if np.ma.is_masked(values):
+        raise ValueError(f"expected {expected}, got one with masked entries; take mask.filled(False)")
+    try:
+        values = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"expected {expected}, got lists of different lengths") from None
+    if values.dtype != bool:
+        raise ValueError(f"expected {expected}, got {values.dtype}")
+    return values
+
+
+def _real(values: Any, name: str) -> Side:
+    present = None
+    if isinstance(values, np.ma.MaskedArray):
+        present = ~np.ma.getmaskarray(values) if np.ma.is_masked(values) else None
+        values = values.data
+    if isinstance(values, jax.Array):
+        array = np.asarray(values) if _is_number(values.dtype) and is_wide(values.dtype) else values
+    else:
+        array = _plain(values, name)
+    if not _is_number(array.dtype):
+        raise ValueError(f"expected {name} of real numbers, got {array.dtype}")
+    return Side(array, present)
+
+
+def _plain(values: Any, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+        if array.dtype == object:
+            # NumPy finds the type that numbers kept as objects have in common.
+            array = np.asarray(array.tolist())
+    except ValueError:
+        raise ValueError(f"expected {name} of real numbers, got lists of different lengths") from None
+    if array.dtype == object:
+        try:
+            # NumPy would take None for NaN.
+            array = np.asarray([float(value) for value in array.ravel()]).reshape(array.shape)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"expected {name} of real numbers, got objects that are none") from None
+    return array
+
+
+def _is_number(dtype: Any) -> bool:
+    """True for real numbers, the extended floating types (bfloat16 and such) included."""
+    extended = dtype.kind == "V" and jax.numpy.issubdtype(dtype, jax.numpy.number)
+    return dtype.kind in "fiub" or (extended and not jax.numpy.issubdtype(dtype, jax.numpy.complexfloating))
+
+
+def _host(values: Any) -> np.ndarray:
+    values = np.asarray(values)
+    # NumPy's isfinite does not know the extended floating types (bfloat16 and such).
+    return values if values.dtype.kind in "fiub" else values.astype(np.float32)

@@ -1,0 +1,151 @@
+"""Central moments up to the cubes of both sides, accumulated over batches in one pass.
+
+The cosine of centred cubes needs sum (x - mean)^3 (y - mean)^3 with means that are known only at the
+end. Moving a centre turns that moment into a binomial sum of lower ones (P. Pébay, "Formulas for robust,
+one-pass parallel computation of covariances and arbitrary-order statistical moments", 2008), so all of
+them are kept, on a scale where sixth powers stay within float32.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from actjax.precision import PRECISION
+from actjax.types import Accumulator
+
+MIN_OBSERVATIONS = 3
+
+
+class Side(NamedTuple):
+    """One side's observations so far, v of them.
+
+    Attributes:
+      origin_v, mean_v: the mean is origin + mean.
+      scale_v: the unit of the powers; 0 before any observation that differs from the mean.
+      powers_pv: [7, v] sums of the deviations' p-th powers.
+    """
+
+    origin_v: Any
+    mean_v: Any
+    scale_v: Any
+    powers_pv: Any
+
+
+class CubicMoments(NamedTuple):
+    """Both sides, and cross_nk[a - 1][b - 1] = sum of x^a y^b of deviations for a, b = 1, 2, 3."""
+
+    count: Any
+    x: Side
+    y: Side
+    cross_nk: Any
+
+
+def cubic_moments() -> Accumulator:
+    """The accumulator of the cosine of centred cubes; it holds 9 arrays [n, k]."""
+    return Accumulator("cubic_moments", init, update, merge, finalize)
+
+
+def init(n: int, k: int) -> CubicMoments:
+    """No observations yet."""
+    cross = [[jnp.zeros((n, k), jnp.float32) for _ in range(3)] for _ in range(3)]
+    return CubicMoments(counts.zero(), _empty_side(n), _empty_side(k), cross)
+
+
+def update(state: CubicMoments, x_on, y_ok, mask_o, context=None) -> CubicMoments:
+    """Adds a batch of observations."""
+    count = jnp.sum(mask_o).astype(jnp.float32)
+    x, x_on = _side(x_on, mask_o, count)
+    y, y_ok = _side(y_ok, mask_o, count)
+    cross = [[jnp.matmul((x_on**a).T, y_ok**b, precision=PRECISION) for b in (1, 2, 3)] for a in (1, 2, 3)]
+    return merge(state, CubicMoments(counts.of_mask(mask_o), x, y, cross))
+
+
+def merge(a: CubicMoments, b: CubicMoments) -> CubicMoments:
+    """The moments of both sets of observations; associative and commutative up to rounding."""
+    count = counts.add(a.count, b.count)
+    parts = [counts.as_float(part) for part in (a.count, b.count, count)]
+    x, moves_x = _merge_side(*parts, a.x, b.x)
+    y, moves_y = _merge_side(*parts, a.y, b.y)
+    parts = [_moved(one, *moves) for one, *moves in zip((a, b), moves_x, moves_y, strict=True)]
+    cross = jax.tree.map(jnp.add, *parts)
+    return CubicMoments(count, x, y, cross)
+
+
+def finalize(state: CubicMoments) -> dict[str, jax.Array]:
+    """The cosine of centred cubes of all pairs; NaN where a side is constant."""
+    xx, yy = state.x.powers_pv[6], state.y.powers_pv[6]
+    scale_n = jnp.where(xx > 0, 1 / jnp.sqrt(xx), jnp.nan)
+    scale_k = jnp.where(yy > 0, 1 / jnp.sqrt(yy), jnp.nan)
+    score = jnp.clip(state.cross_nk[2][2] * scale_n[:, None] * scale_k[None, :], -1.0, 1.0)
+    enough = counts.reaches(state.count, MIN_OBSERVATIONS)
+    return {"score": jnp.where(enough, score, jnp.nan), "n_observations": state.count}
+
+
+def _empty_side(size: int) -> Side:
+    zero = jnp.zeros((size,), jnp.float32)
+    return Side(zero, zero, zero, jnp.zeros((7, size), jnp.float32))
+
+
+def _side(values_ov, mask_o, count) -> tuple[Side, jax.Array]:
+    """A batch's side, and its scaled deviations [o, v]."""
+    some = mask_o[:, None]
+    first = jnp.where(count > 0, values_ov[jnp.argmax(mask_o)], 0.0)
+    shifted = jnp.where(some, values_ov - first[None, :], 0.0)
+    mean = jnp.sum(shifted, 0) / jnp.maximum(count, 1)
+    deviations = jnp.where(some, shifted - mean[None, :], 0.0)
+    scale = jnp.max(jnp.abs(deviations), 0)
+    scaled = deviations / jnp.where(scale > 0, scale, 1.0)[None, :]
+    powers = jnp.stack([jnp.broadcast_to(count, scale.shape), *(jnp.sum(scaled**p, 0) for p in range(1, 7))])
+    return Side(first, mean, scale, powers), scaled
+
+
+def _merge_side(count_a, count_b, count, a: Side, b: Side):
+    """The merged side, and each part's (factor, shift): new deviation = factor * old + shift."""
+    origin = jnp.where(count_a > 0, a.origin_v, b.origin_v)
+    means = [(side.origin_v - origin) + side.mean_v for side in (a, b)]
+    mean = means[0] + (means[1] - means[0]) * (count_b / jnp.maximum(count, 1))
+    mean = jnp.where(count_a > 0, jnp.where(count_b > 0, mean, means[0]), means[1])
+    shifts = [jnp.where(c > 0, m - mean, 0.0) for c, m in zip((count_a, count_b), means, strict=True)]
+    # Batches that are constant each, but not alike, get their scale from the distance of their means.
+    apart = jnp.maximum(jnp.abs(shifts[0]), jnp.abs(shifts[1]))
+    scale = jnp.maximum(jnp.maximum(a.scale_v, b.scale_v), apart)
+    unit = jnp.where(scale > 0, scale, 1.0)
+    moves = [(side.scale_v / unit, shift / unit) for side, shift in zip((a, b), shifts, strict=True)]
+    of_power = [
+        sum(_moved_power(s.powers_pv, p, *m) for s, m in zip((a, b), moves, strict=True)) for p in range(1, 7)
+    ]
+    # The powers 0 are the count, which adds up in whole numbers elsewhere.
+    powers = jnp.stack([jnp.broadcast_to(count, scale.shape), *of_power])
+    return Side(origin, mean, scale, powers), moves
+
+
+def _moved_power(powers_pv, p: int, factor_v, shift_v):
+    """sum (factor u + shift)^p from the sums of powers of u."""
+    return sum(math.comb(p, i) * factor_v**i * shift_v ** (p - i) * powers_pv[i] for i in range(p + 1))
+
+
+def _moved(state: CubicMoments, move_x, move_y) -> list[list[jax.Array]]:
+    """The cross moments after both sides have moved."""
+    half = [[_moved_across(state, a, q, *move_x) for q in range(4)] for a in range(4)]
+    factor, shift = (part[None, :] for part in move_y)
+    return [
+        [
+            sum(math.comb(b, q) * factor**q * shift ** (b - q) * half[a][q] for q in range(b + 1))
+            for b in (1, 2, 3)
+        ]
+        for a in (1, 2, 3)
+    ]
+
+
+def _moved_across(state: CubicMoments, a: int, q: int, factor_n, shift_n):
+    """[n, k] sum (factor x + shift)^a y^q."""
+    factor, shift = factor_n[:, None], shift_n[:, None]
+    return sum(math.comb(a, p) * factor**p * shift ** (a - p) * _cross(state, p, q) for p in range(a + 1))
+
+
+def _cross(state: CubicMoments, p: int, q: int):
+    if p and q:
+        return state.cross_nk[p - 1][q - 1]
+    return state.x.powers_pv[p][:, None] if q == 0 else state.y.powers_pv[q][None, :]

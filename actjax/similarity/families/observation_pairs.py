@@ -1,0 +1,115 @@
+"""Sums over all pairs of observations, without a matrix of them: a loop of inner products.
+
+A metric whose kernel lives on pairs (i, j) of observations is the inner product of two vectors with an
+entry for each pair. Those vectors are never made whole: one step takes the o pairs (i, i + s mod o) of
+one cyclic shift s, so that memory stays that of the observations, and shifts up to o / 2 meet every
+unordered pair once. Under the doubly vmapped kernel each step is one matrix product.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from actjax.precision import PRECISION
+from actjax.similarity.arithmetic.inner import add_compensated
+from actjax.similarity.host.threads import at_least_one
+
+# Time grows with the square of the observations: at twice as many a pair takes minutes.
+MOST_OBSERVATIONS = 1 << 17
+# Short vectors take several shifts a step, up to this many pairs, to keep the matrix products busy.
+PAIRS_A_STEP = 512
+
+
+def sum_over_pairs(
+    of_x: Callable[[Any, Any], jax.Array],
+    of_y: Callable[[Any, Any], jax.Array],
+    x: Any,
+    y: Any,
+    *,
+    tiny_integers: bool = False,
+) -> jax.Array:
+    """sum over unordered pairs {i, j} of of_x(x_i, x_j) of_y(y_i, y_j), compensated for rounding.
+
+    Args:
+      of_x, of_y: symmetric up to a common sign, and zero for i = j; elementwise on [p] pairs.
+      x, y: pytrees of [o] arrays.
+      tiny_integers: of_x and of_y take values in -1, 0, 1 only, which bfloat16 holds exactly: products
+        then run in it, summed in float32, where that is faster (not on a CPU).
+    """
+    o = jax.tree.leaves(x)[0].shape[0]
+    dot = _dot_of_signs if tiny_integers else _dot
+    doubled_x, doubled_y = _doubled(x), _doubled(y)
+
+    a_step = max(1, min(o // 2, at_least_one(PAIRS_A_STEP, o)))
+
+    def add(step, carry):
+        shift = 1 + step * a_step
+        weight_a = _weights(shift + jnp.arange(a_step), o)
+        left = weight_a[:, None] * of_x(_rows(x), _shifted(doubled_x, shift, a_step, o))
+        right = of_y(_rows(y), _shifted(doubled_y, shift, a_step, o))
+        return add_compensated(*carry, dot(left.ravel(), right.ravel()))
+
+    zero = jnp.zeros((), jnp.float32)
+    total, lost = jax.lax.fori_loop(0, -(-(o // 2) // a_step), add, (zero, zero))
+    return total - lost
+
+
+def squares_over_pairs(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.Array:
+    """`sum_over_pairs` of a side with itself, without its vectors of pairs: one pass, ten times as fast."""
+    values = jax.tree.leaves(x)[0]
+    doubled, o = _doubled(x), values.shape[0]
+
+    def add(shift, total):
+        return total + _weights(shift, o) * of_pair(_rows(x), _shifted(doubled, shift, 1, o))[0] ** 2
+
+    return jnp.sum(jax.lax.fori_loop(1, o // 2 + 1, add, jnp.zeros_like(values)))
+
+
+def row_sums(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.Array:
+    """[o] the sums over j of of_pair(x_i, x_j), which is zero for i = j."""
+    values = jax.tree.leaves(x)[0]
+    doubled, o = _doubled(x), values.shape[0]
+
+    def add(shift, total):
+        return total + of_pair(_rows(x), _shifted(doubled, shift, 1, o))[0]
+
+    return jax.lax.fori_loop(1, o, add, jnp.zeros_like(values))
+
+
+def _weights(shift_a: Any, o: int) -> jax.Array:
+    """1 for a shift that counts, 1/2 for half of an even o, which meets its pairs twice, 0 beyond it."""
+    return jnp.where(2 * shift_a < o, 1.0, jnp.where(2 * shift_a == o, 0.5, 0.0)).astype(jnp.float32)
+
+
+def _rows(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[None, :], tree)
+
+
+def _doubled(tree):
+    return jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), tree)
+
+
+def _shifted(doubled: Any, shift, count: int, o: int) -> Any:
+    """[count, o] the observations moved by `shift` places and more, one place a row."""
+
+    def rows(leaf):
+        # Rows of a repeated window, one longer than it, start one place later each.
+        window = jax.lax.dynamic_slice_in_dim(leaf, shift, o + count - 1)
+        repeated = jnp.broadcast_to(window[None, :], (count + 1, window.shape[0])).ravel()
+        return repeated[: count * (window.shape[0] + 1)].reshape(count, -1)[:, :o]
+
+    return jax.tree.map(rows, doubled)
+
+
+def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.vdot(a, b, precision=PRECISION)
+
+
+def _dot_of_signs(a: jax.Array, b: jax.Array) -> jax.Array:
+    def in_bfloat16(a, b):
+        small_a, small_b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
+        return jnp.vdot(small_a, small_b, preferred_element_type=jnp.float32)
+
+    return jax.lax.platform_dependent(a, b, cpu=_dot, default=in_bfloat16)

@@ -1,0 +1,179 @@
+"""One side ranked, the other a set: area under the ROC curve, and average precision.
+
+The area is an inner product of centred ranks with an indicator. Average precision is quadratic in the
+indicator, so it is computed pair by pair, from the places of the set's members in the ranking.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from actjax.similarity.arithmetic.inner import inner, total
+from actjax.similarity.families.binary import Active, active_set
+from actjax.similarity.host.dispatch import cpu_way
+from actjax.similarity.host.ranks import centred_ranks, twice_ranks
+from actjax.similarity.host.threads import in_blocks
+
+# Gathered members of so many pairs at a time stay in the cache.
+_BLOCK_ELEMENTS = 1 << 16
+# Stands behind the members of smaller sets; a run of its own, which counts nothing.
+_NOBODY = np.iinfo(np.int32).max
+
+
+class Ranked(NamedTuple):
+    """Centred mid-ranks.
+
+    Attributes:
+      vector_o: [o] float32, the rank minus the mean rank; 0 where the mask is False.
+      one: 1, or NaN if the side is constant.
+    """
+
+    vector_o: Any
+    one: Any
+
+
+class Reached(NamedTuple):
+    """How many observations a threshold at each value lets through.
+
+    Attributes:
+      reach_o: [o] int32, the number of valid values that are at least this one; 0 where the mask is False.
+      one: 1, or NaN if the side is constant.
+    """
+
+    reach_o: Any
+    one: Any
+
+
+class Members(NamedTuple):
+    """A set of observations: [o] bool, and its size, NaN if it holds all or none."""
+
+    member_o: Any
+    size: Any
+
+
+def ranked(values_o, mask_o, context) -> Ranked:
+    """Prepares the ranked side of an area under the curve."""
+    vector = centred_ranks(twice_ranks(values_o, mask_o), mask_o)
+    return Ranked(vector, _one_unless_constant(vector))
+
+
+def area(side: Ranked, chosen: Active) -> jax.Array:
+    """P(value on the set > value off it) + P(equal) / 2, from the ranks' sum over the set."""
+    above = inner(side.vector_o, chosen.hot_o)
+    # One division after the other: the product of the two counts leaves int32.
+    share = above / chosen.active.astype(jnp.float32) / chosen.off.astype(jnp.float32)
+    return jnp.clip(0.5 + share * side.one * chosen.one, 0.0, 1.0)
+
+
+def reached(values_o, mask_o, context) -> Reached:
+    """Prepares the ranked side of an average precision."""
+    # Tied values share a mid-rank, a whole number of halves; counting those tells how many tie.
+    halves = twice_ranks(values_o, mask_o)
+    ties = jnp.zeros((2 * values_o.shape[0] + 1,), jnp.int32).at[halves].add(1)[halves]
+    smaller = (halves - ties - 1) // 2
+    reach = jnp.where(mask_o, jnp.sum(mask_o).astype(jnp.int32) - smaller, 0)
+    return Reached(reach, _one_unless_constant(jnp.where(mask_o, ties - jnp.sum(mask_o), 0)))
+
+
+@functools.cache
+def member_set(alpha: float, threshold: float | None) -> Callable[..., Members]:
+    """The prepare function of average precision's set; the same object for the same options."""
+    prepare_active = active_set(alpha, threshold)
+
+    def prepare(values_o, mask_o, context):
+        chosen = prepare_active(values_o, mask_o, context)
+        return Members(chosen.hot_o > 0, chosen.active.astype(jnp.float32) * chosen.one)
+
+    return prepare
+
+
+def average_precision(side: Reached, chosen: Members) -> jax.Array:
+    """The mean, over the set's members, of the set's share among the values at least as large."""
+    found = jax.lax.platform_dependent(
+        side.reach_o, chosen.member_o, cpu=cpu_way(_by_host, _by_cumulative_sums), default=_by_cumulative_sums
+    )
+    return found / chosen.size * side.one
+
+
+def _one_unless_constant(vector: jax.Array) -> jax.Array:
+    return jnp.where(jnp.any(vector != 0), 1.0, jnp.nan).astype(jnp.float32)
+
+
+def _by_cumulative_sums(reach_o: jax.Array, member_o: jax.Array) -> jax.Array:
+    """Sum of precisions: members are counted at their places, place 0 being that of the masked."""
+    places = jnp.arange(reach_o.shape[0] + 1)
+    new = jnp.zeros(places.shape, jnp.int32).at[reach_o].add(member_o.astype(jnp.int32))
+    so_far = jnp.cumsum(new).astype(jnp.float32)
+    return total(new.astype(jnp.float32) * (so_far / jnp.maximum(places, 1).astype(jnp.float32)))
+
+
+def _by_host(reach_o: jax.Array, member_o: jax.Array) -> jax.Array:
+    return jax.pure_callback(
+        lambda r, m: host_precision_sums(np.asarray(r), np.asarray(m)),
+        jax.ShapeDtypeStruct((), jnp.float32),
+        reach_o,
+        member_o,
+        vmap_method="expand_dims",
+    )
+
+
+def host_precision_sums(reach: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Sums of precisions over the last axis of reach [..., o] and member [..., o], broadcast.
+
+    Sets of like size are gathered together, so that each pair costs a sort of its members only.
+    """
+    lead = np.broadcast_shapes(reach.shape[:-1], member.shape[:-1])
+    o = reach.shape[-1]
+    places, sizes = _places(member.reshape(-1, o))
+    of_side = np.broadcast_to(np.arange(reach.size // o).reshape(reach.shape[:-1]), lead).ravel()
+    of_set = np.broadcast_to(np.arange(member.size // o).reshape(member.shape[:-1]), lead).ravel()
+    flat = reach.reshape(-1)
+    order = np.argsort(sizes[of_set], kind="stable")
+    out = np.zeros(order.size, np.float32)
+
+    def work(part: slice) -> None:
+        pairs = order[part]
+        size = sizes[of_set[pairs]]
+        if size[-1]:
+            at = places[of_set[pairs], : size[-1]]
+            found = flat[at + (of_side[pairs] * o)[:, None]]
+            if size[0] < size[-1]:
+                found[np.arange(size[-1]) >= size[:, None]] = _NOBODY
+            out[pairs] = _precision_sums(found)
+
+    in_blocks(work, order.size, of=int(sizes.max(initial=1)), most=_BLOCK_ELEMENTS)
+    return out.reshape(lead)
+
+
+def _places(member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[sets, largest] the members' places, 0 behind the last one, and [sets] the sizes."""
+    sizes = np.count_nonzero(member, axis=1)
+    places = np.zeros((len(member), int(sizes.max(initial=0))), np.intp)
+    for row, size in enumerate(sizes):
+        places[row, :size] = np.flatnonzero(member[row])
+    return places, sizes
+
+
+def _precision_sums(reach: np.ndarray) -> np.ndarray:
+    """[pairs] sums over each row of [pairs, members] of (members so far) / reach, ties taken together."""
+    reach.sort(axis=1)
+    so_far = np.arange(1, reach.shape[1] + 1)
+    same = reach[:, 1:] == reach[:, :-1]
+    if not same.any():
+        return np.sum(so_far / reach, axis=1)
+    # Only the last of each run of equal values stands for a threshold, and for all members of the run.
+    last = np.ones(reach.shape, bool)
+    np.logical_not(same, out=last[:, :-1])
+    runs = np.count_nonzero(last, axis=1)
+    starts = np.cumsum(runs) - runs
+    so_far = np.broadcast_to(so_far, reach.shape)[last]
+    before = np.concatenate([[0], so_far[:-1]])
+    before[starts] = 0
+    reach = reach[last]
+    share = (so_far - before) * (so_far / reach)
+    share[reach == _NOBODY] = 0
+    return np.add.reduceat(share, starts)

@@ -1,0 +1,181 @@
+"""A neuron's strongest activations, put into the order in which a concept ranks their inputs."""
+
+import functools
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from actjax.similarity.arithmetic.inner import add_compensated, total
+from actjax.similarity.families.concept import nan_if_constant
+from actjax.similarity.families.sampled import top_k
+from actjax.similarity.host.dispatch import cpu_way
+from actjax.similarity.host.order import fraction_of, share_of
+from actjax.similarity.host.radix import stable_order
+from actjax.similarity.host.threads import at_least_one, in_blocks
+
+# Sorted pairs of so many elements at a time stay in the cache.
+_BLOCK_ELEMENTS = 1 << 17
+_UNROLL = 8
+
+
+class Strongest(NamedTuple):
+    """A neuron's strongest inputs.
+
+    Attributes:
+      index_i: [t] int32, which observations, the strongest first.
+      value_i: [t] their activations over the root of the expected error, so that chance scores 1.
+      taken: int32 scalar, how many of the t places count.
+    """
+
+    index_i: Any
+    value_i: Any
+    taken: Any
+
+
+def place_type(o: int) -> Any:
+    """The type of twice the ranks of o observations: sixteen bits, where they hold them, sort in one pass."""
+    return np.uint16 if 2 * o < np.iinfo(np.uint16).max else np.uint32
+
+
+class Order(NamedTuple):
+    """A concept: [o] unsigned twice the rank of each observation (equal where tied), and its [o] p."""
+
+    place_o: Any
+    probability_o: Any
+
+
+def strongest(values_o, mask_o, *, share: float, power: float) -> Strongest:
+    """The int(share n) strongest inputs, at least 2; NaN activations where they are all equal."""
+    most = max(2, int(fraction_of(share) * values_o.shape[0]))
+    found, index = top_k(jnp.where(mask_o, values_o, -jnp.inf), min(most, values_o.shape[0]))
+    taken = jnp.maximum(share_of(jnp.sum(mask_o, dtype=jnp.int32), share)[0], 2)
+    inside = jnp.arange(found.shape[0]) < taken
+    value = jnp.where(inside, found - found[0], 0.0)
+    # Powers of large activations leave float32, so they are brought to [-1, 0] first.
+    spread = -jnp.min(value)
+    value = value / jnp.where(spread > 0, spread, jnp.nan)
+    expected = _expected_error(value, inside, power)
+    return Strongest(index.astype(jnp.int32), value / expected ** (1 / power), taken)
+
+
+def _expected_error(value_i, inside_i, power) -> jax.Array:
+    """The mean of |v_i - v_j|^power over all ordered pairs, i = j included: a random order's error."""
+    padding = (0, -value_i.shape[0] % _UNROLL)
+    counts = jnp.pad(inside_i.astype(jnp.float32), padding)
+    value = jnp.pad(value_i, padding)
+
+    def add(state, rows):
+        # Elementwise steps, which XLA vectorises where it would sum one number after the other.
+        few = jnp.zeros_like(value)
+        for other, weight in zip(*rows, strict=True):
+            few = few + weight * jnp.abs(value - other) ** power
+        return add_compensated(*state, few), None
+
+    rows = (value.reshape(-1, _UNROLL), counts.reshape(-1, _UNROLL))
+    (sums, _), _ = jax.lax.scan(add, (jnp.zeros_like(value), jnp.zeros_like(value)), rows)
+    number = jnp.maximum(jnp.sum(inside_i, dtype=jnp.int32), 1).astype(jnp.float32)
+    return total(counts * (sums / number)) / number
+
+
+def reordered(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax.Array]:
+    """What the concept's order does to the strongest activations, and how likely it is on their inputs.
+
+    Returns:
+      The mean of |activation - the activation that the concept's order puts in its place|^power, and the mean
+      of p_i; NaN where p_i is the same for all of these inputs, since nothing then says how to order them.
+    """
+    return jax.lax.platform_dependent(
+        px,
+        py,
+        cpu=functools.partial(cpu_way(_by_host, _by_sort), power=power),
+        default=functools.partial(_by_sort, power=power),
+    )
+
+
+def _by_sort(px: Strongest, py: Order, *, power) -> tuple[jax.Array, jax.Array]:
+    i = jnp.arange(px.index_i.shape[0], dtype=jnp.int32)
+    inside, taken = i < px.taken, px.taken.astype(jnp.float32)
+    place = py.place_o[px.index_i]
+    key = jnp.where(inside, place, jnp.full_like(place, np.iinfo(place.dtype).max))
+    _, _, which = jax.lax.sort((key, px.index_i, i), num_keys=2)
+    # The input that the concept puts last among those taken gets the strongest activation.
+    given = px.value_i[jnp.maximum(px.taken - 1 - i, 0)]
+    error = jnp.where(inside, jnp.abs(px.value_i[which] - given) ** power, 0.0)
+    p = py.probability_o[px.index_i]
+    mean = total(jnp.where(inside, p, 0.0)) / taken
+    return total(error) / taken, mean + nan_if_constant(p, inside)
+
+
+def _by_host(px: Strongest, py: Order, *, power) -> tuple[jax.Array, jax.Array]:
+    one = jax.ShapeDtypeStruct((), jnp.float32)
+    return jax.pure_callback(
+        lambda *arrays: host_reordered(*(np.asarray(a) for a in arrays), power=power),
+        (one, one),
+        *px,
+        *py,
+        vmap_method="expand_dims",
+    )
+
+
+def host_reordered(index, value, taken, place, probability, *, power: float) -> tuple[np.ndarray, np.ndarray]:
+    """`reordered` over the last axis: index, value [..., t], taken [...], place, p [..., o], broadcast."""
+    t, o = index.shape[-1], place.shape[-1]
+    # Whatever vmap left unbatched has fewer leading axes, or shorter ones, than the rest of its side.
+    of_side = np.broadcast_shapes(index.shape[:-1], value.shape[:-1], taken.shape)
+    of_other = np.broadcast_shapes(place.shape[:-1], probability.shape[:-1])
+    lead = np.broadcast_shapes(of_side, of_other)
+    index, value = (np.broadcast_to(side, (*of_side, t)).reshape(-1, t) for side in (index, value))
+    place, p = (np.broadcast_to(side, (*of_other, o)).reshape(-1, o) for side in (place, probability))
+    taken = np.broadcast_to(taken, of_side).ravel()
+    ascending = np.ascontiguousarray(value[:, ::-1])
+    # Places are read in the order of the observations, not at random: 1 ns an element instead of 9. A stable
+    # sort then leaves those that tie in this order.
+    in_time = stable_order(np.where(np.arange(t) < taken[:, None], index, o).astype(place.dtype))
+    index, value = (np.take_along_axis(side, in_time, 1) for side in (index.astype(np.intp), value))
+    neurons, concepts = _item(of_side, lead), _item(of_other, lead)
+    error, mean = np.empty(neurons.size, np.float32), np.empty(neurons.size, np.float32)
+    stretches = _stretches(neurons, concepts, at_least_one(_BLOCK_ELEMENTS, t))
+
+    def work(part: slice) -> None:
+        for pairs in stretches[part]:
+            neuron, first, count = neurons[pairs.start], concepts[pairs.start], pairs.stop - pairs.start
+            at, activation = index[neuron, : taken[neuron]], value[neuron, : taken[neuron]]
+            order = stable_order(np.take(place[first : first + count], at, axis=1))
+            # The i-th of a concept's order, from its lowest, is given the i-th smallest activation.
+            difference = np.take(activation, order)
+            difference -= ascending[neuron, t - taken[neuron] :]
+            error[pairs] = np.mean(_power(np.abs(difference, out=difference), power), 1)
+            # Probabilities rise along the order, so its ends tell whether all are equal.
+            found = np.take(p[first : first + count], at, axis=1)
+            row = np.arange(count)
+            constant = found[row, order[:, 0]] == found[row, order[:, -1]]
+            mean[pairs] = np.where(constant, np.nan, np.mean(found, 1))
+
+    in_blocks(work, len(stretches), of=1, most=1)
+    return error.reshape(lead), mean.reshape(lead)
+
+
+def _item(shape: tuple[int, ...], lead: tuple[int, ...]) -> np.ndarray:
+    """For every pair the flat number of its item on one side."""
+    return np.broadcast_to(np.arange(int(np.prod(shape))).reshape(shape), lead).ravel()
+
+
+def _stretches(neurons: np.ndarray, concepts: np.ndarray, most: int) -> list[slice]:
+    """At most `most` pairs in a row of one neuron with concepts that follow each other."""
+    breaks = (neurons[1:] != neurons[:-1]) | (concepts[1:] != concepts[:-1] + 1)
+    bounds = [0, *(np.flatnonzero(breaks) + 1).tolist(), neurons.size]
+    return [
+        slice(i, min(i + most, stop))
+        for start, stop in itertools.pairwise(bounds)
+        for i in range(start, stop, most)
+    ]
+
+
+def _power(error: np.ndarray, power: float) -> np.ndarray:
+    # NumPy takes the general power, as costly as the sort, for all but squares.
+    if isinstance(power, int) and power < 8:
+        return functools.reduce(np.multiply, [error] * power)
+    return error**power

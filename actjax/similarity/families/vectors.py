@@ -1,0 +1,54 @@
+"""Building blocks of metrics on vectors of observations: centring, norms, scaled inner products."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from actjax.similarity.arithmetic.inner import inner, total
+from actjax.similarity.arithmetic.scale import unit_scale
+
+
+class Scaled(NamedTuple):
+    """A vector and the factor by which the inner product, instead of the vector, is scaled.
+
+    Scaling n x k results costs less than scaling n x o inputs.
+
+    Attributes:
+      vector: [o], zero where the mask is False.
+      scale: scalar, NaN if the vector is zero.
+    """
+
+    vector: Any
+    scale: Any
+
+
+def masked(values_o: jax.Array, mask_o: jax.Array) -> jax.Array:
+    """The values with zeros where the mask is False."""
+    return jnp.where(mask_o, values_o, jnp.zeros_like(values_o))
+
+
+def centred(values_o: jax.Array, mask_o: jax.Array) -> jax.Array:
+    """The values minus their mean over the mask, zero outside of it.
+
+    A first valid value is subtracted before the mean is taken: a mean of 10,000 deviations then costs
+    no digits, and a constant gives exact zeros.
+    """
+    count = jnp.maximum(jnp.sum(mask_o), 1).astype(values_o.dtype)
+    shifted = masked(values_o - values_o[jnp.argmax(mask_o)], mask_o)
+    return masked(shifted - total(shifted) / count, mask_o)
+
+
+def unit_scaled(vector_o: jax.Array) -> Scaled:
+    """The vector with the factor that gives it length 1; NaN for a zero vector.
+
+    The vector is brought near 1 by a power of two first: squares of very large or small values leave float32.
+    """
+    vector_o = vector_o * unit_scale(vector_o)
+    squares = inner(vector_o, vector_o)
+    return Scaled(vector_o, jnp.where(squares > 0, 1 / jnp.sqrt(squares), jnp.nan))
+
+
+def cosine_of(px: Scaled, py: Scaled) -> jax.Array:
+    """The inner product of the two unit vectors, in [-1, 1]."""
+    return jnp.clip(inner(px.vector, py.vector) * px.scale * py.scale, -1.0, 1.0)

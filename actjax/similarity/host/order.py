@@ -1,0 +1,142 @@
+"""Order statistics of many vectors, and the cutoffs and edges that are made from them.
+
+On a CPU the host partitions or sorts blocks of rows in threads; elsewhere the device bisects the bits of
+float32, 32 counting passes a statistic. `order_statistics` is the one place that decides.
+"""
+
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from actjax.similarity.host.dispatch import cpu_way
+from actjax.similarity.host.select import order_statistic
+from actjax.similarity.host.threads import in_blocks
+
+_BLOCK_ELEMENTS = 1 << 17
+# Shares are taken as fractions of at most this denominator: three of it are an int32.
+_DENOMINATOR = 1 << 29
+
+
+def order_statistics(values_o: jax.Array, mask_o: jax.Array, places_q: jax.Array) -> jax.Array:
+    """The valid values at several places of their sorted order.
+
+    Args:
+      values_o: [o] float32, finite where valid.
+      mask_o: [o] bool.
+      places_q: [q] int32, 0 for the smallest valid value.
+
+    Returns:
+      [q] float32, NaN where the place does not exist. Works under vmap and inside jit and pmap.
+    """
+    found = jax.lax.platform_dependent(
+        jnp.where(mask_o, values_o, jnp.inf),
+        places_q,
+        cpu=cpu_way(_by_host, _by_bisection),
+        default=_by_bisection,
+    )
+    return jnp.where((places_q >= 0) & (places_q < jnp.sum(mask_o)), found, jnp.nan)
+
+
+def kth_largest(values_o: jax.Array, mask_o: jax.Array, k: jax.Array) -> jax.Array:
+    """The k-th largest valid value, k >= 1; NaN if there are fewer."""
+    return order_statistics(values_o, mask_o, (jnp.sum(mask_o) - k).astype(jnp.int32)[None])[0]
+
+
+def top_count(mask_o: jax.Array, alpha: float) -> jax.Array:
+    """int32 ceil(alpha n), how many of the n valid observations are a share of alpha; at least 1."""
+    whole, rest = share_of(jnp.sum(mask_o, dtype=jnp.int32), alpha)
+    return jnp.maximum(whole + (rest > 0).astype(jnp.int32), 1)
+
+
+def share_of(count: jax.Array, share: float) -> tuple[jax.Array, jax.Array]:
+    """int32 (floor(share count), what is left over, in parts of 1), exact for the share as it is written.
+
+    0.05 is a twentieth here, of 20 as of 10^9, while a product in float32 would round.
+    """
+    fraction = fraction_of(share)
+    p, q = fraction.numerator, fraction.denominator
+    whole, rest = count // q * p, count % q
+    # floor(p rest / q) bit by bit of p, since the product leaves int32.
+    more, left = jnp.zeros_like(rest), jnp.zeros_like(rest)
+    for bit in bin(p)[2:]:
+        left = 2 * left + rest * int(bit)
+        more, left = 2 * more + left // q, left % q
+    return whole + more, left
+
+
+def fraction_of(share: float) -> Fraction:
+    """The fraction that the decimal number means."""
+    return Fraction(repr(float(share))).limit_denominator(_DENOMINATOR)
+
+
+def at_least(values_o: jax.Array, mask_o: jax.Array, cutoff: jax.Array) -> jax.Array:
+    """[o] bool: valid and >= cutoff, or > cutoff where the cutoff is the smallest valid value.
+
+    A rectified neuron that is 0 on most observations has a cutoff of 0, which every observation
+    reaches; its active ones are those above 0. A column of two values is split between them whatever
+    the cutoff, so that binary data is taken as it is.
+    """
+    lowest = jnp.min(jnp.where(mask_o, values_o, jnp.inf))
+    return mask_o & jnp.where(cutoff > lowest, values_o >= cutoff, values_o > lowest)
+
+
+def top_active(values_o: jax.Array, mask_o: jax.Array, alpha: float) -> jax.Array:
+    """[o] bool: the ceil(alpha n) largest valid values and all that tie with the least of them."""
+    return at_least(values_o, mask_o, kth_largest(values_o, mask_o, top_count(mask_o, alpha)))
+
+
+def thresholds(values_on: jax.Array, mask_o: jax.Array, alpha: float) -> jax.Array:
+    """[n] for each column the least of its top active values: what a first pass gives to a stream.
+
+    `values >= threshold` is then exactly `top_active` of the same values; inf for a constant column.
+    """
+
+    def one(values_o):
+        return jnp.min(jnp.where(top_active(values_o, mask_o, alpha), values_o, jnp.inf))
+
+    return jax.vmap(one, -1)(values_on)
+
+
+def quantile_edges(values_o: jax.Array, mask_o: jax.Array, bins: int) -> jax.Array:
+    """[bins - 1] the values at places floor(i n / bins), i = 1 .. bins - 1, of the sorted ones."""
+    count = jnp.sum(mask_o).astype(jnp.int32)
+    # i n / bins without the product, which leaves int32 at 2^31.
+    i = jnp.arange(1, bins, dtype=jnp.int32)
+    return order_statistics(values_o, mask_o, i * (count // bins) + i * (count % bins) // bins)
+
+
+def _by_bisection(values_o: jax.Array, places_q: jax.Array) -> jax.Array:
+    everywhere = jnp.ones(values_o.shape, bool)
+    return jax.vmap(lambda place: order_statistic(values_o, everywhere, place))(places_q)
+
+
+def _by_host(values_o: jax.Array, places_q: jax.Array) -> jax.Array:
+    return jax.pure_callback(
+        lambda v, p: host_order_statistics(np.asarray(v), np.asarray(p)),
+        jax.ShapeDtypeStruct(places_q.shape, jnp.float32),
+        values_o.astype(jnp.float32),
+        places_q,
+        vmap_method="expand_dims",
+    )
+
+
+def host_order_statistics(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """[..., q] of values [..., o] and places [..., q], the leading axes broadcast; places are clipped."""
+    lead = np.broadcast_shapes(values.shape[:-1], places.shape[:-1])
+    rows = np.broadcast_to(values, lead + values.shape[-1:]).reshape(-1, values.shape[-1])
+    places = np.broadcast_to(places, lead + places.shape[-1:]).reshape(-1, places.shape[-1])
+    places = np.clip(places, 0, rows.shape[1] - 1).astype(np.intp)
+    out = np.empty(places.shape, np.float32)
+
+    def work(part: slice) -> None:
+        wanted = places[part]
+        if wanted.shape[1] == 1 and (wanted == wanted[0]).all():
+            place = int(wanted[0, 0])
+            out[part, 0] = np.partition(rows[part], place, axis=-1)[:, place]
+        else:
+            out[part] = np.take_along_axis(np.sort(rows[part], axis=-1), wanted, axis=-1)
+
+    in_blocks(work, len(rows), of=rows.shape[1], most=_BLOCK_ELEMENTS)
+    return out.reshape(lead + places.shape[-1:])

@@ -1,0 +1,289 @@
+"""The kernel: a metric written for one pair, doubly vmapped over all pairs, in tiles of bounded memory.
+
+Because each vmap batches one operand only, XLA lowers a `compare` that is an inner product to a single
+matrix product. Everything here can be traced inside `jit` and `pmap`.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from actjax import parallel
+from actjax.similarity.accumulators import moments
+from actjax.similarity.host.dispatch import host_allowed
+from actjax.similarity.host.threads import at_least_one
+from actjax.types import Context, Metric
+
+# Bound on what one tile of pairs, or one tile of prepared neurons, holds at a time.
+TILE_BYTES = 256 * 2**20
+# Prepared neurons that meet all rows at once, in bytes: with four times as many, fresh memory costs a fifth
+# (rank metrics) to a half (sets) more time on a CPU, and with a quarter of them nothing is gained.
+DOT_TILE_BYTES = 64 * 2**20
+# Observations that are centred and multiplied at a time.
+BLOCK = 1024
+# Blocks that are added up by themselves: every addition to a sum rounds it, and long ones would lose digits.
+GROUP = 128
+
+
+def pairwise(
+    metric: Metric,
+    x_on: Any,
+    y_ok: Any,
+    mask_o: Any = None,
+    context: Context = Context(),  # noqa: B008 (an immutable tuple)
+    *,
+    neurons_first: bool = False,
+    tile_bytes: int = TILE_BYTES,
+) -> Mapping[str, jax.Array]:
+    """Every neuron against every feature row, under one mask.
+
+    Args:
+      metric: what `actjax.similarity.api.make_metric` returns.
+      x_on: [o, n] neurons, observations first; [n, f, t] for a metric that observes images.
+      y_ok: [o, k] feature rows; [k, rows, t] for images. For a metric of level "feature" that
+        observes vectors, the k rows together are one feature.
+      mask_o: [o] bool ([t] for images), False where an observation does not count; None for all.
+      context: what is neither side.
+      neurons_first: x is [n, o] and y [k, o] instead.
+      tile_bytes: bound on a tile's memory, in bytes.
+
+    Returns:
+      {"score": [n, k] float32, ...}, the metric's outputs; [n, 1] for level "feature" on vectors.
+      NaN where undefined or where fewer than `metric.min_observations` count.
+
+    Raises:
+      ValueError: more observations than the metric takes.
+    """
+    axis = 0 if neurons_first or metric.observes == "image" else -1
+    if mask_o is None:
+        mask_o = jnp.ones((x_on.shape[-1 if axis == 0 else 0],), bool)
+    check_size(metric, len(mask_o))
+    on_host = parallel.callbacks_are_safe()
+    return _pairwise(metric, x_on, y_ok, mask_o, context, axis=axis, tile_bytes=tile_bytes, on_host=on_host)
+
+
+def clip_scores(
+    metric: Metric,
+    x_bon: Any,
+    y_bok: Any,
+    mask_bo: Any,
+    context: Context = Context(),  # noqa: B008
+    *,
+    tile_bytes: int = TILE_BYTES,
+) -> Mapping[str, jax.Array]:
+    """Every neuron against every feature row inside each clip.
+
+    Args:
+      metric: as in `pairwise`.
+      x_bon: [b, o, n]; [b, n, f, t] for a metric that observes images.
+      y_bok: [b, o, k]; [b, k, rows, t] for images.
+      mask_bo: [b, o] bool; [b, t] for images.
+      context: its arrays have a leading clip axis, except the key, which is folded with each clip's
+        first clip id (its place in the batch where there are no ids).
+      tile_bytes: bound on what is prepared at a time, in bytes.
+
+    Returns:
+      {"score": [b, n, k] float32, ...}.
+    """
+    check_size(metric, mask_bo.shape[1])
+    on_host = parallel.callbacks_are_safe()
+    return _clip_scores(metric, x_bon, y_bok, mask_bo, context, tile_bytes=tile_bytes, on_host=on_host)
+
+
+def check_size(metric: Metric, o: int) -> None:
+    """Raises ValueError, one line, if the metric does not take so many observations in one call."""
+    if o > metric.max_observations:
+        raise ValueError(
+            f"{metric.name} expected at most {metric.max_observations:,} observations at once, got {o:,}; "
+            "take a part of them, clip by clip, or another metric"
+        )
+
+
+@functools.partial(jax.jit, static_argnames=("metric", "axis", "tile_bytes", "on_host"))
+def _pairwise(metric, x, y, mask, context, *, axis, tile_bytes, on_host):
+    # What may call the host is compiled apart from what may not.
+    with host_allowed(on_host):
+        return score_pairs(metric, x, y, mask, context, axis=axis, tile_bytes=tile_bytes)
+
+
+@functools.partial(jax.jit, static_argnames=("metric", "tile_bytes", "on_host"))
+def _clip_scores(metric, x_bon, y_bok, mask_bo, context, *, tile_bytes, on_host):
+    with host_allowed(on_host):
+        return _score_clips(metric, x_bon, y_bok, mask_bo, context, tile_bytes)
+
+
+def _score_clips(metric, x_bon, y_bok, mask_bo, context, tile_bytes):
+    axis = 0 if metric.observes == "image" else -1
+    b = x_bon.shape[0]
+    if mask_bo.shape[1] < metric.min_observations:
+        return _undefined(metric, (b,), x_bon, y_bok, 1 if axis == 0 else -1)
+    context = _clip_keys(context, b)
+    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (x_bon, y_bok, mask_bo))
+    per_clip = _clip_bytes(metric, *one, jax.tree.map(lambda leaf: leaf[0], context), axis)
+    batch = min(b, at_least_one(tile_bytes, per_clip))
+
+    def score_clip(arguments):
+        x, y, mask, ctx = arguments
+        return score_pairs(metric, x, y, mask, ctx, axis=axis, tile_bytes=tile_bytes // batch)
+
+    if batch >= b:
+        return jax.vmap(score_clip)((x_bon, y_bok, mask_bo, context))
+    return jax.lax.map(score_clip, (x_bon, y_bok, mask_bo, context), batch_size=batch)
+
+
+def score_pairs(
+    metric: Metric, x: Any, y: Any, mask: Any, context: Context, *, axis: int, tile_bytes: int = TILE_BYTES
+) -> Mapping[str, jax.Array]:
+    """`pairwise` without its jit; neurons and rows stand on `axis`, 0 or -1, of x and y."""
+    if len(mask) < metric.min_observations:
+        return _undefined(metric, (), x, y, axis)
+    x, y = jnp.asarray(x).astype(jnp.float32), jnp.asarray(y).astype(jnp.float32)
+    # A mask that is known while compiling would be folded, with all that follows from it, for minutes.
+    mask = jax.lax.optimization_barrier(jnp.asarray(mask))
+    if metric.observes == "vector" and takes_blocks(metric) and len(mask) > BLOCK:
+        return _over_blocks(metric, x, y, mask, axis)
+    py = _prepare_y(metric, y, mask, context, axis)
+    n, k = x.shape[axis], jax.tree.leaves(py)[0].shape[axis]
+    tile_n, tile_k = _tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes)
+
+    def prepare(start):
+        tile = x if tile_n >= n else jax.lax.dynamic_slice_in_dim(x, start, tile_n, axis)
+        return _vmap_prepare(metric.prepare_x, tile, mask, context, axis)
+
+    def compare(px, start):
+        part = py
+        if tile_k < k:
+            part = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, tile_k, axis), py)
+        return _compare_all(metric.compare, px, part, axis)
+
+    scores = _over_tiles(prepare, compare, n, k, tile_n, tile_k)
+    enough = jnp.sum(mask) >= metric.min_observations
+    return {name: jnp.where(enough, value, jnp.nan) for name, value in scores.items()}
+
+
+def _undefined(metric: Metric, lead: tuple[int, ...], x, y, axis: int) -> Mapping[str, jax.Array]:
+    """NaN for all pairs of neurons and rows, which stand on `axis`.
+
+    Shapes that are too short for a metric, such as fewer inputs than it samples, never reach it.
+    """
+    whole = metric.level == "feature" and metric.observes == "vector"
+    shape = (*lead, x.shape[axis], 1 if whole else y.shape[axis])
+    return {name: jnp.full(shape, jnp.nan, jnp.float32) for name in metric.outputs}
+
+
+def takes_blocks(metric: Metric) -> bool:
+    """True if long vectors are taken in blocks of observations."""
+    return metric.accumulator is not None and metric.accumulator.name == "moments"
+
+
+def _over_blocks(metric: Metric, x, y, mask_o, axis: int) -> Mapping[str, jax.Array]:
+    """Accumulates blocks of observations: each stays in the cache while it is centred and multiplied."""
+    o, n, k = len(mask_o), x.shape[axis], y.shape[axis]
+    along = 1 if axis == 0 else 0
+
+    def at_scales(scale_n, scale_k):
+        def add(start, size, state):
+            cut = [jax.lax.dynamic_slice_in_dim(side, start, size, along) for side in (x, y)]
+            mask = jax.lax.dynamic_slice_in_dim(mask_o, start, size)
+            return moments.merge(state, moments.of_scaled(*cut, mask, scale_n, scale_k, along))
+
+        def add_blocks(start, stop, state):
+            return jax.lax.fori_loop(start, stop, lambda i, state: add(i * BLOCK, BLOCK, state), state)
+
+        def add_group(i, state):
+            stop = jnp.minimum((i + 1) * GROUP, o // BLOCK)
+            return moments.merge(state, add_blocks(i * GROUP, stop, metric.accumulator.init(n, k)))
+
+        state = metric.accumulator.init(n, k)
+        if o // BLOCK <= GROUP:
+            state = add_blocks(0, o // BLOCK, state)
+        else:
+            state = jax.lax.fori_loop(0, -(-(o // BLOCK) // GROUP), add_group, state)
+        return add(o - o % BLOCK, o % BLOCK, state) if o % BLOCK else state
+
+    found = metric.accumulator.finalize(moments.at_safe_scales(at_scales, x, y, mask_o, along))
+    return {name: found[name] for name in metric.outputs}
+
+
+def _compare_all(compare: Callable, px: Any, py: Any, axis: int) -> Mapping[str, jax.Array]:
+    """The doubly vmapped kernel: [n] prepared neurons x [k] prepared rows -> {name: [n, k]}."""
+    return jax.vmap(jax.vmap(compare, (None, axis)), (axis, None))(px, py)
+
+
+def _vmap_prepare(prepare: Callable, values: Any, mask: Any, context: Context, axis: int) -> Any:
+    # Prepared items keep the layout of the input: a transposition would cost as much as the product.
+    return jax.vmap(lambda item: prepare(item, mask, context), axis, axis)(values)
+
+
+def _prepare_y(metric: Metric, y: jax.Array, mask: Any, context: Context, axis: int) -> Any:
+    if metric.level == "feature" and metric.observes == "vector":
+        whole = metric.prepare_y(y if axis == -1 else y.T, mask, context)
+        return jax.tree.map(lambda leaf: jnp.expand_dims(leaf, axis), whole)
+    return _vmap_prepare(metric.prepare_y, y, mask, context, axis)
+
+
+def _over_tiles(prepare, compare, n: int, k: int, tile_n: int, tile_k: int) -> Mapping[str, jax.Array]:
+    """Fills [n, k] tile by tile; the last tile of a side overlaps the one before it."""
+    if tile_n >= n and tile_k >= k:
+        return compare(prepare(0), 0)
+    shapes = jax.eval_shape(lambda: compare(prepare(0), 0))
+    out = {name: jnp.zeros((n, k), shape.dtype) for name, shape in shapes.items()}
+
+    def fill_rows(i, out):
+        row = jnp.minimum(i * tile_n, n - tile_n)
+        px = prepare(row)
+
+        def fill(j, out):
+            column = jnp.minimum(j * tile_k, k - tile_k)
+            part = compare(px, column)
+            return {m: jax.lax.dynamic_update_slice(out[m], part[m], (row, column)) for m in out}
+
+        return jax.lax.fori_loop(0, -(-k // tile_k), fill, out)
+
+    return jax.lax.fori_loop(0, -(-n // tile_n), fill_rows, out)
+
+
+def _tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes) -> tuple[int, int]:
+    """(neurons, rows) of a tile that stays within `tile_bytes`."""
+    item = _item_bytes(metric.prepare_x, x, mask, context, axis)
+    if metric.dot:
+        return _even(n, at_least_one(min(tile_bytes, DOT_TILE_BYTES), item)), k
+    pairs = at_least_one(tile_bytes, metric.pair_copies * item)
+    tile_k = _even(k, pairs)
+    return _even(n, at_least_one(pairs, tile_k)), tile_k
+
+
+def _even(items: int, most: int) -> int:
+    """The size of the fewest tiles of at most `most`, as equal as can be: overlaps are computed twice."""
+    most = min(items, most)
+    return -(-items // -(-items // most))
+
+
+def _clip_bytes(metric, x, y, mask, context, axis) -> int:
+    """What one clip's inputs, prepared items and scores take."""
+    n, k = x.shape[axis], y.shape[axis]
+    x_item = _item_bytes(metric.prepare_x, x, mask, context, axis)
+    if metric.level == "feature" and metric.observes == "vector":
+        y_items, k = x_item * k, 1
+    else:
+        y_items = k * _item_bytes(metric.prepare_y, y, mask, context, axis)
+    inputs = 4 * (math.prod(x.shape) + math.prod(y.shape))
+    return inputs + n * x_item + y_items + 4 * n * k * len(metric.outputs)
+
+
+def _item_bytes(prepare: Callable, values: Any, mask: Any, context: Context, axis: int) -> int:
+    """The size of one prepared item, known from shapes alone."""
+    shape = values.shape[1:] if axis == 0 else values.shape[:-1]
+    item = jax.eval_shape(prepare, jax.ShapeDtypeStruct(shape, jnp.float32), mask, context)
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(item))
+
+
+def _clip_keys(context: Context, b: int) -> Context:
+    if context.key is None:
+        return context
+    ids = jnp.arange(b) if context.clip_ids_o is None else context.clip_ids_o[:, 0]
+    return context._replace(key=jax.vmap(jax.random.fold_in, (None, 0))(context.key, ids))

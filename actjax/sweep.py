@@ -1,0 +1,86 @@
+"""Runs the variants of a config's get_sweep one by one: a table of results, and the findings over seeds."""
+
+import dataclasses
+import re
+import runpy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+
+from actjax import experiment, failures, files, workdir
+from actjax import run as runs
+from actjax.stages import findings
+
+_SHAPE = "it returns {name: {option: value}}, such as {'seed1': {'seed': 1}}"
+COLUMNS = ("variant", "test_accuracy", "best_step", "seconds")
+
+
+def stage(run: runs.Run) -> list[Path]:
+    """Every variant gets a sub-directory of its own; a sweep that was interrupted goes on.
+
+    Raises:
+      ValueError: no get_sweep, or a variant that changes what cannot be; before the first one runs.
+    """
+    variants = _variants(run)
+    runs = {name: _variant(run, name, changes) for name, changes in variants.items()}
+    rows, outputs, done = [], [], {}
+    for name, one in runs.items():
+        print(f"== {name}: " + ", ".join(f"{k} = {v}" for k, v in variants[name].items()))
+        outputs += experiment.run_stages(one, experiment.stages_of_all(one.config))
+        record = workdir.read_trained(one.workdir) or {}
+        values = [record.get(column) for column in COLUMNS[1:]]
+        rows.append([name, *("" if value is None else f"{value:.4g}" for value in values)])
+        done[name] = one.workdir / "findings.json"
+    table = "\n".join("\t".join(row) for row in [list(COLUMNS), *rows])
+    print(table.expandtabs(16))
+    with files.written_whole(run.workdir / "sweep.tsv") as aside:
+        aside.write_text(table + "\n")
+    seeds = [n for n, changes in variants.items() if done[n].exists() and _of_a_seed(changes)]
+    if len(seeds) > 1:
+        outputs += findings.over_seeds(run, [run.workdir / name for name in seeds])
+    return [run.workdir / "sweep.tsv", *outputs]
+
+
+def _variant(run: runs.Run, name: str, changes: Mapping[str, Any]) -> runs.Run:
+    """The run of a variant, its options checked."""
+    config = ml_collections.ConfigDict(run.config.to_dict())  # else variants would share what is nested
+    try:
+        config.update_from_flattened_dict(changes)
+        experiment.validate(config)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"get_sweep's variant {name!r} changes what the config has not, or cannot be: "
+            f"{failures.said(error)}"
+        ) from error
+    return dataclasses.replace(
+        run, config=ml_collections.FrozenConfigDict(config), workdir=run.workdir / name
+    )
+
+
+def _of_a_seed(changes: Mapping[str, Any]) -> bool:
+    """Whether a variant is another seed and nothing else: those are resampled together."""
+    return "seed" in changes and set(changes) <= {"seed", "findings.label_control"}
+
+
+def _variants(run: runs.Run) -> Mapping[str, Mapping[str, Any]]:
+    if run.config_path is None:
+        raise ValueError("--stage=sweep needs a config file with get_sweep()")
+    path = run.config_path.split(":")[0]
+    try:
+        make = runpy.run_path(path).get("get_sweep")
+        variants = None if make is None else make()
+    except Exception as error:
+        # Whatever a user's own file raises is said in a line that names it.
+        raise ValueError(f"--stage=sweep: get_sweep() of {path} raised {failures.said(error)}") from error
+    if make is None:
+        raise ValueError(f"--stage=sweep needs get_sweep() in {path}: {_SHAPE}")
+    if not isinstance(variants, Mapping) or not variants:
+        raise ValueError(f"get_sweep() of {path}: {_SHAPE}; got {variants!r}")
+    for name, changes in variants.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
+            raise ValueError(f"get_sweep's names become folders; letters, digits, - _ . only, got {name!r}")
+        if not isinstance(changes, Mapping) or not all(isinstance(option, str) for option in changes):
+            raise ValueError(f"get_sweep() of {path}: {_SHAPE}; got {changes!r} for {name}")
+    return variants
