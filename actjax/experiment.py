@@ -133,7 +133,7 @@ def _release_memory() -> None:
 
 
 def validate(config: ml_collections.ConfigDict) -> None:
-    """Checks every option, without touching data or devices' memory; see `stages._options.check`."""
+    """Checks every option, without touching data or devices' memory; see `validation.check`."""
     validation.check(config)
 
 

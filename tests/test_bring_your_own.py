@@ -15,6 +15,7 @@ from actjax import run as runs
 from actjax.activations import comparisons
 from actjax.data.loader import Source
 from actjax.defaults import default_config
+from actjax.external import layers as external_layers
 from actjax.external import truth as external_truth
 from actjax.scores.files import load_scores
 from actjax.scoring import from_elsewhere
@@ -238,7 +239,7 @@ def test_a_module_that_cannot_be_used_is_named(tmp_path, my_package, source):
 
 def test_batches_are_read_ahead_and_padding_is_zero(tmp_path, source):
     write_activations(tmp_path / "a.npz", source, np.arange(CLIPS))
-    found = from_elsewhere.external.open_activations(tmp_path / "a.npz")
+    found = external_layers.open_activations(tmp_path / "a.npz")
     layers = [dataclasses.replace(found, layers=(layer,)).layers[0] for layer in found.layers]
     assert [layer.name for layer in layers] == ["maps", "units"]
     family = types.SimpleNamespace(apply=None, problems=[types.SimpleNamespace(layer=layers[1])])

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from actjax.precision import PRECISION
 from actjax.similarity.accumulators import folds as accumulators_folds
+from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.arithmetic.scale import unit_scale
 from actjax.similarity.families.ridge import Neuron, cross_validated, row_scales, scaled_rows
 from actjax.types import Accumulator, Metric
@@ -118,14 +119,19 @@ def _compare(px: PreparedNeuron, py: PreparedFeature, *, penalties) -> dict[str,
 def _finalize(state: accumulators_folds.FoldMoments, *, penalties) -> dict[str, jax.Array]:
     score = functools.partial(_score, penalties=penalties)
     found = jax.vmap(score, (None, None, None, 1, 1, 1))(
-        counts.as_float(state.count_p), state.mean_pk, state.yy_pkk, state.mean_pn, state.xx_pn, state.xy_pnk
+        long_counts.as_float(state.count_p),
+        state.mean_pk,
+        state.yy_pkk,
+        state.mean_pn,
+        state.xx_pn,
+        state.xy_pnk,
     )
     return {name: value[:, None] for name, value in found.items()} | {
-        "n_observations": functools.reduce(counts.add, _words(state.count_p))
+        "n_observations": functools.reduce(long_counts.add, _words(state.count_p))
     }
 
 
-def _words(count_p: counts.Count) -> list[counts.Count]:
+def _words(count_p: long_counts.Count) -> list[long_counts.Count]:
     return [jax.tree.map(lambda word, p=p: word[p], count_p) for p in range(count_p.low.shape[0])]
 
 

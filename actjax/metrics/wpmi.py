@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from actjax.precision import PRECISION
+from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.arithmetic.inner import inner
 from actjax.similarity.families.binary import active_set, check_sides
 from actjax.similarity.families.concept import (
@@ -127,7 +128,9 @@ def _streamed(threshold_x: float, lam: float, floor: float) -> Accumulator:
     def init(n, k):
         zero_k = jnp.zeros((k,), jnp.float32)
         log_nk = jnp.zeros((n, k), jnp.float32)
-        return _Sums(log_nk, counts.zero((n,)), zero_k, zero_k + jnp.inf, zero_k - jnp.inf, counts.zero())
+        return _Sums(
+            log_nk, long_counts.zero((n,)), zero_k, zero_k + jnp.inf, zero_k - jnp.inf, long_counts.zero()
+        )
 
     def update(state, x_on, y_ok, mask_o, context=None):
         mask_o1 = mask_o[:, None]
@@ -135,31 +138,31 @@ def _streamed(threshold_x: float, lam: float, floor: float) -> Accumulator:
         log_p = masked(jnp.log(jnp.maximum(y_ok, floor)), mask_o1)
         batch = _Sums(
             jnp.matmul(active.astype(jnp.float32).T, log_p, precision=PRECISION),
-            counts.of_mask(active, 0),
+            long_counts.of_mask(active, 0),
             jnp.sum(masked(y_ok, mask_o1), 0),
             jnp.min(jnp.where(mask_o1, y_ok, jnp.inf), 0),
             jnp.max(jnp.where(mask_o1, y_ok, -jnp.inf), 0),
-            counts.of_mask(mask_o),
+            long_counts.of_mask(mask_o),
         )
         return merge(state, batch)
 
     def merge(a, b):
         return _Sums(
             a.log_nk + b.log_nk,
-            counts.add(a.active_n, b.active_n),
+            long_counts.add(a.active_n, b.active_n),
             a.p_k + b.p_k,
             jnp.minimum(a.low_k, b.low_k),
             jnp.maximum(a.high_k, b.high_k),
-            counts.add(a.count, b.count),
+            long_counts.add(a.count, b.count),
         )
 
     def finalize(state):
-        every = counts.spread(state.count, state.active_n.low.shape)
-        off_n = counts.less(every, state.active_n)
-        some = counts.reaches(state.active_n, 1) & counts.reaches(off_n, 1)
+        every = long_counts.spread(state.count, state.active_n.low.shape)
+        off_n = long_counts.less(every, state.active_n)
+        some = long_counts.reaches(state.active_n, 1) & long_counts.reaches(off_n, 1)
         usable = (state.low_k >= 0) & (state.high_k <= 1) & (state.high_k > state.low_k)
-        prior = lam * jnp.log(jnp.where(usable, state.p_k, jnp.nan) / counts.as_float(state.count))
-        likelihood = state.log_nk / jnp.where(some, counts.as_float(state.active_n), jnp.nan)[:, None]
+        prior = lam * jnp.log(jnp.where(usable, state.p_k, jnp.nan) / long_counts.as_float(state.count))
+        likelihood = state.log_nk / jnp.where(some, long_counts.as_float(state.active_n), jnp.nan)[:, None]
         return {"score": likelihood - prior[None, :], "n_observations": state.count}
 
     return Accumulator(f"concept sums({threshold_x}, {floor})", init, update, merge, finalize)

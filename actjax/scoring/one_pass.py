@@ -17,6 +17,7 @@ from actjax import parallel
 from actjax.activations.capture import Family
 from actjax.scoring.observations import Observations
 from actjax.scoring.tasks import Comparison
+from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.stream import PairStream
 from actjax.types import Batch, Context
 
@@ -150,7 +151,7 @@ class _Runner:
             one = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:, network], *parts)
             found = _finish(stream, one)
             for metric in stream.metrics:
-                yield metric.name, counts.on_host(found[metric.name])
+                yield metric.name, long_counts.on_host(found[metric.name])
         for metric in self.comparison.collected:
             yield metric.name, self.kept.score(metric, network)
 

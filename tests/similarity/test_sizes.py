@@ -15,6 +15,7 @@ from size_references import PAIRS, Reference, sides
 
 from actjax import parallel
 from actjax.similarity.api import make_metric, score, score_maps
+from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.kernel import pairwise
 from actjax.similarity.stream import PairStream
 from actjax.types import Context
@@ -184,12 +185,12 @@ def test_streams_count_beyond_words(name):
     for doublings in (23, 10, 10):
         for _ in range(doublings):
             state = merge(state, state)
-    found = counts.on_host(accumulator.finalize(state))
+    found = long_counts.on_host(accumulator.finalize(state))
     assert (np.asarray(found["n_observations"]) == 400 * 2**43).all()
     np.testing.assert_allclose(found["score"], expected["score"], atol=BOUND)
     # One more batch is counted to the last observation.
     state = accumulator.update(state, x, y, np.ones(400, bool), context)
-    more = counts.on_host(accumulator.finalize(state))
+    more = long_counts.on_host(accumulator.finalize(state))
     assert (np.asarray(more["n_observations"]) == 400 * 2**43 + 400).all()
     np.testing.assert_allclose(more["score"], expected["score"], atol=BOUND)
 
@@ -203,16 +204,16 @@ def test_clip_means_count_beyond_words():
     merge = jax.jit(stream.merge)
     for _ in range(40):
         state = merge(state, state)
-    found = counts.on_host(stream.finalize(state))["spearman"]
+    found = long_counts.on_host(stream.finalize(state))["spearman"]
     assert (found["n_observations"] == 80 * 2**40).all() and found["n_observations"].dtype == np.int64
     np.testing.assert_allclose(found["score"], expected, atol=BOUND)
 
 
 def test_counts_carry_and_borrow():
-    a, b = (counts.Count(jnp.uint32(low), jnp.uint32(high)) for low, high in ((2**32 - 1, 3), (7, 1)))
-    assert counts.on_host(counts.add(a, b)) == 2**32 * 4 + 2**32 - 1 + 7
-    assert counts.on_host(counts.less(counts.add(a, b), a)) == 2**32 + 7
-    assert float(counts.as_float(a)) == pytest.approx(4 * 2**32)
+    a, b = (long_counts.Count(jnp.uint32(low), jnp.uint32(high)) for low, high in ((2**32 - 1, 3), (7, 1)))
+    assert long_counts.on_host(long_counts.add(a, b)) == 2**32 * 4 + 2**32 - 1 + 7
+    assert long_counts.on_host(long_counts.less(long_counts.add(a, b), a)) == 2**32 + 7
+    assert float(long_counts.as_float(a)) == pytest.approx(4 * 2**32)
 
 
 @pytest.mark.parametrize(

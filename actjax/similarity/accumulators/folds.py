@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.precision import PRECISION
+from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.arithmetic.scale import NOTHING, item_scales
 from actjax.types import Context
 
@@ -88,7 +89,7 @@ def init(folds: int, n: int, k: int) -> FoldMoments:
         return jnp.zeros(shape, jnp.float32)
 
     return FoldMoments(
-        counts.zero((folds,)), zeros(n) + NOTHING, zeros(k) + NOTHING,
+        long_counts.zero((folds,)), zeros(n) + NOTHING, zeros(k) + NOTHING,
         zeros(n), zeros(k), zeros(folds, n), zeros(folds, k), zeros(folds, n),
         zeros(folds, k, k), zeros(folds, n, k),
     )  # fmt: skip
@@ -113,7 +114,7 @@ def update(state: FoldMoments, x_on, y_ok, mask_o, context: Context | None) -> F
 
     yy, xy = jax.lax.map(of_fold, weights)
     xx = _product(weights, x.deviations_ov**2)
-    count_p = counts.of_mask(weights > 0, 1)
+    count_p = long_counts.of_mask(weights > 0, 1)
     batch = FoldMoments(count_p, scale_n, scale_k, x.origin_v, y.origin_v, x.mean_pv, y.mean_pv, xx, yy, xy)
     return merge(state, batch)
 
@@ -122,7 +123,7 @@ def merge(a: FoldMoments, b: FoldMoments) -> FoldMoments:
     """The moments of both sets of observations; associative and commutative up to rounding."""
     scale_n, scale_k = jnp.minimum(a.scale_n, b.scale_n), jnp.minimum(a.scale_k, b.scale_k)
     a, b = _rescaled(a, scale_n, scale_k), _rescaled(b, scale_n, scale_k)
-    of_a, of_b = counts.as_float(a.count_p), counts.as_float(b.count_p)
+    of_a, of_b = long_counts.as_float(a.count_p), long_counts.as_float(b.count_p)
     some = jnp.any(of_a > 0)
     origin_n = jnp.where(some, a.origin_n, b.origin_n)
     origin_k = jnp.where(some, a.origin_k, b.origin_k)
@@ -131,7 +132,7 @@ def merge(a: FoldMoments, b: FoldMoments) -> FoldMoments:
     between = of_a * (of_b / jnp.maximum(of_a + of_b, 1))
     scaled_dy = dy * between[:, None]
     return FoldMoments(
-        count_p=counts.add(a.count_p, b.count_p),
+        count_p=long_counts.add(a.count_p, b.count_p),
         scale_n=scale_n,
         scale_k=scale_k,
         origin_n=origin_n,

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.precision import PRECISION
+from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.arithmetic.scale import NOTHING, item_scales
 from actjax.types import Accumulator
 
@@ -59,7 +60,7 @@ def init(n: int, k: int) -> Moments:
     """No observations yet."""
     zero_n, zero_k = jnp.zeros((n,), jnp.float32), jnp.zeros((k,), jnp.float32)
     return Moments(
-        counts.zero(), zero_n + NOTHING, zero_k + NOTHING, zero_n, zero_k, zero_n, zero_k, zero_n, zero_k,
+        long_counts.zero(), zero_n + NOTHING, zero_k + NOTHING, zero_n, zero_k, zero_n, zero_k, zero_n, zero_k,
         jnp.zeros((n, k), jnp.float32),
     )  # fmt: skip
 
@@ -89,7 +90,7 @@ def at_safe_scales(run: Callable[[Any, Any], Moments], x, y, mask_o, axis: int) 
         tries, _ = carry
         scale_n, scale_k = jax.lax.cond(tries == 0, lambda: ones, own_scales)
         found = run(scale_n, scale_k)
-        count = counts.as_float(found.count)
+        count = long_counts.as_float(found.count)
         wrong_n, zero_n = _beyond(found.xx_n, found.origin_n + found.mean_n, count, x, mask_o, axis)
         wrong_k, zero_k = _beyond(found.yy_k, found.origin_k + found.mean_k, count, y, mask_o, axis)
         found = found._replace(
@@ -136,16 +137,16 @@ def of_scaled(x, y, mask_o, scale_n, scale_k, axis: int) -> Moments:
     xx = jnp.maximum(jnp.sum(x * x, axis) - sum_n * mean_n, 0)
     yy = jnp.maximum(jnp.sum(y * y, axis) - sum_k * mean_k, 0)
     xy = products - mean_n[:, None] * sum_k[None, :]
-    return Moments(counts.of(count), scale_n, scale_k, origin_n, origin_k, mean_n, mean_k, xx, yy, xy)
+    return Moments(long_counts.of(count), scale_n, scale_k, origin_n, origin_k, mean_n, mean_k, xx, yy, xy)
 
 
 def merge(a: Moments, b: Moments) -> Moments:
     """The moments of both sets of observations; associative and commutative up to rounding."""
     scale_n, scale_k = jnp.minimum(a.scale_n, b.scale_n), jnp.minimum(a.scale_k, b.scale_k)
     a, b = _rescaled(a, scale_n, scale_k), _rescaled(b, scale_n, scale_k)
-    count = counts.add(a.count, b.count)
-    of_a, of_b = counts.as_float(a.count), counts.as_float(b.count)
-    weight = of_b / jnp.maximum(counts.as_float(count), 1)
+    count = long_counts.add(a.count, b.count)
+    of_a, of_b = long_counts.as_float(a.count), long_counts.as_float(b.count)
+    weight = of_b / jnp.maximum(long_counts.as_float(count), 1)
     origin_n, mean_a_n, mean_b_n = _common_origin(of_a, a.origin_n, a.mean_n, b.origin_n, b.mean_n)
     origin_k, mean_a_k, mean_b_k = _common_origin(of_a, a.origin_k, a.mean_k, b.origin_k, b.mean_k)
     between = of_a * weight
@@ -185,7 +186,7 @@ def correlation(state: Moments) -> dict[str, jax.Array]:
 
 def raw_cosine(state: Moments) -> dict[str, jax.Array]:
     """The uncentred cosine of all pairs; NaN where a side is zero throughout."""
-    count = counts.as_float(state.count)
+    count = long_counts.as_float(state.count)
     mean_n, mean_k = state.origin_n + state.mean_n, state.origin_k + state.mean_k
     xx = state.xx_n + count * mean_n * mean_n
     yy = state.yy_k + count * mean_k * mean_k
@@ -197,7 +198,7 @@ def _cosine(xx_n, yy_k, xy_nk, count, least: int) -> dict[str, jax.Array]:
     scale_n = jnp.where(xx_n > 0, 1 / jnp.sqrt(xx_n), jnp.nan)
     scale_k = jnp.where(yy_k > 0, 1 / jnp.sqrt(yy_k), jnp.nan)
     score = jnp.clip(xy_nk * scale_n[:, None] * scale_k[None, :], -1.0, 1.0)
-    return {"score": jnp.where(counts.reaches(count, least), score, jnp.nan), "n_observations": count}
+    return {"score": jnp.where(long_counts.reaches(count, least), score, jnp.nan), "n_observations": count}
 
 
 def _shifted(values, mask_o, count, scale, axis: int):

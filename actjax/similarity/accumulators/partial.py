@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.precision import PRECISION
+from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.arithmetic.scale import NOTHING, item_scales
 from actjax.types import Accumulator, Context
 
@@ -82,7 +83,7 @@ def init(n: int, k: int) -> PartialMoments:
     zero_qq = jnp.zeros((MOST_NUISANCES, MOST_NUISANCES), jnp.float32)
     cross = jnp.zeros((n, k), jnp.float32)
     return PartialMoments(
-        counts.zero(), _empty_side(n), _empty_side(k), zero_q + NOTHING, zero_q, zero_q, zero_qq, cross
+        long_counts.zero(), _empty_side(n), _empty_side(k), zero_q + NOTHING, zero_q, zero_q, zero_qq, cross
     )
 
 
@@ -100,14 +101,14 @@ def update(state: PartialMoments, x_on, y_ok, mask_o, context: Context) -> Parti
     )
     origin_q, mean_q, dz_oq = _centre(z_oq, mask_o, count)
     zz = _product(dz_oq.T, dz_oq)
-    started = counts.reaches(state.count, 1)
+    started = long_counts.reaches(state.count, 1)
     z_from_q = origin_q + mean_q
     # Sums are made of deviations within the batch, so the origin matters to the mean only.
     x, dx_on = _side(x_on, mask_o, count, dz_oq, zz, started, state.x, z_from_q - state.origin_q)
     y, dy_ok = _side(y_ok, mask_o, count, dz_oq, zz, started, state.y, z_from_q - state.origin_q)
     base_q = jnp.where(started, state.origin_q, z_from_q)
     mean_q = jnp.where(started, (origin_q - base_q) + mean_q, 0.0)
-    count = counts.of_mask(mask_o)
+    count = long_counts.of_mask(mask_o)
     batch = PartialMoments(count, x, y, scales[2], base_q, mean_q, zz, _product(dx_on.T, dy_ok))
     return merge(state, batch)
 
@@ -119,12 +120,12 @@ def merge(a: PartialMoments, b: PartialMoments) -> PartialMoments:
         for of_a, of_b in ((a.x.scale_v, b.x.scale_v), (a.y.scale_v, b.y.scale_v), (a.scale_q, b.scale_q))
     ]
     a, b = _rescaled(a, *scales), _rescaled(b, *scales)
-    first = counts.reaches(a.count, 1)
+    first = long_counts.reaches(a.count, 1)
     base = jax.tree.map(lambda of_a, of_b: jnp.where(first, of_a, of_b), a, b)
     a, b = _rebased(a, base), _rebased(b, base)
-    count = counts.add(a.count, b.count)
-    of_a, of_b = counts.as_float(a.count), counts.as_float(b.count)
-    share = of_b / jnp.maximum(counts.as_float(count), 1)
+    count = long_counts.add(a.count, b.count)
+    of_a, of_b = long_counts.as_float(a.count), long_counts.as_float(b.count)
+    share = of_b / jnp.maximum(long_counts.as_float(count), 1)
     between = of_a * share
     dz = _delta(of_a, a.mean_q, of_b, b.mean_q)
     x, dx = _merge_side(of_a, a.x, of_b, b.x, share, between, dz)
@@ -148,7 +149,7 @@ def finalize(state: PartialMoments) -> dict[str, jax.Array]:
     slopes = _product(state.x.with_z_vq, inverse)
     xy = state.xy_nk - _product(slopes, state.y.with_z_vq.T)
     score = xy / jnp.sqrt(left_n)[:, None] / jnp.sqrt(left_k)[None, :]
-    enough = counts.reaches(state.count, MIN_OBSERVATIONS)
+    enough = long_counts.reaches(state.count, MIN_OBSERVATIONS)
     return {"score": jnp.where(enough, jnp.clip(score, -1.0, 1.0), jnp.nan), "n_observations": state.count}
 
 

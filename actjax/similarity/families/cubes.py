@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.precision import PRECISION
+from actjax.similarity.arithmetic import long_counts
 from actjax.types import Accumulator
 
 MIN_OBSERVATIONS = 3
@@ -50,7 +51,7 @@ def cubic_moments() -> Accumulator:
 def init(n: int, k: int) -> CubicMoments:
     """No observations yet."""
     cross = [[jnp.zeros((n, k), jnp.float32) for _ in range(3)] for _ in range(3)]
-    return CubicMoments(counts.zero(), _empty_side(n), _empty_side(k), cross)
+    return CubicMoments(long_counts.zero(), _empty_side(n), _empty_side(k), cross)
 
 
 def update(state: CubicMoments, x_on, y_ok, mask_o, context=None) -> CubicMoments:
@@ -59,13 +60,13 @@ def update(state: CubicMoments, x_on, y_ok, mask_o, context=None) -> CubicMoment
     x, x_on = _side(x_on, mask_o, count)
     y, y_ok = _side(y_ok, mask_o, count)
     cross = [[jnp.matmul((x_on**a).T, y_ok**b, precision=PRECISION) for b in (1, 2, 3)] for a in (1, 2, 3)]
-    return merge(state, CubicMoments(counts.of_mask(mask_o), x, y, cross))
+    return merge(state, CubicMoments(long_counts.of_mask(mask_o), x, y, cross))
 
 
 def merge(a: CubicMoments, b: CubicMoments) -> CubicMoments:
     """The moments of both sets of observations; associative and commutative up to rounding."""
-    count = counts.add(a.count, b.count)
-    parts = [counts.as_float(part) for part in (a.count, b.count, count)]
+    count = long_counts.add(a.count, b.count)
+    parts = [long_counts.as_float(part) for part in (a.count, b.count, count)]
     x, moves_x = _merge_side(*parts, a.x, b.x)
     y, moves_y = _merge_side(*parts, a.y, b.y)
     parts = [_moved(one, *moves) for one, *moves in zip((a, b), moves_x, moves_y, strict=True)]
@@ -79,7 +80,7 @@ def finalize(state: CubicMoments) -> dict[str, jax.Array]:
     scale_n = jnp.where(xx > 0, 1 / jnp.sqrt(xx), jnp.nan)
     scale_k = jnp.where(yy > 0, 1 / jnp.sqrt(yy), jnp.nan)
     score = jnp.clip(state.cross_nk[2][2] * scale_n[:, None] * scale_k[None, :], -1.0, 1.0)
-    enough = counts.reaches(state.count, MIN_OBSERVATIONS)
+    enough = long_counts.reaches(state.count, MIN_OBSERVATIONS)
     return {"score": jnp.where(enough, score, jnp.nan), "n_observations": state.count}
 
 
