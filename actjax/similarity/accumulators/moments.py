@@ -60,8 +60,8 @@ def init(n: int, k: int) -> Moments:
     """No observations yet."""
     zero_n, zero_k = jnp.zeros((n,), jnp.float32), jnp.zeros((k,), jnp.float32)
     return Moments(
-        long_counts.zero(), zero_n + NOTHING, zero_k + NOTHING, zero_n, zero_k, zero_n, zero_k, zero_n, zero_k,
-        jnp.zeros((n, k), jnp.float32),
+        long_counts.zero(), zero_n + NOTHING, zero_k + NOTHING, zero_n, zero_k, zero_n, zero_k, zero_n,
+        zero_k, jnp.zeros((n, k), jnp.float32),
     )  # fmt: skip
 
 
