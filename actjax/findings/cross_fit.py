@@ -1,49 +1,26 @@
 """From the sides of one training seed to the cross-fitted scores of every network, and their nulls."""
 
-import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax.data import loader
-from actjax.findings import clip_sums, effects, networks, ridge, selection, trained
-from actjax.findings import targets as findings_targets
+from actjax.findings import clip_sums, effects, networks, selection
+from actjax.findings.claim import Claim, Comparison
+from actjax.findings.claims import CLAIMS
 from actjax.findings.observe import INPUT, Side, Sides
-from actjax.findings.targets import PARTS, ROLES, Part, Target
-from actjax.statistics import bootstrap, controls, permutations
+from actjax.findings.setting import Setting
+from actjax.statistics import controls
 
 ROTATED = "rotated"
 KINDS = ("trained", "untrained", "shuffled", "labels", ROTATED, INPUT)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Setting:
-    """What all networks share: the same halves, weights and rearrangements of recordings.
-
-    They depend on the data's seed alone, so that training seeds share them too.
-    """
-
-    halves: np.ndarray
-    weights: np.ndarray
-    draws: permutations.Draws
-    folds: np.ndarray
-    class_b: np.ndarray | None
-    seed: int
-
-    @property
-    def every_half(self) -> np.ndarray:
-        """[2 s + 1, b] all halves, and all clips last."""
-        clips = self.halves.shape[2]
-        return np.concatenate([self.halves.reshape(-1, clips), np.ones((1, clips), bool)])
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Found:
-    """One part on one training seed.
+class Result(NamedTuple):
+    """One claim on one training seed.
 
     Attributes:
-      part: which.
+      claim: which.
       scores: kind of network -> [members, 1 + r] cross-fitted score and bootstrap draws.
       chosen: of the trained network.
       null: [1 + r] the trained network's score under every rearrangement, the observed first.
@@ -53,7 +30,7 @@ class Found:
       ceiling: the score of ridge regression from all units; None where there is none.
     """
 
-    part: Part
+    claim: Claim
     scores: Mapping[str, np.ndarray]
     chosen: selection.CrossFitted
     null: np.ndarray
@@ -63,116 +40,99 @@ class Found:
     ceiling: float | None
 
 
-def settings(options: Any, source: loader.Source, seed: int) -> Setting:
-    """The shared halves, weights and rearrangements.
-
-    Raises:
-      StatisticsError: too few recordings or replicates; one line that says how many.
-    """
-    recordings, classes = source.recording_ids, None if source.multi_label else source.labels
-    drawn = {"replicates": options.replicates, "seed": seed, "level": 0.05 / 4}
-    if classes is None:
-        draws = permutations.unrestricted(recordings, **drawn)
-    else:
-        names = source.class_names
-        draws = permutations.within_class(recordings, classes.tolist(), class_names=names, **drawn)
-    halves = selection.split_halves(recordings, classes, splits=options.splits, seed=seed)
-    weights = bootstrap.poisson_weights(recordings, replicates=options.bootstrap, seed=seed)
-    folds = ridge.recording_folds(recordings, seed=seed)
-    return Setting(halves, weights, draws, folds, classes, seed)
-
-
-def score(sides: Sides, setting: Setting, rotations: int) -> tuple[list[Found], list[str]]:
-    """Every part that can be made, and a line for each that cannot."""
-    found, reasons = [], []
-    for role in ROLES:
-        own, why = _targets(sides.networks, role, setting)
-        theirs, _ = _targets(sides.input, role, setting)
+def score(sides: Sides, setting: Setting, rotations: int) -> tuple[list[Result], list[str]]:
+    """Every claim that can be tested, and a line for each layer where one cannot."""
+    results, reasons = [], []
+    for comparison in dict.fromkeys(claim.comparison for claim in CLAIMS):
+        own, why = _prepared(comparison, sides.networks[comparison.role], setting)
+        theirs, _ = _prepared(comparison, sides.input[comparison.role], setting)
         reasons += why
-        if not own:
-            continue
-        parts = [part for part in PARTS if part.role == role]
-        kept: dict[str, dict[str, list[np.ndarray]]] = {part.name: {} for part in parts}
-        chosen, known, pairs = {}, {}, {}
-        for name, targets, tables in _members(own, theirs, setting, rotations):
-            kind = networks.kind_of(name)
-            for part in parts:
-                if kind == INPUT and part.given is not None and part.role == "parts":
-                    continue  # the input is what this part holds fixed
-                table = _table(part, targets, tables)
-                if part.kind == "share":
-                    table = table._replace(known=_known(part, targets, name, setting, known))
-                result = effects.cross_fitted(table, part.kind, setting.halves, setting.weights)
-                line = np.concatenate([[result.value], result.draws])
-                kept[part.name].setdefault(kind, []).append(line)
-                if name == "trained":
-                    chosen[part.name] = result.chosen, _halves(table, setting)
-        for part in parts:
-            scores = {kind: np.stack(lines) for kind, lines in kept[part.name].items()}
-            found.append(_found(part, own, scores, *chosen[part.name], setting, pairs))
-    return sorted(found, key=lambda f: PARTS.index(f.part)), reasons
+        if own:
+            claims = [claim for claim in CLAIMS if claim.comparison == comparison]
+            members = _members(comparison, own, theirs, setting, rotations)
+            results += _compared(claims, own, members, setting)
+    return sorted(results, key=lambda result: CLAIMS.index(result.claim)), reasons
 
 
-def _targets(sides: Mapping[str, list[Side]], role: str, setting: Setting) -> tuple[list[Target], list[str]]:
-    made = [
-        findings_targets.target(role, side, setting.class_b, setting.seed)
-        for side in sides["chroma" if role == "folded" else role]
-    ]
-    return [t for t in made if not isinstance(t, str)], [t for t in made if isinstance(t, str)]
+def _prepared(comparison: Comparison, sides: Sequence[Side], setting: Setting) -> tuple[list[Any], list[str]]:
+    made = [comparison.prepare(side, setting) for side in sides]
+    return [m for m in made if not isinstance(m, str)], [m for m in made if isinstance(m, str)]
+
+
+class _Member(NamedTuple):
+    """One network, rotation or the input: its layers' sides and their tables of all rows."""
+
+    name: str
+    layers: list[Any]
+    tables: list[clip_sums.Table]
 
 
 def _members(
-    own: list[Target], theirs: list[Target], setting: Setting, rotations: int
-) -> Iterator[tuple[str, list[Target], list[clip_sums.Table]]]:
-    """(name, targets, the layers' tables of all rows) of networks, rotations and the input."""
+    comparison: Comparison, own: list[Any], theirs: list[Any], setting: Setting, rotations: int
+) -> Iterator[_Member]:
     for name in own[0].side.x:
-        yield name, own, [t.table(t.side.x[name]) for t in own]
-    turned = [_rotated(t, setting.seed + i, rotations) for i, t in enumerate(own)]
+        yield _Member(name, own, [comparison.table(ready, ready.side.x[name]) for ready in own])
+    turned = []
+    for i, ready in enumerate(own):
+        channels = ready.side.x["trained"].shape[2]
+        turned.append(comparison.rotated(ready, controls.rotations(setting.seed + i, channels, rotations)))
     for q, tables in enumerate(zip(*turned, strict=True)):
-        yield f"{ROTATED}-{q}", own, list(tables)
+        yield _Member(f"{ROTATED}-{q}", own, list(tables))
     if theirs:
-        yield INPUT, theirs, [t.table(t.side.x[INPUT]) for t in theirs]
+        yield _Member(INPUT, theirs, [comparison.table(ready, ready.side.x[INPUT]) for ready in theirs])
 
 
-def _rotated(target: Target, seed: int, count: int) -> Iterator[clip_sums.Table]:
-    x = target.side.x["trained"]
-    turns = controls.rotations(seed, x.shape[2], count)
-    if not target.image:
-        x = target.neurons(x)
-        yield from clip_sums.rotated_sums(x, target.y, target.mask, turns, centre=target.centre)
-        return
-    mask = np.repeat(target.mask[:, None], target.side.shape_ft[0], axis=1).reshape(len(x), -1)
-    for turn in turns:
-        yield target.table(np.asarray(controls.rotate_channels(x, mask, turn)))
+def _compared(
+    claims: Sequence[Claim], own: list[Any], members: Iterator[_Member], setting: Setting
+) -> list[Result]:
+    """Each claim's score of every member; the trained network's beside its null."""
+    lines: dict[str, dict[str, list[np.ndarray]]] = {claim.name: {} for claim in claims}
+    trained, predictions, kept = {}, {}, {}
+    for member in members:
+        kind = networks.kind_of(member.name)
+        for claim in claims:
+            if kind == INPUT and not claim.of_input:
+                continue
+            table = _table(claim, member, setting, predictions)
+            found = effects.cross_fitted(table, claim.candidates, setting.halves, setting.weights)
+            line = np.concatenate([[found.value], found.draws])
+            lines[claim.name].setdefault(kind, []).append(line)
+            if member.name == "trained":
+                trained[claim.name] = found.chosen, _on_halves(table, setting)
+    results = []
+    for claim in claims:
+        scores = {kind: np.stack(one) for kind, one in lines[claim.name].items()}
+        chosen, halves = trained[claim.name]
+        null, every = _null(claim, own, setting, kept)
+        layers = np.concatenate([np.full(r.side.x["trained"].shape[2], r.side.layer) for r in own])
+        ceiling = claim.ceiling(own, claim, setting, kept)
+        results.append(Result(claim, scores, chosen, null, every, halves, layers, ceiling))
+    return results
 
 
-def _table(part: Part, targets: list[Target], tables: list[clip_sums.Table]) -> clip_sums.Table:
-    return clip_sums.join([t.select(table, part) for t, table in zip(targets, tables, strict=True)])
+def _table(claim: Claim, member: _Member, setting: Setting, predictions: dict) -> clip_sums.Table:
+    """The claim's sums over all layers; rotations know what the trained layer knows."""
+    pairs = zip(member.layers, member.tables, strict=True)
+    table = clip_sums.join([claim.select(ready, every, claim) for ready, every in pairs])
+    if claim.predicted is None:
+        return table
+    [ready] = member.layers
+    name = "trained" if member.name.startswith(ROTATED) else member.name
+    if name not in predictions:
+        predictions[name] = claim.predicted(ready, claim, ready.side.x[name], setting)
+    return table._replace(known=predictions[name])
 
 
-def _halves(table: clip_sums.Table, setting: Setting) -> np.ndarray:
+def _on_halves(table: clip_sums.Table, setting: Setting) -> np.ndarray:
     shape = setting.halves.shape
     found = clip_sums.scores(table, setting.halves.reshape(-1, shape[2]))
     return found.reshape(*shape[:2], *found.shape[1:])
 
 
-def _known(part: Part, targets: list[Target], name: str, setting: Setting, held: dict) -> clip_sums.Table:
-    """What all units of the layer together predict; rotations know what the trained layer knows."""
-    [target] = targets
-    name = "trained" if name.startswith(ROTATED) else name
-    if name not in held:
-        held[name] = trained.predicted(target, part, target.side.x[name], setting)
-    return held[name]
-
-
-def _found(part, targets, scores, chosen, halves, setting: Setting, pairs: dict) -> Found:
-    """The trained network's null beside the scores of all; `pairs` is shared by a role's parts."""
-    layers = np.concatenate([np.full(t.side.x["trained"].shape[2], t.side.layer) for t in targets])
-    rhnk = np.concatenate([trained.null(part, t, setting, pairs) for t in targets], axis=2)
-    # The share has no null of its own, where nothing is known: its unit's score has.
-    kind = "follow" if part.kind == "share" else part.kind
-    candidates = effects.combine(rhnk, kind)
+def _null(claim: Claim, own: list[Any], setting: Setting, kept: dict) -> tuple[np.ndarray, np.ndarray]:
+    """[1 + r] the cross-fitted score and [1 + r, n, c] all candidates under every rearrangement."""
+    rhnk = np.concatenate([claim.null(ready, claim, setting, kept) for ready in own], axis=2)
+    candidates = claim.tested.combine(rhnk, None, effects.LEAST_KNOWN)
     shape = (len(candidates), *setting.halves.shape[:2], *candidates.shape[2:])
-    null = effects.null_values(candidates[:, :-1].reshape(shape), signed=effects.SIGNED[kind])
-    ceiling = trained.ceiling(part, targets, setting, pairs)
-    return Found(part, scores, chosen, null, candidates[:, -1], halves, layers, ceiling)
+    null = effects.null_values(candidates[:, :-1].reshape(shape), signed=claim.tested.signed)
+    return null, candidates[:, -1]

@@ -1,14 +1,14 @@
 """Effects of training on what neurons follow: cross-fitted scores, their intervals, tests and verdicts.
 
-A network's candidates (its neurons) come as a `clip_tables.Table` of sums in each clip. Any weighting of
+A network's neurons come as a `clip_sums.Table` of sums in each clip. Any weighting of
 clips, halves and bootstrap resamples alike, is then a matrix product, in float64 on the host:
 
-    table = clip_tables.clip_sums(x_bon, y_bok, mask_bo)
-    chosen = fit(table, "contrast", halves)            # chosen on one half, reported on the other
-    draws = resampled(table, "contrast", chosen, halves, weights)
+    table = clip_sums.clip_sums(x_bon, y_bok, mask_bo)
+    chosen = fit(table, CONTRAST, halves)            # chosen on one half, reported on the other
+    draws = resampled(table, CONTRAST, chosen, halves, weights)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,18 +17,39 @@ from actjax.findings import selection
 from actjax.findings.clip_sums import Table, scores
 from actjax.statistics import bootstrap
 
-# What the sides' scores r [.., n, k] are made into, one value for each candidate [.., n, c]:
-#   follow    r itself, with its sign, for every feature row
-#   resemble  r_0 without a sign (similarities such as cka)
-#   contrast  |r_0| - |r_1|: closer to the first row than to the second; either direction is a finding
-#   drop      r_0 - r_1: what is lost when row 1 replaces row 0; without a sign
-#   share     |r| of a unit over the r of all units together (`Table.known`); without a sign
-SIGNED = {"follow": True, "resemble": False, "contrast": True, "drop": False, "share": False}
 # A feature that all units together predict with a smaller r is not known to the layer: no share of it.
 LEAST_KNOWN = 0.3
 # An effect above this counts as one.
 MARGIN = 0.05
 VERDICTS = ("holds", "weakly", "reversed", "does not hold")
+
+
+class Candidates(NamedTuple):
+    """What the rows' scores r [..., n, k] are made into: one value for each candidate [..., n, c].
+
+    Attributes:
+      combine: (r, known, least) -> [..., n, c]; `known` [..., 1, k] is the r of all units together.
+      signed: whether the sign of a candidate is direction only, so that either one is a finding.
+    """
+
+    combine: Callable[[np.ndarray, np.ndarray | None, float], np.ndarray]
+    signed: bool
+
+
+def _share(r: np.ndarray, known: np.ndarray, least: float) -> np.ndarray:
+    return np.abs(r) / np.where(known > least, known, np.nan)
+
+
+# r itself, with its sign, for every feature row.
+FOLLOW = Candidates(lambda r, known, least: r, True)
+# r_0 without a sign: similarities such as cka.
+RESEMBLE = Candidates(lambda r, known, least: r[..., :1], False)
+# |r_0| - |r_1|: closer to the first row than to the second; either direction is a finding.
+CONTRAST = Candidates(lambda r, known, least: np.abs(r[..., :1]) - np.abs(r[..., 1:2]), True)
+# r_0 - r_1: what is lost when row 1 replaces row 0.
+DROP = Candidates(lambda r, known, least: r[..., :1] - r[..., 1:2], False)
+# |r| of a unit over the r of all units together, `Table.known`.
+SHARE = Candidates(_share, False)
 
 
 class Score(NamedTuple):
@@ -56,37 +77,27 @@ class Effect(NamedTuple):
     draws: np.ndarray
 
 
-def candidates(table: Table, kind: str, weights_wb: np.ndarray, least: float = LEAST_KNOWN) -> np.ndarray:
-    """[w, n, c] what is selected from; kinds as in SIGNED."""
-    known = None if kind != "share" else scores(table.known, weights_wb)
-    return combine(scores(table, weights_wb), kind, known, least)
-
-
-def combine(
-    r: np.ndarray, kind: str, known: np.ndarray | None = None, least: float = LEAST_KNOWN
+def candidates(
+    table: Table, how: Candidates, weights_wb: np.ndarray, least: float = LEAST_KNOWN
 ) -> np.ndarray:
-    """[..., n, k] scores of rows to [..., n, c] scores of candidates."""
-    if kind == "contrast":
-        return np.abs(r[..., :1]) - np.abs(r[..., 1:2])
-    if kind == "drop":
-        return r[..., :1] - r[..., 1:2]
-    if kind == "resemble":
-        return r[..., :1]
-    if kind == "share":
-        enough = known > least
-        return np.abs(r) / np.where(enough, known, np.nan)
-    return r
+    """[w, n, c] what is selected from, in which clip b counts weights_wb[w, b] times."""
+    known = None if table.known is None else scores(table.known, weights_wb)
+    return how.combine(scores(table, weights_wb), known, least)
 
 
-def fit(table: Table, kind: str, halves_shb: np.ndarray) -> selection.CrossFitted:
+def fit(table: Table, how: Candidates, halves_shb: np.ndarray) -> selection.CrossFitted:
     """The best candidate of each half, reported in the other."""
     splits, two, clips = halves_shb.shape
-    found = candidates(table, kind, halves_shb.reshape(-1, clips).astype(np.float64))
-    return selection.cross_fit(found.reshape(splits, two, *found.shape[1:]), signed=SIGNED[kind])
+    found = candidates(table, how, halves_shb.reshape(-1, clips).astype(np.float64))
+    return selection.cross_fit(found.reshape(splits, two, *found.shape[1:]), signed=how.signed)
 
 
 def resampled(
-    table: Table, kind: str, chosen: selection.CrossFitted, halves_shb: np.ndarray, weights_rb: np.ndarray
+    table: Table,
+    how: Candidates,
+    chosen: selection.CrossFitted,
+    halves_shb: np.ndarray,
+    weights_rb: np.ndarray,
 ) -> np.ndarray:
     """[r] bootstrap draws of a cross-fitted score: what was chosen stays, the clips are resampled."""
     total, count = np.zeros(len(weights_rb)), 0
@@ -98,16 +109,16 @@ def resampled(
             table.xy[:, [n]], None if table.xx is None else table.xx[:, [n]], table.yy[:, [n]], table.known
         )
         # Whether a feature is known was settled by the choice; a resample does not settle it anew.
-        found = candidates(one, kind, weights_rb * halves_shb[s, 1 - h], least=0.0)
+        found = candidates(one, how, weights_rb * halves_shb[s, 1 - h], least=0.0)
         total += chosen.sign[s, h] * found[:, 0, c]
         count += 1
     return total / count if count else np.full(len(weights_rb), np.nan)
 
 
-def cross_fitted(table: Table, kind: str, halves_shb: np.ndarray, weights_rb: np.ndarray) -> Score:
+def cross_fitted(table: Table, how: Candidates, halves_shb: np.ndarray, weights_rb: np.ndarray) -> Score:
     """`fit` and `resampled` together."""
-    chosen = fit(table, kind, halves_shb)
-    return Score(chosen.score, chosen, resampled(table, kind, chosen, halves_shb, weights_rb))
+    chosen = fit(table, how, halves_shb)
+    return Score(chosen.score, chosen, resampled(table, how, chosen, halves_shb, weights_rb))
 
 
 def null_values(scores_rshnc: np.ndarray, *, signed: bool) -> np.ndarray:

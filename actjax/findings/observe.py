@@ -15,7 +15,7 @@ from actjax.data import loader
 from actjax.scoring import networks as scoring_networks
 
 INPUT = "input"
-PARTS = ("harmonic", "percussive", "log_mel")
+CELLS = ("harmonic", "percussive", "log_mel")
 CHROMA = ("chroma_stft",)
 SCALARS = ("loudness_a_weighted", "onset_rate", "rms", "spectral_centroid")
 FEATURES = "harmonic(scale='db'),percussive(scale='db'),log_mel,chroma_stft(n_fft=2048)," + ",".join(SCALARS)
@@ -49,7 +49,7 @@ class Side:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sides:
-    """What the pass collects, by role: "parts", "chroma" or "clip"; the input's beside the networks'."""
+    """What the pass collects, by role: "cells", "chroma" or "clip"; the input's beside the networks'."""
 
     networks: Mapping[str, list[Side]]
     input: Mapping[str, list[Side]]
@@ -137,7 +137,7 @@ def _planned(run, source, features):
         (1, [image], [image], [bands]),
     ):
         for chosen, names, want in (
-            (shallow, PARTS, ("map", True)),
+            (shallow, CELLS, ("map", True)),
             (deep, CHROMA, ("map", False)),
             (pooled, SCALARS, ("clip", False)),
         ):
@@ -242,8 +242,8 @@ def _side(problem, networks, x, y, mask) -> Side:
 
 
 def _by_role(sides: list[Side]) -> dict[str, list[Side]]:
-    roles: dict[str, list[Side]] = {"parts": [], "chroma": [], "clip": []}
+    roles: dict[str, list[Side]] = {"cells": [], "chroma": [], "clip": []}
     for side in sides:
-        role = "clip" if side.problem.view == "clip" else "parts" if side.problem.cells else "chroma"
+        role = "clip" if side.problem.view == "clip" else "cells" if side.problem.cells else "chroma"
         roles[role].append(side)
     return roles

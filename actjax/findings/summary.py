@@ -7,32 +7,29 @@ from typing import Any
 import numpy as np
 
 from actjax import files
-from actjax.findings import effects as findings_effects
-from actjax.findings import half_nulls, selection
-from actjax.findings.cross_fit import KINDS, Found, Setting
+from actjax.findings import effects, half_nulls, selection
+from actjax.findings.claim import Claim
+from actjax.findings.claims import CLAIMS, TITLES
+from actjax.findings.cross_fit import KINDS, Result
 from actjax.findings.observe import Side, Sides
-from actjax.findings.targets import PARTS, Part
+from actjax.findings.setting import Setting
 from actjax.statistics import bootstrap, controls, corrections
 
-TITLES = {
-    1: "Shallow maps resemble the harmonic or the percussive part",
-    2: "Deep maps resemble chromagrams",
-    3: "The embedding follows loudness and onset rate",
-    4: "Single units stand for one feature",
-}
-# part -> [1 + r] or [members, 1 + r] arrays, by kind of network; "null" is the trained network's.
+# claim -> [1 + r] or [members, 1 + r] arrays, by kind of network; "null" is the trained network's.
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
 
 
-def arrays_of(found: Sequence[Found]) -> dict[str, dict[str, np.ndarray]]:
+def arrays_of(results: Sequence[Result]) -> dict[str, dict[str, np.ndarray]]:
     """What `conclude` takes of one training seed."""
-    return {f.part.name: {**f.scores, "null": f.null} for f in found}
+    return {r.claim.name: {**r.scores, "null": r.null} for r in results}
 
 
 def write_arrays(path: Path, arrays: Arrays) -> Path:
     """Keeps them, float32, for later tables over seeds."""
     flat = {
-        f"{part}.{kind}": v.astype(np.float32) for part, kinds in arrays.items() for kind, v in kinds.items()
+        f"{claim}.{kind}": v.astype(np.float32)
+        for claim, kinds in arrays.items()
+        for kind, v in kinds.items()
     }
     with files.written_whole(path) as aside, open(aside, "wb") as file:
         np.savez_compressed(file, **flat)
@@ -46,73 +43,78 @@ def read_arrays(path: Path) -> dict[str, dict[str, np.ndarray]]:
     # Compressed members are read to their ends, where the archive's checksums are compared.
     with files.reading(path, "the findings' arrays"), np.load(path, allow_pickle=False) as file:
         for key in file.files:
-            part, kind = key.split(".")
-            out.setdefault(part, {})[kind] = file[key].astype(np.float64)
+            claim, kind = key.split(".")
+            out.setdefault(claim, {})[kind] = file[key].astype(np.float64)
     return out
 
 
 def conclude(seeds: Sequence[Arrays]) -> dict[str, Any]:
-    """{"parts": [...], "findings": [...]}: effects, intervals, Holm p-values and verdicts.
+    """{"parts": [...], "findings": [...]}: effects, intervals, Holm p-values and verdicts of claims.
 
     Raises:
-      ValueError: the seeds' arrays do not hold the same parts or replicates.
+      ValueError: the seeds' arrays do not hold the same claims or replicates.
     """
-    names = [part.name for part in PARTS if part.name in seeds[0]]
-    if any(set(arrays) != set(names) for arrays in seeds):
+    claims = [claim for claim in CLAIMS if claim.name in seeds[0]]
+    if any(set(arrays) != {claim.name for claim in claims} for arrays in seeds):
         raise ValueError(
-            "the seeds' findings have different parts: run --stage=findings on each with the same config"
+            "the seeds' findings have different claims: run --stage=findings on each with the same config"
         )
-    parts = [
-        _part(next(p for p in PARTS if p.name == name), [arrays[name] for arrays in seeds]) for name in names
-    ]
-    numbers = sorted({p["finding"] for p in parts})
-    # A finding says that all its parts are so: the largest p of them is its own.
-    largest = [max(_or_one(p["p"]) for p in parts if p["finding"] == n) for n in numbers]
-    replicates = len(seeds[0][names[0]]["null"]) - 1
+    rows = [_concluded(claim, [arrays[claim.name] for arrays in seeds]) for claim in claims]
+    numbers = sorted({row["finding"] for row in rows})
+    # A finding says that all its claims hold: the largest p of them is its own.
+    largest = [max(_or_one(row["p"]) for row in rows if row["finding"] == n) for n in numbers]
+    replicates = len(seeds[0][claims[0].name]["null"]) - 1
     holm = dict(zip(numbers, corrections.holm(largest, replicates=replicates), strict=True))
-    rows = []
-    for number in numbers:
-        own = [p for p in parts if p["finding"] == number]
-        for p in own:
-            # Within a finding the parts stand or fall together, so each is judged at the finding's p.
-            worst = max(float(holm[number]), _or_one(p["p"]))
-            p["verdict"] = findings_effects.verdict(p["low"], p["high"], worst, p["effects"])
-        word = findings_effects.together([p["verdict"] for p in own])
-        rows.append({"finding": number, "title": TITLES[number], "p": float(holm[number]), "verdict": word})
-    return {"parts": parts, "findings": rows}
+    return {"parts": rows, "findings": [_finding(n, float(holm[n]), rows) for n in numbers]}
 
 
-def _part(part: Part, seeds: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
+def _finding(number: int, p: float, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A finding's row; gives each of its claims a verdict."""
+    own = [row for row in rows if row["finding"] == number]
+    for row in own:
+        # Within a finding the claims stand or fall together, so each is judged at the finding's p.
+        worst = max(p, _or_one(row["p"]))
+        row["verdict"] = effects.verdict(row["low"], row["high"], worst, row["effects"])
+    title, short = TITLES[number]
+    word = effects.together([row["verdict"] for row in own])
+    return {"finding": number, "title": title, "short": short, "p": p, "verdict": word}
+
+
+def _concluded(claim: Claim, seeds: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
     kinds = [kind for kind in KINDS if all(kind in arrays for arrays in seeds)]
     by_kind = {kind: np.stack([_over_members(arrays[kind]) for arrays in seeds]) for kind in kinds}
     trained = by_kind["trained"]
-    effect = findings_effects.effect(trained, {k: v for k, v in by_kind.items() if k != "trained"})
-    effects = (
-        (trained - by_kind[effect.control])[:, 0] if effect.control in by_kind else trained[:, 0] * np.nan
-    )
+    effect = effects.effect(trained, {k: v for k, v in by_kind.items() if k != "trained"})
+    control = by_kind.get(effect.control, np.full_like(trained, np.nan))
     null = np.mean([arrays["null"] for arrays in seeds], axis=0)
-    scores = {}
-    for kind, value_sr in by_kind.items():
-        low, high = bootstrap.percentile_interval(bootstrap.over_seeds(value_sr[:, 1:]))
-        members = [arrays[kind][:, 0].tolist() for arrays in seeds]
-        scores[kind] = {
-            "value": float(value_sr[:, 0].mean()),
-            "low": float(low),
-            "high": float(high),
-            "seeds": value_sr[:, 0].tolist(),
-            "members": members,
-            "undefined": int(np.isnan(members).sum()),
-        }
     return {
-        "finding": part.finding,
-        "part": part.name,
+        "finding": claim.finding,
+        "part": claim.name,
+        "title": claim.title,
+        "score": claim.score,
         "effect": effect.value,
         "low": effect.low,
         "high": effect.high,
         "control": effect.control,
-        "effects": effects.tolist(),
-        "p": findings_effects.permutation_p(null),
-        "scores": scores,
+        "effects": (trained - control)[:, 0].tolist(),
+        "p": effects.permutation_p(null),
+        "scores": {
+            kind: _of_kind(value_sr, [arrays[kind] for arrays in seeds]) for kind, value_sr in by_kind.items()
+        },
+    }
+
+
+def _of_kind(value_sr: np.ndarray, seeds: Sequence[np.ndarray]) -> dict[str, Any]:
+    """The score of a kind of network: its value, interval, and each member's."""
+    low, high = bootstrap.percentile_interval(bootstrap.over_seeds(value_sr[:, 1:]))
+    members = [members_mr[:, 0].tolist() for members_mr in seeds]
+    return {
+        "value": float(value_sr[:, 0].mean()),
+        "low": float(low),
+        "high": float(high),
+        "seeds": value_sr[:, 0].tolist(),
+        "members": members,
+        "undefined": sum(int(np.isnan(one).sum()) for one in members),
     }
 
 
@@ -126,48 +128,44 @@ def _over_members(values_mr: np.ndarray) -> np.ndarray:
     return defined.mean(axis=0) if len(defined) else np.full(values_mr.shape[1], np.nan)
 
 
-def details(found: Sequence[Found], sides: Sides, setting: Setting) -> dict[str, dict[str, Any]]:
-    """Part -> what is known of the trained network's units beside the effect."""
-    return {f.part.name: _details(f, sides, setting) for f in found}
+def details(results: Sequence[Result], sides: Sides, setting: Setting) -> dict[str, dict[str, Any]]:
+    """Claim -> what is known of the trained network's units beside the effect."""
+    return {r.claim.name: _details(r, sides, setting) for r in results}
 
 
-def _details(found: Found, sides: Sides, setting: Setting) -> dict[str, Any]:
-    signed = findings_effects.SIGNED[found.part.kind] or found.part.kind == "share"
+def _details(result: Result, sides: Sides, setting: Setting) -> dict[str, Any]:
+    claim, layers = result.claim, result.layers
     # Of all splits and halves, the candidate that was chosen most often.
-    picks, counts = np.unique(found.chosen.chosen.reshape(-1, 2), axis=0, return_counts=True)
+    picks, counts = np.unique(result.chosen.chosen.reshape(-1, 2), axis=0, return_counts=True)
     n, c = picks[counts.argmax()]
-    layer = str(found.layers[n])
-    neuron = int(n - np.flatnonzero(found.layers == layer)[0])
-    role = "chroma" if found.part.role == "folded" else found.part.role
-    side = next(s for s in sides.networks[role] if s.layer == layer)
+    layer = str(layers[n])
+    neuron = int(n - np.flatnonzero(layers == layer)[0])
+    side = next(s for s in sides.networks[claim.comparison.role] if s.layer == layer)
     out = {
         "layer": layer,
         "neuron": neuron,
-        "row": found.part.names[int(c)],
+        "row": claim.columns[int(c)],
         "chosen_in": float(counts.max() / counts.sum()),
-        "ridge": found.ceiling,
-        "units": len(found.layers),
+        "ridge": result.ceiling,
+        "units": len(layers),
         "share_above": {
-            str(name): half_nulls.share_above(found.every[:, found.layers == name], signed=signed)
-            for name in dict.fromkeys(found.layers)
+            str(name): half_nulls.share_above(result.every[:, layers == name], signed=claim.tested.signed)
+            for name in dict.fromkeys(layers)
         },
     }
-    out |= _class_shares(side, neuron, found.part, setting)
-    if len(found.part.rows) > 1 and found.part.kind in ("contrast", "share"):
-        stable = selection.stability(found.halves, np.arange(found.halves.shape[3]), signed=True)
-        out["stability"] = {
-            str(name): _mean(stable[found.layers == name]) for name in dict.fromkeys(found.layers)
-        }
+    out |= _class_shares(side, neuron, claim.class_rows, setting)
+    if claim.stability:
+        stable = selection.stability(result.halves, np.arange(result.halves.shape[3]), signed=True)
+        out["stability"] = {str(name): _mean(stable[layers == name]) for name in dict.fromkeys(layers)}
     return out
 
 
-def _class_shares(side: Side, neuron: int, part: Part, setting: Setting) -> dict[str, float]:
+def _class_shares(side: Side, neuron: int, rows: slice, setting: Setting) -> dict[str, float]:
     """Eta squared by class of the chosen neuron and of the feature's rows (their mean), over clips."""
     if setting.class_b is None:
         return {}
     count = np.maximum(side.mask_bo.sum(axis=1), 1)[:, None]
     y = np.where(side.mask_bo[:, :, None], side.y_bok, 0.0).sum(axis=1) / count
-    rows = {"loudness": [0], "onset_rate_given_loudness": [1]}.get(part.name, slice(None))
     neurons = side.x["trained"][:, :, neuron].mean(axis=1)[:, None]
     return {
         "eta2_neuron": _mean(controls.eta_squared(neurons, setting.class_b)),
@@ -181,40 +179,42 @@ def grid_ceilings(sides: Sides) -> dict[str, dict[str, float]]:
     The root of the share of its variance within clips that the layer's cells leave, by which its own
     correlation with what a unit of these cells can show is bounded.
     """
-    if not sides.input["parts"]:
+    if not sides.input["cells"]:
         return {}
-    native = _variance(sides.input["parts"][0])
+    native = _variance(sides.input["cells"][0])
     return {
         side.layer: {
             name: float(np.sqrt(min(left / all_, 1.0)))
             for name, left, all_ in zip(("harmonic", "percussive"), _variance(side), native, strict=False)
         }
-        for side in sides.networks["parts"]
+        for side in sides.networks["cells"]
     }
 
 
-def units(found: Sequence[Found]) -> dict[str, np.ndarray]:
+def units(results: Sequence[Result]) -> dict[str, np.ndarray]:
     """A long table of the trained network's candidates: score on all clips, null mean and deviation, p."""
-    columns: dict[str, list[np.ndarray]] = {}
-    for f in found:
-        _, n, c = f.every.shape
-        first = {name: np.flatnonzero(f.layers == name)[0] for name in set(f.layers)}
-        neuron = np.arange(n) - np.asarray([first[name] for name in f.layers])
-        score, null = f.every[0], f.every[1:]
-        reached = (np.abs(null) >= np.abs(score)) if findings_effects.SIGNED[f.part.kind] else null >= score
-        block = {
-            "part": np.full(n * c, f.part.name),
-            "layer": np.repeat(f.layers, c),
-            "neuron": np.repeat(neuron, c).astype(np.int32),
-            "row": np.tile(np.asarray(f.part.names[:c]), n),
-            "score": score.ravel(),
-            "null_mean": null.mean(axis=0).ravel(),
-            "null_std": null.std(axis=0).ravel(),
-            "p_value": np.where(np.isnan(score), np.nan, (1 + reached.sum(axis=0)) / len(f.every)).ravel(),
-        }
-        for name, value in block.items():
-            columns.setdefault(name, []).append(value)
-    return {name: np.concatenate(parts) for name, parts in columns.items()}
+    blocks = [_units(result) for result in results]
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def _units(result: Result) -> dict[str, np.ndarray]:
+    claim, layers = result.claim, result.layers
+    _, n, c = result.every.shape
+    first = {name: np.flatnonzero(layers == name)[0] for name in set(layers)}
+    neuron = np.arange(n) - np.asarray([first[name] for name in layers])
+    score, null = result.every[0], result.every[1:]
+    reached = (np.abs(null) >= np.abs(score)) if claim.candidates.signed else null >= score
+    p_value = np.where(np.isnan(score), np.nan, (1 + reached.sum(axis=0)) / len(result.every))
+    return {
+        "part": np.full(n * c, claim.name),
+        "layer": np.repeat(layers, c),
+        "neuron": np.repeat(neuron, c).astype(np.int32),
+        "row": np.tile(np.asarray(claim.columns[:c]), n),
+        "score": score.ravel(),
+        "null_mean": null.mean(axis=0).ravel(),
+        "null_std": null.std(axis=0).ravel(),
+        "p_value": p_value.ravel(),
+    }
 
 
 def _variance(side: Side) -> np.ndarray:

@@ -12,23 +12,6 @@ from actjax.findings.effects import VERDICTS
 from actjax.report.markup import Markup, folded, join, tag, trusted
 from actjax.report.tables import Table
 
-# part -> (what is compared, in few words; the score's name)
-WORDS = {
-    "harmonic_or_percussive": ("harmonic or percussive", "|r_H| - |r_P|"),
-    "mask_given_energy": ("mask, energy fixed", "partial r"),
-    "chroma_geometry": ("chroma, frame geometry", "cka"),
-    "chroma_rows_permuted": ("chroma minus permuted", "cka difference"),
-    "chroma_folded": ("chroma, folded", "r"),
-    "loudness": ("loudness", "r"),
-    "onset_rate_given_loudness": ("onset rate, loudness fixed", "partial r"),
-    "one_unit_of_all": ("best unit / ridge of all", "ratio"),
-}
-SHORT = {
-    1: "harmonic or percussive part",
-    2: "deep maps and chromagrams",
-    3: "loudness and onset rate",
-    4: "single units for one feature",
-}
 _EXPLAINED = """
 Effect: the trained network's best unit minus the strongest control's, each chosen on one half of the held-out
 recordings and reported on the other, with its 95 % interval over recordings{seeds}. p: the trained network's
@@ -79,14 +62,14 @@ def findings_table(table: Mapping[str, Any]) -> Table:
     """One row a finding, one row a part below it."""
     rows = []
     for found in table["findings"]:
-        head = f"{found['finding']}. {SHORT[found['finding']]}"
+        head = f"{found['finding']}. {found['short']}"
         rows.append((head, "", "", "", "", p_value(found["p"]), found["verdict"].upper()))
         for part in (p for p in table["parts"] if p["finding"] == found["finding"]):
             about = table["details"][part["part"]]
             control = part["scores"].get(part["control"], {}).get("value", float("nan"))
             rows.append(
                 (
-                    f"  {about['layer']}: {WORDS[part['part']][0]}",
+                    f"  {about['layer']}: {part['title']}",
                     number(part["scores"]["trained"]["value"]),
                     f"{number(control)} {part['control']}",
                     number(part["effect"]),
@@ -108,7 +91,7 @@ def units_table(table: Mapping[str, Any]) -> Table:
         unit = f"{about['layer']} / {about['neuron']}, {about['row']}"
         rows.append(
             (
-                WORDS[part["part"]][0],
+                part["title"],
                 f"{unit} ({about['chosen_in']:.0%})",
                 number(about["ridge"]),
                 _by_layer(about["share_above"], "{:.0%}"),

@@ -67,7 +67,7 @@ def _row(
     axes: Any, part: Mapping[str, Any], about: Mapping[str, Any], kinds: list[str], y: float, row: float
 ):
     at = {"transform": axes.get_yaxis_transform(), "va": "center", "clip_on": False}
-    words, unit = findings.WORDS[part["part"]]
+    words, unit = part["title"], part["score"]
     axes.text(-0.42, y + row / 2 - 0.08, words, size=9, **at)
     axes.text(
         -0.42,

@@ -10,6 +10,8 @@ from actjax import run as runs
 from actjax.data import loader
 from actjax.findings import cross_fit, observe, summary
 from actjax.findings import networks as findings_networks
+from actjax.findings.claims import TITLES
+from actjax.findings.setting import Setting, settings
 from actjax.report import findings as report_findings
 from actjax.statistics.requirements import StatisticsError, check_replicates
 
@@ -78,7 +80,7 @@ def left_out(config: Any) -> str | None:
     return None
 
 
-def check(run: runs.Run) -> tuple[cross_fit.Setting, loader.Source] | None:
+def check(run: runs.Run) -> tuple[Setting, loader.Source] | None:
     """Refuses what the data, the options or a missing control cannot support, before anything is computed.
 
     Returns:
@@ -93,7 +95,7 @@ def check(run: runs.Run) -> tuple[cross_fit.Setting, loader.Source] | None:
     test = loader.open_source(runs.builder(run), run.config.score.split)
     findings_networks.label_control(run)
     try:
-        return cross_fit.settings(run.config.findings, test, run.config.data.seed), test
+        return settings(run.config.findings, test, run.config.data.seed), test
     except StatisticsError as error:
         raise StatisticsError(f"findings: {error}; --config.findings.untrained=0 leaves them out") from None
 
@@ -105,7 +107,7 @@ def check_options(config: Any) -> None:
     for name in OPTIONS:
         if config.findings[name] < 1:
             raise ValueError(f"findings.{name} must be at least 1, got {config.findings[name]}")
-    check_replicates(config.findings.replicates, 0.05, tests=len(summary.TITLES))
+    check_replicates(config.findings.replicates, 0.05, tests=len(TITLES))
 
 
 def _seeds(folder: Path) -> list[Path]:

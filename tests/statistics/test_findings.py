@@ -48,7 +48,9 @@ def test_rotated_sums_are_those_of_the_rotated_channels():
 def test_pure_noise_has_no_effect_and_a_planted_unit_is_found():
     halves, weights = shared()
     noise, planted = (
-        found_effects.cross_fitted(clip_sums.clip_sums(*sides(seed, gain)), "follow", halves, weights)
+        found_effects.cross_fitted(
+            clip_sums.clip_sums(*sides(seed, gain)), found_effects.FOLLOW, halves, weights
+        )
         for seed, gain in ((1, 0.0), (2, 1.0))
     )
     assert abs(noise.value) < 0.1
@@ -60,11 +62,11 @@ def test_pure_noise_has_no_effect_and_a_planted_unit_is_found():
 
 def test_the_contrast_of_a_unit_is_its_first_score_less_its_second():
     r = np.asarray([[[0.2, -0.6], [-0.9, 0.1]]])
-    np.testing.assert_allclose(found_effects.combine(r, "contrast")[0, :, 0], [-0.4, 0.8])
-    np.testing.assert_allclose(found_effects.combine(r, "drop")[0, :, 0], [0.8, -1.0])
+    np.testing.assert_allclose(found_effects.CONTRAST.combine(r, None, 0.3)[0, :, 0], [-0.4, 0.8])
+    np.testing.assert_allclose(found_effects.DROP.combine(r, None, 0.3)[0, :, 0], [0.8, -1.0])
     known = np.asarray([[[0.8, 0.1]]])
-    np.testing.assert_allclose(found_effects.combine(r, "share", known)[0, :, 0], [0.25, 1.125])
-    assert np.isnan(found_effects.combine(r, "share", known)[0, :, 1]).all()
+    np.testing.assert_allclose(found_effects.SHARE.combine(r, known, 0.3)[0, :, 0], [0.25, 1.125])
+    assert np.isnan(found_effects.SHARE.combine(r, known, 0.3)[0, :, 1]).all()
 
 
 def test_nulls_on_all_clips_agree_with_the_moment_null():

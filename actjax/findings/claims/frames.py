@@ -1,0 +1,129 @@
+"""Finding 2: deep maps with the chromagram, by the geometry of their frames (cka)."""
+
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from actjax import lookup
+from actjax.findings import clip_sums, effects, fast_cka, half_nulls, ridge
+from actjax.findings.claim import Claim, Comparison
+from actjax.findings.effects import DROP, RESEMBLE
+from actjax.findings.observe import Side
+from actjax.findings.setting import Setting
+from actjax.statistics import controls
+
+# Ridge on frames takes every channel and band up to this many, else channels averaged over bands.
+WIDEST = 1024
+
+
+class Images(NamedTuple):
+    """The chromagram beside its rows permuted, made ready once for all networks.
+
+    Attributes:
+      side: what it was made from.
+      y: [b, 2, 12, t] the chromagram, and the same with each frame's rows in another order.
+      mask: [b, t] bool.
+    """
+
+    side: Side
+    y: np.ndarray
+    mask: np.ndarray
+
+
+def _prepare(side: Side, setting: Setting) -> Images:
+    y = side.y_bok
+    order = np.argsort(np.random.default_rng([setting.seed, 9]).random(y.shape), axis=2)
+    both = np.stack([y, np.take_along_axis(y, order, axis=2)], axis=1)
+    return Images(side, both.transpose(0, 1, 3, 2), side.mask_bo)
+
+
+def _maps(ready: Images, x_bon: np.ndarray) -> np.ndarray:
+    """[b, n, f, t] the neurons' maps."""
+    return x_bon.reshape(len(x_bon), *ready.side.shape_ft, -1).transpose(0, 3, 1, 2)
+
+
+def _table(ready: Images, x_bon: np.ndarray) -> clip_sums.Table:
+    return _table_of(ready, _maps(ready, x_bon))
+
+
+def _table_of(ready: Images, x_bnft: np.ndarray) -> clip_sums.Table:
+    return clip_sums.clip_means(fast_cka.cka_scores(x_bnft, ready.y, ready.mask))
+
+
+def _rotated(ready: Images, turns_qnn: np.ndarray) -> Iterator[clip_sums.Table]:
+    x = ready.side.x["trained"]
+    mask = np.repeat(ready.mask[:, None], ready.side.shape_ft[0], axis=1).reshape(len(x), -1)
+    for turn in turns_qnn:
+        yield _table(ready, np.asarray(controls.rotate_channels(x, mask, turn)))
+
+
+def _select(ready: Images, every: clip_sums.Table, claim: Claim) -> clip_sums.Table:
+    rows = list(claim.rows)
+    return clip_sums.Table(every.xy[:, :, rows], every.xx, every.yy[:, :, rows])
+
+
+@functools.cache
+def _cka() -> Any:
+    """The metric of frame geometry; one object, so that it compiles once."""
+    return lookup.load("metric", "cka")
+
+
+def _null(ready: Images, claim: Claim, setting: Setting, kept: dict) -> np.ndarray:
+    draws, weights, layer = setting.draws, setting.every_half, ready.side.layer
+    if layer not in kept:
+        sides = _maps(ready, ready.side.x["trained"]), ready.y, ready.mask, draws
+        if half_nulls.masks_agree(ready.mask, draws):
+            kept[layer] = half_nulls.from_scores(half_nulls.pair_cosines(_cka(), *sides), draws, weights)
+        else:
+            kept[layer] = half_nulls.clip_scores(_cka(), *sides, weights)
+    return kept[layer][..., list(claim.rows)]
+
+
+def _ceiling(layers: list[Images], claim: Claim, setting: Setting, kept: dict) -> float:
+    """The best layer's frames predicted by ridge, compared with the chromagram as the maps are."""
+    everyone, found = np.ones((1, setting.halves.shape[2])), []
+    for ready in layers:
+        key = ready.side.layer, "ridge"
+        if key not in kept:
+            kept[key] = _table_of(ready, _predicted_chroma(ready, setting).transpose(0, 2, 1)[:, None])
+        found.append(float(effects.candidates(kept[key], claim.candidates, everyone)[0, 0, 0]))
+    return max(found, key=abs)
+
+
+def _predicted_chroma(ready: Images, setting: Setting) -> np.ndarray:
+    """[b, t, 12] chroma of each frame predicted from all channels and bands of that frame."""
+    maps = _maps(ready, ready.side.x["trained"])
+    if maps.shape[1] * maps.shape[2] > WIDEST:
+        maps = maps.mean(axis=2, keepdims=True)
+    maps = maps.reshape(len(maps), -1, maps.shape[3]).transpose(0, 2, 1)
+    chroma, mask = ready.y[:, 0].transpose(0, 2, 1), jnp.asarray(ready.mask)
+    maps, chroma = (clip_sums.centred(jnp.asarray(v), mask, centre="clip") for v in (maps, chroma))
+    return ridge.out_of_fold(maps, chroma, ready.mask, setting.folds)
+
+
+_COMPARISON = Comparison("chroma", _prepare, _table, _rotated)
+_claim = functools.partial(
+    Claim, finding=2, comparison=_COMPARISON, rows=(0, 1), select=_select, null=_null, ceiling=_ceiling
+)
+
+CLAIMS = (
+    _claim(
+        name="chroma_geometry",
+        title="chroma, frame geometry",
+        score="cka",
+        columns=("chroma",),
+        candidates=RESEMBLE,
+        tested=RESEMBLE,
+    ),
+    _claim(
+        name="chroma_rows_permuted",
+        title="chroma minus permuted",
+        score="cka difference",
+        columns=("chroma - permuted",),
+        candidates=DROP,
+        tested=DROP,
+    ),
+)

@@ -1,0 +1,161 @@
+"""Claims whose neurons and rows are vectors of observations: their sums, nulls and ridge ceilings."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from actjax.findings import clip_sums, effects, half_nulls, ridge
+from actjax.findings.claim import Claim
+from actjax.findings.compiled import compiled
+from actjax.findings.observe import Side
+from actjax.findings.setting import Setting
+from actjax.statistics import moments
+
+# A neuron that keeps less of its variance without the fixed row is that row itself, up to rounding.
+LEAST_LEFT = 1e-5
+
+
+class Rows(NamedTuple):
+    """The features' side of one layer, made ready once for all networks.
+
+    Attributes:
+      side: what it was made from.
+      y: [b, o, k] the rows compared.
+      mask: [b, o] bool.
+      cross_bkk: [b, k, k] sums of products of the rows with each other, in each clip.
+      centre: "clip", or "none" where classes' means are removed already.
+      neurons: x [b, o, n] of a network, made ready like the rows.
+    """
+
+    side: Side
+    y: np.ndarray
+    mask: np.ndarray
+    cross_bkk: np.ndarray
+    centre: str
+    neurons: Callable[[np.ndarray], np.ndarray]
+
+
+def rows_of(
+    side: Side, y: np.ndarray, mask: np.ndarray, neurons: Callable[..., np.ndarray], centre: str = "clip"
+) -> Rows:
+    """The rows beside the sums of products that they have with each other."""
+    return Rows(side, y, mask, clip_sums.clip_sums(y, y, mask, centre=centre).xy, centre, neurons)
+
+
+def table(ready: Rows, x_bon: np.ndarray) -> clip_sums.Table:
+    """The sums in each clip of a network's neurons with all rows."""
+    return clip_sums.clip_sums(ready.neurons(x_bon), ready.y, ready.mask, centre=ready.centre)
+
+
+def rotated(ready: Rows, turns_qnn: np.ndarray) -> Iterator[clip_sums.Table]:
+    """The same of the trained network's channels under each rotation."""
+    x = ready.neurons(ready.side.x["trained"])
+    yield from clip_sums.rotated_sums(x, ready.y, ready.mask, turns_qnn, centre=ready.centre)
+
+
+def select(ready: Rows, every: clip_sums.Table, claim: Claim) -> clip_sums.Table:
+    """A claim's table from that of all rows: its rows, the neurons without what is held fixed.
+
+    Of neurons x - slope e every sum follows from those of x and of the row e.
+    """
+    rows = list(claim.rows)
+    if claim.given is None:
+        return clip_sums.Table(every.xy[:, :, rows], every.xx, every.yy[:, :, rows])
+    xe, ee = every.xy[:, :, claim.given], ready.cross_bkk[:, claim.given, claim.given][:, None]
+    slope = _slope(ready, every, claim.given)
+    xx = every.xx - 2 * slope * xe + slope**2 * ee
+    xy = every.xy[:, :, rows] - slope[None, :, None] * ready.cross_bkk[:, claim.given, rows][:, None, :]
+    left = (xx.sum(axis=0) > LEAST_LEFT * every.xx.sum(axis=0)).astype(np.float64)
+    return clip_sums.Table(xy, np.maximum(xx, 0.0) * left, every.yy[:, :, rows])
+
+
+def null(ready: Rows, claim: Claim, setting: Setting, kept: dict) -> np.ndarray:
+    """[1 + r, halves and all, n, k] the trained network's scores under every rearrangement."""
+    x, draws, weights = ready.side.x["trained"], setting.draws, setting.every_half
+    if not half_nulls.masks_agree(ready.mask, draws):
+        x, rows = _neurons_of(ready, claim, x), ready.y[:, :, list(claim.rows)]
+        return half_nulls.moment_scores(x, rows, ready.mask, draws, weights, centre=ready.centre)
+    layer = ready.side.layer
+    if layer not in kept:
+        # The rows stand among the neurons too: a claim takes off what it holds fixed.
+        both = np.concatenate([ready.neurons(x), ready.y], axis=2)
+        sides = both, ready.y, ready.mask
+        products = half_nulls.pair_products(*sides, draws, centre=ready.centre)
+        kept[layer] = clip_sums.clip_sums(*sides, centre=ready.centre), products
+    sums, products = kept[layer]
+    n, rows = x.shape[2], list(claim.rows)
+    own = clip_sums.Table(sums.xy[:, :n], sums.xx[:, :n], sums.yy[:, :n])
+    chosen, paired = select(ready, own, claim), products[:, :, :n, rows]
+    if claim.given is not None:
+        slope = _slope(ready, own, claim.given).astype(np.float32)
+        paired = paired - slope[None, None, :, None] * products[:, :, n + claim.given, rows][:, :, None]
+    return half_nulls.from_products(paired, chosen.xx, chosen.yy[:, 0], draws, weights)
+
+
+def ceiling(
+    layers: list[Rows],
+    claim: Claim,
+    setting: Setting,
+    kept: dict,
+    *,
+    wanted: Callable[[Any], Any] = lambda y_bok: y_bok[:, :, :1],
+) -> float:
+    """The best layer's ridge prediction under the claim's own score, on all clips.
+
+    Args:
+      wanted: centred rows [b, o, k] -> the row [b, o, 1] that ridge predicts.
+    """
+    found = [_ridge_score(ready, claim, setting, wanted) for ready in layers]
+    return float(max(found, key=abs))
+
+
+def predicted(ready: Rows, claim: Claim, x_bon: np.ndarray, setting: Setting) -> clip_sums.Table:
+    """The table [b, 1, k] of each row's prediction by cross-validated ridge, as if it were a unit."""
+    rows = ready.y[:, :, list(claim.rows)]
+    z = ridge.out_of_fold(_neurons_of(ready, claim, x_bon), rows, ready.mask, setting.folds)
+    sums = clip_sums.clip_sums(z, rows, ready.mask, centre=ready.centre)
+    k = np.arange(rows.shape[2])
+    return clip_sums.Table(sums.xy[:, k, k][:, None], sums.xx[:, None, k], sums.yy[:, k, k][:, None])
+
+
+def without(values_bov: Any, nuisance_bo: Any, mask_bo: Any, centre: str) -> np.ndarray:
+    """Values minus what one nuisance row explains linearly over all clips, after centring both."""
+    sides = (jnp.asarray(values_bov), jnp.asarray(nuisance_bo)[:, :, None], jnp.asarray(mask_bo))
+    return np.asarray(_without(*sides, centre=centre))
+
+
+def _neurons_of(ready: Rows, claim: Claim, x_bon: np.ndarray) -> np.ndarray:
+    """A network's side without what the claim holds fixed."""
+    x = ready.neurons(x_bon)
+    return x if claim.given is None else without(x, ready.y[:, :, claim.given], ready.mask, ready.centre)
+
+
+def _slope(ready: Rows, every: clip_sums.Table, given: int) -> np.ndarray:
+    """[n] of the regression of each neuron on the row `given`, over all clips."""
+    square = ready.cross_bkk[:, given, given].sum()
+    return every.xy[:, :, given].sum(axis=0) / max(square, np.finfo(np.float64).tiny)
+
+
+def _ridge_score(ready: Rows, claim: Claim, setting: Setting, wanted: Callable[[Any], Any]) -> float:
+    x, rows = _neurons_of(ready, claim, ready.side.x["trained"]), ready.y[:, :, list(claim.rows)]
+    mask = jnp.asarray(ready.mask)
+    x, y = (clip_sums.centred(v, mask, centre=ready.centre) for v in (x, rows))
+    z = ridge.out_of_fold(x, wanted(y), ready.mask, setting.folds)
+    sums = clip_sums.clip_sums(z, rows, ready.mask, centre=ready.centre)
+    everyone = np.ones((1, setting.halves.shape[2]))
+    return float(effects.candidates(sums, claim.candidates, everyone)[0, 0, 0])
+
+
+@functools.partial(compiled, static_argnames="centre")
+def _without(values, nuisance, mask, *, centre):
+    x, e = moments.centred(values, mask, centre), moments.centred(nuisance, mask, centre)
+    before = (x**2).sum(axis=(0, 1))
+    square = (e**2).sum()
+    # Twice: where little is left, the second pass removes the first one's rounding.
+    for _ in range(2):
+        x = x - e * ((x * e).sum(axis=(0, 1)) / jnp.where(square > 0, square, 1.0))[None, None, :]
+    left = (x**2).sum(axis=(0, 1))
+    return jnp.where((left > 1e-8 * before)[None, None, :], x, 0.0)
