@@ -7,7 +7,6 @@ from actjax import lookup
 
 def test_names_are_the_files_of_the_folder():
     assert {"pearson", "cosine", "spearman", "cka", "ssim"} <= set(lookup.names("metric"))
-    assert "loader" not in lookup.names("dataset")
     assert not any(name.startswith("_") for kind in lookup.KINDS for name in lookup.names(kind))
 
 

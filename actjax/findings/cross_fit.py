@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax.findings import clip_sums, effects, networks, selection
-from actjax.findings.claim import Claim, Comparison
+from actjax.findings import networks
 from actjax.findings.claims import CLAIMS
-from actjax.findings.observe import INPUT, Side, Sides
-from actjax.findings.setting import Setting
+from actjax.findings.claims.claim import Claim, Comparison
+from actjax.findings.claims.setting import Setting
+from actjax.findings.claims.sides import Side, Sides
+from actjax.findings.cross_fitting import clip_sums, effects, selection
+from actjax.findings.observe import INPUT
 from actjax.statistics import controls
 
 ROTATED = "rotated"

@@ -12,48 +12,15 @@ from actjax import parallel
 from actjax import run as runs
 from actjax.activations import capture, comparisons
 from actjax.data import loader
+from actjax.findings.claims.sides import SCALARS, Side, Sides
 from actjax.scoring import networks as scoring_networks
 
 INPUT = "input"
 CELLS = ("harmonic", "percussive", "log_mel")
 CHROMA = ("chroma_stft",)
-SCALARS = ("loudness_a_weighted", "onset_rate", "rms", "spectral_centroid")
 FEATURES = "harmonic(scale='db'),percussive(scale='db'),log_mel,chroma_stft(n_fft=2048)," + ",".join(SCALARS)
 # Layers up to this depth (0 input, 1 output) are shallow, map layers from DEEP on are deep.
 SHALLOW, DEEP = 0.34, 0.5
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Side:
-    """One layer against its features, for all networks that have it.
-
-    Attributes:
-      problem: from `problems.plan`.
-      x: network -> [b, o, n] its neurons; o runs over bands x frames of `shape_ft`, or is 1.
-      y_bok: [b, o, k] the features; for chroma [b, frames, 12].
-      mask_bo: [b, o] bool.
-      shape_ft: (bands, frames) of the neurons' maps; (1, 1) in the clip view.
-    """
-
-    problem: comparisons.Problem
-    x: Mapping[str, np.ndarray]
-    y_bok: np.ndarray
-    mask_bo: np.ndarray
-    shape_ft: tuple[int, int]
-
-    @property
-    def layer(self) -> str:
-        """The layer's name."""
-        return self.problem.layer.name
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Sides:
-    """What the pass collects, by role: "cells", "chroma" or "clip"; the input's beside the networks'."""
-
-    networks: Mapping[str, list[Side]]
-    input: Mapping[str, list[Side]]
-    left_out: list[comparisons.LeftOut]
 
 
 def collect(run: runs.Run, source: loader.Source, weights: Mapping[str, Any]) -> Sides:
@@ -87,14 +54,6 @@ def collect(run: runs.Run, source: loader.Source, weights: Mapping[str, Any]) ->
     ]
     ends = len(families[0].problems)
     return Sides(_by_role(found[:ends]), _by_role(found[ends:]), left_out)
-
-
-def bands_apart(side: Side) -> np.ndarray:
-    """[f] how many semitones lie between neighbouring bands of a layer's maps (geometric, at each)."""
-    hz = np.maximum(side.problem.layer_hz[np.flatnonzero(side.problem.layer_usable_f)], 1e-3)
-    if len(hz) < 2:
-        return np.full(len(hz), np.inf)
-    return np.abs(12 * np.gradient(np.log2(hz)))
 
 
 def _features(run: runs.Run) -> dict[str, Any]:

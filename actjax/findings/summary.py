@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from actjax import files
-from actjax.findings import effects, half_nulls, selection
-from actjax.findings.claim import Claim
 from actjax.findings.claims import CLAIMS, TITLES
+from actjax.findings.claims.claim import Claim
+from actjax.findings.claims.setting import Setting
+from actjax.findings.claims.sides import Side, Sides
 from actjax.findings.cross_fit import KINDS, Result
-from actjax.findings.observe import Side, Sides
-from actjax.findings.setting import Setting
+from actjax.findings.cross_fitting import effects, half_nulls, selection
 from actjax.statistics import bootstrap, controls, corrections
 
 # claim -> [1 + r] or [members, 1 + r] arrays, by kind of network; "null" is the trained network's.

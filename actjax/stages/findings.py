@@ -11,7 +11,7 @@ from actjax.data import loader
 from actjax.findings import cross_fit, observe, summary
 from actjax.findings import networks as findings_networks
 from actjax.findings.claims import TITLES
-from actjax.findings.setting import Setting, settings
+from actjax.findings.claims.setting import Setting, settings
 from actjax.report import findings as report_findings
 from actjax.statistics.requirements import StatisticsError, check_replicates
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from actjax.findings import clip_sums, fast_cka, half_nulls, ridge, selection
-from actjax.findings import effects as found_effects
+from actjax.findings.cross_fitting import clip_sums, fast_cka, half_nulls, ridge, selection
+from actjax.findings.cross_fitting import effects as found_effects
 from actjax.statistics import bootstrap as statistics_bootstrap
 from actjax.statistics import controls, nulls, permutations
 

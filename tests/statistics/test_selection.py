@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from actjax.findings import selection
+from actjax.findings.cross_fitting import selection
 from actjax.statistics import moments, weighted
 from actjax.statistics.requirements import StatisticsError
 

@@ -6,11 +6,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.findings import vectors
-from actjax.findings.claim import Claim, Comparison
-from actjax.findings.effects import CONTRAST, FOLLOW
-from actjax.findings.observe import Side
-from actjax.findings.setting import Setting
+from actjax.findings.claims import vectors
+from actjax.findings.claims.claim import Claim, Comparison
+from actjax.findings.claims.setting import Setting
+from actjax.findings.claims.sides import Side
+from actjax.findings.cross_fitting.effects import CONTRAST, FOLLOW
 
 # The comparison's rows: both parts in dB, the mask without the local energy, the local energy.
 HARMONIC, PERCUSSIVE, MASK, ENERGY = range(4)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from actjax.findings import vectors
-from actjax.findings.claim import Claim, Comparison
-from actjax.findings.effects import FOLLOW, SHARE
-from actjax.findings.observe import SCALARS, Side
-from actjax.findings.setting import Setting
+from actjax.findings.claims import vectors
+from actjax.findings.claims.claim import Claim, Comparison
+from actjax.findings.claims.setting import Setting
+from actjax.findings.claims.sides import SCALARS, Side
+from actjax.findings.cross_fitting.effects import FOLLOW, SHARE
 
 # The comparison's rows: the scalar features, and the onset rate without the loudness.
 LOUDNESS, ONSET_RATE, ONSET_RATE_LEFT = 0, 1, len(SCALARS)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from actjax.findings import observe, vectors
-from actjax.findings.claim import Claim, Comparison
-from actjax.findings.effects import FOLLOW
-from actjax.findings.observe import Side
-from actjax.findings.setting import Setting
+from actjax.findings.claims import sides, vectors
+from actjax.findings.claims.claim import Claim, Comparison
+from actjax.findings.claims.setting import Setting
+from actjax.findings.claims.sides import Side
+from actjax.findings.cross_fitting.effects import FOLLOW
 
 # A fold into pitch classes needs bands no wider than a semitone, on this many octaves at least.
 SEMITONE, OCTAVES = 1.0, 1.0
@@ -14,7 +14,7 @@ SEMITONE, OCTAVES = 1.0, 1.0
 
 def fold_weights(side: Side) -> np.ndarray | str:
     """[12, f] means over a map's bands of each pitch class, C first, or why there are none."""
-    apart = observe.bands_apart(side)
+    apart = sides.bands_apart(side)
     narrow = apart <= SEMITONE
     if narrow.sum() * np.median(apart[narrow]) < 12 * OCTAVES if narrow.any() else True:
         return (

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import lookup
-from actjax.findings import clip_sums, effects, fast_cka, half_nulls, ridge
-from actjax.findings.claim import Claim, Comparison
-from actjax.findings.effects import DROP, RESEMBLE
-from actjax.findings.observe import Side
-from actjax.findings.setting import Setting
+from actjax.findings.claims.claim import Claim, Comparison
+from actjax.findings.claims.setting import Setting
+from actjax.findings.claims.sides import Side
+from actjax.findings.cross_fitting import clip_sums, effects, fast_cka, half_nulls, ridge
+from actjax.findings.cross_fitting.effects import DROP, RESEMBLE
 from actjax.statistics import controls
 
 # Ridge on frames takes every channel and band up to this many, else channels averaged over bands.

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.findings.compiled import compiled
+from actjax.findings.cross_fitting.compiled import compiled
 from actjax.precision import PRECISION
 
 # A geometry whose squared norm is below this share of its trace's square is rounding.

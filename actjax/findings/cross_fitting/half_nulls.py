@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.findings.compiled import compiled
+from actjax.findings.cross_fitting.compiled import compiled
 from actjax.precision import PRECISION
 from actjax.statistics import metric_nulls, weighted
 from actjax.statistics.permutations import Draws

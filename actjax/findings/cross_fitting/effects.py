@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actjax.findings import selection
-from actjax.findings.clip_sums import Table, scores
+from actjax.findings.cross_fitting import selection
+from actjax.findings.cross_fitting.clip_sums import Table, scores
 from actjax.statistics import bootstrap
 
 # A feature that all units together predict with a smaller r is not known to the layer: no share of it.

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.findings import clip_sums, effects, half_nulls, ridge
-from actjax.findings.claim import Claim
-from actjax.findings.compiled import compiled
-from actjax.findings.observe import Side
-from actjax.findings.setting import Setting
+from actjax.findings.claims.claim import Claim
+from actjax.findings.claims.setting import Setting
+from actjax.findings.claims.sides import Side
+from actjax.findings.cross_fitting import clip_sums, effects, half_nulls, ridge
+from actjax.findings.cross_fitting.compiled import compiled
 from actjax.statistics import moments
 
 # A neuron that keeps less of its variance without the fixed row is that row itself, up to rounding.

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax.findings.clip_sums import Table
-from actjax.findings.effects import Candidates
-from actjax.findings.observe import Side
-from actjax.findings.setting import Setting
+from actjax.findings.claims.setting import Setting
+from actjax.findings.claims.sides import Side
+from actjax.findings.cross_fitting.clip_sums import Table
+from actjax.findings.cross_fitting.effects import Candidates
 
 
 class Comparison(NamedTuple):

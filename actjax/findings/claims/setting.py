@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actjax.data import loader
-from actjax.findings import ridge, selection
+from actjax.findings.cross_fitting import ridge, selection
 from actjax.statistics import bootstrap, permutations
 
 
