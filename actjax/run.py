@@ -14,7 +14,8 @@ import numpy as np
 
 from actjax import arguments, failures, files, lookup
 from actjax.activations.linen import AnyNetwork
-from actjax.external import npy, truth
+from actjax.external import truth
+from actjax.external.formats import npy
 from actjax.options import refuse_repeats
 from actjax.similarity.api import make_metric
 from actjax.types import Feature, Frontend, Metric

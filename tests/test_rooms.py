@@ -49,7 +49,8 @@ EDGES = {
     "defaults": {"lookup", "options", "types"},
     "dsp": {"types"},
     "experiment": {"data", "lookup", "parallel", "run", "stages", "types", "validation", "workdir"},
-    "external": {"activations", "data", "extraction", "files", "lookup", "types"},
+    "external": {"activations", "data", "external/formats", "extraction", "files", "lookup", "types"},
+    "external/formats": {"files", "lookup"},
     "extraction": {"dsp", "lookup", "types"},
     "failures": {"files"},
     "features": {"dsp", "extraction", "options", "types"},
@@ -81,7 +82,7 @@ EDGES = {
     },
     "models": {"nn", "options", "types"},
     "nn": {"dsp", "types"},
-    "nn/keras": {"external", "files", "lookup", "nn"},
+    "nn/keras": {"external/formats", "files", "lookup", "nn"},
     "pages": {"files"},
     "report": {"artefacts", "files", "lookup", "pages", "scores", "statistics"},
     "run": {
@@ -89,6 +90,7 @@ EDGES = {
         "arguments",
         "dsp",
         "external",
+        "external/formats",
         "failures",
         "files",
         "lookup",
@@ -165,7 +167,7 @@ BARE = (
     "nn",
     "activations",
     "statistics",
-    "external",
+    "external.formats",
 )
 HEAVY = (
     "librosa", "tensorflow", "tensorflow_datasets", "grain", "pyarrow", "matplotlib", "scipy", "sklearn",

@@ -8,7 +8,7 @@ import numpy as np
 
 from actjax.external import properties as described
 from actjax.external import tables
-from actjax.external.arrays import BOUND, open_arrays
+from actjax.external.formats.arrays import BOUND, open_arrays
 from actjax.extraction import tabulated as given_lib
 from actjax.files import FileError, printable
 

@@ -25,8 +25,8 @@ import numpy as np
 
 from actjax.activations import comparisons as problems_lib
 from actjax.external import properties as described
-from actjax.external.arrays import BOUND, open_arrays
-from actjax.external.stored import Stored
+from actjax.external.formats.arrays import BOUND, open_arrays
+from actjax.external.formats.stored import Stored
 from actjax.files import FileError, printable
 from actjax.types import Feature, Layer, LayerAxis
 

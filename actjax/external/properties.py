@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax.external.stored import Stored
+from actjax.external.formats.stored import Stored
 from actjax.files import FileError
 
 CLIP_IDS = "clip_ids"

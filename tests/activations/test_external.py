@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import zarr
 
-from actjax.external.arrays import open_arrays
 from actjax.external.features import open_features
+from actjax.external.formats.arrays import open_arrays
 from actjax.external.layers import open_activations
 from actjax.external.properties import rows_of
 from actjax.extraction import tabulated

@@ -16,9 +16,9 @@ import pytest
 import zarr
 
 from actjax import lookup
-from actjax.external import codecs
-from actjax.external.arrays import open_arrays
 from actjax.external.features import open_features
+from actjax.external.formats import codecs
+from actjax.external.formats.arrays import open_arrays
 from actjax.external.layers import open_activations
 from actjax.files import FileError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax.external import hdf5
+from actjax.external.formats import hdf5
 from actjax.files import FileError
 from actjax.nn.keras import graph
 

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from actjax.external import archive, hdf5
+from actjax.external.formats import archive, hdf5
 from actjax.files import FileError, printable, reading, regular_file
 from actjax.nn.keras import graph as keras_graph
 from actjax.nn.keras.arrays import Weights, of_file, text

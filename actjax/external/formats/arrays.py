@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from actjax.external import hdf5, npy, safetensors, stored, zarr
-from actjax.external.stored import Stored
+from actjax.external.formats import hdf5, npy, safetensors, stored, zarr
+from actjax.external.formats.stored import Stored
 from actjax.files import FileError, printable
 
 SUFFIXES = (".npz", ".npy", ".safetensors", ".h5", ".hdf5", ".zarr")

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from actjax.external import stored
-from actjax.external.archive import opened_zip
-from actjax.external.stored import Stored
+from actjax.external.formats import stored
+from actjax.external.formats.archive import opened_zip
+from actjax.external.formats.stored import Stored
 from actjax.files import FileError, reading, regular_file
 
 # The longest header of a .npy, as NumPy itself allows.

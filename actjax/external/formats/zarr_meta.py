@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from actjax import lookup
-from actjax.external import codecs, stored
-from actjax.external.chunks import Index
-from actjax.external.safetensors import without_repeats
+from actjax.external.formats import codecs, stored
+from actjax.external.formats.chunks import Index
+from actjax.external.formats.safetensors import without_repeats
 from actjax.files import FileError, reading, regular_file
 
 EXPECTED = "Zarr metadata"

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from actjax.external import chunks, hdf5, stored
-from actjax.external.stored import Stored
-from actjax.external.zarr_meta import Array, of_format_2, of_format_3, parsed
+from actjax.external.formats import chunks, hdf5, stored
+from actjax.external.formats.stored import Stored
+from actjax.external.formats.zarr_meta import Array, of_format_2, of_format_3, parsed
 from actjax.files import FileError, reading
 
 ENTRIES = 1_000_000

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from actjax import lookup
-from actjax.external import chunks, codecs, stored
-from actjax.external.stored import Stored
+from actjax.external.formats import chunks, codecs, stored
+from actjax.external.formats.stored import Stored
 from actjax.files import FileError, reading, regular_file
 
 EXPECTED = "an HDF5 file"

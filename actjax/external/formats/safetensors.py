@@ -9,8 +9,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from actjax.external import stored
-from actjax.external.stored import Stored
+from actjax.external.formats import stored
+from actjax.external.formats.stored import Stored
 from actjax.files import FileError, reading, regular_file
 
 TYPES = {
