@@ -84,7 +84,7 @@ EDGES = {
     "nn": {"dsp", "types"},
     "nn/keras": {"external/formats", "files", "lookup", "nn"},
     "pages": {"files"},
-    "report": {"artefacts", "files", "lookup", "pages", "scores", "statistics"},
+    "report": {"artefacts", "files", "findings/cross_fitting", "lookup", "pages", "scores", "statistics"},
     "run": {
         "activations",
         "arguments",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from actjax import files
-from actjax.findings.effects import VERDICTS
+from actjax.findings.cross_fitting.effects import VERDICTS
 from actjax.report.markup import Markup, folded, join, tag, trusted
 from actjax.report.tables import Table
 
