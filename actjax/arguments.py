@@ -18,7 +18,7 @@ def checked(what: str, make: Callable[..., Any], given: Mapping[str, Any]) -> di
     Args:
       what: whose options these are, for the message: "rms".
       make: the function.
-      given: option -> value; all of them options of the function.
+      given: option -> value.
 
     Raises:
       ValueError: a value of another kind, or out of its range; one line.
@@ -28,7 +28,8 @@ def checked(what: str, make: Callable[..., Any], given: Mapping[str, Any]) -> di
     out = {}
     for option, value in given.items():
         name = f"{what}({option}=...)"
-        value = _of_kind(name, parameters[option].annotation, value)
+        if option in parameters:  # else it is one of **options
+            value = _of_kind(name, parameters[option].annotation, value)
         out[option] = value if value is None or option not in ranges else _ranged(name, ranges[option], value)
     return out
 

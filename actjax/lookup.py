@@ -145,9 +145,11 @@ def load(kind: str, name: str, /, **hyper: Any) -> Any:
 
 def checked(kind: str, name: str, make: Callable[..., Any], hyper: dict[str, Any]) -> dict[str, Any]:
     """The options of a plug-in, each as its annotation and its range say; raises as `load` does."""
-    known = inspect.signature(make).parameters
+    parameters = inspect.signature(make).parameters
+    known = {n: p for n, p in parameters.items() if p.kind is not inspect.Parameter.VAR_KEYWORD}
     for option in hyper:
-        if option not in known:
+        # A network of a user's that takes **options knows which they are.
+        if option not in known and len(known) == len(parameters):
             raise UnknownNameError(
                 f"{kind} {name!r} has no option {option!r}; {suggest(option, tuple(known) or ('none',))}"
             )

@@ -6,6 +6,7 @@ A rule takes the option's name, for the message, and its value, and gives the va
 import dataclasses
 import math
 import numbers
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -96,7 +97,8 @@ class Text:
     plain: bool = False
 
     def __call__(self, name: str, value: Any) -> str:
-        """The string; ValueError if it is none, or not as it must be."""
+        """The string, of a path too; ValueError if it is none, or not as it must be."""
+        value = os.fspath(value) if isinstance(value, os.PathLike) else value
         if not isinstance(value, str) or "\0" in value or (self.some and not value.strip()):
             raise ValueError(f"{name} must be a string{', not empty' * self.some}, got {shown(value)}")
         if self.plain and not re.fullmatch(r"[\w-][\w.-]*", value):

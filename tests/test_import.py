@@ -131,7 +131,7 @@ def test_imported_weights_predict_and_score_like_a_trained_network(make_run, cap
         score.stage(make_run(weights=""))
     assert import_stage.stage(run) == files and "done before" not in capsys.readouterr().out
 
-    table, _ = score.stage(make_run(weights=""))
+    table, *_ = score.stage(make_run(weights=""))
     assert score._is_as_written(run, table)
     scores = load_scores(run.workdir).to_pandas()
     table.write_bytes(table.read_bytes()[:-1] + b"x")

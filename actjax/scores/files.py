@@ -145,6 +145,8 @@ def load_scores(workdir: str | os.PathLike):
             raise ScoresError(f"{path} is no score set: it differs in {', '.join(names)}; move or delete it")
         with files.reading(path, "a score set"):
             check(table)
+            if not len(table):
+                raise ValueError(f"it holds no scores; delete it and {hint}")
             notes[path.name] = dict(json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}")))
         tables.append(table.replace_schema_metadata(None))
     table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()

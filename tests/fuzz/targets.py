@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 import sys
+import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -349,6 +350,7 @@ def make_run(folder: Path) -> Any:
     config.data.name = f"audio_folder(manifest={manifest!r},workers=1)"
     config.data.clip_seconds, config.data.sample_rate_hz = SECONDS, RATE
     config.train.batch_size = config.score.batch_size = 8
+    config.frontend.hop_samples = 64  # frames enough for the network, of clips this short
     config.score.null = "none"
     config.findings.untrained = 0
     return config
@@ -362,6 +364,7 @@ def make_workdir(folder: Path) -> None:
 
     from actjax import files, workdir
     from actjax import run as runs
+    from actjax.artefacts import left_out
     from actjax.data import loader
     from actjax.findings import summary
     from actjax.stages import score as score_stage
@@ -396,8 +399,8 @@ def make_workdir(folder: Path) -> None:
     columns = "check,family,null,sets,rate,low,high\n"
     row = "rejections,stationary,within_class,1000,0.052,0.04,0.07\n"
     (place / "benchmark" / "calibration.csv").write_text(columns + row)
-    left_out = [{"layer": "conv1", "view": "map", "feature": "rms", "reason": "has no frequency axis"}]
-    files.write_json(place / "left_out.json", left_out)
+    row = {"layer": "conv1", "view": "map", "feature": "rms", "reason": "has no frequency axis"}
+    left_out.write(place / "scores" / f"{named}.left_out.json", [types.SimpleNamespace(**row)])
 
 
 def without_pictures() -> None:
@@ -539,13 +542,14 @@ def workdir_targets() -> dict[str, Target]:
             "run/scores/*.parquet", make_workdir, either(on_bytes(raw), stores.parquet), read_report
         ),
         "metrics.jsonl": of_workdir("metrics.jsonl", read_metrics, raw, lines(jsons), lines(jsons)),
-        "examples.npz": of_workdir("scores/examples.npz", read_report, raw, zips(inner), zips(inner)),
+        "examples.npz": of_workdir("scores/*.examples.npz", read_report, raw, zips(inner), zips(inner)),
         "findings arrays.npz": of_workdir("findings/arrays.npz", read_arrays, raw, zips(inner), checked=True),
         "calibration.csv": of_workdir("benchmark/calibration.csv", read_report, raw, lines(cells)),
         "manifest.json": of_workdir("manifest.json", read_manifest_json, raw, jsons, jsons),
     }
     for name in ("train.json", "config.json"):
         found[name] = of_workdir(name, read_record, raw, jsons, jsons)
-    for name in ("evaluation.json", "skipped.json", "findings.json", "left_out.json"):
+    for name in ("evaluation.json", "skipped.json", "findings.json"):
         found[name] = of_workdir(name, read_report, raw, jsons, jsons)
+    found["left_out.json"] = of_workdir("scores/*.left_out.json", read_report, raw, jsons, jsons)
     return found

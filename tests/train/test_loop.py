@@ -125,7 +125,7 @@ def test_training_goes_on_from_the_newest_whole_checkpoint(whole, tmp_path, caps
     workdir, expected = whole
     folder = damaged(workdir, tmp_path / "run", *steps)
     with (folder / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 25, "par')  # a run killed in the middle of a line
+        file.write('{"step": 25, "spl')  # a run killed in the middle of a line
     starts = []
 
     def watched(start):
@@ -140,7 +140,9 @@ def test_training_goes_on_from_the_newest_whole_checkpoint(whole, tmp_path, caps
     )
     assert said[-1].endswith(f"step {start}")
     same(result.variables, expected.variables)
-    assert [(e["step"], e["part"]) for e in lines(folder)] == [(e["step"], e["part"]) for e in lines(workdir)]
+    assert [(e["step"], e["split"]) for e in lines(folder)] == [
+        (e["step"], e["split"]) for e in lines(workdir)
+    ]
     names = {p.name for p in (folder / "checkpoints").iterdir()}
     assert names == {"16", "24"} | {f"damaged-{s}" for s in steps}
 

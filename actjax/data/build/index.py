@@ -19,7 +19,7 @@ def read_index(paths: Sequence[pathlib.Path]) -> tuple[dict[str, np.ndarray], li
     columns, skipped = collections.defaultdict(list), []
     for path in shards.parts_of(paths):
         found = read_columns(path, (*FIELDS, "__skipped__", "__parts__"))
-        skipped += shards.skipped_and_parts(found)[0]
+        skipped += shards.skipped_and_parts(path, found)[0]
         for name, column in found.items():
             columns[name].append(column)
     if not columns:

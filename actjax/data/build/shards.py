@@ -82,7 +82,7 @@ def read_shards(paths: Sequence[pathlib.Path]) -> Iterator[Example]:
     """The examples of all shards, one file in memory at a time."""
     for path in parts_of(paths):
         columns = read_columns(path)
-        skipped_and_parts(columns)
+        skipped_and_parts(path, columns)
         count = len(next(iter(columns.values()))) if columns else 0
         yield from ({name: column[i] for name, column in columns.items()} for i in range(count))
 
@@ -90,14 +90,21 @@ def read_shards(paths: Sequence[pathlib.Path]) -> Iterator[Example]:
 def parts_of(paths: Sequence[pathlib.Path]) -> Iterator[pathlib.Path]:
     """The files of all shards in the examples' order: the parts of each, then the shard itself."""
     for path in paths:
-        _, count = skipped_and_parts(read_columns(path, ("__skipped__", "__parts__")))
+        _, count = skipped_and_parts(path, read_columns(path, ("__skipped__", "__parts__")))
         yield from (_part(path, i) for i in range(count))
         yield path
 
 
-def skipped_and_parts(columns: dict[str, np.ndarray]) -> tuple[list[dict[str, str]], int]:
-    """(a list of {"item", "reason"}, how many parts come before), taken out of a shard's columns."""
-    return json.loads(str(columns.pop("__skipped__"))), int(columns.pop("__parts__"))
+def skipped_and_parts(
+    path: pathlib.Path, columns: dict[str, np.ndarray]
+) -> tuple[list[dict[str, str]], int]:
+    """(a list of {"item", "reason"}, how many parts come before), taken out of a shard's columns.
+
+    Raises:
+      FileError: the shard is damaged.
+    """
+    with files.reading(path, "a shard of examples"):
+        return json.loads(str(columns.pop("__skipped__"))), int(columns.pop("__parts__"))
 
 
 def content_hash(*arrays: Any) -> str:
