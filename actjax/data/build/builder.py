@@ -182,7 +182,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             return None
         names = list(self.info.features)
         return records.write_split(
-            ({name: _plain(example[name]) for name in names} for example in build_shards.read_shards(shards)),
+            ({name: _plain(example[name]) for name in names} for example in build_shards.read_shards(shards, names)),
             count,
             features=self.info.features,
             template=self._get_filename_template(split),

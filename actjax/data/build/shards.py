@@ -10,7 +10,7 @@ import os
 import pathlib
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,12 +78,19 @@ def make_shards(
     return {group: [path for path, _ in pairs] for group, pairs in parts.items()}
 
 
-def read_shards(paths: Sequence[pathlib.Path]) -> Iterator[Example]:
-    """The examples of all shards, one file in memory at a time."""
+def read_shards(paths: Sequence[pathlib.Path], names: Collection[str] = ()) -> Iterator[Example]:
+    """The examples of all shards, one file in memory at a time.
+
+    Raises:
+      FileError: a shard is damaged, or its examples have not all of `names`.
+    """
     for path in parts_of(paths):
         columns = read_columns(path)
         skipped_and_parts(path, columns)
-        count = len(next(iter(columns.values()))) if columns else 0
+        counts = {len(column) for column in columns.values()}
+        if columns and (len(counts) > 1 or set(names) - set(columns)):
+            raise files.FileError(path, "is damaged; delete it and run --stage=data again")
+        count = counts.pop() if counts else 0
         yield from ({name: column[i] for name, column in columns.items()} for i in range(count))
 
 
