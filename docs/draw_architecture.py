@@ -352,8 +352,8 @@ def page(lines: list[str], height: float) -> str:
             f'<rect width="{WIDTH}" height="{height:.0f}" fill="#ffffff"/>',
             f'<text class="head" x="{MARGIN}" y="34">The way of the audio</text>',
             f'<text class="head" x="{MARGIN}" y="{MAP_TOP - 28}">The rooms</text>',
-            f'<text class="note" x="{MARGIN + 92}" y="{MAP_TOP - 28}">an arrow runs from the room that imports '
-            "to the imported one; what other arrows imply is left out; figures count modules</text>",
+            f'<text class="note" x="{MARGIN + 92}" y="{MAP_TOP - 28}">an arrow runs to the imported room; '
+            "what other arrows imply is left out; figures count modules</text>",
             *lines,
             "</svg>",
             "",
