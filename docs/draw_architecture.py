@@ -3,8 +3,8 @@
     python docs/draw_architecture.py          # after a room or an import between rooms has changed
 
 A room is a folder below actjax/ or a module at its top. A room stands above all that it imports, so every
-arrow runs downwards. Rooms of the lowest row import no other; the arrows to them are left out, and so is an
-arrow that others imply. The script needs the standard library only. Equal sources give an equal file, and
+arrow runs downwards. The ground is the modules at the top that import only one another; the arrows to them are
+left out, and so is an arrow that others imply. The script needs the standard library only. Equal sources give an equal file, and
 tests/test_architecture.py holds that the committed file is what the sources give now.
 """
 
@@ -74,6 +74,18 @@ def rooms_of(package: pathlib.Path) -> tuple[Edges, dict[str, int]]:
     return {room: others - {"__init__"} for room, others in edges.items()}, sizes
 
 
+def split(edges: Edges, package: pathlib.Path) -> tuple[list[str], Edges]:
+    """(the ground, sorted; the other rooms and what they import beside it)."""
+    ground: set[str] = set()
+    while more := {
+        room
+        for room, others in edges.items()
+        if room not in ground and others <= ground and (package / f"{room}.py").exists()
+    }:
+        ground |= more
+    return sorted(ground), {room: others - ground for room, others in edges.items() if room not in ground}
+
+
 def levels(edges: Edges) -> dict[str, int]:
     """Room -> its row, counted from the lowest.
 
@@ -87,7 +99,7 @@ def levels(edges: Edges) -> dict[str, int]:
     importers = {room: [other for other in edges if room in edges[other]] for room in edges}
     for room in sorted(edges, key=lambda room: -level[room]):
         # What imports a room stands in a higher row, hence has its place already.
-        if level[room] and importers[room]:
+        if importers[room]:
             level[room] = min(level[other] for other in importers[room]) - 1
     return level
 
@@ -112,13 +124,13 @@ def reach(edges: Edges, level: Mapping[str, int]) -> Edges:
 
 
 def needed(edges: Edges, level: Mapping[str, int]) -> list[tuple[str, str]]:
-    """The arrows that no chain of others implies, without those to the lowest row."""
+    """The arrows that no chain of others implies."""
     below = reach(edges, level)
     return [
         (room, other)
         for room in sorted(edges)
         for other in sorted(edges[room])
-        if level[other] and not any(other in below[third] for third in edges[room])
+        if not any(other in below[third] for third in edges[room])
     ]
 
 
@@ -139,7 +151,7 @@ def columns(level: Mapping[str, int], arrows: list[tuple[str, str]]) -> tuple[li
             chains.setdefault(last, set()).add(bend)
             last = bend
         chains.setdefault(last, set()).add(lower)
-    return _fewer_crossings(rows[1:], chains), chains
+    return _fewer_crossings(rows, chains), chains
 
 
 def _fewer_crossings(rows: list[list[str]], chains: Edges) -> list[list[str]]:
@@ -290,6 +302,7 @@ def curve(points: list[tuple[float, float]]) -> str:
 def draw(package: pathlib.Path) -> str:
     """The whole picture as SVG text."""
     edges, sizes = rooms_of(package)
+    bottom_row, edges = split(edges, package)
     level = levels(edges)
     arrows = needed(edges, level)
     rows, chains = columns(level, arrows)
@@ -308,19 +321,18 @@ def draw(package: pathlib.Path) -> str:
     for row in rows:
         for room in (name for name in row if ">" not in name):
             lines.append(box(x[room], y[room], width_of(room), room, sizes[room], main=room in main))
-    lines += ground(edges, level, sizes, bottom)
+    lines += ground(bottom_row, sizes, bottom)
     return page(lines + flow(sizes), bottom + GROUND + MARGIN)
 
 
-def ground(edges: Edges, level: Mapping[str, int], sizes: Mapping[str, int], top: float) -> list[str]:
-    """The lowest row: rooms that import no other, as one bar."""
-    rooms = sorted(room for room in edges if not level[room])
+def ground(rooms: list[str], sizes: Mapping[str, int], top: float) -> list[str]:
+    """The modules that import only one another, as one bar."""
     gap = (WIDTH - 4 * MARGIN - sum(map(width_of, rooms))) / max(len(rooms), 1)
     lines = [
         f'<rect x="{MARGIN}" y="{top}" width="{WIDTH - 2 * MARGIN}" height="{GROUND}" rx="8" '
         f'fill="{GROUND_FILL}"/>',
         f'<text class="note" x="{MARGIN + 12}" y="{top + 18}">'
-        "the ground: rooms that import no other (the arrows to them are not drawn)</text>",
+        "the ground: modules that import only one another (the arrows to them are not drawn)</text>",
     ]
     at = 2.0 * MARGIN
     for room in rooms:

@@ -45,9 +45,11 @@ def test_arrows_run_downwards_and_leave_out_what_others_imply(script, tmp_path):
         "cellar": set(),
     }
     assert sizes == dict.fromkeys(edges, 1)
-    level = script.levels(edges)
-    assert level == {"top": 3, "attic": 2, "hall": 1, "cellar": 0}
-    assert script.needed(edges, level) == [("attic", "hall"), ("top", "attic")]
+    ground, rest = script.split(edges, package)
+    assert (ground, rest) == (["cellar"], {"top": {"attic", "hall"}, "attic": {"hall"}, "hall": set()})
+    level = script.levels(rest)
+    assert level == {"top": 2, "attic": 1, "hall": 0}
+    assert script.needed(rest, level) == [("attic", "hall"), ("top", "attic")]
     assert script.draw(package).count("marker-end") == 2
 
 
