@@ -3,9 +3,9 @@
     python docs/draw_architecture.py          # after a room or an import between rooms has changed
 
 A room is a folder below actjax/ or a module at its top. A room stands above all that it imports, so every
-arrow runs downwards. The ground is the modules at the top that import only one another; the arrows to them are
-left out, and so is an arrow that others imply. The script needs the standard library only. Equal sources give an equal file, and
-tests/test_architecture.py holds that the committed file is what the sources give now.
+arrow runs downwards. The ground is the modules at the top that import only one another; the arrows to them
+are left out, and so is an arrow that others imply. The script needs the standard library only. Equal sources
+give an equal file, and tests/test_architecture.py holds that the committed file is what the sources give now.
 """
 
 import ast
