@@ -122,8 +122,12 @@ def test_the_python_of_the_page_runs(tmp_path, monkeypatch, optimised, standard_
         "maps": rng.normal(size=(4, 3, 12, 16)),
         "matrices": rng.normal(size=(4, 2, 12, 16)),
     }
-    [block] = python_blocks((ROOT / "README.md").read_text(encoding="utf-8"))
-    exec(block, names)
+    first, second = python_blocks((ROOT / "README.md").read_text(encoding="utf-8"))
+    alone = {}
+    exec(first, alone)
+    assert alone["scores"].shape == (50, 20) and np.abs(alone["scores"]).max() > 0.3
+    exec(second, names)
+    assert set(names["several"]) == {"pearson", "auc"}
     assert names["chroma"].shape[0] == 12 and names["scores"].shape == (3, 2) == names["within"].shape
     assert names["maps"].shape == (3, 2) and names["table"].num_rows > 0
 
