@@ -130,7 +130,15 @@ def test_errors_intervals_and_controls_are_filled(finished):
     assert {r["control_score"] for r in rows if r["network"] != "trained"} == {None}
 
 
-@pytest.mark.parametrize("changes", [(), ("--config.score.metrics=pearson", "--config.score.views=clip,map")])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (),
+        pytest.param(
+            ("--config.score.metrics=pearson", "--config.score.views=clip,map"), marks=pytest.mark.long
+        ),
+    ],
+)
 def test_a_dry_run_counts_the_scores_that_are_made(finished, changes):
     import pyarrow.parquet as pq
 
@@ -176,6 +184,7 @@ def compare_devices(one, two):
     assert all((a[k] != a[k]) == (b[k] != b[k]) for k in b)
 
 
+@pytest.mark.long  # tests/train/test_loop.py does it in process
 def test_training_mends_a_damaged_checkpoint(finished, tmp_path):
     run = Path(shutil.copytree(finished / "run", tmp_path / "run"))
     largest = max((run / "checkpoints/3/best").rglob("d/*"), key=lambda path: path.stat().st_size)

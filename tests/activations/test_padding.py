@@ -121,6 +121,7 @@ def sides(audio, length, wants):
         yield problem, x, parallel.unshard(y), parallel.unshard(mask)
 
 
+@pytest.mark.long  # the stages below go the same way
 def test_padding_takes_no_part_in_either_side(optimised):
     padded, lengths = waves()
     wants = [("clip", False), ("frame", False), ("map", True), ("map", False)]
@@ -168,6 +169,7 @@ def test_short_recordings_score_through_the_stages_as_in_clips_of_their_own_leng
     assert tables[0]["n_observations"] == tables[1]["n_observations"]
 
 
+@pytest.mark.long
 def test_a_clip_too_short_for_a_layer_takes_no_part(optimised):
     padded, lengths = waves()
     lengths[0] = 100

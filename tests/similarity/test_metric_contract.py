@@ -175,7 +175,15 @@ def test_scale_and_shift_matter_only_where_declared(metric):
             assert np.abs(found["score"] - plain["score"]).max() > 100 * TOLERANCE
 
 
-def test_streams_at_any_scale(metric):
+# One of each way that a stream keeps its state; the others keep theirs in one of these ways.
+EACH_STATE = ("pearson", "cosine_cubed", "partial_pearson", "ridge", "iou", "spearman", "cka", "ssim")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in EACH_STATE else pytest.param(n, marks=pytest.mark.long) for n in NAMES]
+)
+def test_streams_at_any_scale(name):
+    metric = make_metric(name)
     if "scale" not in metric.invariant_to:
         return
     stream, clips = streamed(metric)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from actjax.precision import PRECISION
 
 # Observations at a time: products of such length are as fast as longer ones.
-CHUNK = 1 << 14
+CHUNK = 1 << 13
 # 0 and 1 are exact in TF32 and bfloat16 and sums are kept in float32, so the fastest product is exact.
 EXACT = jax.lax.Precision.DEFAULT
 # Sums of so many ones are whole in float32.
