@@ -17,6 +17,7 @@ from actjax.data.loader import Source
 from actjax.defaults import default_config
 from actjax.files import FileError
 from actjax.scores.files import load_scores
+from actjax.scoring import score_set
 from actjax.stages import score, train
 from actjax.train import checkpoint, options, state
 
@@ -132,10 +133,10 @@ def test_imported_weights_predict_and_score_like_a_trained_network(make_run, cap
     assert import_stage.stage(run) == files and "done before" not in capsys.readouterr().out
 
     table, *_ = score.stage(make_run(weights=""))
-    assert score._is_as_written(run, table)
+    assert score_set.is_as_written(run, table)
     scores = load_scores(run.workdir).to_pandas()
     table.write_bytes(table.read_bytes()[:-1] + b"x")
-    assert not score._is_as_written(run, table)
+    assert not score_set.is_as_written(run, table)
     assert set(scores.network) == {"trained", "untrained", "input"}
     for network in ("trained", "untrained"):
         own = scores[scores.network == network]

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 
 from actjax import run as runs
 from actjax.data import loader
-from actjax.scoring import from_elsewhere, networks, nulls
-from actjax.stages import score
+from actjax.scoring import from_elsewhere, networks, nulls, plan
 
 # The quickstart's on two CPU cores; other metrics, networks and machines differ from it by factors.
 COMPILE_S = 1.5  # for each program that scores
@@ -33,7 +32,7 @@ def describe(run: runs.Run) -> str:
     own = [n for n in from_elsewhere.networks(config) if n not in ("input", from_elsewhere.NETWORK)]
     classes = len(builder.class_names)
     count = len(source) if source else 1
-    made = score.plan(run, builder.clip_samples, classes, features, dict.fromkeys(own), elsewhere, count)
+    made = plan.plan(run, builder.clip_samples, classes, features, dict.fromkeys(own), elsewhere, count)
     layers = {p.layer.name: p.layer for family, _ in made.families for p in family.problems}
     neurons = sum(n for name, n in _neurons(made).items() if name not in ("bands", "image"))
     rows = score_rows(made)
@@ -62,12 +61,12 @@ def describe(run: runs.Run) -> str:
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in shown)
 
 
-def score_rows(made: score.Plan) -> int:
+def score_rows(made: plan.Plan) -> int:
     """How many rows the score table will have."""
     return sum(len(family.networks) * c.pairs for family, comparisons in made.families for c in comparisons)
 
 
-def _neurons(made: score.Plan) -> dict[str, int]:
+def _neurons(made: plan.Plan) -> dict[str, int]:
     """Layer -> neurons that are scored, cells in frequency as neurons of their own where they are."""
     found: dict[str, int] = {}
     for family, _ in made.families:
@@ -85,7 +84,7 @@ def _null(config: Any) -> str:
     )
 
 
-def _state_mib(made: score.Plan) -> float:
+def _state_mib(made: plan.Plan) -> float:
     """What the streaming metrics accumulate in."""
     states = (
         (len(family.networks), jax.eval_shape(c.stream.init))
@@ -98,7 +97,7 @@ def _state_mib(made: score.Plan) -> float:
 
 
 def _time(
-    run: runs.Run, made: score.Plan, rows: int, clips: Mapping[str, int] | None, shape: tuple[int, int]
+    run: runs.Run, made: plan.Plan, rows: int, clips: Mapping[str, int] | None, shape: tuple[int, int]
 ) -> str:
     """Minutes at the quickstart's rates, of what the shapes tell."""
     config, parts = run.config, []
@@ -122,7 +121,7 @@ def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _programs(made: score.Plan) -> int:
+def _programs(made: plan.Plan) -> int:
     """How many programs scoring compiles: one for each stream and number of frames, one a family."""
     streams = {
         (c.stream, c.frames) for _, comparisons in made.families for c in comparisons if c.stream is not None

@@ -367,7 +367,7 @@ def make_workdir(folder: Path) -> None:
     from actjax.artefacts import left_out
     from actjax.data import loader
     from actjax.findings import summary
-    from actjax.stages import score as score_stage
+    from actjax.scoring import score_set
     from actjax.train import checkpoint
 
     make_prepared(folder)
@@ -391,7 +391,7 @@ def make_workdir(folder: Path) -> None:
         workdir.claim(place, stage, run.config.to_dict())
     workdir.update_manifest(place, weights=record["weights"])
     source = loader.open_source(runs.builder(run), "test")
-    named = score_stage.score_set(run, source)
+    named = score_set.name_of(run, source)
     (place / "scores" / "main.parquet").rename(place / "scores" / f"{named}.parquet")
     files.write_json(place / "findings.json", test_report_findings.table())
     summary.write_arrays(place / "findings" / "arrays.npz", test_report_findings.arrays())
