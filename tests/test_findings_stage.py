@@ -14,7 +14,7 @@ from actjax import experiment, files, workdir
 from actjax import run as runs
 from actjax.defaults import default_config
 from actjax.findings import networks
-from actjax.stages import findings, train
+from actjax.stages import findings
 from actjax.stages import report as report_stage
 
 ROOT = Path(__file__).parent.parent
@@ -58,13 +58,13 @@ def run_of(tmp_path, **options):
 
 
 def test_labels_are_permuted_by_the_seed_and_nothing_else_changes():
-    from actjax.data.loader import Source
+    from actjax.data.loader import Source, shuffled_labels
 
     ids = [str(i) for i in range(60)]
     source = Source(
         [{}] * 60, ids, ids, np.arange(60, dtype=np.int32) % 6, tuple("abcdef"), 12000, 36000, "x"
     )
-    shuffled, again, other = (train.shuffled_labels(source, seed) for seed in (0, 0, 1))
+    shuffled, again, other = (shuffled_labels(source, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(np.bincount(shuffled.labels), np.bincount(source.labels))
     assert (shuffled.labels != source.labels).mean() > 0.5
     np.testing.assert_array_equal(shuffled.labels, again.labels)

@@ -99,7 +99,9 @@ def test_imported_weights_predict_and_score_like_a_trained_network(make_run, cap
         variables["params"]["filters"]["conv_m8x3"]["kernel"],
         arrays["conv_m8x3"]["kernel"].astype(np.float32),
     )
-    optimizer = options.make_optimizer(train.options(run.config.train, 0, False), run.config.train.steps, 1)
+    optimizer = options.make_optimizer(
+        options.of_config(run.config.train, 0, False), run.config.train.steps, 1
+    )
     kept = checkpoint.Checkpoints(run.workdir / "checkpoints")
     restored = kept.restore("state", like=state.create(variables, optimizer, 0))
     kept.close()

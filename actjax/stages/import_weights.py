@@ -14,7 +14,6 @@ from actjax.data import loader
 from actjax.nn.keras.importer import Imported
 from actjax.options import comma_list
 from actjax.scoring import networks
-from actjax.stages import train as train_stage
 from actjax.train import checkpoint, loop, options, prediction, state
 
 
@@ -90,7 +89,7 @@ def _classes(run: runs.Run, count: int) -> list[str]:
 
 def _save(run: runs.Run, found: Imported, classes: list[str], digest: str) -> None:
     """A checkpoint of step 0, then train.json, which says that it is whole."""
-    chosen = train_stage.options(run.config.train, run.config.seed, multilabel=False)
+    chosen = options.of_config(run.config.train, run.config.seed, multilabel=False)
     optimizer = options.make_optimizer(chosen, run.config.train.steps, 1)
     start = state.create(found.variables, optimizer, run.config.seed)
     kept = checkpoint.Checkpoints(run.workdir / "checkpoints")
