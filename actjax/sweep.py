@@ -9,9 +9,10 @@ from typing import Any
 
 import ml_collections
 
-from actjax import experiment, failures, files, workdir
+from actjax import experiment, failures, files, report, workdir
 from actjax import run as runs
-from actjax.stages import findings
+from actjax.findings import seeds as seeds_of
+from actjax.findings import table as findings_table
 
 _SHAPE = "it returns {name: {option: value}}, such as {'seed1': {'seed': 1}}"
 COLUMNS = ("variant", "test_accuracy", "best_step", "seconds")
@@ -39,7 +40,8 @@ def stage(run: runs.Run) -> list[Path]:
         aside.write_text(table + "\n")
     seeds = [n for n, changes in variants.items() if done[n].exists() and _of_a_seed(changes)]
     if len(seeds) > 1:
-        outputs += findings.over_seeds(run, [run.workdir / name for name in seeds])
+        joined = seeds_of.join([run.workdir / name for name in seeds])
+        outputs += [findings_table.write(run, joined), *report.build_findings(run.workdir)]
     return [run.workdir / "sweep.tsv", *outputs]
 
 

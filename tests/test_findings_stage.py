@@ -13,7 +13,7 @@ import pytest
 from actjax import experiment, files, workdir
 from actjax import run as runs
 from actjax.defaults import default_config
-from actjax.findings import networks
+from actjax.findings import networks, requirements
 from actjax.stages import findings
 from actjax.stages import report as report_stage
 
@@ -96,8 +96,8 @@ def test_a_label_control_must_be_there_and_fit(tmp_path):
 
 
 def test_the_stage_is_left_out_where_there_is_nothing_to_test(tmp_path):
-    assert "untrained = 0" in findings.left_out(run_of(tmp_path, **{"findings.untrained": 0}).config)
-    assert "elsewhere" in findings.left_out(run_of(tmp_path, **{"score.activations": "a.npz"}).config)
+    assert "untrained = 0" in requirements.left_out(run_of(tmp_path, **{"findings.untrained": 0}).config)
+    assert "elsewhere" in requirements.left_out(run_of(tmp_path, **{"score.activations": "a.npz"}).config)
     with pytest.raises(ValueError, match="findings.splits must be at least 1, got 0"):
         findings.check(run_of(tmp_path, **{"findings.splits": 0}))
 
