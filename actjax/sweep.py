@@ -13,12 +13,13 @@ from actjax import experiment, failures, files, report, workdir
 from actjax import run as runs
 from actjax.findings import seeds as seeds_of
 from actjax.findings import table as findings_table
+from actjax.stages import Stage, refuse_nothing
 
 _SHAPE = "it returns {name: {option: value}}, such as {'seed1': {'seed': 1}}"
 COLUMNS = ("variant", "test_accuracy", "best_step", "seconds")
 
 
-def stage(run: runs.Run) -> list[Path]:
+def run_variants(run: runs.Run) -> list[Path]:
     """Every variant gets a sub-directory of its own; a sweep that was interrupted goes on.
 
     Raises:
@@ -86,3 +87,6 @@ def _variants(run: runs.Run) -> Mapping[str, Mapping[str, Any]]:
         if not isinstance(changes, Mapping) or not all(isinstance(option, str) for option in changes):
             raise ValueError(f"get_sweep() of {path}: {_SHAPE}; got {changes!r} for {name}")
     return variants
+
+
+stage = Stage("sweep", check_options=refuse_nothing, check=refuse_nothing, run=run_variants)

@@ -106,8 +106,8 @@ def test_a_chain_goes_on_without_what_does_not_fit_and_the_stage_alone_refuses(t
     def refuse(run):
         raise runs.LeftOut("9 GiB of observations, more than 4")
 
-    monkeypatch.setattr(findings, "stage", refuse)
-    monkeypatch.setattr(report_stage, "stage", lambda run: ["page"])
+    monkeypatch.setattr(findings, "stage", findings.stage._replace(run=refuse))
+    monkeypatch.setattr(report_stage, "stage", report_stage.stage._replace(run=lambda run: ["page"]))
     run = run_of(tmp_path)
     assert experiment.run_stages(run, ("findings", "report")) == ["page"]
     assert "findings: left out, 9 GiB of observations, more than 4" in capsys.readouterr().out

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actjax import lookup
+from actjax.stages import Stage
 
 ROOT = Path(__file__).parent.parent
 # room -> the rooms that it imports: exactly these, whatever is drawn elsewhere. A room is a folder or, at the
@@ -151,7 +152,7 @@ EDGES = {
         "workdir",
     },
     "statistics": {"precision", "similarity", "similarity/accumulators", "types"},
-    "sweep": {"experiment", "failures", "files", "findings", "report", "run", "workdir"},
+    "sweep": {"experiment", "failures", "files", "findings", "report", "run", "stages", "workdir"},
     "train": {"artefacts", "defaults", "files", "nn", "options", "parallel", "types", "workdir"},
     "validation": {"defaults", "dsp", "lookup", "options", "parallel", "run"},
     "workdir": {"defaults", "files", "lock"},
@@ -193,8 +194,8 @@ def names():
     }
 
 
-def imported_rooms(path):
-    """The rooms of actjax that a module imports, anywhere in it."""
+def imported_modules(path):
+    """The dotted names of actjax's modules that a module imports, anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]
@@ -203,7 +204,12 @@ def imported_rooms(path):
             found = [name if name in names() else node.module for name in whole]
         else:
             continue
-        yield from (names()[name] for name in found if name in names())
+        yield from (name for name in found if name in names())
+
+
+def imported_rooms(path):
+    """The rooms of actjax that a module imports."""
+    return {names()[name] for name in imported_modules(path)}
 
 
 def drawn_edges():
@@ -235,6 +241,23 @@ def test_no_file_hides_behind_an_underscore():
 def test_shelves_hold_plug_ins_only(kind):
     for name in lookup.names(kind):
         assert callable(lookup.factory(kind, name))
+
+
+@pytest.mark.parametrize("name", lookup.names("stage"))
+def test_every_stage_exports_its_four_fields(name):
+    stage = lookup.module("stage", name).stage
+    assert isinstance(stage, Stage) and stage.name == name
+    assert all(callable(field) for field in stage[1:])
+
+
+def test_stages_are_thin_and_import_no_other():
+    files = [path for path in modules() if room_of(path) == "stages" and path.name != "__init__.py"]
+    stages = {f"actjax.stages.{path.stem}" for path in files}
+    assert stages
+    for path in files:
+        text = path.read_text()
+        assert len(text.splitlines()) <= 90, path.name
+        assert not stages & set(imported_modules(path)), path.name
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))

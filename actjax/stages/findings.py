@@ -7,9 +7,10 @@ from actjax import run as runs
 from actjax.data import loader
 from actjax.findings import cross_fit, networks, observe, requirements, seeds, table
 from actjax.report import findings as report_findings
+from actjax.stages import Stage
 
 
-def stage(run: runs.Run) -> list[Path]:
+def put_to_the_test(run: runs.Run) -> list[Path]:
     """Tests the findings on the run's network, or over the training seeds that a sweep left here.
 
     A table made before with the same options is kept. `findings.untrained=0` leaves the stage out.
@@ -45,9 +46,9 @@ def stage(run: runs.Run) -> list[Path]:
     return outputs
 
 
-check_options = requirements.check_options
-
-
 def check(run: runs.Run) -> None:
     """Refuses what the data, the options or a missing control cannot support; see `requirements.opened`."""
     requirements.opened(run)
+
+
+stage = Stage("findings", check_options=requirements.check_options, check=check, run=put_to_the_test)

@@ -7,10 +7,11 @@ from actjax import files, workdir
 from actjax import run as runs
 from actjax.imported import network, predictions
 from actjax.scoring import networks
+from actjax.stages import Stage, refuse_nothing
 from actjax.train import checkpoint
 
 
-def stage(run: runs.Run) -> list[Path]:
+def take_weights(run: runs.Run) -> list[Path]:
     """Leaves what the train stage leaves: a checkpoint and train.json; and what the network says of clips.
 
     Raises:
@@ -43,3 +44,6 @@ def check_options(config: Any) -> None:
       ValueError: config.weights is empty.
     """
     network.weights_file(config)
+
+
+stage = Stage("import", check_options=check_options, check=refuse_nothing, run=take_weights)

@@ -8,10 +8,11 @@ from actjax import run as runs
 from actjax.artefacts import examples, left_out
 from actjax.data import loader
 from actjax.scoring import from_elsewhere, nulls, results, score_set
+from actjax.stages import Stage
 from actjax.statistics.requirements import check_replicates
 
 
-def stage(run: runs.Run) -> list[Path]:
+def score(run: runs.Run) -> list[Path]:
     """Scores the run's networks; a score set made before with the same options is kept."""
     workdir.claim(run.workdir, "score", run.config.to_dict())
     builder = runs.builder(run)
@@ -44,3 +45,6 @@ def check_options(config: Any) -> None:
 def check(run: runs.Run) -> None:
     """Refuses a null that the clips cannot support, before anything is computed."""
     nulls.draws(run.config, loader.open_source(runs.builder(run), run.config.score.split))
+
+
+stage = Stage("score", check_options=check_options, check=check, run=score)

@@ -6,10 +6,11 @@ from typing import Any
 from actjax import memory, parallel, workdir
 from actjax import run as runs
 from actjax.data import loader
+from actjax.stages import Stage, refuse_nothing
 from actjax.train import checkpoint, evaluation, loop, options, record
 
 
-def stage(run: runs.Run) -> list[Path]:
+def train_network(run: runs.Run) -> list[Path]:
     """Fits, keeps the best checkpoint, counts every test clip once."""
     if run.config.weights:
         raise ValueError("config.weights is set: --stage=import takes them; leave it out to train a network")
@@ -73,3 +74,6 @@ def _batches(source: Any, run: runs.Run, **rest: Any) -> Any:
         process_count=parallel.process_count(),
         **rest,
     )
+
+
+stage = Stage("train", check_options=check_options, check=refuse_nothing, run=train_network)
