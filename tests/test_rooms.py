@@ -71,7 +71,7 @@ EDGES = {
     "findings/claims": {"activations", "data", "findings/cross_fitting", "lookup", "statistics"},
     "findings/cross_fitting": {"precision", "statistics", "types"},
     "imported": {"data", "files", "nn/keras", "options", "parallel", "run", "scoring", "train", "workdir"},
-    "lock": {"files"},
+    "lock": {"files", "lock_owner"},
     "lookup": {"arguments", "options"},
     "memory": {"failures", "parallel", "run", "train"},
     "metrics": {
