@@ -260,6 +260,11 @@ def test_stages_are_thin_and_import_no_other():
         assert not stages & set(imported_modules(path)), path.name
 
 
+def test_no_module_is_above_300_lines():
+    long = {path.name: n for path in modules() if (n := len(path.read_text().splitlines())) > 300}
+    assert not long
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_only_parallel_speaks_of_devices(path):
     if path.name == "parallel.py":
