@@ -11,8 +11,7 @@ import ml_collections
 
 from actjax import experiment, failures, files, report, workdir
 from actjax import run as runs
-from actjax.findings import seeds as seeds_of
-from actjax.findings import table as findings_table
+from actjax.findings import seeds, table
 from actjax.stages import Stage, refuse_nothing
 
 _SHAPE = "it returns {name: {option: value}}, such as {'seed1': {'seed': 1}}"
@@ -27,22 +26,21 @@ def run_variants(run: runs.Run) -> list[Path]:
     """
     variants = _variants(run)
     runs = {name: _variant(run, name, changes) for name, changes in variants.items()}
-    rows, outputs, done = [], [], {}
+    rows, outputs = [], []
     for name, one in runs.items():
         print(f"== {name}: " + ", ".join(f"{k} = {v}" for k, v in variants[name].items()))
         outputs += experiment.run_stages(one, experiment.stages_of_all(one.config))
         record = workdir.read_trained(one.workdir) or {}
         values = [record.get(column) for column in COLUMNS[1:]]
         rows.append([name, *("" if value is None else f"{value:.4g}" for value in values)])
-        done[name] = one.workdir / "findings.json"
-    table = "\n".join("\t".join(row) for row in [list(COLUMNS), *rows])
-    print(table.expandtabs(16))
+    text = "\n".join("\t".join(row) for row in [list(COLUMNS), *rows])
+    print(text.expandtabs(16))
     with files.written_whole(run.workdir / "sweep.tsv") as aside:
-        aside.write_text(table + "\n")
-    seeds = [n for n, changes in variants.items() if done[n].exists() and _of_a_seed(changes)]
-    if len(seeds) > 1:
-        joined = seeds_of.join([run.workdir / name for name in seeds])
-        outputs += [findings_table.write(run, joined), *report.build_findings(run.workdir)]
+        aside.write_text(text + "\n")
+    folders = [run.workdir / name for name, changes in variants.items() if _of_a_seed(changes)]
+    folders = [folder for folder in folders if table.paths(folder)[0].exists()]
+    if len(folders) > 1:
+        outputs += [table.write(run, seeds.join(folders)), *report.build_findings(run.workdir)]
     return [run.workdir / "sweep.tsv", *outputs]
 
 
