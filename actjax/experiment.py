@@ -16,6 +16,7 @@ import ml_collections
 
 from actjax import lookup, parallel, validation, workdir
 from actjax import run as runs
+from actjax.stages import Stage
 from actjax.types import Batch
 
 
@@ -103,7 +104,7 @@ def _run_in_order(this: runs.Run, stages: Sequence[str]) -> list[Path]:
     written = []
     for i, name in enumerate(stages):
         try:
-            written += _load_stage(name).stage(this)
+            written += _load_stage(name).run(this)
         except runs.LeftOut as why:
             if len(stages) == 1:
                 raise
@@ -111,7 +112,7 @@ def _run_in_order(this: runs.Run, stages: Sequence[str]) -> list[Path]:
         if name == "data":
             # What the data cannot support is refused before anything is trained.
             for later in map(_load_stage, stages[i + 1 :]):
-                getattr(later, "check", lambda run: None)(this)
+                later.check(this)
         _release_memory()
     return written
 
@@ -119,7 +120,7 @@ def _run_in_order(this: runs.Run, stages: Sequence[str]) -> list[Path]:
 def _check_options(this: runs.Run, stages: Sequence[str]) -> None:
     """What each stage refuses of the options, before any of them works."""
     for stage in map(_load_stage, stages):
-        getattr(stage, "check_options", lambda config: None)(this.config)
+        stage.check_options(this.config)
 
 
 def _release_memory() -> None:
@@ -209,8 +210,8 @@ def stages_of_all(config: ml_collections.FrozenConfigDict) -> tuple[str, ...]:
     return tuple("import" if s == "train" and config.weights else s for s in workdir.STAGES)
 
 
-def _load_stage(name: str) -> Any:
-    return lookup.module("stage", name)
+def _load_stage(name: str) -> Stage:
+    return lookup.module("stage", name).stage
 
 
 def _describe(kind: str, name: str) -> tuple[str, ...]:

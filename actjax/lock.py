@@ -7,31 +7,24 @@ process is gone is taken over: at once on its own host, elsewhere when its heart
 import contextlib
 import contextvars
 import dataclasses
-import getpass
 import json
 import os
-import secrets
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from actjax import files
+from actjax import files, lock_owner
 
 BEAT_SECONDS = 5.0
 # Without a heartbeat for as long, the process of another host counts as gone.
 STALE_SECONDS = 120.0
 # A takeover is a few system calls; whoever has been at it for as long died over it.
 _TAKEOVER_SECONDS = 10.0
-_FIELDS = dict.fromkeys(("lock", "host", "machine", "started", "user", "command", "since"), str)
-_FIELDS |= {"pid": int}
 # Locks of this thread's own run, which it may ask for again: a sweep runs other stages inside.
 _HELD: contextvars.ContextVar[frozenset[Path]] = contextvars.ContextVar("held locks", default=frozenset())
 
@@ -102,7 +95,7 @@ def held(path: Path, what: str, remedy: str, *, wait_seconds: float = 0.0) -> It
 
 def _take(path: Path, what: str, remedy: str, wait_seconds: float) -> bytes:
     """Creates the lock, taking over a dead one; returns its content."""
-    own = json.dumps(_owner()).encode()
+    own = json.dumps(lock_owner.this_process()).encode()
     until, said, pause = time.monotonic() + wait_seconds, False, 0.05
     patience = time.monotonic() + 2 * _TAKEOVER_SECONDS
     while not _create(path, own):
@@ -170,10 +163,10 @@ def _read(path: Path) -> _Seen | None:
     except FileNotFoundError:
         return None
     try:
-        owner = files.fields(path, json.loads(content), _FIELDS)
+        about = files.fields(path, json.loads(content), lock_owner.FIELDS)
     except (ValueError, RecursionError):  # being written, or damaged
-        owner = None
-    return _Seen(owner, content, beat)
+        about = None
+    return _Seen(about, content, beat)
 
 
 def _is(seen: _Seen | None, own: bytes) -> bool:
@@ -182,64 +175,9 @@ def _is(seen: _Seen | None, own: bytes) -> bool:
 
 def _is_gone(path: Path, seen: _Seen) -> bool:
     """Whether the owner has ended: its process where it can be looked up, else its heartbeat."""
-    if seen.owner is not None and seen.owner["machine"] == _machine():
-        return not _is_alive(seen.owner)
+    if seen.owner is not None and seen.owner["machine"] == lock_owner.machine():
+        return not lock_owner.is_alive(seen.owner)
     return _now(path.parent) - seen.beat > STALE_SECONDS
-
-
-def _is_alive(owner: dict[str, Any]) -> bool:
-    """Whether a process of this machine runs, and is the one that wrote the lock."""
-    try:
-        os.kill(owner["pid"], 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass  # it runs, under another user
-    started = _started(owner["pid"])
-    # Process ids are given out again, so the same number may be another process by now.
-    return started in ("", owner["started"])
-
-
-def _started(pid: int) -> str:
-    """When a process began, as its system says it: "" if it does not, "ended" of one not yet reaped."""
-    if Path("/proc/self/stat").exists():
-        try:
-            # The name, in brackets, may hold anything; state and start time are the 3rd and the 22nd field.
-            fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        except OSError:
-            return ""
-        return "ended" if fields[0] in "ZX" else fields[19]
-    try:
-        command = ["ps", "-o", "lstart=", "-p", str(pid)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def _machine() -> str:
-    """Names the machine as it was booted, and the container: within it alone process ids can be compared."""
-    named = [socket.gethostname(), str(uuid.getnode())]
-    with contextlib.suppress(OSError):
-        named.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-        named.append(os.readlink("/proc/self/ns/pid"))
-    return " ".join(named)
-
-
-def _owner() -> dict[str, Any]:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container whose user has no name
-        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-    return {
-        "lock": secrets.token_hex(8),
-        "host": socket.gethostname(),
-        "machine": _machine(),
-        "pid": os.getpid(),
-        "started": _started(os.getpid()),
-        "user": user,
-        "command": " ".join(sys.argv)[:160],
-        "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-    }
 
 
 def _describe(path: Path, seen: _Seen) -> str:
@@ -250,7 +188,7 @@ def _describe(path: Path, seen: _Seen) -> str:
         return f"an unknown process (see {files.printable(str(path))}; {silent})"
     about = seen.owner
     text = f"process {about['pid']} of {about['user']} on {about['host']} since {about['since']}"
-    known = about["machine"] == _machine()
+    known = about["machine"] == lock_owner.machine()
     return files.printable(f"{text} ({about['command']}{'' if known else '; ' + silent})")
 
 

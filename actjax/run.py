@@ -68,7 +68,7 @@ def _subtracted(path: Path, bands: int) -> tuple[tuple[float, ...], ...]:
 def features(config: Any, source: Any = None) -> list[Feature]:
     """The features of `score.features`; they share the front end's analysis unless told otherwise.
 
-    What the data set knows of its clips (`_truth.NAMES`) is a feature too, where a source is given.
+    What the data set knows of its clips (`truth.NAMES`) is a feature too, where a source is given.
     """
     shared = {"sample_rate_hz": config.data.sample_rate_hz}
     shared |= {k: v for k, v in config.frontend.to_dict().items() if k in SHARED_OPTIONS}

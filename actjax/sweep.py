@@ -9,15 +9,16 @@ from typing import Any
 
 import ml_collections
 
-from actjax import experiment, failures, files, workdir
+from actjax import experiment, failures, files, report, workdir
 from actjax import run as runs
-from actjax.stages import findings
+from actjax.findings import seeds, table
+from actjax.stages import Stage, refuse_nothing
 
 _SHAPE = "it returns {name: {option: value}}, such as {'seed1': {'seed': 1}}"
 COLUMNS = ("variant", "test_accuracy", "best_step", "seconds")
 
 
-def stage(run: runs.Run) -> list[Path]:
+def run_variants(run: runs.Run) -> list[Path]:
     """Every variant gets a sub-directory of its own; a sweep that was interrupted goes on.
 
     Raises:
@@ -25,21 +26,21 @@ def stage(run: runs.Run) -> list[Path]:
     """
     variants = _variants(run)
     runs = {name: _variant(run, name, changes) for name, changes in variants.items()}
-    rows, outputs, done = [], [], {}
+    rows, outputs = [], []
     for name, one in runs.items():
         print(f"== {name}: " + ", ".join(f"{k} = {v}" for k, v in variants[name].items()))
         outputs += experiment.run_stages(one, experiment.stages_of_all(one.config))
         record = workdir.read_trained(one.workdir) or {}
         values = [record.get(column) for column in COLUMNS[1:]]
         rows.append([name, *("" if value is None else f"{value:.4g}" for value in values)])
-        done[name] = one.workdir / "findings.json"
-    table = "\n".join("\t".join(row) for row in [list(COLUMNS), *rows])
-    print(table.expandtabs(16))
+    text = "\n".join("\t".join(row) for row in [list(COLUMNS), *rows])
+    print(text.expandtabs(16))
     with files.written_whole(run.workdir / "sweep.tsv") as aside:
-        aside.write_text(table + "\n")
-    seeds = [n for n, changes in variants.items() if done[n].exists() and _of_a_seed(changes)]
-    if len(seeds) > 1:
-        outputs += findings.over_seeds(run, [run.workdir / name for name in seeds])
+        aside.write_text(text + "\n")
+    folders = [run.workdir / name for name, changes in variants.items() if _of_a_seed(changes)]
+    folders = [folder for folder in folders if table.paths(folder)[0].exists()]
+    if len(folders) > 1:
+        outputs += [table.write(run, seeds.join(folders)), *report.build_findings(run.workdir)]
     return [run.workdir / "sweep.tsv", *outputs]
 
 
@@ -84,3 +85,6 @@ def _variants(run: runs.Run) -> Mapping[str, Mapping[str, Any]]:
         if not isinstance(changes, Mapping) or not all(isinstance(option, str) for option in changes):
             raise ValueError(f"get_sweep() of {path}: {_SHAPE}; got {changes!r} for {name}")
     return variants
+
+
+stage = Stage("sweep", check_options=refuse_nothing, check=refuse_nothing, run=run_variants)

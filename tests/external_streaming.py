@@ -95,7 +95,7 @@ def score_seconds(path, source, folder):
         mock.patch.object(one_pass, "_update", timed),
     )
     with patches[0], patches[1], patches[2]:
-        score.stage(run)
+        score.stage.run(run)
     steady = (spent[-1] - spent[1]) / (len(spent) - 2)
     return time.perf_counter() - start, steady * len(spent)
 

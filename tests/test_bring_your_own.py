@@ -108,8 +108,8 @@ def scored(tmp_path_factory, source):
     paths = {"activations": str(folder / "a.npz"), "external_features": str(folder / "mine.npz")}
     with pytest.MonkeyPatch.context() as patch:
         run = make_run(folder / "run", patch, source, **paths)
-        files = score.stage(run)
-        assert score.stage(run) == files
+        files = score.stage.run(run)
+        assert score.stage.run(run) == files
     return load_scores(folder / "run").to_pandas()
 
 
@@ -181,7 +181,7 @@ def test_activations_of_other_clips_are_refused(tmp_path, monkeypatch, source):
     np.savez(tmp_path / "a.npz", clip_ids=np.array(["c0", "p", "q"]), units=np.ones((3, 2)))
     run = make_run(tmp_path, monkeypatch, source, activations=str(tmp_path / "a.npz"))
     with pytest.raises(ValueError, match="lacks 9 of the 10 clips of the split: c1, c2, c3; 2 of its clips"):
-        score.stage(run)
+        score.stage.run(run)
 
 
 class Tiny(nn.Module):
@@ -220,7 +220,7 @@ def test_a_users_network_is_scored_layer_by_layer(tmp_path, monkeypatch, source,
         "views": "frame,clip",
     }
     run = make_run(tmp_path, monkeypatch, source, model=model, **options)
-    score.stage(run)
+    score.stage.run(run)
     table = load_scores(tmp_path).to_pandas()
     conv1 = pick(table, layer="conv1", view="frame", feature="rms")
     assert len(conv1) == 6 and conv1.score.notna().all() and conv1.score.abs().max() > 0.3

@@ -13,8 +13,8 @@ import pytest
 from actjax import experiment, files, workdir
 from actjax import run as runs
 from actjax.defaults import default_config
-from actjax.findings import networks
-from actjax.stages import findings, train
+from actjax.findings import networks, requirements
+from actjax.stages import findings
 from actjax.stages import report as report_stage
 
 ROOT = Path(__file__).parent.parent
@@ -58,13 +58,13 @@ def run_of(tmp_path, **options):
 
 
 def test_labels_are_permuted_by_the_seed_and_nothing_else_changes():
-    from actjax.data.loader import Source
+    from actjax.data.loader import Source, shuffled_labels
 
     ids = [str(i) for i in range(60)]
     source = Source(
         [{}] * 60, ids, ids, np.arange(60, dtype=np.int32) % 6, tuple("abcdef"), 12000, 36000, "x"
     )
-    shuffled, again, other = (train.shuffled_labels(source, seed) for seed in (0, 0, 1))
+    shuffled, again, other = (shuffled_labels(source, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(np.bincount(shuffled.labels), np.bincount(source.labels))
     assert (shuffled.labels != source.labels).mean() > 0.5
     np.testing.assert_array_equal(shuffled.labels, again.labels)
@@ -96,8 +96,8 @@ def test_a_label_control_must_be_there_and_fit(tmp_path):
 
 
 def test_the_stage_is_left_out_where_there_is_nothing_to_test(tmp_path):
-    assert "untrained = 0" in findings.left_out(run_of(tmp_path, **{"findings.untrained": 0}).config)
-    assert "elsewhere" in findings.left_out(run_of(tmp_path, **{"score.activations": "a.npz"}).config)
+    assert "untrained = 0" in requirements.left_out(run_of(tmp_path, **{"findings.untrained": 0}).config)
+    assert "elsewhere" in requirements.left_out(run_of(tmp_path, **{"score.activations": "a.npz"}).config)
     with pytest.raises(ValueError, match="findings.splits must be at least 1, got 0"):
         findings.check(run_of(tmp_path, **{"findings.splits": 0}))
 
@@ -106,8 +106,8 @@ def test_a_chain_goes_on_without_what_does_not_fit_and_the_stage_alone_refuses(t
     def refuse(run):
         raise runs.LeftOut("9 GiB of observations, more than 4")
 
-    monkeypatch.setattr(findings, "stage", refuse)
-    monkeypatch.setattr(report_stage, "stage", lambda run: ["page"])
+    monkeypatch.setattr(findings, "stage", findings.stage._replace(run=refuse))
+    monkeypatch.setattr(report_stage, "stage", report_stage.stage._replace(run=lambda run: ["page"]))
     run = run_of(tmp_path)
     assert experiment.run_stages(run, ("findings", "report")) == ["page"]
     assert "findings: left out, 9 GiB of observations, more than 4" in capsys.readouterr().out

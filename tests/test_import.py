@@ -17,6 +17,7 @@ from actjax.data.loader import Source
 from actjax.defaults import default_config
 from actjax.files import FileError
 from actjax.scores.files import load_scores
+from actjax.scoring import score_set
 from actjax.stages import score, train
 from actjax.train import checkpoint, options, state
 
@@ -87,7 +88,7 @@ def make_run(tmp_path, monkeypatch):
 def test_imported_weights_predict_and_score_like_a_trained_network(make_run, capsys):
     arrays = write_weights(make_run.folder / "w.h5")
     run = make_run()
-    files = import_stage.stage(run)
+    files = import_stage.stage.run(run)
     assert [f.name for f in files] == ["train.json", "predictions_test.csv"]
     said = capsys.readouterr().out
     assert "filter_heights = (3, 8)" in said and "of 1 recordings named as labelled" in said
@@ -98,7 +99,9 @@ def test_imported_weights_predict_and_score_like_a_trained_network(make_run, cap
         variables["params"]["filters"]["conv_m8x3"]["kernel"],
         arrays["conv_m8x3"]["kernel"].astype(np.float32),
     )
-    optimizer = options.make_optimizer(train.options(run.config.train, 0, False), run.config.train.steps, 1)
+    optimizer = options.make_optimizer(
+        options.of_config(run.config.train, 0, False), run.config.train.steps, 1
+    )
     kept = checkpoint.Checkpoints(run.workdir / "checkpoints")
     restored = kept.restore("state", like=state.create(variables, optimizer, 0))
     kept.close()
@@ -122,20 +125,20 @@ def test_imported_weights_predict_and_score_like_a_trained_network(make_run, cap
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert [row["named"] for row in table] == ["abcd"[i] for i in expected.argmax(1)]
 
-    assert import_stage.stage(run) == files and "done before" in capsys.readouterr().out
+    assert import_stage.stage.run(run) == files and "done before" in capsys.readouterr().out
     # A damaged checkpoint is not scored; the file, which is still there, mends it.
     largest = max((run.workdir / "checkpoints/0/best").rglob("d/*"), key=lambda p: p.stat().st_size)
     whole = largest.read_bytes()
     largest.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(FileError, match=f"{largest.name}: damaged.*run --stage=train .or import. again"):
-        score.stage(make_run(weights=""))
-    assert import_stage.stage(run) == files and "done before" not in capsys.readouterr().out
+        score.stage.run(make_run(weights=""))
+    assert import_stage.stage.run(run) == files and "done before" not in capsys.readouterr().out
 
-    table, *_ = score.stage(make_run(weights=""))
-    assert score._is_as_written(run, table)
+    table, *_ = score.stage.run(make_run(weights=""))
+    assert score_set.is_as_written(run, table)
     scores = load_scores(run.workdir).to_pandas()
     table.write_bytes(table.read_bytes()[:-1] + b"x")
-    assert not score._is_as_written(run, table)
+    assert not score_set.is_as_written(run, table)
     assert set(scores.network) == {"trained", "untrained", "input"}
     for network in ("trained", "untrained"):
         own = scores[scores.network == network]
@@ -145,18 +148,18 @@ def test_imported_weights_predict_and_score_like_a_trained_network(make_run, cap
 def test_a_workdir_has_weights_of_one_origin(make_run):
     write_weights(make_run.folder / "w.h5")
     write_weights(make_run.folder / "other.h5", seed=1)
-    import_stage.stage(make_run())
+    import_stage.stage.run(make_run())
     with pytest.raises(ValueError, match="holds the weights of another file: choose another --workdir"):
-        import_stage.stage(make_run(weights="other.h5"))
+        import_stage.stage.run(make_run(weights="other.h5"))
     with pytest.raises(ValueError, match="is for imported weights"):
-        train.stage(make_run(weights=""))
+        train.stage.run(make_run(weights=""))
     with pytest.raises(ValueError, match="--stage=import takes them"):
-        train.stage(make_run("fresh"))
+        train.stage.run(make_run("fresh"))
     kept = checkpoint.Checkpoints(make_run.folder / "trained" / "checkpoints")
     kept.save(3, {}, best={"a": np.zeros(2)})
     kept.close()
     with pytest.raises(ValueError, match="trained there: choose another --workdir"):
-        import_stage.stage(make_run("trained"))
+        import_stage.stage.run(make_run("trained"))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +185,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(make_run, changes, dr
     write_weights(make_run.folder / "w.h5", drop=drop)
     run = make_run(**changes)
     with pytest.raises((ValueError, FileNotFoundError), match=message) as info:
-        import_stage.stage(run)
+        import_stage.stage.run(run)
     assert "\n" not in str(info.value) and not run.workdir.exists()
 
 
@@ -190,5 +193,5 @@ def test_a_pickled_mean_is_refused(make_run):
     np.save(make_run.folder / "mean.npy", np.array([{"a": 1}], object), allow_pickle=True)
     write_weights(make_run.folder / "w.h5")
     with pytest.raises(ValueError, match=r"frontend.subtract: .*mean.npy: array 'mean' is pickled"):
-        import_stage.stage(make_run())
+        import_stage.stage.run(make_run())
     assert not files.read_json(make_run.folder / "run" / "train.json", {})

@@ -13,7 +13,7 @@ import time
 import ml_collections
 import pytest
 
-from actjax import experiment, files, lock, lookup, workdir
+from actjax import experiment, files, lock, lock_owner, lookup, workdir
 from actjax.defaults import default_config
 
 
@@ -78,7 +78,7 @@ def test_a_killed_process_is_followed_at_once(tmp_path, capfd):
         pass
     process.kill()
     # Not yet reaped by its parent, it is dead all the same.
-    while lock._started(process.pid) != "ended":
+    while lock_owner.started(process.pid) != "ended":
         time.sleep(0.01)
     with lock.held(path, "it", "wait"):
         pass

@@ -10,7 +10,7 @@ import pytest
 from actjax import experiment
 from actjax.datasets.irmas import CLASS_NAMES
 from actjax.defaults import default_config
-from actjax.stages.train import F1_THRESHOLDS, excerpt_f1
+from actjax.train.prediction import F1_THRESHOLDS, excerpt_f1
 
 sys.path.insert(0, str(Path(__file__).parent / "datasets"))
 from dataset_trees import write_irmas

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actjax import lookup
+from actjax.stages import Stage
 
 ROOT = Path(__file__).parent.parent
 # room -> the rooms that it imports: exactly these, whatever is drawn elsewhere. A room is a folder or, at the
@@ -69,7 +70,8 @@ EDGES = {
     },
     "findings/claims": {"activations", "data", "findings/cross_fitting", "lookup", "statistics"},
     "findings/cross_fitting": {"precision", "statistics", "types"},
-    "lock": {"files"},
+    "imported": {"data", "files", "nn/keras", "options", "parallel", "run", "scoring", "train", "workdir"},
+    "lock": {"files", "lock_owner"},
     "lookup": {"arguments", "options"},
     "memory": {"failures", "parallel", "run", "train"},
     "metrics": {
@@ -105,11 +107,13 @@ EDGES = {
         "data",
         "external",
         "extraction",
+        "files",
         "lookup",
         "nn/keras",
         "options",
         "parallel",
         "run",
+        "scores",
         "similarity",
         "similarity/arithmetic",
         "statistics",
@@ -130,30 +134,25 @@ EDGES = {
     "similarity/arithmetic": {"precision"},
     "similarity/families": {"precision", "similarity/arithmetic", "similarity/host", "types"},
     "stages": {
-        "activations",
         "artefacts",
         "benchmark",
         "data",
         "files",
         "findings",
-        "findings/claims",
+        "imported",
         "lookup",
         "memory",
-        "nn/keras",
-        "options",
         "pages",
         "parallel",
         "report",
         "run",
-        "scores",
         "scoring",
-        "similarity",
         "statistics",
         "train",
         "workdir",
     },
     "statistics": {"precision", "similarity", "similarity/accumulators", "types"},
-    "sweep": {"experiment", "failures", "files", "run", "stages", "workdir"},
+    "sweep": {"experiment", "failures", "files", "findings", "report", "run", "stages", "workdir"},
     "train": {"artefacts", "defaults", "files", "nn", "options", "parallel", "types", "workdir"},
     "validation": {"defaults", "dsp", "lookup", "options", "parallel", "run"},
     "workdir": {"defaults", "files", "lock"},
@@ -184,19 +183,19 @@ def room_of(path):
     return relative.parent.as_posix() if len(relative.parts) > 1 else relative.stem
 
 
+def dotted(path):
+    """A module's name as it is imported."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
 @functools.cache
 def names():
     """Module's dotted name -> its room."""
-    return {
-        ".".join(("actjax", *path.relative_to(ROOT / "actjax").with_suffix("").parts)).removesuffix(
-            ".__init__"
-        ): room_of(path)
-        for path in modules()
-    }
+    return {dotted(path): room_of(path) for path in modules()}
 
 
-def imported_rooms(path):
-    """The rooms of actjax that a module imports, anywhere in it."""
+def imported_modules(path):
+    """The dotted names of actjax's modules that a module imports, anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]
@@ -205,7 +204,12 @@ def imported_rooms(path):
             found = [name if name in names() else node.module for name in whole]
         else:
             continue
-        yield from (names()[name] for name in found if name in names())
+        yield from (name for name in found if name in names())
+
+
+def imported_rooms(path):
+    """The rooms of actjax that a module imports."""
+    return {names()[name] for name in imported_modules(path)}
 
 
 def drawn_edges():
@@ -237,6 +241,27 @@ def test_no_file_hides_behind_an_underscore():
 def test_shelves_hold_plug_ins_only(kind):
     for name in lookup.names(kind):
         assert callable(lookup.factory(kind, name))
+
+
+@pytest.mark.parametrize("name", lookup.names("stage"))
+def test_every_stage_exports_its_four_fields(name):
+    stage = lookup.module("stage", name).stage
+    assert isinstance(stage, Stage) and stage.name == name
+    assert all(callable(field) for field in stage[1:])
+
+
+def test_stages_are_thin_and_import_no_other():
+    files = {name: path for path in modules() if (name := dotted(path)).startswith("actjax.stages.")}
+    commands = files | {"actjax.sweep": ROOT / "actjax" / "sweep.py"}
+    assert set(lookup.TABLES["stage"].values()) <= set(commands)
+    for name, path in commands.items():
+        assert len(path.read_text().splitlines()) <= 90, name
+        assert not set(commands) & set(imported_modules(path)), name
+
+
+def test_no_module_is_above_300_lines():
+    long = {path.name: n for path in modules() if (n := len(path.read_text().splitlines())) > 300}
+    assert not long
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))

@@ -75,7 +75,7 @@ def observe_features(
 def _features_on_grid(problem, values, length_s_b):
     averaged = [views.average_valid(problem.time.of_feature, *values[f.name]) for f in problem.features]
     in_signal = views.ends_within(problem.time.ends, length_s_b)
-    # Features of one problem share their mask: see `problems.plan`.
+    # Features of one problem share their mask: see `comparisons.plan`.
     mask = averaged[0][1] & in_signal
     if problem.view == "frame":
         return jnp.concatenate([v for v, _ in averaged], axis=1).transpose(0, 2, 1), mask

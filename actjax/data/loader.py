@@ -100,6 +100,12 @@ def open_source(builder: Any, split: str) -> Source:
     )
 
 
+def shuffled_labels(source: Source, seed: int) -> Source:
+    """The same clips, their labels permuted among them: what is left to learn is the clips one by one."""
+    order = np.random.default_rng([seed, 10]).permutation(len(source))
+    return dataclasses.replace(source, labels=source.labels[order])
+
+
 def absent_classes(sources: Mapping[str, Source]) -> str:
     """Which classes have no clip in which split: "cello in train; oboe, horn in test"; "" for none."""
     found = []

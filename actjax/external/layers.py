@@ -142,7 +142,7 @@ def open_activations(
 def plan(
     layers: Sequence[ExternalLayer], features: Sequence[Feature], setting: problems_lib.Setting
 ) -> tuple[list[problems_lib.Problem], list[problems_lib.LeftOut]]:
-    """All comparisons of a file's layers; see `problems.plan`."""
+    """All comparisons of a file's layers; see `comparisons.plan`."""
     made, left_out = [], []
     for one in layers:
         hz = one.hz if one.hz is not None else np.full(1, np.nan)

@@ -58,15 +58,17 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
 
 
 def build_findings(workdir: str | os.PathLike) -> list[Path]:
-    """Writes the findings of a workdir without scores, such as a sweep's, to `workdir`/report."""
+    """Prints findings and writes their report, of a workdir without scores such as a sweep's."""
     from actjax.report import findings, forest, page
 
     folder, found = Path(workdir) / "report", findings.read(Path(workdir))
     folder.mkdir(parents=True, exist_ok=True)
+    text = findings.console(found)
+    print(text)
     picture = page.Picture("forest", forest.forest(found, folder / "forest.png"))
     return [
         _write(folder / "index.html", page.findings_page(found, [picture])),
-        _write(folder / "tables.txt", findings.console(found)),
+        _write(folder / "tables.txt", text),
         picture.path,
     ]
 

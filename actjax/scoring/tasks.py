@@ -42,7 +42,7 @@ class Comparison:
 
 
 def wants(metrics: Sequence[Metric], views: Sequence[str]) -> frozenset[tuple[str, bool]]:
-    """The (view, cells) that `problems.plan` is to make for these metrics."""
+    """The (view, cells) that `comparisons.plan` is to make for these metrics."""
     return frozenset((v, v == "map" and _by_cells(m)) for m in metrics for v in m.views if v in views)
 
 

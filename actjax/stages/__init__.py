@@ -1,1 +1,27 @@
-"""What launch.py runs, one file a stage."""
+"""What launch.py runs, one file a stage: commands that claim the workdir, call a room, write and print."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from actjax.run import Run
+
+
+def refuse_nothing(config_or_run: Any) -> None:
+    """The check of a stage that takes whatever a valid config says."""
+
+
+class Stage(NamedTuple):
+    """What `--stage=` names; every module of a stage exports one as `stage`.
+
+    Attributes:
+      name: as on the command line.
+      check_options: config -> None; refuses options in one line, before any stage of the command works.
+      check: run -> None; refuses what the prepared data cannot support, before anything is computed.
+      run: run -> the files written.
+    """
+
+    name: str
+    check_options: Callable[[Any], None]
+    check: Callable[[Run], None]
+    run: Callable[[Run], list[Path]]

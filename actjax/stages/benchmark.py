@@ -6,9 +6,10 @@ from actjax import files, lookup, parallel
 from actjax import run as runs
 from actjax.benchmark import workdir_networks
 from actjax.pages.rows import csv_text, markdown
+from actjax.stages import Stage, refuse_nothing
 
 
-def stage(run: runs.Run) -> list[Path]:
+def measure(run: runs.Run) -> list[Path]:
     """Runs `config.benchmark.kind` and writes benchmark/<kind>.csv, .md and, where it has one, .png.
 
     Raises:
@@ -34,3 +35,6 @@ def stage(run: runs.Run) -> list[Path]:
             aside.write_text(content)
     picture = module.plot(rows, folder / f"{kind}.png") if hasattr(module, "plot") else None
     return outputs + ([picture] if picture else [])
+
+
+stage = Stage("benchmark", check_options=refuse_nothing, check=refuse_nothing, run=measure)

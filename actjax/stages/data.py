@@ -5,9 +5,10 @@ from pathlib import Path
 from actjax import files, parallel, workdir
 from actjax import run as runs
 from actjax.data import loader
+from actjax.stages import Stage, refuse_nothing
 
 
-def stage(run: runs.Run) -> list[Path]:
+def prepare(run: runs.Run) -> list[Path]:
     """Prepares the run's data set and records what it holds."""
     workdir.compare(run.workdir, "data", run.config.to_dict())
     outputs = [run.workdir / "data.json", run.workdir / "skipped.json"]
@@ -29,3 +30,6 @@ def stage(run: runs.Run) -> list[Path]:
         if absent:
             print(f"data: no clip of class {absent}")
     return outputs
+
+
+stage = Stage("data", check_options=refuse_nothing, check=refuse_nothing, run=prepare)

@@ -13,11 +13,10 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from actjax import files, parallel, workdir
+from actjax.train import hashes
 
 # The newest checkpoint, and the one before it to fall back on.
 KEPT = 2
-# In each checkpoint's folder: every other file's name there -> its SHA-256.
-HASHES = "sha256.json"
 AGAIN = "run --stage=train (or import) again, which goes on from what is whole"
 
 
@@ -113,7 +112,7 @@ class Checkpoints:
         Raises:
           FileError: it is damaged; the message names the file.
         """
-        self._check_files(step, unhashed)
+        hashes.check(self.folder / str(step), needed=not unhashed, remedy=AGAIN)
         meta = self._restored(step, "meta", ocp.args.JsonRestore())
         trees = {item: self._restored(step, item, ocp.args.StandardRestore()) for item in items}
         return Saved(step, meta, {item: jax.tree.map(np.asarray, tree) for item, tree in trees.items()})
@@ -168,37 +167,10 @@ class Checkpoints:
             self._manager().save(
                 step, args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **args), force=True
             )
-            hashes = {name: files.file_digest(path) for name, path in self._files(step).items()}
-            files.write_json(place / HASHES, hashes)
+            hashes.write(place)
         except (OSError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise OSError(f"could not write the checkpoint {place}: {reason}") from error
-
-    def _files(self, step: int) -> dict[str, Path]:
-        """Every file of a checkpoint but its hashes, by its name within the folder."""
-        place = self.folder / str(step)
-        found = {p.relative_to(place).as_posix(): p for p in place.rglob("*") if not p.is_dir()}
-        return {name: path for name, path in sorted(found.items()) if name != HASHES}
-
-    def _check_files(self, step: int, unhashed: bool) -> None:
-        """Compares each file with its hash, before any is parsed."""
-        place = self.folder / str(step)
-        hashes = files.read_json(place / HASHES, remedy=AGAIN)
-        if hashes is None:
-            if not unhashed:
-                raise files.FileError(place, f"expected the hashes of its files, found none; {AGAIN}")
-            return
-        found = self._files(step)
-        for name in sorted(hashes.keys() | found.keys()):
-            if name not in found:
-                raise files.FileError(place / name, f"the checkpoint's file is missing; {AGAIN}")
-            if name not in hashes:
-                raise files.FileError(place / name, f"is no file of the checkpoint; {AGAIN}")
-            files.regular_file(found[name])
-            if files.file_digest(found[name]) != hashes[name]:
-                raise files.FileError(
-                    place / name, f"damaged, it differs from the hash saved with it; {AGAIN}"
-                )
 
     def _restored(self, step: int, item: str, how: Any) -> Any:
         """An item as Orbax reads it; whatever Orbax and TensorStore raise names its folder."""

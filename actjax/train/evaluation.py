@@ -2,7 +2,7 @@
 
 import collections
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -11,7 +11,7 @@ import numpy as np
 
 from actjax import parallel
 from actjax.nn.frontend import images
-from actjax.train import step
+from actjax.train import prediction, step
 from actjax.train.state import apply_model
 from actjax.types import Batch, Frontend
 
@@ -86,6 +86,25 @@ def predict(
     if not indices:
         raise ValueError("expected at least one clip to predict, got none; check the split")
     return np.concatenate(probabilities), np.concatenate(indices)
+
+
+def f1_of_excerpts(
+    model: nn.Module,
+    frontend: Frontend,
+    variables: dict[str, Any],
+    batches: Batches,
+    clip_ids: Sequence[str],
+    labels_bc: Any,
+) -> list[dict[str, Any]]:
+    """F1 over the excerpts of a split whose clips have several labels; see `prediction.excerpt_f1`.
+
+    Args:
+      model, frontend, variables, batches: as `predict` takes them; this process's share of the clips.
+      clip_ids, labels_bc: of all clips.
+    """
+    own = predict(model, frontend, variables, batches, multilabel=True)
+    probabilities, index = map(np.concatenate, zip(*parallel.gather_hosts(own), strict=True))
+    return prediction.excerpt_f1(probabilities, [clip_ids[i] for i in index], labels_bc[index])
 
 
 def recompute_batch_stats(

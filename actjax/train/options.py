@@ -1,6 +1,7 @@
 """What a training run can be told, and the optimiser that follows from it."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -64,6 +65,13 @@ class TrainOptions:
             rule = RULES.get(field.name) or defaults.RULES.get(f"train.{field.name}")
             if rule is not None:
                 rule(f"train.{field.name}", getattr(self, field.name))
+
+
+def of_config(config: Any, seed: int, multilabel: bool) -> TrainOptions:
+    """`config.train` as the loop takes it."""
+    fields = {f.name for f in dataclasses.fields(TrainOptions)}
+    given = {k: v for k, v in config.to_dict().items() if k in fields}
+    return TrainOptions(seed=seed, multilabel=multilabel, **given)
 
 
 def learning_rate(options: TrainOptions, num_steps: int, steps_per_epoch: int) -> optax.Schedule:

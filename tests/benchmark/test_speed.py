@@ -21,7 +21,7 @@ def test_stage_writes_table_and_picture(tmp_path, capsys):
     config = default_config()
     options = SMALL | {"max_pairs": 1000, "scaling_observations": 50}
     config.benchmark.kind = lookup.format_spec("speed", options)
-    files = stage(Run(ml_collections.FrozenConfigDict(config), tmp_path))
+    files = stage.run(Run(ml_collections.FrozenConfigDict(config), tmp_path))
     assert [path.name for path in files] == ["speed.csv", "speed.md", "speed.png"]
     assert all(path.stat().st_size > 0 for path in files)
     rows = list(csv.DictReader(files[0].read_text().splitlines()))

@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+from kinds import Target, on_bytes
 from stores import Canary
-from targets import Target, on_bytes
 
 
 def make(folder: Path) -> None:

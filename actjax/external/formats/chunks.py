@@ -78,3 +78,12 @@ def grid(shape: Index, chunks: Index) -> Index:
 def count(shape: Index, chunks: Index) -> int:
     """How many chunks an array has."""
     return math.prod(grid(shape, chunks))
+
+
+def never_written(name: str, missing: int, total: int) -> str:
+    """What is said of an array of which some chunks are not there."""
+    return (
+        f"{missing} of the {total} chunks of {name!r} were never written: write them all (Zarr leaves out "
+        "chunks of nothing but the fill value, unless config={'write_empty_chunks': True}), or make the "
+        "fill value NaN if they are undefined"
+    )

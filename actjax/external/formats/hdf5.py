@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from actjax import lookup
-from actjax.external.formats import chunks, codecs, stored
+from actjax.external.formats import chunks, codecs, hdf5_links, stored
 from actjax.external.formats.stored import Stored
 from actjax.files import FileError, reading, regular_file
 
@@ -19,8 +19,6 @@ EXPECTED = "an HDF5 file"
 DEFLATE, SHUFFLE, FLETCHER, LZF = 1, 2, 3, 32000
 # LZF makes at most 88 bytes of one.
 LZF_RATIO = 88
-# How many groups may lie in one another, and links lead to links.
-DEPTH = 64
 # Some chunks grow a little where they do not compress.
 SLACK = 2**16
 # By how much the longest strings that an attribute could hold may be above the bound.
@@ -46,46 +44,8 @@ def read_hdf5(path: Path, bound: int) -> tuple[dict[str, Stored], Mapping[str, A
     """The data sets of a file by their path in it, and the attributes of its root."""
     file = opened(path)
     with reading(path, EXPECTED):
-        found = {name: array(path, item, name, bound) for name, item in data_sets(path, file)}
+        found = {name: array(path, item, name, bound) for name, item in hdf5_links.data_sets(path, file)}
         return found, Attributes(path, file, bound)
-
-
-def data_sets(path: Path, group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, data set) of all below a group, in order of their names.
-
-    Raises:
-      FileError: a link out of the file, to nothing, or back to a group that holds it; too many entries.
-    """
-    seen = 0
-    waiting = [(prefix, group, (_place(group),))]
-    while waiting:
-        name, item, above = waiting.pop()
-        if not hasattr(item, "keys"):
-            yield name, item
-            continue
-        seen += len(item)
-        if seen > stored.MEMBERS:
-            raise FileError(path, f"holds more than {stored.MEMBERS} entries")
-        inner = []
-        for key in item:
-            below = stored.check_name(f"{name}/{key}" if name else key, path)
-            found = _linked(path, item, key, below)
-            if found is None:
-                continue
-            if _place(found) in above or len(above) > DEPTH:
-                raise FileError(path, f"its entry {below!r} lies in itself, or too deep: remove it")
-            inner.append((below, found, (*above, _place(found))))
-        waiting += reversed(inner)
-
-
-def child(path: Path, group: Any, name: str) -> Any:
-    """What lies at a path below a group; FileError where there is nothing, or a link leads out."""
-    for key in filter(None, name.split("/")):
-        found = _linked(path, group, key, name) if hasattr(group, "keys") and key in group else None
-        if found is None:
-            raise FileError(path, f"names an entry {name!r} that it does not hold")
-        group = found
-    return group
 
 
 def array(path: Path, dataset: Any, name: str, bound: int) -> Stored:
@@ -168,37 +128,6 @@ class Attributes(Mapping[str, Any]):
         return len(self.item.attrs)
 
 
-def _linked(path: Path, group: Any, key: str, name: str, followed: int = 0) -> Any:
-    """The group or data set behind a link; None for a named type, which holds no values.
-
-    Soft links are followed here, step by step: the library would follow external ones on their way.
-    """
-    h5py = lookup.package("h5py", f"reading {path}")
-    link = group.get(key, getlink=True)
-    if isinstance(link, h5py.ExternalLink):
-        raise FileError(path, f"holds an entry {name!r} that leads out of it: refused")
-    if not isinstance(link, h5py.SoftLink):
-        found = group[key]
-        return None if isinstance(found, h5py.Datatype) else found
-    found = group.file if link.path.startswith("/") else group
-    for step in filter(None, link.path.split("/")):
-        if step == ".":
-            continue
-        inner = found.get(step, getlink=True, default=None) if hasattr(found, "keys") else None
-        if inner is None or followed >= DEPTH:
-            raise FileError(
-                path, f"its entry {name!r} is a link to {link.path!r}, where nothing is: remove it"
-            )
-        found = _linked(path, found, step, name, followed + 1)
-    return found
-
-
-def _place(item: Any) -> int:
-    """Where an object lies in its file: the same for all links to it."""
-    h5py = lookup.package("h5py", "reading HDF5 files")
-    return h5py.h5o.get_info(item.id).addr
-
-
 def _file_bytes(item: Any) -> int:
     return item.file.id.get_filesize()
 
@@ -221,16 +150,7 @@ def _check_written(path: Path, dataset: Any, name: str) -> None:
         total = chunks.count(dataset.shape, dataset.chunks)
         missing = total - dataset.id.get_num_chunks()
     if missing:
-        raise FileError(path, never_written(name, missing, total))
-
-
-def never_written(name: str, missing: int, total: int) -> str:
-    """What is said of an array of which some chunks are not there."""
-    return (
-        f"{missing} of the {total} chunks of {name!r} were never written: write them all (Zarr leaves out "
-        "chunks of nothing but the fill value, unless config={'write_empty_chunks': True}), or make the "
-        "fill value NaN if they are undefined"
-    )
+        raise FileError(path, chunks.never_written(name, missing, total))
 
 
 def _undefined(fill: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax.external.formats import chunks, hdf5, stored
+from actjax.external.formats import chunks, stored
 from actjax.external.formats.stored import Stored
 from actjax.external.formats.zarr_meta import Array, of_format_2, of_format_3, parsed
 from actjax.files import FileError, reading
@@ -149,7 +149,7 @@ class _Reader:
             every = np.ndindex(*chunks.grid(array.shape, array.files))
             missing = sum(self.key(index) not in self.files for index in every)
         if missing:
-            raise FileError(self.path, hdf5.never_written(self.name, missing, total))
+            raise FileError(self.path, chunks.never_written(self.name, missing, total))
 
     def decode(self, index: chunks.Index) -> np.ndarray | None:
         """The values of a chunk; None where it was never written and undefined is what that means."""
@@ -167,7 +167,7 @@ class _Reader:
                 if start == EMPTY and length == EMPTY:
                     if array.fill_is_nan:
                         return None
-                    raise FileError(self.path, hdf5.never_written(self.name, 1, math.prod(per)))
+                    raise FileError(self.path, chunks.never_written(self.name, 1, math.prod(per)))
             if length > (self.most if self.size is None else self.size * 5 // 4) + SLACK:
                 raise ValueError(f"{length} bytes of what should be {self.size}")
             return array.decode(self._bytes(key, start, length), self.size, self.most)

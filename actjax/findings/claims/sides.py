@@ -15,7 +15,7 @@ class Side:
     """One layer against its features, for all networks that have it.
 
     Attributes:
-      problem: from `problems.plan`.
+      problem: from `comparisons.plan`.
       x: network -> [b, o, n] its neurons; o runs over bands x frames of `shape_ft`, or is 1.
       y_bok: [b, o, k] the features; for chroma [b, frames, 12].
       mask_bo: [b, o] bool.

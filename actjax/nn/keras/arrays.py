@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax.external.formats import hdf5
+from actjax.external.formats import hdf5, hdf5_links
 from actjax.files import FileError
 from actjax.nn.keras import graph
 
@@ -52,13 +52,13 @@ BY_AXES = {
 
 def of_file(path: Path, file: Any, config: Any, bound: int) -> list[tuple[str, Weights]]:
     """(layer, its arrays), by the names or the numbers that a version gives them."""
-    group = hdf5.child(path, file, "model_weights") if "model_weights" in file else file
+    group = hdf5_links.child(path, file, "model_weights") if "model_weights" in file else file
     if "layer_names" in group.attrs:
         return _named(path, group, bound)
     folder = next((name for name in FOLDERS if name in file), None)
     if folder is None:
         return []
-    return _numbered(path, hdf5.child(path, file, folder), config, bound)
+    return _numbered(path, hdf5_links.child(path, file, folder), config, bound)
 
 
 class _Reader:
@@ -85,12 +85,12 @@ def _named(path: Path, group: Any, bound: int) -> list[tuple[str, Weights]]:
     """Keras 1 and 2: groups by layer name whose attributes list the arrays."""
     array, found = _Reader(path, bound), []
     for name in map(text, hdf5.Attributes(path, group, bound)["layer_names"]):
-        inner, weights = hdf5.child(path, group, name), {}
+        inner, weights = hdf5_links.child(path, group, name), {}
         for full in map(text, hdf5.Attributes(path, inner, bound)["weight_names"]):
             role = _role(full, name)
             if role in weights:
                 raise FileError(path, f"layer {name!r} has two arrays {role!r}, {full!r} one of them")
-            weights[role] = array(hdf5.child(path, inner, full), f"{name}/{full}")
+            weights[role] = array(hdf5_links.child(path, inner, full), f"{name}/{full}")
         found.append((name, weights))
     return found
 
@@ -109,7 +109,7 @@ def _numbered(path: Path, group: Any, config: Any, bound: int) -> list[tuple[str
     """Keras 3: <name>/vars/<number>, the name being the layer's or that of its class."""
     array = _Reader(path, bound)
     of_folder: dict[str, dict[tuple[str, int], np.ndarray]] = {}
-    for name, item in hdf5.data_sets(path, group):
+    for name, item in hdf5_links.data_sets(path, group):
         above, _, number = name.rpartition("/")
         # A seed generator's state, dropout's say, is no weight.
         if above.endswith("/vars") and number.isdecimal() and "seed_generator" not in above:

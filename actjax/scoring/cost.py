@@ -1,0 +1,68 @@
+"""What a run costs, from its plan and shapes alone: rows of scores, bytes of state, seconds."""
+
+import jax
+import jax.numpy as jnp
+
+from actjax import run as runs
+from actjax.scoring import networks
+from actjax.scoring.plan import Plan
+
+# The quickstart's on two CPU cores; other metrics, networks and machines differ from it by factors.
+COMPILE_S = 1.5  # for each program that scores
+SCORES_A_SECOND = 20e6  # scores x clips
+TRAIN_FLOPS = 30e9  # a second, of three forward passes, which forward and backward come to
+
+
+def score_rows(made: Plan) -> int:
+    """How many rows the score table will have."""
+    return sum(len(family.networks) * c.pairs for family, comparisons in made.families for c in comparisons)
+
+
+def neurons(made: Plan) -> dict[str, int]:
+    """Layer -> neurons that are scored, cells in frequency as neurons of their own where they are."""
+    found: dict[str, int] = {}
+    for family, _ in made.families:
+        for problem in family.problems:
+            found[problem.layer.name] = max(found.get(problem.layer.name, 0), problem.neurons)
+    return found
+
+
+def state_mib(made: Plan) -> float:
+    """What the streaming metrics accumulate in."""
+    states = (
+        (len(family.networks), jax.eval_shape(c.stream.init))
+        for family, comparisons in made.families
+        for c in comparisons
+        if c.stream
+    )
+    sizes = (w * leaf.size * leaf.dtype.itemsize for w, state in states for leaf in jax.tree.leaves(state))
+    return sum(sizes) / 2**20
+
+
+def training_seconds(run: runs.Run, shape: tuple[int, int]) -> float:
+    """How long training takes at the quickstart's rate, on images of this shape."""
+    passes = run.config.train.steps * run.config.train.batch_size
+    return 3 * passes * _forward_flops(run, shape) / TRAIN_FLOPS
+
+
+def scoring_seconds(made: Plan, clips: int) -> float:
+    """How long scoring that many clips takes at the quickstart's rates."""
+    return COMPILE_S * _programs(made) + score_rows(made) * clips / SCORES_A_SECOND
+
+
+def _programs(made: Plan) -> int:
+    """How many programs scoring compiles: one for each stream and number of frames, one a family."""
+    streams = {
+        (c.stream, c.frames) for _, comparisons in made.families for c in comparisons if c.stream is not None
+    }
+    collected = sum(len(c.collected) for _, comparisons in made.families for c in comparisons)
+    return len(streams) + collected + len(made.families)
+
+
+def _forward_flops(run: runs.Run, shape: tuple[int, int]) -> float:
+    """Floating-point operations of the network on one clip, from its program before it is compiled."""
+    module = networks.module(run, 2)
+    image = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    variables = jax.eval_shape(lambda x: module.init(jax.random.key(0), x, train=False), image)
+    program = jax.jit(lambda v, x: module.apply(v, x, train=False)).lower(variables, image)
+    return float((program.cost_analysis() or {}).get("flops", 0.0))

@@ -1,0 +1,83 @@
+"""The score set of a run: its name, which is a hash of all that its scores depend on, and its table."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actjax import files, lookup, parallel, workdir
+from actjax import run as runs
+from actjax.data import loader
+from actjax.scores import files as scores_files
+from actjax.scoring import from_elsewhere, one_pass, tasks
+from actjax.similarity.api import make_metric
+
+
+def path_of(run: runs.Run, source: loader.Source) -> Path:
+    """Where the table of the run's scores lies."""
+    return run.workdir / "scores" / f"{name_of(run, source)}.parquet"
+
+
+def name_of(run: runs.Run, source: loader.Source) -> str:
+    """The name of the score set: a hash of everything the scores depend on."""
+    elsewhere = from_elsewhere.fingerprint(run.config)
+    made_from = [run.config.score.to_dict(), _checkpoint_id(run), source.fingerprint, *elsewhere]
+    return files.digest([scores_files.VERSION, *made_from])
+
+
+def is_as_written(run: runs.Run, path: Path) -> bool:
+    """Whether a table's hash is the one that the manifest keeps of it; says if it is not."""
+    recorded = workdir.read_manifest(run.workdir).get(f"scores/{path.name}")
+    whole = recorded is None or recorded == files.file_digest(path)
+    if not whole and parallel.process_index() == 0:
+        print(f"score: {path} is damaged, its hash is not the one in manifest.json; scored again")
+    return whole
+
+
+def write(run: runs.Run, path: Path, source: loader.Source, results: Iterable[one_pass.Result]) -> None:
+    """Writes the table of the results and keeps its hash in the manifest."""
+    step = (workdir.read_trained(run.workdir) or {}).get("best_step")
+    metadata = {"config": run.config.to_dict(), "checkpoint": {"hash": _checkpoint_id(run), "step": step}}
+    metadata |= {"clips": len(source), "recordings": len(set(source.recording_ids))}
+    scores_files.write_scores(
+        path, (block for result in results for block in _blocks(run, *result)), metadata
+    )
+    files_hashed = {f"scores/{path.name}": files.file_digest(path)}
+    workdir.update_manifest(run.workdir, scored_on=parallel.describe_devices(), **files_hashed)
+
+
+def _checkpoint_id(run: runs.Run) -> str:
+    if "trained" not in from_elsewhere.networks(run.config):
+        return "none"
+    record = workdir.read_trained(run.workdir)
+    if record is None:
+        raise FileNotFoundError(f"{run.workdir} holds no trained network: run --stage=train (or all) first")
+    return record["weights"]
+
+
+def _blocks(
+    run: runs.Run, network: str, comparison: Any, metric: str, found: Any
+) -> Iterator[dict[str, Any]]:
+    """One table block for each feature of a comparison."""
+    problem = comparison.problem
+    [options] = [given for name, given in lookup.parse_specs(run.config.score.metrics) if name == metric]
+    places = tasks.columns(problem, make_metric(metric, **options))
+    for feature in problem.features:
+        own = [i for i, (name, _) in enumerate(places) if name == feature.name]
+        span, whole = slice(own[0], own[-1] + 1), places[own[0]][1] < 0
+        outputs = {k: np.asarray(v)[:, span] for k, v in found.items() if np.ndim(v) == 2}
+        yield scores_files.score_block(
+            outputs,
+            n_observations=outputs.pop("n_observations"),
+            whole_feature=whole,
+            network=network,
+            layer=problem.layer.name,
+            depth=problem.layer.depth,
+            feature=feature.name,
+            view=problem.view,
+            part="between" if problem.view == "clip" else run.config.score.part,
+            metric=metric,
+            options=json.dumps(options, sort_keys=True),
+        )
