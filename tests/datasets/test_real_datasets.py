@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets
 from dataset_trees import tone, write, write_index, write_irmas
 
-from actjax import lookup
+from actjax import files, lookup
 from actjax.data import loader
 
 SMALL = {"sample_rate_hz": 8_000, "workers": 1}
@@ -106,6 +106,42 @@ def test_fcvid_rows_that_do_not_fit_are_named(tmp_path, row):
         ValueError, match=r"expected rows \./<class>/<video id>,<class index> in videos.csv; 1 do not fit"
     ):
         module("fcvid_instruments").dataset(path=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"./celloPerformance/y,1\n./celloPerformance/fl\xfbte,1\n", "line 2: expected text in UTF-8"),
+        (b'./celloPerformance/y,"1\n', "cannot be read as CSV"),
+        ("./celloPerformance/y,\u00b2\n".encode(), "1 do not fit"),
+        (b"./celloPerformance/y," + b"9" * 5000 + b"\n", "1 do not fit"),
+    ],
+)
+def test_a_damaged_csv_of_videos_is_named(tmp_path, content, said):
+    (tmp_path / "videos.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"videos\.csv.*{said}"):
+        module("fcvid_instruments").dataset(path=tmp_path)
+
+
+def test_names_of_videos_do_not_reach_the_terminal_as_they_are(tmp_path, capfd):
+    for label in range(13):
+        write(tmp_path / "yt" / f"{label}.wav", tone(1.0))
+    rows = [(str(label), label) for label in range(13)]
+    write_rows(tmp_path / "yt" / "videos.csv", [*rows, ("\x1b[2J", 0)])
+    prepare("youtube8m_instruments", tmp_path, path=tmp_path / "yt", clip_seconds=1.0, cut="first")
+    said = capfd.readouterr().err
+    assert "left out 1 of 14 items" in said and r"\x1b[2J.wav: missing" in said
+    assert "\x1b[2J" not in said
+
+
+@pytest.mark.parametrize("damaged", ["index.json", "annotation/Medley-solos-DB_metadata.csv"])
+def test_a_damaged_file_of_mirdata_is_named(tmp_path, damaged):
+    (tmp_path / "annotation").mkdir()
+    write_rows(tmp_path / "annotation" / "Medley-solos-DB_metadata.csv", [("subset", "uuid4")])
+    index = write_index(tmp_path, {"a": {"audio": "audio/a.wav"}})
+    (tmp_path / damaged).write_bytes(b"\xff{,")
+    with pytest.raises(files.FileError, match=rf"{tmp_path}.* cannot be read as"):
+        module("medley_solos_db").dataset(path=tmp_path, index=index)
 
 
 def test_fcvid_needs_its_csv(tmp_path):
