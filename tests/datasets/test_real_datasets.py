@@ -123,17 +123,6 @@ def test_a_damaged_csv_of_videos_is_named(tmp_path, content, said):
         module("fcvid_instruments").dataset(path=tmp_path)
 
 
-def test_names_of_videos_do_not_reach_the_terminal_as_they_are(tmp_path, capfd):
-    for label in range(13):
-        write(tmp_path / "yt" / f"{label}.wav", tone(1.0))
-    rows = [(str(label), label) for label in range(13)]
-    write_rows(tmp_path / "yt" / "videos.csv", [*rows, ("\x1b[2J", 0)])
-    prepare("youtube8m_instruments", tmp_path, path=tmp_path / "yt", clip_seconds=1.0, cut="first")
-    said = capfd.readouterr().err
-    assert "left out 1 of 14 items" in said and r"\x1b[2J.wav: missing" in said
-    assert "\x1b[2J" not in said
-
-
 @pytest.mark.parametrize("damaged", ["index.json", "annotation/Medley-solos-DB_metadata.csv"])
 def test_a_damaged_file_of_mirdata_is_named(tmp_path, damaged):
     (tmp_path / "annotation").mkdir()

@@ -204,7 +204,10 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if failed == items:
             raise ValueError(f"{self.name}: none of {items} items can be used ({first})")
         total = items + len(skipped) - failed
-        _say(f"{self.name}: left out {len(skipped)} of {total} items ({first}); see skipped.json")
+        print(
+            f"{self.name}: left out {len(skipped)} of {total} items ({first}); see skipped.json",
+            file=sys.stderr,
+        )
 
     def _report_notes(self, index: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """Says of how many recordings the sound was changed, and how."""
@@ -214,7 +217,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 changed.setdefault(str(columns["recording_id"][i]), str(columns["note"][i]))
         if changed:
             first = "; ".join(f"{name}: {note}" for name, note in list(changed.items())[:3])
-            _say(f"{self.name}: changed {len(changed)} recordings ({first})")
+            print(f"{self.name}: changed {len(changed)} recordings ({first})", file=sys.stderr)
 
     def _shard_folder(self) -> pathlib.Path:
         return self._beside("shards")
@@ -230,11 +233,6 @@ class _LocalInfo(tfds.core.DatasetInfo):
 
     def initialize_from_bucket(self) -> None:
         """Nothing: TFDS would leave an empty folder in the system's temporary one each time."""
-
-
-def _say(text: str) -> None:
-    """Prints a line beside the bars; names of files and classes may hold anything."""
-    print(files.printable(text), file=sys.stderr)
 
 
 def _plain(value: Any) -> Any:

@@ -97,8 +97,7 @@ class FileBuilder(ClipBuilder, skip_registration=True):
             lost = ", ".join(
                 name for name, any_left in zip(self.class_names, used, strict=True) if not any_left
             )
-            text = f"{self.name}: no usable recording is left of class {lost}"
-            print(printable(text), file=sys.stderr)
+            print(f"{self.name}: no usable recording is left of class {lost}", file=sys.stderr)
 
 
 def make_builder(
