@@ -19,6 +19,9 @@ from actjax import run as runs
 from actjax.stages import Stage
 from actjax.types import Batch
 
+# stage -> the one under whose name it claims the workdir.
+CLAIMS = {stage: stage for stage in workdir.STAGES} | {"import": "train"}
+
 
 def run(
     *,
@@ -60,6 +63,7 @@ def run(
     chosen = stages_of_all(this.config) if stage == "all" else (stage,)
     if dry_run:
         _check_options(this, chosen)
+        _check_workdir(this, chosen)
         from actjax.stages import dry_run as dry_run_stage
 
         print(dry_run_stage.describe(this))
@@ -79,6 +83,7 @@ def run_stages(this: runs.Run, stages: Sequence[str]) -> list[Path]:
     validate(this.config)
     _check_options(this, stages)
     with _one_writer(this.workdir):
+        _check_workdir(this, stages)
         return _run_in_order(this, stages)
 
 
@@ -121,6 +126,13 @@ def _check_options(this: runs.Run, stages: Sequence[str]) -> None:
     """What each stage refuses of the options, before any of them works."""
     for stage in map(_load_stage, stages):
         stage.check_options(this.config)
+
+
+def _check_workdir(this: runs.Run, stages: Sequence[str]) -> None:
+    """What any of the stages would refuse as another config; before the first of them leaves it there."""
+    for stage in stages:
+        if stage in CLAIMS:
+            workdir.compare(this.workdir, CLAIMS[stage], this.config.to_dict())
 
 
 def _release_memory() -> None:

@@ -72,6 +72,26 @@ def regular_file(path: str | os.PathLike[str]) -> int:
     return status.st_size
 
 
+def read_text(path: str | os.PathLike[str], encoding: str = "utf-8-sig") -> str:
+    """The text of a regular file; a byte order mark is no part of it.
+
+    Raises:
+      FileNotFoundError: there is none.
+      FileError: not a regular file, or in another encoding; names the line and the byte.
+    """
+    regular_file(path)
+    data = Path(path).read_bytes()
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        # UTF-8's position counts from behind a byte order mark.
+        data = data.removeprefix(b"\xef\xbb\xbf")
+        line, byte = data[: error.start].count(b"\n") + 1, data[error.start]
+        raise FileError(
+            path, f"line {line}: expected text in UTF-8, got the byte 0x{byte:02x}; save it as UTF-8"
+        ) from error
+
+
 def printable(text: str) -> str:
     r"""Text from outside made safe for a terminal and a log: what does not print is escaped.
 

@@ -81,8 +81,10 @@ def module(kind: str, name: str) -> ModuleType:
 
 def check(kind: str, name: str) -> None:
     """Raises UnknownNameError, one line with the nearest known names, unless the plug-in exists."""
+    if not isinstance(name, str):
+        raise UnknownNameError(f"expected the name of a {kind}, got {options.shown(name)}")
     if name not in names(kind):
-        raise UnknownNameError(f"unknown {kind} {name!r}; {suggest(name, names(kind))}")
+        raise UnknownNameError(f"unknown {kind} {options.shown(name)}; {suggest(name, names(kind))}")
 
 
 def package(name: str, purpose: str) -> Any:
@@ -202,12 +204,14 @@ def parse_specs(text: str) -> list[tuple[str, dict[str, Any]]]:
                 call = ast.parse(f"f{match[2]}", mode="eval").body
                 given = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
                 plain = not call.args and None not in given
-            except (SyntaxError, ValueError):
+            except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
                 plain = False
             if not plain:
                 raise ValueError(
-                    f"options are written name(option=value, ...) with plain values, got {item!r}"
+                    "options are written name(option=value, ...) with plain values, "
+                    f"got {options.shown(item)}"
                 )
+            options.refuse_repeats(match[1], [k.arg for k in call.keywords], 0)
         specs.append((match[1], given))
     return specs
 

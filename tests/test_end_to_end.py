@@ -200,7 +200,11 @@ def test_training_mends_a_damaged_checkpoint(finished, tmp_path):
 
 
 def test_another_config_in_the_same_workdir_is_refused(finished):
+    before = (finished / "run" / "config.json").read_bytes()
     done = launch(finished / "run", finished / "data", "--config.train.steps=4")
     assert done.returncode == 1
     assert done.stderr.strip().split("\n")[-1].startswith("error: workdir")
     assert "train.steps = 3 there, 4 asked" in done.stderr
+    assert (finished / "run" / "config.json").read_bytes() == before, "and leaves no trace"
+    dry = launch(finished / "run", finished / "data", "--config.train.steps=4", "--dry_run")
+    assert dry.returncode == 1 and "train.steps = 3 there, 4 asked" in dry.stderr

@@ -42,11 +42,32 @@ def test_specs_are_read(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["cka(rbf)", "cka(kernel=rbf)", "cka(kernel=", "a b", "cka(x=__import__('os').getcwd())"]
+    "text",
+    [
+        "cka(rbf)",
+        "cka(kernel=rbf)",
+        "cka(kernel=",
+        "a b",
+        "cka(x=__import__('os').getcwd())",
+        "cka(x={[]: 1})",
+        f"cka(x={'-' * 100_000}1)",
+    ],
 )
 def test_broken_specs_are_refused_and_never_evaluated(text):
-    with pytest.raises(ValueError, match="got"):
+    with pytest.raises(ValueError, match="got") as info:
         lookup.parse_specs(text)
+    assert len(str(info.value)) < 200
+
+
+def test_an_option_given_twice_is_refused():
+    with pytest.raises(ValueError, match="ridge names penalties more than once"):
+        lookup.parse_specs("ridge(penalties=[1], penalties=[2])")
+
+
+@pytest.mark.parametrize("name", [3, None, ["rms"]])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(lookup.UnknownNameError, match="expected the name of a feature, got"):
+        lookup.load("feature", name)
 
 
 def test_options_may_be_called_name_and_those_without_default_must_be_given():

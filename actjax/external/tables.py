@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax.files import FileError, printable, reading, regular_file
+from actjax.files import FileError, printable, read_text, reading, regular_file
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 CLIP_ID = "clip_id"
@@ -84,16 +84,10 @@ def _read_csv(path: Path, bound: int, say: Callable[[str], None]) -> Table:
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line, cells) of every row that is not empty."""
-    data = path.read_bytes()
+    with open(path, "rb") as file:
+        mark = file.read(2)
     # Spreadsheets' "Unicode text" is UTF-16 with a mark in front.
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = 1 + data[: error.start].count(b"\n")
-        raise FileError(
-            path, f"line {line}: byte {data[error.start]:#x} is not UTF-8: save it as UTF-8"
-        ) from None
+    text = read_text(path, "utf-16" if mark in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     first = text[: text.find("\n") if "\n" in text else len(text)]
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=first.count)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)

@@ -4,7 +4,6 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from actjax.similarity.families.frames import unit_frames
 from actjax.similarity.families.geometry import MIN_FRAMES, distances_squared
@@ -66,9 +65,9 @@ def _prepare(values_ft, mask_t, context, *, dissimilarity, comparison):
         matrix_tt = distances_squared(_standard_frames(values_ft)) / 2
     else:
         matrix_tt = distances_squared(unit_frames(values_ft, mask_t))
-    upper = np.triu_indices(values_ft.shape[1], 1)
-    valid_p = mask_t[upper[0]] & mask_t[upper[1]]
-    vector_p = masked(matrix_tt[upper], valid_p)
+    first_p, second_p, counts_p = _pairs(values_ft.shape[1])
+    valid_p = mask_t[first_p] & mask_t[second_p] & counts_p
+    vector_p = masked(matrix_tt[first_p, second_p], valid_p)
     if dissimilarity == "euclidean":
         vector_p = jnp.sqrt(vector_p)
     if comparison == "cosine":
@@ -77,6 +76,23 @@ def _prepare(values_ft, mask_t, context, *, dissimilarity, comparison):
     if comparison == "spearman":
         vector_p = ranks(vector_p, valid_p)
     return unit_scaled(jnp.where(undefined, jnp.nan, centred(vector_p, valid_p)))
+
+
+def _pairs(frames: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Every pair of frames once: the frames i and i + k (mod frames) for k from 1 to frames / 2.
+
+    Computed where they are used: a list of them would be a constant that grows with the frames' square.
+
+    Returns:
+      The pairs' first and second frames, and which of the pairs count, each [frames * (frames // 2)]: with
+      an even number of frames the distance frames / 2 meets each pair twice.
+    """
+    frame_t = jax.lax.optimization_barrier(jnp.arange(frames))
+    first_tk = jnp.broadcast_to(frame_t[:, None], (frames, frames // 2))
+    distance_tk = 1 + jnp.broadcast_to(frame_t[None, : frames // 2], (frames, frames // 2))
+    second_tk = (first_tk + distance_tk) % frames
+    counts_tk = (2 * distance_tk < frames) | (2 * first_tk < frames)
+    return first_tk.ravel(), second_tk.ravel(), counts_tk.ravel()
 
 
 def _standard_frames(values_ft: jax.Array) -> jax.Array:

@@ -4,7 +4,6 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from actjax import lookup
@@ -64,7 +63,7 @@ def score(
       nuisance: [o, q] rows to be held fixed, for the metrics that do so.
       folds: [o] the cross-validation fold of each observation, any labels, for the metrics that use
         them: there are as many folds as labels.
-      seed: for the metrics that sample.
+      seed: for the metrics that sample, from 0 to 2^32 - 1.
       memory_gib: bound on working memory beside inputs and outputs; neurons and rows are tiled to it.
       details: returns {"score", "valid", and the metric's other outputs} instead of the score.
       **hyper: the metric's options, where it is one metric and its name carries none.
@@ -91,7 +90,7 @@ def score(
     held = None
     if nuisance is not None:
         held, mask = _nuisance(nuisance, mask, o)
-    context = Context(clip_ids_o=clips, folds_o=folds, nuisance_oq=held, key=jax.random.key(seed))
+    context = Context(clip_ids_o=clips, folds_o=folds, nuisance_oq=held, key=inputs.key(seed))
     memory = inputs.memory_bytes(memory_gib)
     found = {spec: _score_vectors(one, x, y, mask, context, memory, details) for spec, one in metrics.items()}
     return found.popitem()[1] if single else found
@@ -143,7 +142,7 @@ def score_maps(
     x, y = inputs.images(maps, "maps", "n, f, t"), inputs.images(matrices, "matrices", "k, rows, frames")
     mask = inputs.map_mask(x.values, y.values, mask)
     memory = inputs.memory_bytes(memory_gib)
-    key = jax.random.key(seed)
+    key = inputs.key(seed)
     found = {
         spec: _score_images(one.metric, x, y, mask, key, memory, details) for spec, one in metrics.items()
     }

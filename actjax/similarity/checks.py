@@ -1,5 +1,6 @@
 """Checks of the public functions' arguments, on the host, with messages that name axes and lengths."""
 
+import operator
 from typing import Any, NamedTuple
 
 import jax
@@ -94,12 +95,23 @@ def map_mask(x: Any, y: Any, values: Any) -> np.ndarray:
 def memory_bytes(memory_gib: Any) -> int:
     """The bound in bytes; raises ValueError unless it is a positive, finite number."""
     try:
-        usable = 0 < memory_gib < np.inf
+        usable = 0 < memory_gib < np.inf and not isinstance(memory_gib, bool)
     except (TypeError, ValueError):
         usable = False
     if not usable:
         raise ValueError(f"expected memory_gib above 0 and finite, got {memory_gib!r}")
     return max(int(memory_gib * 2**30), 1 << 16)
+
+
+def key(seed: Any) -> jax.Array:
+    """The random key of a seed; raises ValueError unless it is a whole number from 0 to 2^32 - 1."""
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if isinstance(seed, bool) or not 0 <= number < 2**32:
+        raise ValueError(f"expected seed to be a whole number from 0 to 2^32 - 1, got {seed!r}")
+    return jax.random.key(number)
 
 
 def finite(

@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets
 from dataset_trees import tone, write, write_index, write_irmas
 
-from actjax import lookup
+from actjax import files, lookup
 from actjax.data import loader
 
 SMALL = {"sample_rate_hz": 8_000, "workers": 1}
@@ -106,6 +106,31 @@ def test_fcvid_rows_that_do_not_fit_are_named(tmp_path, row):
         ValueError, match=r"expected rows \./<class>/<video id>,<class index> in videos.csv; 1 do not fit"
     ):
         module("fcvid_instruments").dataset(path=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"./celloPerformance/y,1\n./celloPerformance/fl\xfbte,1\n", "line 2: expected text in UTF-8"),
+        (b'./celloPerformance/y,"1\n', "cannot be read as CSV"),
+        ("./celloPerformance/y,\u00b2\n".encode(), "1 do not fit"),
+        (b"./celloPerformance/y," + b"9" * 5000 + b"\n", "1 do not fit"),
+    ],
+)
+def test_a_damaged_csv_of_videos_is_named(tmp_path, content, said):
+    (tmp_path / "videos.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"videos\.csv.*{said}"):
+        module("fcvid_instruments").dataset(path=tmp_path)
+
+
+@pytest.mark.parametrize("damaged", ["index.json", "annotation/Medley-solos-DB_metadata.csv"])
+def test_a_damaged_file_of_mirdata_is_named(tmp_path, damaged):
+    (tmp_path / "annotation").mkdir()
+    write_rows(tmp_path / "annotation" / "Medley-solos-DB_metadata.csv", [("subset", "uuid4")])
+    index = write_index(tmp_path, {"a": {"audio": "audio/a.wav"}})
+    (tmp_path / damaged).write_bytes(b"\xff{,")
+    with pytest.raises(files.FileError, match=rf"{tmp_path}.* cannot be read as"):
+        module("medley_solos_db").dataset(path=tmp_path, index=index)
 
 
 def test_fcvid_needs_its_csv(tmp_path):

@@ -59,7 +59,7 @@ def test_epoch_seconds_keep_their_differences(tmp_path):
         ('clip_id,x\na,"1\nb,2\nc,3\n', "a quote that is not closed"),
         ("clip_id,x\na,1\nb,2\na,3\nc,1\n", r"1 clip ids stand more than once: a \(lines 2 and 4\)"),
         ("clip_id,x\na,1\nb,2\n", "lacks 1 of the 3 clips of the split: c"),
-        (b"clip_id,x\na,1\nb,2\nc\xe9,3\n", "line 4: byte 0xe9 is not UTF-8"),
+        (b"clip_id,x\na,1\nb,2\nc\xe9,3\n", "line 4: expected text in UTF-8, got the byte 0xe9"),
         ("clip_id,x\na,1e39\nb,2\nc,3\n", "beyond the range of float32"),
         ("x,y\n1,2\n", "expected columns clip_id and numbers, got x, y"),
         ("", "expected columns clip_id and numbers, got none"),

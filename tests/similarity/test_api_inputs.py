@@ -297,7 +297,14 @@ def test_nuisances_are_checked(pair):
     np.testing.assert_allclose(api.score(x, y, "partial_pearson", nuisance=masked), want, atol=1e-5)
 
 
-@pytest.mark.parametrize("memory_gib", [0, -1, np.inf, np.nan, None, "1"])
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, 1e20, "a", None, True])
+def test_the_seed_is_checked(pair, seed):
+    with pytest.raises(ValueError, match=r"expected seed to be a whole number from 0 to 2\^32 - 1, got"):
+        api.score(*pair, seed=seed)
+    assert api.score(*pair, seed=np.int64(3)).shape == api.score(*pair, seed=2**32 - 1).shape
+
+
+@pytest.mark.parametrize("memory_gib", [0, -1, np.inf, np.nan, None, "1", True])
 def test_memory_is_checked(pair, memory_gib):
     for call in (lambda: api.score(*pair, memory_gib=memory_gib), lambda: maps_with(memory_gib)):
         with pytest.raises(ValueError, match="memory_gib above 0 and finite"):

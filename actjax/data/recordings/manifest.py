@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from actjax.data.recordings.files import SPLITS
-from actjax.files import FileError, printable, reading, regular_file
+from actjax.files import FileError, printable, read_text, reading, regular_file
 
 COLUMNS = ("path", "label", "labels", "recording_id", "split", "start", "end")
 MOST_BYTES = 2**30
@@ -182,17 +182,7 @@ def _text(manifest: Path) -> str:
         )
     if (size := regular_file(manifest)) > MOST_BYTES:
         raise FileError(manifest, f"is {size / 2**30:.1f} GiB large, expected at most {MOST_BYTES / 2**30:g}")
-    data = manifest.read_bytes()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # The position counts from behind a byte order mark.
-        data = data.removeprefix(b"\xef\xbb\xbf")
-        line = data[: error.start].count(b"\n") + 1
-        raise FileError(
-            manifest,
-            f"line {line}: expected text in UTF-8, got the byte 0x{data[error.start]:02x}; save it as UTF-8",
-        ) from error
+    return read_text(manifest)
 
 
 def _csv_entries(manifest: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:

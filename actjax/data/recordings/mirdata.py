@@ -1,6 +1,5 @@
 """What the data sets read through mirdata share: a downloaded folder and its index in, a listing out."""
 
-import json
 import os
 import pathlib
 import re
@@ -11,6 +10,7 @@ from actjax import lookup
 from actjax.data.recordings import files
 from actjax.data.recordings.decode import Recording
 from actjax.data.recordings.files import FileBuilder, Listing
+from actjax.files import read_json, reading, regular_file
 
 # One track: (recording id, labels, split or None where the data set leaves it open).
 Entry = tuple[str, Iterable[str], str | None]
@@ -44,18 +44,24 @@ def make(
 
     Raises:
       FileNotFoundError: the folder, the index or its metadata is missing; says how to get them.
+      FileError: the index or the folder's metadata are damaged.
       ValueError: tracks that do not fit the data set's layout.
     """
     home = path or "FOLDER"
     how = f"python -c \"import mirdata; mirdata.initialize('{name}', data_home='{home}').download()\""
     folder = files.need_folder(name, path, f"what this downloads: {how}")
-    tracks = _load_tracks(name, folder, index, how)
+    mirdata = lookup.package("mirdata", f"reading {name}")
+    loader = mirdata.initialize(name, data_home=os.fspath(folder))
+    if index is not None:
+        loader.__dict__["_index"] = _read_index(index)
     entries, unfit = [], []
-    for track in tracks:
-        try:
-            entries.append((track, *describe(track)))
-        except (AttributeError, KeyError, TypeError, AssertionError, FileNotFoundError, IndexError):
-            unfit.append(track.audio_path)
+    # mirdata reads the annotations of a track when they are asked for, and raises what its parsers raise.
+    with reading(folder, f"the data set {name}", f"get it by {how}"):
+        for track in _load_tracks(name, loader, folder, how):
+            try:
+                entries.append((track, *describe(track)))
+            except (AttributeError, KeyError, TypeError, AssertionError, FileNotFoundError, IndexError):
+                unfit.append(track.audio_path)
     if unfit:
         raise files.misfits(name, "annotations for every track of mirdata's index", unfit)
     found = sorted({label for _, _, labels, _ in entries for label in labels})
@@ -81,11 +87,13 @@ def number_in(text: str, pattern: str) -> str:
     return re.search(pattern, text).group(1)
 
 
-def _load_tracks(name: str, folder: pathlib.Path, index: str | None, how: str) -> list[Any]:
-    mirdata = lookup.package("mirdata", f"reading {name}")
-    loader = mirdata.initialize(name, data_home=os.fspath(folder))
-    if index is not None:
-        loader.__dict__["_index"] = json.loads(pathlib.Path(index).expanduser().read_text())
+def _read_index(index: str) -> dict[str, Any]:
+    path = pathlib.Path(index).expanduser()
+    regular_file(path)
+    return read_json(path, remedy="name a mirdata index, or leave index= out")
+
+
+def _load_tracks(name: str, loader: Any, folder: pathlib.Path, how: str) -> list[Any]:
     try:
         tracks = list(loader.load_tracks().values())
         if tracks and loader._metadata is None:

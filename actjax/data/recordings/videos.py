@@ -1,13 +1,16 @@
 """What the two data sets of web videos share: a CSV of ids and class indices, and audio the user has."""
 
 import csv
+import io
 import pathlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from actjax.data.recordings import files
 from actjax.data.recordings.decode import Recording
 from actjax.data.recordings.files import FileBuilder, Listing
+from actjax.files import read_text, reading
 
 
 def make(
@@ -41,24 +44,22 @@ def make(
 
     Raises:
       FileNotFoundError: the folder or the CSV is missing.
+      FileError: the CSV is damaged, or not in UTF-8.
       ValueError: rows that do not fit.
     """
     folder = files.need_folder(name, path, layout)
     table = _find_table(name, folder, csv_name, layout)
     recordings, unfit, known = [], [], {}
-    with open(table, encoding="utf-8-sig", newline="") as file:
-        for cells in csv.reader(file):
-            if not cells:
-                continue
-            place = _parse(folder, cells, len(class_names), locate)
-            if place is None:
-                unfit.append(",".join(cells))
-                continue
-            stem, video, label = place
-            if stem.parent not in known:
-                known[stem.parent] = files.find_audio(stem.parent) if stem.parent.is_dir() else {}
-            audio = known[stem.parent].get(stem.name, stem.with_name(stem.name + ".wav"))
-            recordings.append(Recording(str(audio), recording_id=video, clip_id=video, labels=(label,)))
+    for cells in filter(None, _rows(table)):
+        place = _parse(folder, cells, len(class_names), locate)
+        if place is None:
+            unfit.append(",".join(cells))
+            continue
+        stem, video, label = place
+        if stem.parent not in known:
+            known[stem.parent] = files.find_audio(stem.parent) if stem.parent.is_dir() else {}
+        audio = known[stem.parent].get(stem.name, stem.with_name(stem.name + ".wav"))
+        recordings.append(Recording(str(audio), recording_id=video, clip_id=video, labels=(label,)))
     if unfit:
         raise files.misfits(name, f"rows {row} in {table.name}", unfit)
     splits = files.split_recordings(recordings, seed) if recordings else {}
@@ -74,9 +75,15 @@ def _find_table(name: str, folder: pathlib.Path, csv_name: str | None, layout: s
     return tables[0]
 
 
+def _rows(table: pathlib.Path) -> list[list[str]]:
+    text = read_text(table)
+    with reading(table, "CSV"):
+        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+
+
 def _parse(folder: pathlib.Path, cells: list[str], classes: int, locate: Callable[..., Any]):
     """(path without suffix, video id, label) of a row, or None where it does not fit."""
-    if len(cells) != 2 or not cells[1].strip().isdigit() or not int(cells[1]) < classes:
+    if len(cells) != 2 or not re.fullmatch(r"\s*[0-9]{1,9}\s*", cells[1]) or not int(cells[1]) < classes:
         return None
     place = locate(folder, cells[0].strip(), int(cells[1]))
     return None if place is None else (*place, int(cells[1]))
