@@ -56,29 +56,6 @@ def rotate_channels(x_bon: Any, mask_bo: Any, rotation_nn: Any, *, centre: str =
     return jnp.einsum("bon,nm->bom", standard, jnp.asarray(rotation_nn), precision=PRECISION)
 
 
-@functools.partial(jax.jit, static_argnames="centre")
-def rotated_scores(
-    x_bon: Any, y_bok: Any, mask_bo: Any, rotations_qnn: Any, *, centre: str = "clip"
-) -> jax.Array:
-    """[q, n, k] correlations of the rotated channels, from one pass over the activations.
-
-    With standardised x, covariance S_xx and S_xy: r = (Q' S_xy) / sqrt(diag(Q' S_xx Q) diag(S_yy)), the
-    same as scoring `rotate_channels` for each rotation, at the cost of n x n products.
-    """
-    mask = jnp.asarray(mask_bo)
-    x, y = (moments.centred(jnp.asarray(v), mask, centre) for v in (x_bon, y_bok))
-    norm_x, norm_y = (jnp.sqrt((v**2).sum(axis=(0, 1))) for v in (x, y))
-    x = x / jnp.where(norm_x > 0, norm_x, jnp.ones_like(norm_x))[None, None, :]
-    xx = jnp.einsum("bon,bom->nm", x, x, precision=PRECISION)
-    xy = jnp.einsum("bon,bok->nk", x, y, precision=PRECISION)
-    turned = jnp.asarray(rotations_qnn)
-    across = jnp.einsum("qnm,nk->qmk", turned, xy, precision=PRECISION)
-    norm = jnp.einsum("qnm,np,qpm->qm", turned, xx, turned, precision=PRECISION)
-    varies = (norm[:, :, None] > 1e-6) & (norm_y > 0)[None, None, :]
-    scale = jnp.sqrt(jnp.maximum(norm, 1e-6))[:, :, None] * jnp.where(norm_y > 0, norm_y, 1.0)[None, None, :]
-    return jnp.where(varies, across / scale, jnp.nan)
-
-
 def eta_squared(values_bv: Any, class_ids: Any) -> np.ndarray:
     """[v] the share of each column's variance over clips that lies between classes, in [0, 1].
 

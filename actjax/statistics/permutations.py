@@ -11,12 +11,10 @@ import numpy as np
 
 from actjax.statistics.requirements import StatisticsError, check_recordings, check_replicates
 
+# What the p-values of each rest on. within_class: recordings of one class are exchangeable. unrestricted: all
+# recordings are, so that neuron and feature do not both differ between classes. circular_shift: each clip is
+# stationary, so that neuron and feature do not share an onset envelope.
 NULLS = ("within_class", "unrestricted", "circular_shift")
-ASSUMES = {
-    "within_class": "recordings of one class are exchangeable",
-    "unrestricted": "all recordings are exchangeable: neuron and feature do not both differ between classes",
-    "circular_shift": "each clip is stationary: neuron and feature do not share an onset envelope",
-}
 _STREAMS = {"within_class": 0, "unrestricted": 0, "circular_shift": 1}
 
 
@@ -24,7 +22,7 @@ class Draws(NamedTuple):
     """R rearrangements of b clips.
 
     Attributes:
-      kind: one of NULLS; `ASSUMES[kind]` says what the p-values rest on.
+      kind: one of NULLS.
       source_rb: [r, b] int32, the clip whose feature clip b meets in replicate r.
       partner_bj: [b, j] int32, the clip that b meets if its recording trades places with the j-th
         recording of its class; None for shifts. `source_rb[r, b] == partner_bj[b, slot_rb[r, b]]`.
@@ -44,11 +42,6 @@ class Draws(NamedTuple):
     def replicates(self) -> int:
         """R."""
         return len(self.source_rb)
-
-    @property
-    def assumes(self) -> str:
-        """What p-values from these draws rest on, one line."""
-        return ASSUMES[self.kind]
 
 
 def within_class(
