@@ -27,7 +27,7 @@ EDGES = {
         "statistics",
         "workdir",
     },
-    "benchmark/feature_speed": {"lookup"},
+    "benchmark/feature_speed": {"lookup", "pages"},
     "benchmark/metrics": {
         "data/gm",
         "datasets",
