@@ -8,8 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.precision import PRECISION
+from actjax.similarity.arithmetic import least_squares
 from actjax.statistics import moments
 from actjax.statistics.requirements import StatisticsError
+
+# A column with a smaller share of its deviation left is explained by the nuisances.
+LEAST_LEFT = 1e-4
 
 
 def shuffle_weights(params: Any, seed: int) -> Any:
@@ -88,27 +92,18 @@ def residuals(values_bov: Any, nuisance_boq: Any, mask_bo: Any, *, centre: str =
     """[b, o, v] what the nuisance rows do not explain linearly, for partial scores.
 
     Least squares over all valid observations after centring both; neuron and feature residuals then go
-    to `nulls.moment_null`. A column with less than 1e-6 of its deviation left becomes zero (its
+    to `nulls.moment_null`. A column with less than LEAST_LEFT of its deviation left becomes zero (its
     scores are undefined), such as a nuisance against itself.
 
     Args:
       values_bov: [b, o, v] neurons or feature rows.
       nuisance_boq: [b, o, q] rows held fixed, such as loudness and local input energy.
       mask_bo: [b, o] bool.
-      centre: as in `nulls.moment_null`: "clip" or "all".
+      centre: as in `nulls.moment_null`.
     """
     mask = jnp.asarray(mask_bo)
     values = moments.centred(jnp.asarray(values_bov), mask, centre)
     nuisance = moments.centred(jnp.asarray(nuisance_boq), mask, centre)
     shape = values.shape
     flat, rows = values.reshape(-1, shape[2]), nuisance.reshape(-1, nuisance.shape[2])
-    u, s, _ = jnp.linalg.svd(rows, full_matrices=False)
-    basis = u * (s > 1e-5 * s.max()).astype(u.dtype)[None, :]
-    before = jnp.sqrt((flat**2).sum(axis=0))
-    # Twice: where little is left, the second pass removes the first one's rounding.
-    for _ in range(2):
-        weights = jnp.matmul(basis.T, flat, precision=PRECISION)
-        flat = flat - jnp.matmul(basis, weights, precision=PRECISION)
-    left = jnp.sqrt((flat**2).sum(axis=0))
-    flat = jnp.where((left > 1e-6 * before)[None, :], flat, jnp.zeros_like(flat))
-    return flat.reshape(shape)
+    return least_squares.residuals(flat, least_squares.orthonormal(rows), LEAST_LEFT).reshape(shape)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from actjax.precision import PRECISION
 from actjax.similarity.arithmetic import long_counts
+from actjax.similarity.arithmetic.deviations import merged_mean
 from actjax.similarity.arithmetic.scale import NOTHING, item_scales
 from actjax.types import Context
 
@@ -127,8 +128,10 @@ def merge(a: FoldMoments, b: FoldMoments) -> FoldMoments:
     some = jnp.any(of_a > 0)
     origin_n = jnp.where(some, a.origin_n, b.origin_n)
     origin_k = jnp.where(some, a.origin_k, b.origin_k)
-    mean_pn, dx = _merge_means(of_a, of_b, *_relative(a.origin_n, a.mean_pn, b.origin_n, b.mean_pn, some))
-    mean_pk, dy = _merge_means(of_a, of_b, *_relative(a.origin_k, a.mean_pk, b.origin_k, b.mean_pk, some))
+    mean_a_pn, mean_b_pn = _relative(a.origin_n, a.mean_pn, b.origin_n, b.mean_pn, some)
+    mean_a_pk, mean_b_pk = _relative(a.origin_k, a.mean_pk, b.origin_k, b.mean_pk, some)
+    mean_pn, dx = merged_mean(of_a[:, None], mean_a_pn, of_b[:, None], mean_b_pn)
+    mean_pk, dy = merged_mean(of_a[:, None], mean_a_pk, of_b[:, None], mean_b_pk)
     between = of_a * (of_b / jnp.maximum(of_a + of_b, 1))
     scaled_dy = dy * between[:, None]
     return FoldMoments(
@@ -163,14 +166,6 @@ def _relative(origin_a, mean_a, origin_b, mean_b, some):
     """Both means relative to a's origin, or to b's while a is empty."""
     origin = jnp.where(some, origin_a, origin_b)
     return (origin_a - origin)[None, :] + mean_a, (origin_b - origin)[None, :] + mean_b
-
-
-def _merge_means(count_a, count_b, mean_a, mean_b):
-    """The merged means, and b's minus a's (0 where one is empty)."""
-    has_a, has_b = (count_a > 0)[:, None], (count_b > 0)[:, None]
-    delta = jnp.where(has_a & has_b, mean_b - mean_a, 0.0)
-    share = (count_b / jnp.maximum(count_a + count_b, 1))[:, None]
-    return jnp.where(has_a, mean_a + delta * share, jnp.where(has_b, mean_b, 0.0)), delta
 
 
 def _product(a, b):

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from actjax.precision import PRECISION
 from actjax.similarity.arithmetic import long_counts
+from actjax.similarity.arithmetic.deviations import deviations, merged_mean
 from actjax.types import Accumulator
 
 MIN_OBSERVATIONS = 3
@@ -91,13 +92,9 @@ def _empty_side(size: int) -> Side:
 
 def _side(values_ov, mask_o, count) -> tuple[Side, jax.Array]:
     """A batch's side, and its scaled deviations [o, v]."""
-    some = mask_o[:, None]
-    first = jnp.where(count > 0, values_ov[jnp.argmax(mask_o)], 0.0)
-    shifted = jnp.where(some, values_ov - first[None, :], 0.0)
-    mean = jnp.sum(shifted, 0) / jnp.maximum(count, 1)
-    deviations = jnp.where(some, shifted - mean[None, :], 0.0)
-    scale = jnp.max(jnp.abs(deviations), 0)
-    scaled = deviations / jnp.where(scale > 0, scale, 1.0)[None, :]
+    first, mean, apart = deviations(values_ov, mask_o, 0)
+    scale = jnp.max(jnp.abs(apart), 0)
+    scaled = apart / jnp.where(scale > 0, scale, 1.0)[None, :]
     powers = jnp.stack([jnp.broadcast_to(count, scale.shape), *(jnp.sum(scaled**p, 0) for p in range(1, 7))])
     return Side(first, mean, scale, powers), scaled
 
@@ -106,8 +103,7 @@ def _merge_side(count_a, count_b, count, a: Side, b: Side):
     """The merged side, and each part's (factor, shift): new deviation = factor * old + shift."""
     origin = jnp.where(count_a > 0, a.origin_v, b.origin_v)
     means = [(side.origin_v - origin) + side.mean_v for side in (a, b)]
-    mean = means[0] + (means[1] - means[0]) * (count_b / jnp.maximum(count, 1))
-    mean = jnp.where(count_a > 0, jnp.where(count_b > 0, mean, means[0]), means[1])
+    mean, _ = merged_mean(count_a, means[0], count_b, means[1])
     shifts = [jnp.where(c > 0, m - mean, 0.0) for c, m in zip((count_a, count_b), means, strict=True)]
     # Batches that are constant each, but not alike, get their scale from the distance of their means.
     apart = jnp.maximum(jnp.abs(shifts[0]), jnp.abs(shifts[1]))
