@@ -45,6 +45,15 @@ class Counts(NamedTuple):
     count: Any
 
 
+class Sides(NamedTuple):
+    """How the active observations of x and of y are chosen, as in `active_set`; names as in the options."""
+
+    alpha_x: float
+    alpha_y: float
+    threshold_x: float | None
+    threshold_y: float | None
+
+
 # (active on both sides, on x only, on y only, on neither), float32 -> score, elementwise.
 Score = Callable[[Any, Any, Any, Any], Any]
 
@@ -78,17 +87,15 @@ def is_active(values_o, mask_o, alpha: float, threshold: float | None) -> jax.Ar
 def table_metric(
     name: str,
     score: Score,
+    sides: Sides,
     *,
     views: tuple[str, ...],
     range: tuple[float, float, float],
     reference: str,
     symmetric: bool,
-    alpha_x: float,
-    alpha_y: float,
-    threshold_x: float | None,
-    threshold_y: float | None,
 ) -> Metric:
     """A metric that is `score` of the 2 x 2 table; `symmetric` says that swapping x and y keeps it."""
+    alpha_x, alpha_y, threshold_x, threshold_y = sides
     check_sides(name, alpha_x=alpha_x, alpha_y=alpha_y)
     alike = (alpha_x, threshold_x) == (alpha_y, threshold_y)
     given = threshold_x is not None and threshold_y is not None
@@ -105,10 +112,8 @@ def table_metric(
         signed=False,
         min_observations=2,
         accumulator=counts(score, threshold_x, threshold_y) if given else None,
-        options={
-            "alpha_x": alpha_x, "alpha_y": alpha_y, "threshold_x": threshold_x, "threshold_y": threshold_y,
-        },
-    )  # fmt: skip
+        options=sides._asdict(),
+    )
 
 
 def check_sides(name: str, **alphas: float) -> None:
