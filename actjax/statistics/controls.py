@@ -51,12 +51,7 @@ def rotate_channels(x_bon: Any, mask_bo: Any, rotation_nn: Any, *, centre: str =
       rotation_nn: [n, n] one of `rotations`.
       centre: the deviations that are standardised: within clips ("clip") or from the mean ("all").
     """
-    mask = jnp.asarray(mask_bo)
-    x = moments.centred(jnp.asarray(x_bon), mask, centre)
-    deviation = jnp.sqrt(
-        (x**2).sum(axis=(0, 1), keepdims=True) / jnp.maximum(mask.sum().astype(x.dtype), 1.0)
-    )
-    standard = x / jnp.where(deviation > 0, deviation, jnp.ones_like(deviation))
+    standard = moments.standardised(jnp.asarray(x_bon), jnp.asarray(mask_bo), centre)
     return jnp.einsum("bon,nm->bom", standard, jnp.asarray(rotation_nn), precision=PRECISION)
 
 

@@ -68,6 +68,14 @@ def centred(values_bov: jax.Array, mask_bo: jax.Array, centre: str) -> jax.Array
     return jnp.where(left > _ROUNDING, values / jnp.where(left > 0, left, jnp.ones_like(left)), 0.0)
 
 
+def standardised(values_bov: jax.Array, mask_bo: jax.Array, centre: str) -> jax.Array:
+    """[b, o, v] `centred` values of variance 1; zeros for a constant column."""
+    values = centred(values_bov, mask_bo, centre)
+    count = jnp.maximum(mask_bo.sum().astype(values.dtype), 1.0)
+    deviation = jnp.sqrt((values**2).sum(axis=(0, 1), keepdims=True) / count)
+    return values / jnp.where(deviation > 0, deviation, jnp.ones_like(deviation))
+
+
 def correlation(moments: Moments) -> jax.Array:
     """[r, n, k] correlations in [-1, 1]; NaN where a side does not vary."""
     count = jnp.maximum(moments.count, 1.0)

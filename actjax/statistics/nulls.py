@@ -179,8 +179,7 @@ def _by_pairs(x, y, mask, draws, centre, joint, frames, budget) -> jax.Array:
     clips, partners = draws.partner_bj.shape
     held = partners * (x.shape[2] * y.shape[2] + mask.shape[1] * y.shape[2])
     block = int(np.clip(budget / held, 1, clips))
-    slots = np.concatenate([_own_slot(draws)[None], draws.slot_rb])
-    return _pairs(x, y, mask, draws.partner_bj, slots, centre=centre, joint=joint, block=block)
+    return _pairs(x, y, mask, draws.partner_bj, draws.slots_rb, centre=centre, joint=joint, block=block)
 
 
 @functools.partial(jax.jit, static_argnames=("centre", "joint", "frames"))
@@ -202,15 +201,10 @@ def _add_pairs(totals, valid, weights: np.ndarray, scores: jax.Array):
 
 def _slot_weights(draws: Draws, own: np.ndarray) -> np.ndarray:
     """[1 + r, c * j] float32, 1 where clip c meets its j-th partner; the observed pairing first."""
-    slots = np.concatenate([_own_slot(draws)[None], draws.slot_rb])[:, own]
+    slots = draws.slots_rb[:, own]
     fresh = np.concatenate([[True], np.diff(own) > 0])  # the last chunk is filled up with its last clip
     drawn = slots[:, :, None] == np.arange(draws.partner_bj.shape[1])[None, None, :]
     return (drawn & fresh[None, :, None]).reshape(len(slots), -1).astype(np.float32)
-
-
-def _own_slot(draws: Draws) -> np.ndarray:
-    """[b] the slot in which each clip meets itself."""
-    return np.argmax(draws.partner_bj == np.arange(len(draws.partner_bj))[:, None], axis=1).astype(np.int32)
 
 
 def _chunks(rows: np.ndarray, size: int):
@@ -226,7 +220,7 @@ def _masks_differ(mask: np.ndarray, draws: Draws, frames: int | None) -> bool:
         by_frame = mask.reshape(len(mask), -1, frames or mask.shape[1])
         prefix = np.arange(by_frame.shape[2])[None, None, :] < draws.length_b[:, None, None]
         return bool((by_frame != prefix).any())
-    return bool((mask[draws.partner_bj] != mask[:, None, :]).any())
+    return not draws.masks_agree(mask)
 
 
 def _check_sides(x_bon, y_bok, mask: np.ndarray, draws: Draws) -> None:

@@ -43,6 +43,16 @@ class Draws(NamedTuple):
         """R."""
         return len(self.source_rb)
 
+    @property
+    def slots_rb(self) -> np.ndarray:
+        """[1 + r, b] int32, `slot_rb` with the observed pairing, each clip with itself, first."""
+        own = np.argmax(self.partner_bj == np.arange(len(self.partner_bj))[:, None], axis=1)
+        return np.concatenate([own.astype(np.int32)[None], self.slot_rb])
+
+    def masks_agree(self, mask_bo: np.ndarray) -> bool:
+        """Whether clips that can meet are valid in the same places."""
+        return bool((mask_bo[self.partner_bj] == mask_bo[:, None, :]).all())
+
 
 def within_class(
     recording_ids: Sequence[Any],

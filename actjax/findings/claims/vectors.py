@@ -73,7 +73,7 @@ def select(ready: Rows, every: clip_sums.Table, claim: Claim) -> clip_sums.Table
 def null(ready: Rows, claim: Claim, setting: Setting, kept: dict) -> np.ndarray:
     """[1 + r, halves and all, n, k] the trained network's scores under every rearrangement."""
     x, draws, weights = ready.side.x["trained"], setting.draws, setting.every_half
-    if not half_nulls.masks_agree(ready.mask, draws):
+    if not draws.masks_agree(ready.mask):
         x, rows = _neurons_of(ready, claim, x), ready.y[:, :, list(claim.rows)]
         return half_nulls.moment_scores(x, rows, ready.mask, draws, weights, centre=ready.centre)
     layer = ready.side.layer

@@ -30,7 +30,7 @@ def moment_scores(
     mask = jnp.asarray(mask_bo)
     x, y = (moments.centred(jnp.asarray(v), mask, centre=centre) for v in (x_bon, y_bok))
     partner, chosen = draws.partner_bj, _chosen(draws)
-    joint = bool((np.asarray(mask_bo)[partner] != np.asarray(mask_bo)[:, None, :]).any())
+    joint = not draws.masks_agree(np.asarray(mask_bo))
     held = partner.shape[1] * (x.shape[2] * y.shape[2] + mask.shape[1] * y.shape[2])
     block = int(np.clip(_BLOCK // held, 1, len(partner)))
     found = [
@@ -61,11 +61,6 @@ def clip_scores(
         total, count = (np.asarray(v) for v in moments.weighted_sums(weights, pairs_pnk))
         found.append(np.divide(total, count, out=np.full(total.shape, np.nan, np.float32), where=count > 0))
     return np.stack(found, axis=1)
-
-
-def masks_agree(mask_bo: np.ndarray, draws: Draws) -> bool:
-    """Whether clips that meet are valid in the same places."""
-    return bool((mask_bo[draws.partner_bj] == mask_bo[:, None, :]).all())
 
 
 def pair_products(x_bon: Any, y_bok: Any, mask_bo: Any, draws: Draws, *, centre: str = "clip") -> np.ndarray:
@@ -129,10 +124,9 @@ def share_above(scores_rnc: np.ndarray, *, signed: bool, quantile: float = 0.99)
 
 def _chosen(draws: Draws) -> Any:
     """[1 + r, b, j] 1 where clip b meets its j-th partner; the observed pairing first."""
-    clips, partners = draws.partner_bj.shape
-    own = np.argmax(draws.partner_bj == np.arange(clips)[:, None], axis=1).astype(np.int32)
-    slots = np.concatenate([own[None], draws.slot_rb])
-    return jnp.asarray(slots[:, :, None] == np.arange(partners)[None, None, :], jnp.float32)
+    return jnp.asarray(
+        draws.slots_rb[:, :, None] == np.arange(draws.partner_bj.shape[1])[None, None, :], jnp.float32
+    )
 
 
 def _replicated(pairs_bjnk: np.ndarray, draws: Draws, weights_hb: np.ndarray) -> Any:
