@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.precision import PRECISION
 from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.arithmetic.deviations import deviations, merged_mean
+from actjax.similarity.arithmetic.inner import product
 from actjax.similarity.arithmetic.scale import NOTHING, item_scales
 from actjax.types import Accumulator, Context
 
@@ -100,7 +100,7 @@ def update(state: PartialMoments, x_on, y_ok, mask_o, context: Context) -> Parti
         values * scale[None, :] for values, scale in zip((x_on, y_ok, z_oq), scales, strict=True)
     )
     origin_q, mean_q, dz_oq = deviations(z_oq, mask_o, 0)
-    zz = _product(dz_oq.T, dz_oq)
+    zz = product(dz_oq.T, dz_oq)
     started = long_counts.reaches(state.count, 1)
     z_from_q = origin_q + mean_q
     # Sums are made of deviations within the batch, so the origin matters to the mean only.
@@ -109,7 +109,7 @@ def update(state: PartialMoments, x_on, y_ok, mask_o, context: Context) -> Parti
     base_q = jnp.where(started, state.origin_q, z_from_q)
     mean_q = jnp.where(started, (origin_q - base_q) + mean_q, 0.0)
     count = long_counts.of_mask(mask_o)
-    batch = PartialMoments(count, x, y, scales[2], base_q, mean_q, zz, _product(dx_on.T, dy_ok))
+    batch = PartialMoments(count, x, y, scales[2], base_q, mean_q, zz, product(dx_on.T, dy_ok))
     return merge(state, batch)
 
 
@@ -144,8 +144,8 @@ def finalize(state: PartialMoments) -> dict[str, jax.Array]:
     """The partial correlation of all pairs; NaN where the nuisances leave nothing of a side."""
     inverse = inverse_of(state.zz_qq)
     left_n, left_k = _left(state.x, state.zz_qq, inverse), _left(state.y, state.zz_qq, inverse)
-    slopes = _product(state.x.with_z_vq, inverse)
-    xy = state.xy_nk - _product(slopes, state.y.with_z_vq.T)
+    slopes = product(state.x.with_z_vq, inverse)
+    xy = state.xy_nk - product(slopes, state.y.with_z_vq.T)
     score = xy / jnp.sqrt(left_n)[:, None] / jnp.sqrt(left_k)[None, :]
     enough = long_counts.reaches(state.count, MIN_OBSERVATIONS)
     return {"score": jnp.where(enough, jnp.clip(score, -1.0, 1.0), jnp.nan), "n_observations": state.count}
@@ -157,7 +157,7 @@ def inverse_of(zz_qq: jax.Array) -> jax.Array:
     scale = jnp.where(variance > 0, 1 / jnp.sqrt(jnp.where(variance > 0, variance, 1.0)), 0.0)
     values, vectors = jnp.linalg.eigh(zz_qq * scale[:, None] * scale[None, :])
     inverse = jnp.where(values > LEAST_EIGENVALUE, 1 / jnp.maximum(values, LEAST_EIGENVALUE), 0.0)
-    return scale[:, None] * _product(vectors * inverse[None, :], vectors.T) * scale[None, :]
+    return scale[:, None] * product(vectors * inverse[None, :], vectors.T) * scale[None, :]
 
 
 def _empty_side(size: int) -> Side:
@@ -168,18 +168,18 @@ def _empty_side(size: int) -> Side:
 def _side(values_ov, mask_o, dz_oq, zz, started, base: Side, z_moved_q):
     """A batch's side on the state's base (its own where the state is empty), and its deviations."""
     origin, mean, apart = deviations(values_ov, mask_o, 0)
-    own_slope = _product(_product(apart.T, dz_oq), inverse_of(zz))
+    own_slope = product(product(apart.T, dz_oq), inverse_of(zz))
     slope = jnp.where(started, base.slope_vq, own_slope)
-    residuals = apart - _product(dz_oq, slope.T)
+    residuals = apart - product(dz_oq, slope.T)
     at = origin + mean
-    shift = (origin - base.origin_v) + mean - _product(base.slope_vq, z_moved_q)
+    shift = (origin - base.origin_v) + mean - product(base.slope_vq, z_moved_q)
     side = Side(
         scale_v=base.scale_v,
         origin_v=jnp.where(started, base.origin_v, at),
         slope_vq=slope,
         mean_v=jnp.where(started, shift, 0.0),
         squares_v=jnp.sum(residuals * residuals, 0),
-        with_z_vq=_product(residuals.T, dz_oq),
+        with_z_vq=product(residuals.T, dz_oq),
     )
     return side, residuals
 
@@ -215,7 +215,7 @@ def _rebased(state: PartialMoments, base: PartialMoments) -> PartialMoments:
     """The same observations with the base's origins and slopes taken off."""
     x, off_x = _rebased_side(state.x, base.x, state, base)
     y, off_y = _rebased_side(state.y, base.y, state, base)
-    xy = state.xy_nk + _product(off_x, state.y.with_z_vq.T) + _product(x.with_z_vq, off_y.T)
+    xy = state.xy_nk + product(off_x, state.y.with_z_vq.T) + product(x.with_z_vq, off_y.T)
     mean_q = (state.origin_q - base.origin_q) + state.mean_q
     return state._replace(x=x, y=y, xy_nk=xy, origin_q=base.origin_q, mean_q=mean_q)
 
@@ -223,9 +223,9 @@ def _rebased(state: PartialMoments, base: PartialMoments) -> PartialMoments:
 def _rebased_side(side: Side, base: Side, state: PartialMoments, base_state: PartialMoments):
     off = side.slope_vq - base.slope_vq
     moved = (state.origin_q - base_state.origin_q) + state.mean_q
-    with_z = side.with_z_vq + _product(off, state.zz_qq)
+    with_z = side.with_z_vq + product(off, state.zz_qq)
     mean = side.mean_v + (side.origin_v - base.origin_v)
-    mean = mean + _product(side.slope_vq, state.mean_q) - _product(base.slope_vq, moved)
+    mean = mean + product(side.slope_vq, state.mean_q) - product(base.slope_vq, moved)
     squares = side.squares_v + jnp.sum(off * (side.with_z_vq + with_z), 1)
     return Side(side.scale_v, base.origin_v, base.slope_vq, mean, jnp.maximum(squares, 0.0), with_z), off
 
@@ -245,11 +245,7 @@ def _merge_side(count_a, of_a: Side, count_b, of_b: Side, between, dz):
 
 def _left(side: Side, zz_qq, inverse) -> jax.Array:
     """The residuals' sum of squares; NaN where nothing, or no more than rounding, is left."""
-    total = side.squares_v + jnp.sum(side.slope_vq * (2 * side.with_z_vq + _product(side.slope_vq, zz_qq)), 1)
-    left = side.squares_v - jnp.sum(_product(side.with_z_vq, inverse) * side.with_z_vq, 1)
+    total = side.squares_v + jnp.sum(side.slope_vq * (2 * side.with_z_vq + product(side.slope_vq, zz_qq)), 1)
+    left = side.squares_v - jnp.sum(product(side.with_z_vq, inverse) * side.with_z_vq, 1)
     some = (left > LEAST_LEFT**2 * total) & (left > 1e-6 * side.squares_v)
     return jnp.where(some, left, jnp.nan)
-
-
-def _product(a, b):
-    return jnp.matmul(a, b, precision=PRECISION)

@@ -44,15 +44,24 @@ def deviations(values: jax.Array, mask_o: jax.Array, axis: int = -1) -> Deviatio
     return Deviations(first, mean, apart)
 
 
+def about_one_origin(
+    some_a: jax.Array, origin_a: jax.Array, mean_a: jax.Array, origin_b: jax.Array, mean_b: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """(origin, mean of a, mean of b): both means about a's origin, or about b's where a is empty."""
+    origin = jnp.where(some_a, origin_a, origin_b)
+    return origin, (origin_a - origin) + mean_a, (origin_b - origin) + mean_b
+
+
 def merged_mean(
     count_a: jax.Array, mean_a: jax.Array, count_b: jax.Array, mean_b: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """(the mean of two sets of observations, b's mean minus a's), means about one origin.
 
-    An empty set has no mean: the other's is taken, and the difference is 0, so that the zero which stands
-    for it costs no digits. Counts are broadcast against the means.
+    An empty set has no mean: the other's is taken (0 if both are empty), and the difference is 0, so that
+    the zero which stands for it costs no digits. Counts are broadcast against the means.
     """
     share = count_b / jnp.maximum(count_a + count_b, 1)
     some_a, some_b = count_a > 0, count_b > 0
     delta = jnp.where(some_a & some_b, mean_b - mean_a, jnp.zeros_like(mean_a))
-    return jnp.where(some_a, mean_a + delta * share, mean_b), delta
+    alone = jnp.where(some_b, mean_b, jnp.zeros_like(mean_b))
+    return jnp.where(some_a, mean_a + delta * share, alone), delta

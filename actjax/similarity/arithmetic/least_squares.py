@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from actjax.precision import PRECISION
+from actjax.similarity.arithmetic.inner import product
 
 # Directions of the rows with a smaller share of the longest one's length are rounding.
 RANK_TOLERANCE = 1e-5
@@ -27,7 +27,6 @@ def residuals(values: jax.Array, basis_oq: jax.Array, least: float) -> jax.Array
     left = values
     # Twice: where little is left, the second pass removes the first one's rounding.
     for _ in range(2):
-        weights = jnp.matmul(basis_oq.T, left, precision=PRECISION)
-        left = left - jnp.matmul(basis_oq, weights, precision=PRECISION)
+        left = left - product(basis_oq, product(basis_oq.T, left))
     some = jnp.sum(left**2, 0) > least**2 * jnp.sum(values**2, 0)
     return jnp.where(some, left, jnp.zeros_like(left))
