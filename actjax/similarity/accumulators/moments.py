@@ -67,13 +67,12 @@ def init(n: int, k: int) -> Moments:
 
 
 def update(state: Moments, x_on, y_ok, mask_o, context=None) -> Moments:
-    """Adds a batch of observations."""
-    return merge(state, of_batch(x_on, y_ok, mask_o))
+    """Adds a batch of observations, every item at its own scale.
 
-
-def of_batch(x, y, mask_o, axis: int = 0) -> Moments:
-    """The moments of one batch; observations stand on `axis` of x and y."""
-    return at_safe_scales(lambda *scales: of_scaled(x, y, mask_o, *scales, axis), x, y, mask_o, axis)
+    A batch is small: looking for its scales costs less than compiling `at_safe_scales`.
+    """
+    scale_n, scale_k = item_scales(x_on, mask_o, 0), item_scales(y_ok, mask_o, 0)
+    return merge(state, of_scaled(x_on, y_ok, mask_o, scale_n, scale_k, 0))
 
 
 def at_safe_scales(run: Callable[[Any, Any], Moments], x, y, mask_o, axis: int) -> Moments:
