@@ -25,7 +25,7 @@ def pmap(
     """`fn` on every device at once, over the leading axis [d] of its arguments, named AXIS inside.
 
     Args:
-      fn: a function of one device's part; inside it psum, pmean, all_gather and device_index work.
+      fn: a function of one device's part; inside it psum, pmean and device_index work.
       donate: positions of arguments whose memory the call may reuse; they are dead afterwards.
       static: positions of hashable arguments that are compiled in and carry no device axis.
     """
@@ -59,11 +59,6 @@ def psum(tree: Any) -> Any:
 def pmean(tree: Any) -> Any:
     """Inside pmap: the mean over all devices of all processes."""
     return jax.lax.pmean(tree, AXIS)
-
-
-def all_gather(tree: Any) -> Any:
-    """Inside pmap: every leaf stacked over all devices of all processes, [all d, ...]."""
-    return jax.lax.all_gather(tree, AXIS)
 
 
 def device_index() -> jax.Array:
@@ -210,14 +205,6 @@ def gather_hosts(tree: Any) -> list[Any]:
     header = json.dumps([[leaf.dtype.str, leaf.shape] for leaf in leaves]).encode()
     payload = len(header).to_bytes(8, "little") + header + b"".join(leaf.tobytes() for leaf in leaves)
     return [jax.tree.unflatten(structure, _leaves(part)) for part in gather_bytes(payload)]
-
-
-def sum_hosts(tree: Any) -> Any:
-    """The leaf-wise sum of every process's host pytree, in process order, in each leaf's own dtype."""
-    first, *rest = gather_hosts(tree)
-    for other in rest:
-        first = jax.tree.map(lambda a, b: np.add(a, b, dtype=a.dtype), first, other)
-    return first
 
 
 def barrier() -> None:

@@ -9,7 +9,7 @@ from actjax.statistics import families
 
 
 def part(scores_rnk):
-    return families.reduce_replicates(scores_rnk, signed=True, groups=[0] * scores_rnk.shape[2])
+    return families.reduce_replicates(scores_rnk, signed=True)
 
 
 def test_no_p_stands_beside_an_undefined_score():

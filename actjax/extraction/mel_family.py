@@ -1,6 +1,7 @@
 """The features whose rows are mel bands."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -66,4 +67,39 @@ def mel_feature(
         unit="ratio" if weighted_mean else "dB" if scale == "db" else "power",
         reference=reference,
         whole_clip=over_time or (scale == "db" and top_db is not None),
+    )
+
+
+def separated_mel(
+    name: str,
+    part: int,
+    *,
+    kernel: tuple[int, int],
+    margin: tuple[float, float],
+    mask_power: float,
+    mask: bool,
+    scale: str,
+    **options: Any,
+) -> Feature:
+    """A `mel_feature` of one part of the power, 0 the harmonic and 1 the percussive one, or of its mask.
+
+    Raises:
+      ValueError: as `mel_feature`; an even kernel, a margin below 1, or a mask in dB.
+    """
+    dsp.check_separation(kernel, margin, mask_power)
+    if mask and scale == "db":
+        raise ValueError("expected scale 'power' with mask, got 'db': a mask is no power")
+    separate = dsp.harmonic_percussive_masks if mask else dsp.harmonic_percussive_power
+
+    def of_part(power_tf: jax.Array) -> jax.Array:
+        return separate(power_tf, kernel=kernel, margin=margin, mask_power=mask_power)[part]
+
+    return mel_feature(
+        name,
+        of_part,
+        scale=scale,
+        reference="Fitzgerald 2010",
+        weighted_mean=mask,
+        over_time=True,
+        **options,
     )

@@ -1,7 +1,6 @@
 """Percussive part of the mel spectrogram."""
 
-from actjax import dsp
-from actjax.extraction.mel_family import mel_feature
+from actjax.extraction.mel_family import separated_mel
 from actjax.types import Feature
 
 
@@ -38,27 +37,19 @@ def feature(
     Reference: Fitzgerald (2010), Harmonic/Percussive Separation using Median Filtering, DAFx; margins from
     Driedger, Müller, Disch (2014), ISMIR.
     """
-    dsp.check_separation(kernel, margin, mask_power)
-
-    if mask and scale == "db":
-        raise ValueError("expected scale 'power' with mask, got 'db': a mask is no power")
-    separate = dsp.harmonic_percussive_masks if mask else dsp.harmonic_percussive_power
-
-    def part(power):
-        return separate(power, kernel=kernel, margin=margin, mask_power=mask_power)[1]
-
-    return mel_feature(
+    return separated_mel(
         "percussive",
-        part,
+        1,
+        kernel=kernel,
+        margin=margin,
+        mask_power=mask_power,
+        mask=mask,
+        scale=scale,
         sample_rate_hz=sample_rate_hz,
         n_fft=n_fft,
         hop_samples=hop_samples,
         n_mels=n_mels,
         fmin_hz=fmin_hz,
         fmax_hz=fmax_hz,
-        scale=scale,
         top_db=top_db,
-        reference="Fitzgerald 2010",
-        weighted_mean=mask,
-        over_time=True,
     )

@@ -1,6 +1,6 @@
 """Share of observations on which two active sets agree."""
 
-from actjax.similarity.families.binary import table_metric
+from actjax.similarity.families.binary import Sides, table_metric
 from actjax.types import Metric
 
 
@@ -39,12 +39,9 @@ def metric(
     return table_metric(
         "accuracy",
         lambda both, x, y, neither: (both + neither) / (both + x + y + neither),
+        Sides(alpha_x, alpha_y, threshold_x, threshold_y),
         views=("clip", "frame"),
         range=(0.0, 1.0, 0.5),
         reference="Oikarinen, Yan and Weng 2025",
         symmetric=True,
-        alpha_x=alpha_x,
-        alpha_y=alpha_y,
-        threshold_x=threshold_x,
-        threshold_y=threshold_y,
     )

@@ -1,7 +1,6 @@
 """How well a feature's values tell a neuron's active observations from the others."""
 
-from actjax.similarity.families.binary import active_set, check_sides
-from actjax.similarity.families.ranking import area, ranked
+from actjax.similarity.families.ranking import area_metric
 from actjax.types import Metric
 
 
@@ -31,18 +30,4 @@ def metric(*, alpha_x: float = 0.05, threshold_x: float | None = None) -> Metric
     References: J. Hanley, B. McNeil, "The meaning and use of the area under a receiver operating
     characteristic (ROC) curve", 1982; as a score of neurons, T. Oikarinen, G. Yan, T.-W. Weng, 2025.
     """
-    check_sides("auc", alpha_x=alpha_x)
-    return Metric(
-        name="auc",
-        prepare_x=active_set(alpha_x, threshold_x),
-        prepare_y=ranked,
-        compare=lambda px, py: {"score": area(py, px)},
-        views=("clip", "frame", "map"),
-        range=(0.0, 1.0, 0.5),
-        reference="Hanley and McNeil 1982; Oikarinen, Yan and Weng 2025",
-        invariant_to=("scale", "shift", "order") if threshold_x is None else (),
-        symmetric=False,
-        signed=False,
-        min_observations=2,
-        options={"alpha_x": alpha_x, "threshold_x": threshold_x},
-    )
+    return area_metric("auc", "x", alpha_x, threshold_x)

@@ -1,7 +1,6 @@
 """Average precision of a feature's values in finding a neuron's active observations."""
 
-from actjax.similarity.families.binary import check_sides
-from actjax.similarity.families.ranking import average_precision, member_set, reached
+from actjax.similarity.families.ranking import precision_metric
 from actjax.types import Metric
 
 
@@ -31,19 +30,4 @@ def metric(*, alpha_x: float = 0.05, threshold_x: float | None = None) -> Metric
     References: M. Zhu, "Recall, precision and average precision", 2004; as a score of neurons,
     T. Oikarinen, G. Yan, T.-W. Weng, "Evaluating neuron explanations", 2025.
     """
-    check_sides("auprc", alpha_x=alpha_x)
-    return Metric(
-        name="auprc",
-        prepare_x=member_set(alpha_x, threshold_x),
-        prepare_y=reached,
-        compare=lambda px, py: {"score": average_precision(py, px)},
-        views=("clip", "frame"),
-        range=(0.0, 1.0, 0.0),
-        reference="Zhu 2004; Oikarinen, Yan and Weng 2025",
-        invariant_to=("scale", "shift", "order") if threshold_x is None else (),
-        symmetric=False,
-        signed=False,
-        dot=False,
-        min_observations=2,
-        options={"alpha_x": alpha_x, "threshold_x": threshold_x},
-    )
+    return precision_metric("auprc", "x", alpha_x, threshold_x)

@@ -1,6 +1,6 @@
 """F1 score of two sets of active observations."""
 
-from actjax.similarity.families.binary import table_metric
+from actjax.similarity.families.binary import Sides, table_metric
 from actjax.types import Metric
 
 
@@ -37,12 +37,9 @@ def metric(
     return table_metric(
         "f1",
         lambda both, x, y, neither: 2 * both / (2 * both + x + y),
+        Sides(alpha_x, alpha_y, threshold_x, threshold_y),
         views=("clip", "frame", "map"),
         range=(0.0, 1.0, 0.0),
         reference="Dice 1945",
         symmetric=True,
-        alpha_x=alpha_x,
-        alpha_y=alpha_y,
-        threshold_x=threshold_x,
-        threshold_y=threshold_y,
     )

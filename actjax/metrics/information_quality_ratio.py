@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from actjax.similarity.families.binary import table_metric
+from actjax.similarity.families.binary import Sides, table_metric
 from actjax.types import Metric
 
 
@@ -41,14 +41,11 @@ def metric(
     return table_metric(
         "information_quality_ratio",
         _ratio,
+        Sides(alpha_x, alpha_y, threshold_x, threshold_y),
         views=("clip", "frame", "map"),
         range=(0.0, 1.0, 0.0),
         reference="Wijaya, Sarno and Zulaika 2017",
         symmetric=True,
-        alpha_x=alpha_x,
-        alpha_y=alpha_y,
-        threshold_x=threshold_x,
-        threshold_y=threshold_y,
     )
 
 

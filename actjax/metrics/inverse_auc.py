@@ -1,7 +1,6 @@
 """How well a neuron's values tell a feature's active observations from the others."""
 
-from actjax.similarity.families.binary import active_set, check_sides
-from actjax.similarity.families.ranking import area, ranked
+from actjax.similarity.families.ranking import area_metric
 from actjax.types import Metric
 
 
@@ -32,18 +31,4 @@ def metric(*, alpha_y: float = 0.05, threshold_y: float | None = None) -> Metric
     References: J. Hanley, B. McNeil, "The meaning and use of the area under a receiver operating
     characteristic (ROC) curve", 1982; as a score of neurons, T. Oikarinen, G. Yan, T.-W. Weng, 2025.
     """
-    check_sides("inverse_auc", alpha_y=alpha_y)
-    return Metric(
-        name="inverse_auc",
-        prepare_x=ranked,
-        prepare_y=active_set(alpha_y, threshold_y),
-        compare=lambda px, py: {"score": area(px, py)},
-        views=("clip", "frame", "map"),
-        range=(0.0, 1.0, 0.5),
-        reference="Hanley and McNeil 1982; Oikarinen, Yan and Weng 2025",
-        invariant_to=("scale", "shift", "order") if threshold_y is None else (),
-        symmetric=False,
-        signed=False,
-        min_observations=2,
-        options={"alpha_y": alpha_y, "threshold_y": threshold_y},
-    )
+    return area_metric("inverse_auc", "y", alpha_y, threshold_y)

@@ -1,7 +1,6 @@
 """Average precision of a neuron's values in finding a feature's active observations."""
 
-from actjax.similarity.families.binary import check_sides
-from actjax.similarity.families.ranking import average_precision, member_set, reached
+from actjax.similarity.families.ranking import precision_metric
 from actjax.types import Metric
 
 
@@ -31,19 +30,4 @@ def metric(*, alpha_y: float = 0.05, threshold_y: float | None = None) -> Metric
     References: M. Zhu, "Recall, precision and average precision", 2004; as a score of neurons,
     T. Oikarinen, G. Yan, T.-W. Weng, "Evaluating neuron explanations", 2025.
     """
-    check_sides("inverse_auprc", alpha_y=alpha_y)
-    return Metric(
-        name="inverse_auprc",
-        prepare_x=reached,
-        prepare_y=member_set(alpha_y, threshold_y),
-        compare=lambda px, py: {"score": average_precision(px, py)},
-        views=("clip", "frame"),
-        range=(0.0, 1.0, 0.0),
-        reference="Zhu 2004; Oikarinen, Yan and Weng 2025",
-        invariant_to=("scale", "shift", "order") if threshold_y is None else (),
-        symmetric=False,
-        signed=False,
-        dot=False,
-        min_observations=2,
-        options={"alpha_y": alpha_y, "threshold_y": threshold_y},
-    )
+    return precision_metric("inverse_auprc", "y", alpha_y, threshold_y)

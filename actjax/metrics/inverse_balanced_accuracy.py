@@ -1,6 +1,6 @@
 """Agreement averaged over the observations with and without a concept."""
 
-from actjax.similarity.families.binary import table_metric
+from actjax.similarity.families.binary import Sides, table_metric
 from actjax.types import Metric
 
 
@@ -38,12 +38,9 @@ def metric(
     return table_metric(
         "inverse_balanced_accuracy",
         lambda both, x, y, neither: (both / (both + y) + neither / (x + neither)) / 2,
+        Sides(alpha_x, alpha_y, threshold_x, threshold_y),
         views=("clip", "frame"),
         range=(0.0, 1.0, 0.5),
         reference="Oikarinen, Yan and Weng 2025",
         symmetric=False,
-        alpha_x=alpha_x,
-        alpha_y=alpha_y,
-        threshold_x=threshold_x,
-        threshold_y=threshold_y,
     )

@@ -1,6 +1,6 @@
 """Intersection over union of two sets of active observations."""
 
-from actjax.similarity.families.binary import table_metric
+from actjax.similarity.families.binary import Sides, table_metric
 from actjax.types import Metric
 
 
@@ -38,12 +38,9 @@ def metric(
     return table_metric(
         "iou",
         lambda both, x, y, neither: both / (both + x + y),
+        Sides(alpha_x, alpha_y, threshold_x, threshold_y),
         views=("clip", "frame", "map"),
         range=(0.0, 1.0, 0.0),
         reference="Bau et al. 2017; Jaccard 1901",
         symmetric=True,
-        alpha_x=alpha_x,
-        alpha_y=alpha_y,
-        threshold_x=threshold_x,
-        threshold_y=threshold_y,
     )

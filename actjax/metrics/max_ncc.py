@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.precision import PRECISION
+from actjax.similarity.arithmetic.deviations import deviations
 from actjax.similarity.arithmetic.scale import unit_scale
 from actjax.types import Metric
 
@@ -138,10 +139,9 @@ def _compare(px: Overlaps, py: Overlaps, *, max_lag, max_shift) -> dict[str, jax
 
 
 def _centred(values_ft: jax.Array, mask_t: jax.Array) -> jax.Array:
-    """Less the mean over all valid cells; by way of a first value, so that a constant gives exact zeros."""
-    shifted = jnp.where(mask_t[None, :], values_ft - values_ft[0, jnp.argmax(mask_t)], 0.0)
-    cells = jnp.maximum(jnp.sum(mask_t), 1).astype(values_ft.dtype) * values_ft.shape[0]
-    return jnp.where(mask_t[None, :], shifted - jnp.sum(shifted) / cells, 0.0)
+    """Less the mean over all valid cells."""
+    inside_ft = jnp.broadcast_to(mask_t[None, :], values_ft.shape)
+    return deviations(values_ft.ravel(), inside_ft.ravel()).values.reshape(values_ft.shape)
 
 
 def _nearest_first(most: int) -> list[int]:

@@ -3,13 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from actjax.precision import PRECISION
 from actjax.similarity.accumulators.partial import LEAST_LEFT, nuisances, partial_moments
+from actjax.similarity.arithmetic.least_squares import orthonormal, residuals
 from actjax.similarity.families.vectors import centred, cosine_of, unit_scaled
 from actjax.types import Metric
-
-# Directions of the nuisances with a smaller share of the largest one's length are rounding.
-RANK_TOLERANCE = 1e-5
 
 
 def metric() -> Metric:
@@ -48,26 +45,8 @@ def metric() -> Metric:
 
 def _prepare(values_o, mask_o, context):
     # The kernel vmaps over rows, not over the context: the basis is computed once for all of them.
-    basis_oq = _basis(nuisances(context, mask_o), mask_o)
+    basis_oq = orthonormal(jax.vmap(centred, (1, None), 1)(nuisances(context, mask_o), mask_o))
     deviations_o = centred(values_o, mask_o)
     largest = jnp.max(jnp.abs(deviations_o))
     deviations_o = deviations_o / jnp.where(largest > 0, largest, jnp.ones_like(largest))
-    residuals_o = deviations_o
-    # Twice: where little is left, the second pass removes the first one's rounding.
-    for _ in range(2):
-        weights_q = jnp.dot(basis_oq.T, residuals_o, precision=PRECISION)
-        residuals_o = residuals_o - jnp.dot(basis_oq, weights_q, precision=PRECISION)
-    some = jnp.sum(residuals_o**2) > LEAST_LEFT**2 * jnp.sum(deviations_o**2)
-    return unit_scaled(jnp.where(some, residuals_o, jnp.zeros_like(residuals_o)))
-
-
-def _basis(nuisance_oq: jax.Array, mask_o: jax.Array) -> jax.Array:
-    """[o, q] orthonormal columns that span the centred nuisances, zero ones where they are collinear."""
-    centred_oq = jax.vmap(centred, (1, None), 1)(nuisance_oq, mask_o)
-    largest = jnp.max(jnp.abs(centred_oq), 0)
-    lengths = (
-        jnp.sqrt(jnp.sum((centred_oq / jnp.where(largest > 0, largest, 1.0)[None, :]) ** 2, 0)) * largest
-    )
-    unit = centred_oq / jnp.where(lengths > 0, lengths, 1.0)[None, :]
-    u, s, _ = jnp.linalg.svd(unit, full_matrices=False)
-    return u * (s > RANK_TOLERANCE * jnp.max(s)).astype(u.dtype)[None, :]
+    return unit_scaled(residuals(deviations_o, basis_oq, LEAST_LEFT))

@@ -1,6 +1,6 @@
 """Share of a concept's observations where the neuron is active."""
 
-from actjax.similarity.families.binary import table_metric
+from actjax.similarity.families.binary import Sides, table_metric
 from actjax.types import Metric
 
 
@@ -39,12 +39,9 @@ def metric(
     return table_metric(
         "precision",
         lambda both, x, y, neither: both / (both + y),
+        Sides(alpha_x, alpha_y, threshold_x, threshold_y),
         views=("clip", "frame"),
         range=(0.0, 1.0, 0.0),
         reference="Oikarinen, Yan and Weng 2025",
         symmetric=False,
-        alpha_x=alpha_x,
-        alpha_y=alpha_y,
-        threshold_x=threshold_x,
-        threshold_y=threshold_y,
     )

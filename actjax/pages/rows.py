@@ -1,18 +1,26 @@
-"""Rows of a benchmark as Markdown and CSV."""
+"""Rows as Markdown and CSV."""
 
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
 def markdown(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str] | None = None) -> str:
     """A Markdown table of the rows; `columns` maps the keys that are shown to their headings."""
     columns = {name: name for name in _names(rows)} if columns is None else columns
-    lines = ["| " + " | ".join(columns.values()) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(_cell(row.get(name)) for name in columns) + " |" for row in rows]
-    return "\n".join(lines)
+    return grid(columns.values(), ([_cell(row.get(name)) for name in columns] for row in rows))
+
+
+def grid(
+    headings: Iterable[str], rows: Iterable[Iterable[str]], alignment: Iterable[str] | None = None
+) -> str:
+    """A Markdown table of cells that are text already; `alignment` is "<" or ">" for each column."""
+    headings = list(headings)
+    rule = ["---"] * len(headings) if alignment is None else [{"<": ":--", ">": "--:"}[a] for a in alignment]
+    escaped = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    return "\n".join("| " + " | ".join(row) + " |" for row in [headings, rule, *escaped])
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:

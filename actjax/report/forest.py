@@ -19,7 +19,6 @@ KINDS = {
     "input": ("input", "#6b7280", "^"),
 }
 _COLOURS = {"holds": "#00466e", "weakly": "#3b78a0", "reversed": "#b3400a", "does not hold": "#5f6b76"}
-_CEILING = {"color": style.INK, "linewidth": 1.6, "linestyle": (0, (2, 1.2))}
 
 
 def forest(table: Mapping[str, Any], path: Path) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from actjax.pages.rows import grid
 from actjax.report.markup import Markup, tag
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.verdicts import verdict
@@ -47,11 +48,8 @@ class Table:
 
     def markdown(self) -> str:
         """A heading and a Markdown table."""
-        rule = ["--:" if side == ">" else ":--" for side in self._sides()]
-        names = [name for name, _ in self.columns]
-        rows = [[cell.replace("|", "\\|") for cell in row] for row in self.rows]
-        lines = ["| " + " | ".join(row) + " |" for row in [names, rule, *rows]]
-        return f"## {self.title}\n\n" + (f"{self.note}\n\n" if self.note else "") + "\n".join(lines) + "\n"
+        table = grid((name for name, _ in self.columns), self.rows, self._sides())
+        return f"## {self.title}\n\n" + (f"{self.note}\n\n" if self.note else "") + table + "\n"
 
     def html(self) -> Markup:
         """A table element; the title and note are left to the page."""

@@ -8,7 +8,6 @@ import numpy as np
 from actjax.data import loader
 from actjax.options import comma_list
 from actjax.scoring.observations import Observations
-from actjax.scoring.tasks import spans
 from actjax.similarity.api import make_metric
 from actjax.statistics import bootstrap, families, nulls, permutations
 
@@ -67,9 +66,6 @@ def make(
             centre = "all"
         rows, n = kept.rows(), kept.problem.neurons
         order = np.argsort(kept.clips, kind="stable")
-        feature_of_row = np.repeat(
-            np.arange(len(kept.problem.features)), [b - a for a, b in spans(kept.problem)]
-        )
         own = np.asarray(recordings)[kept.clips[order]]
         names = ("null_mean", "null_std", "p_value", "std_error")
         out = {name: np.full((n, len(rows)), np.nan, np.float32) for name in names}
@@ -77,12 +73,12 @@ def make(
         for valid, [together] in kept.groups(rows):
             y = _blocked(np.where(valid, rows[together], np.float32(0)), kept.per_clip)[order]
             mask = valid.reshape(-1, kept.per_clip)[order]
-            groups, signed = _renumbered(feature_of_row[together]), make_metric(metric).signed
+            signed = make_metric(metric).signed
             tiles = []
             for first, stop in kept.tiles():
                 x = _blocked(kept.neurons(network, first, stop), kept.per_clip)[order]
                 tile = nulls.moment_null(
-                    x, y, mask, chosen, centre=centre, signed=signed, groups=groups, memory_gib=memory_gib
+                    x, y, mask, chosen, centre=centre, signed=signed, memory_gib=memory_gib
                 )
                 tiles.append(tile)
                 errors = bootstrap.correlation_errors(x, y, mask, own, centre=centre)
@@ -125,8 +121,3 @@ def correct(found: Sequence[Any]) -> None:
 def _blocked(columns_co: np.ndarray, per_clip: int) -> np.ndarray:
     """[c, b * o] -> [b, o, c]."""
     return columns_co.reshape(len(columns_co), -1, per_clip).transpose(1, 2, 0)
-
-
-def _renumbered(groups: np.ndarray) -> list[int]:
-    """Group numbers without gaps."""
-    return np.unique(groups, return_inverse=True)[1].tolist()

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.similarity.accumulators import clip_means
+from actjax.similarity.arithmetic.deviations import deviations
 from actjax.similarity.kernel import TILE_BYTES, clip_scores
 from actjax.types import Context, Metric
 
@@ -209,9 +210,5 @@ def _cells(x_bnft, y_bkft, mask_bt):
 
 
 def _without_clip_means(values_bon, mask_bo):
-    """Each clip's own mean removed; by way of a first value, so that a constant gives exact zeros."""
-    first = jnp.take_along_axis(values_bon, jnp.argmax(mask_bo, 1)[:, None, None], 1)
-    shifted = jnp.where(mask_bo[..., None], values_bon - first, jnp.zeros_like(values_bon))
-    count = jnp.maximum(jnp.sum(mask_bo, 1), 1).astype(values_bon.dtype)
-    mean = jnp.sum(shifted, 1) / count[:, None]
-    return jnp.where(mask_bo[..., None], shifted - mean[:, None, :], jnp.zeros_like(values_bon))
+    """Each clip's own mean removed."""
+    return jax.vmap(lambda values_on, mask_o: deviations(values_on, mask_o, 0).values)(values_bon, mask_bo)

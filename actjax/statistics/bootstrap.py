@@ -1,32 +1,16 @@
 """How far a score would move with other recordings, and with other training seeds.
 
 Bootstrap over recordings by Poisson weights: a replicate counts every recording a Poisson(1) number
-of times, so that all replicates of a shortlist of pairs are one matrix product, weights times the
-pairs' moments in each clip. The same weights for a trained and a control network pair their draws.
+of times, so that all replicates of a score are one matrix product, weights times its sums in each
+clip. The same weights for a trained and a control network pair their draws.
 """
 
-import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from actjax.precision import PRECISION
-from actjax.statistics import moments
 from actjax.statistics.requirements import check_bootstrap
-
-
-class PairMoments(NamedTuple):
-    """Sums in each clip for a shortlist of p pairs: [b, p] each, `count` [b, 1]; additive over o."""
-
-    xy: jax.Array
-    xx: jax.Array
-    x: jax.Array
-    yy: jax.Array
-    y: jax.Array
-    count: jax.Array
 
 
 def poisson_weights(
@@ -47,28 +31,6 @@ def poisson_weights(
     check_bootstrap(len(recordings), replicates, level)
     counts = np.random.default_rng([seed, 3]).poisson(1.0, (replicates, len(recordings)))
     return counts[:, number_b].astype(np.float32)
-
-
-def pair_moments(
-    x_bon: np.ndarray, y_bok: np.ndarray, mask_bo: np.ndarray, neurons: Sequence[int], rows: Sequence[int],
-    *, centre: str = "clip",
-) -> PairMoments:  # fmt: skip
-    """Moments in each clip of the pairs (neurons[p], rows[p]), from sides as in `nulls.moment_null`."""
-    x, y = x_bon[:, :, np.asarray(neurons)], y_bok[:, :, np.asarray(rows)]
-    return _pair_moments(jnp.asarray(x), jnp.asarray(y), jnp.asarray(mask_bo), centre=centre)
-
-
-def bootstrap_scores(sums: PairMoments, weights_rb: np.ndarray) -> np.ndarray:
-    """[r, p] correlations of the shortlist under each row of weights; NaN where a side is constant."""
-    return np.asarray(_bootstrap_scores(sums, jnp.asarray(weights_rb, jnp.float32)))
-
-
-def bootstrap_means(scores_bp: np.ndarray, weights_rb: np.ndarray) -> np.ndarray:
-    """[r, p] weighted means over valid clips of per-clip scores; NaN where no valid clip counts."""
-    valid = ~np.isnan(scores_bp)
-    total = weights_rb @ np.where(valid, scores_bp, 0.0)
-    count = weights_rb @ valid.astype(np.float32)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
 def percentile_interval(
@@ -187,26 +149,6 @@ def over_seeds(draws_sr: np.ndarray, *, seed: int = 0) -> np.ndarray:
     picked = np.random.default_rng([seed, 4]).integers(0, seeds, (seeds, replicates))
     resampled = np.mean([draws[picked[s], np.arange(replicates)] for s in range(seeds)], axis=0)
     return centre + np.sqrt(seeds / (seeds - 1)) * (resampled - centre)
-
-
-@functools.partial(jax.jit, static_argnames="centre")
-def _pair_moments(x_bop, y_bop, mask, *, centre) -> PairMoments:
-    x, y = moments.centred(x_bop, mask, centre), moments.centred(y_bop, mask, centre)
-    first_x, first_y = x.sum(axis=1), y.sum(axis=1)
-    if centre != "all":
-        first_x, first_y = jnp.zeros_like(first_x), jnp.zeros_like(first_y)
-    count = mask.astype(x.dtype).sum(axis=1, keepdims=True)
-    return PairMoments((x * y).sum(1), (x**2).sum(1), first_x, (y**2).sum(1), first_y, count)
-
-
-@jax.jit
-def _bootstrap_scores(sums: PairMoments, weights: jax.Array) -> jax.Array:
-    total = jax.tree.map(lambda part: jnp.matmul(weights, part, precision=PRECISION), sums)
-    count = jnp.maximum(total.count, 1.0)
-    xx, yy = total.xx - total.x**2 / count, total.yy - total.y**2 / count
-    varies = (xx > 1e-6 * total.xx) & (yy > 1e-6 * total.yy)
-    norm = jnp.sqrt(jnp.where(varies, xx, 1.0)) * jnp.sqrt(jnp.where(varies, yy, 1.0))
-    return jnp.where(varies, (total.xy - total.x * total.y / count) / norm, jnp.nan)
 
 
 def _unit_columns(values_bon: np.ndarray, mask_bo: np.ndarray, centre: str) -> tuple[np.ndarray, np.ndarray]:

@@ -8,8 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.precision import PRECISION
+from actjax.similarity.arithmetic import least_squares
 from actjax.statistics import moments
 from actjax.statistics.requirements import StatisticsError
+
+# A column with a smaller share of its deviation left is explained by the nuisances.
+LEAST_LEFT = 1e-4
 
 
 def shuffle_weights(params: Any, seed: int) -> Any:
@@ -47,36 +51,8 @@ def rotate_channels(x_bon: Any, mask_bo: Any, rotation_nn: Any, *, centre: str =
       rotation_nn: [n, n] one of `rotations`.
       centre: the deviations that are standardised: within clips ("clip") or from the mean ("all").
     """
-    mask = jnp.asarray(mask_bo)
-    x = moments.centred(jnp.asarray(x_bon), mask, centre)
-    deviation = jnp.sqrt(
-        (x**2).sum(axis=(0, 1), keepdims=True) / jnp.maximum(mask.sum().astype(x.dtype), 1.0)
-    )
-    standard = x / jnp.where(deviation > 0, deviation, jnp.ones_like(deviation))
+    standard = moments.standardised(jnp.asarray(x_bon), jnp.asarray(mask_bo), centre)
     return jnp.einsum("bon,nm->bom", standard, jnp.asarray(rotation_nn), precision=PRECISION)
-
-
-@functools.partial(jax.jit, static_argnames="centre")
-def rotated_scores(
-    x_bon: Any, y_bok: Any, mask_bo: Any, rotations_qnn: Any, *, centre: str = "clip"
-) -> jax.Array:
-    """[q, n, k] correlations of the rotated channels, from one pass over the activations.
-
-    With standardised x, covariance S_xx and S_xy: r = (Q' S_xy) / sqrt(diag(Q' S_xx Q) diag(S_yy)), the
-    same as scoring `rotate_channels` for each rotation, at the cost of n x n products.
-    """
-    mask = jnp.asarray(mask_bo)
-    x, y = (moments.centred(jnp.asarray(v), mask, centre) for v in (x_bon, y_bok))
-    norm_x, norm_y = (jnp.sqrt((v**2).sum(axis=(0, 1))) for v in (x, y))
-    x = x / jnp.where(norm_x > 0, norm_x, jnp.ones_like(norm_x))[None, None, :]
-    xx = jnp.einsum("bon,bom->nm", x, x, precision=PRECISION)
-    xy = jnp.einsum("bon,bok->nk", x, y, precision=PRECISION)
-    turned = jnp.asarray(rotations_qnn)
-    across = jnp.einsum("qnm,nk->qmk", turned, xy, precision=PRECISION)
-    norm = jnp.einsum("qnm,np,qpm->qm", turned, xx, turned, precision=PRECISION)
-    varies = (norm[:, :, None] > 1e-6) & (norm_y > 0)[None, None, :]
-    scale = jnp.sqrt(jnp.maximum(norm, 1e-6))[:, :, None] * jnp.where(norm_y > 0, norm_y, 1.0)[None, None, :]
-    return jnp.where(varies, across / scale, jnp.nan)
 
 
 def eta_squared(values_bv: Any, class_ids: Any) -> np.ndarray:
@@ -111,27 +87,18 @@ def residuals(values_bov: Any, nuisance_boq: Any, mask_bo: Any, *, centre: str =
     """[b, o, v] what the nuisance rows do not explain linearly, for partial scores.
 
     Least squares over all valid observations after centring both; neuron and feature residuals then go
-    to `nulls.moment_null`. A column with less than 1e-6 of its deviation left becomes zero (its
+    to `nulls.moment_null`. A column with less than LEAST_LEFT of its deviation left becomes zero (its
     scores are undefined), such as a nuisance against itself.
 
     Args:
       values_bov: [b, o, v] neurons or feature rows.
       nuisance_boq: [b, o, q] rows held fixed, such as loudness and local input energy.
       mask_bo: [b, o] bool.
-      centre: as in `nulls.moment_null`: "clip" or "all".
+      centre: as in `nulls.moment_null`.
     """
     mask = jnp.asarray(mask_bo)
     values = moments.centred(jnp.asarray(values_bov), mask, centre)
     nuisance = moments.centred(jnp.asarray(nuisance_boq), mask, centre)
     shape = values.shape
     flat, rows = values.reshape(-1, shape[2]), nuisance.reshape(-1, nuisance.shape[2])
-    u, s, _ = jnp.linalg.svd(rows, full_matrices=False)
-    basis = u * (s > 1e-5 * s.max()).astype(u.dtype)[None, :]
-    before = jnp.sqrt((flat**2).sum(axis=0))
-    # Twice: where little is left, the second pass removes the first one's rounding.
-    for _ in range(2):
-        weights = jnp.matmul(basis.T, flat, precision=PRECISION)
-        flat = flat - jnp.matmul(basis, weights, precision=PRECISION)
-    left = jnp.sqrt((flat**2).sum(axis=0))
-    flat = jnp.where((left > 1e-6 * before)[None, :], flat, jnp.zeros_like(flat))
-    return flat.reshape(shape)
+    return least_squares.residuals(flat, least_squares.orthonormal(rows), LEAST_LEFT).reshape(shape)

@@ -37,8 +37,6 @@ class Null(NamedTuple):
         observed one among them, so that it and its replicates are exchangeable; |.| if signed.
       max_r: [r] the largest statistic of each replicate over the part.
       counts: [BINS] int64, histogram of the null statistics of all pairs and replicates.
-      unit_statistic: [n, g] each neuron's best statistic within each group of rows.
-      unit_counts: [g, BINS] int64, histograms of the same under the null.
     """
 
     score: np.ndarray
@@ -49,8 +47,6 @@ class Null(NamedTuple):
     statistic: np.ndarray
     max_r: np.ndarray
     counts: np.ndarray
-    unit_statistic: np.ndarray
-    unit_counts: np.ndarray
 
 
 class Corrected(NamedTuple):
@@ -94,45 +90,21 @@ def correct(parts: Sequence[Null]) -> list[Corrected]:
     ]
 
 
-def share_above(part: Null, quantile: float = 0.99) -> np.ndarray:
-    """[g] the share of a layer's units whose best row of each group passes the null's quantile.
-
-    The null is the best statistic over the same rows, pooled over units and replicates: by chance
-    the share is 1 - quantile.
-    """
-    shares = []
-    for unit_n, counts in zip(part.unit_statistic.T, part.unit_counts, strict=True):
-        valid = ~np.isnan(unit_n)
-        if not valid.any() or counts.sum() == 0:
-            shares.append(np.nan)
-            continue
-        threshold = np.searchsorted(np.cumsum(counts), quantile * counts.sum())
-        shares.append(float((bins_of(unit_n[valid]) > threshold).mean()))
-    return np.asarray(shares)
-
-
 def bins_of(statistics: np.ndarray) -> np.ndarray:
     """The histogram bin of each statistic (not NaN)."""
     scaled = np.floor((statistics - np.float32(LOWEST)) * np.float32(BINS_PER_UNIT))
     return np.clip(scaled, 0, BINS - 1).astype(np.int64)
 
 
-def reduce_replicates(scores_rnk: jax.Array, *, signed: bool, groups: Sequence[int]) -> Null:
+def reduce_replicates(scores_rnk: jax.Array, *, signed: bool) -> Null:
     """Replicate scores of a tile, the observed ones first, to what a family needs.
 
     Args:
       scores_rnk: [1 + R, n, k]; index 0 is the observed score.
       signed: the statistic is |.|: both directions count as evidence.
-      groups: [k] the group (feature) of each row, 0 .. g - 1.
     """
-    *arrays, bins_rnk, unit_bins_rng = _reduce(scores_rnk, signed=signed, groups=tuple(groups))
-    score, mean, std, z, p, statistic, max_r, unit = map(np.asarray, arrays)
-    unit_bins = np.asarray(unit_bins_rng)
-    return Null(
-        *(score, mean, std, z, p, statistic, max_r, _histogram(np.asarray(bins_rnk))),
-        unit_statistic=unit,
-        unit_counts=np.stack([_histogram(unit_bins[:, :, g]) for g in range(unit_bins.shape[2])]),
-    )
+    *arrays, bins_rnk = map(np.asarray, _reduce(scores_rnk, signed=signed))
+    return Null(*arrays, np.bincount(bins_rnk.ravel(), minlength=BINS + 1)[:BINS])
 
 
 def join_tiles(tiles: Sequence[Null]) -> Null:
@@ -142,8 +114,6 @@ def join_tiles(tiles: Sequence[Null]) -> Null:
         **joined,
         max_r=np.max([t.max_r for t in tiles], axis=0),
         counts=np.sum([t.counts for t in tiles], axis=0),
-        unit_statistic=np.concatenate([t.unit_statistic for t in tiles]),
-        unit_counts=np.sum([t.unit_counts for t in tiles], axis=0),
     )
 
 
@@ -166,8 +136,9 @@ def max_t_p(statistics_rnk: jax.Array) -> jax.Array:
     return jnp.where(jnp.isnan(statistics_rnk[0]), jnp.nan, p)
 
 
-@functools.partial(jax.jit, static_argnames=("signed", "groups"))
-def _reduce(scores_rnk: jax.Array, *, signed: bool, groups: tuple[int, ...]):
+@functools.partial(jax.jit, static_argnames="signed")
+def _reduce(scores_rnk: jax.Array, *, signed: bool) -> tuple[jax.Array, ...]:
+    """The first seven fields of `Null`, and the bins of all null statistics."""
     t_rnk = studentise(scores_rnk, signed)
     valid = ~jnp.isnan(t_rnk[0])
     null = scores_rnk[1:]
@@ -177,11 +148,7 @@ def _reduce(scores_rnk: jax.Array, *, signed: bool, groups: tuple[int, ...]):
     low_rnk = jnp.where(valid[None], t_rnk, -jnp.inf)
     reached = (low_rnk[1:] >= low_rnk[:1] - TIE).sum(axis=0)
     p = jnp.where(valid, (1 + reached).astype(z.dtype) / (1 + len(null)), jnp.nan)
-    members = [np.flatnonzero(np.asarray(groups) == g) for g in range(max(groups) + 1)]
-    unit_rng = jnp.stack([low_rnk[:, :, m].max(axis=2) for m in members], axis=2)
-    unit = jnp.where(jnp.isneginf(unit_rng[0]), jnp.nan, unit_rng[0])
-    arrays = (scores_rnk[0], mean, std, z, p, t_rnk[0], low_rnk[1:].max(axis=(1, 2)), unit)
-    return (*arrays, _bins(low_rnk[1:]), _bins(unit_rng[1:]))
+    return scores_rnk[0], mean, std, z, p, t_rnk[0], low_rnk[1:].max(axis=(1, 2)), _bins(low_rnk[1:])
 
 
 def _bins(statistics: jax.Array) -> jax.Array:
@@ -189,7 +156,3 @@ def _bins(statistics: jax.Array) -> jax.Array:
     scaled = jnp.floor((statistics - LOWEST) * BINS_PER_UNIT)
     inside = jnp.clip(scaled, 0, BINS - 1).astype(jnp.int32)
     return jnp.where(jnp.isneginf(statistics), jnp.int32(BINS), inside)
-
-
-def _histogram(bins: np.ndarray) -> np.ndarray:
-    return np.bincount(bins.ravel(), minlength=BINS + 1)[:BINS]

@@ -1,6 +1,5 @@
 """The null of any metric on any problem: picks the way that the metric's structure allows."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -24,7 +23,6 @@ def null_of(
     draws: Draws,
     *,
     part: str = "within",
-    groups: Sequence[int] | None = None,
     frames: int | None = None,
     nuisance: Any = None,
     folds_b: Any = None,
@@ -40,7 +38,6 @@ def null_of(
       mask: [b, o] bool; [b, t] for images.
       draws: from `permutations`; the same for all parts of a family.
       part: "within" clips, or "total" (in the clip view both mean the values of clips).
-      groups: [k] the feature of each row, 0 .. g - 1, for the best row of each unit; one if None.
       frames: for shifts of a map, its frames.
       nuisance: [b, o, q] rows held fixed, for partial_pearson. Neuron and feature are rearranged as
         residuals, each of its own clip's nuisances.
@@ -55,7 +52,7 @@ def null_of(
     """
     x, y, mask = np.asarray(x), np.asarray(y), np.asarray(mask, bool)
     in_clips = part == "within" and mask.shape[1] > 1
-    options = {"signed": metric.signed, "groups": groups}
+    options = {"signed": metric.signed}
     if metric.name in _CORRELATIONS and metric.observes == "vector":
         centre = "clip" if in_clips else "all"
         if metric.name == "partial_pearson":

@@ -9,6 +9,7 @@ Where masks differ between clips, a pair of clips is compared on the observation
 and its means and norms are those of these observations.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -39,6 +40,7 @@ class Moments(NamedTuple):
     count: jax.Array
 
 
+@functools.partial(jax.jit, static_argnames="centre")
 def centred(values_bov: jax.Array, mask_bo: jax.Array, centre: str) -> jax.Array:
     """[b, o, v] values made ready: means removed, scaled, zero where masked.
 
@@ -64,6 +66,14 @@ def centred(values_bov: jax.Array, mask_bo: jax.Array, centre: str) -> jax.Array
         values = (values - values.sum(axis=axes, keepdims=True) / count) * weights
     left = jnp.abs(values).max(axis=(0, 1), keepdims=True)
     return jnp.where(left > _ROUNDING, values / jnp.where(left > 0, left, jnp.ones_like(left)), 0.0)
+
+
+def standardised(values_bov: jax.Array, mask_bo: jax.Array, centre: str) -> jax.Array:
+    """[b, o, v] `centred` values of variance 1; zeros for a constant column."""
+    values = centred(values_bov, mask_bo, centre)
+    count = jnp.maximum(mask_bo.sum().astype(values.dtype), 1.0)
+    deviation = jnp.sqrt((values**2).sum(axis=(0, 1), keepdims=True) / count)
+    return values / jnp.where(deviation > 0, deviation, jnp.ones_like(deviation))
 
 
 def correlation(moments: Moments) -> jax.Array:
@@ -164,6 +174,25 @@ def by_clip_pairs(
     zero = Moments(*(jnp.zeros(s, x_bon.dtype) for s in (shape, (r, n), (r, n), (r, k), (r, k), (r,))))
     total, _ = jax.lax.scan(add, zero, jnp.arange(0, clips, block))
     return _uncentred(total, centre)
+
+
+@functools.partial(jax.jit, static_argnames=("centre", "joint", "block"))
+def pair_scores(
+    x_bon: jax.Array, y_bok: jax.Array, mask_bo: jax.Array, partner_bj: jax.Array, weights_rbj: jax.Array,
+    *, centre: str, joint: bool, block: int,
+) -> jax.Array:  # fmt: skip
+    """[r, n, k] correlations of weighted pairs of clips, compiled; arguments as in `by_clip_pairs`."""
+    sides = x_bon, y_bok, mask_bo, partner_bj, weights_rbj
+    return correlation(by_clip_pairs(*sides, centre=centre, joint=joint, block=block))
+
+
+@jax.jit
+def weighted_sums(weights_rp: jax.Array, scores_pnk: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """([r, n, k] sums of the scores that are not NaN, [r, n, k] the weights summed)."""
+    finite = jnp.isfinite(scores_pnk)
+    values = jnp.where(finite, scores_pnk, jnp.zeros_like(scores_pnk))
+    count = _einsum("rp,pnk->rnk", weights_rp, finite.astype(scores_pnk.dtype))
+    return _einsum("rp,pnk->rnk", weights_rp, values), count
 
 
 def rotated(shift_rb: jax.Array, length_b: jax.Array, observations: int, frames: int | None) -> jax.Array:

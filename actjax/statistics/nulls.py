@@ -11,14 +11,14 @@ Replicate scores exist for one tile of neurons at a time.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from actjax.similarity.accumulators.clip_means import VALID_CLIPS
-from actjax.statistics import families, moments, weighted
+from actjax.statistics import families, moments
 from actjax.statistics.permutations import Draws
 from actjax.statistics.requirements import StatisticsError
 
@@ -31,7 +31,6 @@ def moment_null(
     *,
     centre: str = "clip",
     signed: bool = True,
-    groups: Sequence[int] | None = None,
     frames: int | None = None,
     way: str = "auto",
     memory_gib: float = 1.0,
@@ -45,7 +44,6 @@ def moment_null(
       draws: from `permutations`.
       centre: "clip" (pooled within clips), "all" (clip view, or total), "none" (cosine).
       signed: both directions count as evidence.
-      groups: [k] the feature of each row, 0 .. g - 1, for the best row of each unit; one if None.
       frames: for shifts of a map, its frames t; observations are bands x frames. o if None.
       way: "direct", "pairs" or "auto", the cheaper; both give the same numbers.
       memory_gib: bound on the replicate scores and gathered features held at a time.
@@ -59,16 +57,15 @@ def moment_null(
     if way == "auto":
         way = cheaper_way(x_bon.shape, draws)
     replicates_of = _by_pairs if way == "pairs" else _direct
-    y = weighted.centred(jnp.asarray(y_bok), jnp.asarray(mask), centre=centre)
-    groups = tuple(groups) if groups is not None else (0,) * y_bok.shape[2]
+    y = moments.centred(jnp.asarray(y_bok), jnp.asarray(mask), centre=centre)
     budget = memory_gib * 2**30 / 4
     # Scores, statistics and bins of a tile are held together, hence the factor.
     tile = int(np.clip(budget / (6 * (draws.replicates + 1) * y_bok.shape[2]), 1, x_bon.shape[2]))
     parts = []
     for first in range(0, x_bon.shape[2], tile):
-        x = weighted.centred(jnp.asarray(x_bon[:, :, first : first + tile]), jnp.asarray(mask), centre=centre)
+        x = moments.centred(jnp.asarray(x_bon[:, :, first : first + tile]), jnp.asarray(mask), centre=centre)
         scores = replicates_of(x, y, jnp.asarray(mask), draws, centre, joint, frames, budget / 4)
-        parts.append(families.reduce_replicates(scores, signed=signed, groups=groups))
+        parts.append(families.reduce_replicates(scores, signed=signed))
     return families.join_tiles(parts)
 
 
@@ -79,7 +76,6 @@ def pair_null(
     draws: Draws,
     *,
     signed: bool,
-    groups: Sequence[int] | None = None,
     memory_gib: float = 1.0,
 ) -> families.Null:
     """Null of a score that is the mean over clips of per-clip scores.
@@ -92,7 +88,6 @@ def pair_null(
       neurons, rows: n and k.
       draws: permutations (not shifts) from `permutations`.
       signed: both directions count as evidence.
-      groups: as in `moment_null`.
       memory_gib: bound on the scores held at a time.
     """
     if draws.partner_bj is None:
@@ -100,7 +95,6 @@ def pair_null(
             "a null of per-clip scores takes permutations of recordings, not circular shifts"
         )
     clips, partners = draws.partner_bj.shape
-    groups = tuple(groups) if groups is not None else (0,) * rows
     budget = memory_gib * 2**30 / 4
     tile = int(np.clip(budget / (6 * (draws.replicates + 1) * rows), 1, neurons))
     block = int(np.clip(budget / (8 * partners * tile * rows), 1, clips))
@@ -113,7 +107,7 @@ def pair_null(
             weights = _slot_weights(draws, own)
             totals, valid = _add_pairs(totals, valid, weights, scores)
         mean = jnp.where(valid >= VALID_CLIPS * clips, totals / jnp.maximum(valid, 1.0), jnp.nan)
-        parts.append(families.reduce_replicates(mean, signed=signed, groups=groups))
+        parts.append(families.reduce_replicates(mean, signed=signed))
     return families.join_tiles(parts)
 
 
@@ -123,7 +117,6 @@ def column_null(
     draws: Draws,
     *,
     signed: bool,
-    groups: Sequence[int] | None = None,
     mask_b: np.ndarray | None = None,
     chunk: int = 64,
 ) -> families.Null:
@@ -133,7 +126,7 @@ def column_null(
       score_columns: ([b, columns], mask [b]) -> [n, columns] scores; NaN where undefined.
       y_bk: [b, k] feature rows, one value a clip.
       draws: permutations from `permutations`.
-      signed, groups: as in `moment_null`.
+      signed: as in `moment_null`.
       mask_b: [b] bool, the clips where both sides are defined; all if None. A rearrangement is scored
         on the clips that are valid themselves and meet a valid one.
       chunk: replicates at a time: `chunk` * k columns; 1 where some clips are invalid.
@@ -150,8 +143,7 @@ def column_null(
         out = score_columns(columns, jnp.asarray(mask & mask[orders[0]]))
         scores.append(out.reshape(out.shape[0], len(orders), -1).transpose(1, 0, 2))
     stacked = jnp.concatenate(scores)[: len(order_rb)]
-    groups = tuple(groups) if groups is not None else (0,) * stacked.shape[2]
-    return families.reduce_replicates(stacked, signed=signed, groups=groups)
+    return families.reduce_replicates(stacked, signed=signed)
 
 
 def cheaper_way(shape_bon: tuple[int, ...], draws: Draws) -> str:
@@ -187,8 +179,7 @@ def _by_pairs(x, y, mask, draws, centre, joint, frames, budget) -> jax.Array:
     clips, partners = draws.partner_bj.shape
     held = partners * (x.shape[2] * y.shape[2] + mask.shape[1] * y.shape[2])
     block = int(np.clip(budget / held, 1, clips))
-    slots = np.concatenate([_own_slot(draws)[None], draws.slot_rb])
-    return _pairs(x, y, mask, draws.partner_bj, slots, centre=centre, joint=joint, block=block)
+    return _pairs(x, y, mask, draws.partner_bj, draws.slots_rb, centre=centre, joint=joint, block=block)
 
 
 @functools.partial(jax.jit, static_argnames=("centre", "joint", "frames"))
@@ -200,25 +191,20 @@ def _direct_chunk(x, y, mask, source, shift, *, centre, joint, frames):
 @functools.partial(jax.jit, static_argnames=("centre", "joint", "block"))
 def _pairs(x, y, mask, partner_bj, slot_rb, *, centre, joint, block):
     weights = jax.nn.one_hot(slot_rb, partner_bj.shape[1], dtype=x.dtype)
-    return weighted.pair_scores(x, y, mask, partner_bj, weights, centre=centre, joint=joint, block=block)
+    return moments.pair_scores(x, y, mask, partner_bj, weights, centre=centre, joint=joint, block=block)
 
 
 def _add_pairs(totals, valid, weights: np.ndarray, scores: jax.Array):
-    sums, counts = weighted.weighted_sums(jnp.asarray(weights), scores.reshape(-1, *scores.shape[2:]))
+    sums, counts = moments.weighted_sums(jnp.asarray(weights), scores.reshape(-1, *scores.shape[2:]))
     return (sums, counts) if totals is None else (totals + sums, valid + counts)
 
 
 def _slot_weights(draws: Draws, own: np.ndarray) -> np.ndarray:
     """[1 + r, c * j] float32, 1 where clip c meets its j-th partner; the observed pairing first."""
-    slots = np.concatenate([_own_slot(draws)[None], draws.slot_rb])[:, own]
+    slots = draws.slots_rb[:, own]
     fresh = np.concatenate([[True], np.diff(own) > 0])  # the last chunk is filled up with its last clip
     drawn = slots[:, :, None] == np.arange(draws.partner_bj.shape[1])[None, None, :]
     return (drawn & fresh[None, :, None]).reshape(len(slots), -1).astype(np.float32)
-
-
-def _own_slot(draws: Draws) -> np.ndarray:
-    """[b] the slot in which each clip meets itself."""
-    return np.argmax(draws.partner_bj == np.arange(len(draws.partner_bj))[:, None], axis=1).astype(np.int32)
 
 
 def _chunks(rows: np.ndarray, size: int):
@@ -234,7 +220,7 @@ def _masks_differ(mask: np.ndarray, draws: Draws, frames: int | None) -> bool:
         by_frame = mask.reshape(len(mask), -1, frames or mask.shape[1])
         prefix = np.arange(by_frame.shape[2])[None, None, :] < draws.length_b[:, None, None]
         return bool((by_frame != prefix).any())
-    return bool((mask[draws.partner_bj] != mask[:, None, :]).any())
+    return not draws.masks_agree(mask)
 
 
 def _check_sides(x_bon, y_bok, mask: np.ndarray, draws: Draws) -> None:

@@ -11,12 +11,10 @@ import numpy as np
 
 from actjax.statistics.requirements import StatisticsError, check_recordings, check_replicates
 
+# What the p-values of each rest on. within_class: recordings of one class are exchangeable. unrestricted: all
+# recordings are, so that neuron and feature do not both differ between classes. circular_shift: each clip is
+# stationary, so that neuron and feature do not share an onset envelope.
 NULLS = ("within_class", "unrestricted", "circular_shift")
-ASSUMES = {
-    "within_class": "recordings of one class are exchangeable",
-    "unrestricted": "all recordings are exchangeable: neuron and feature do not both differ between classes",
-    "circular_shift": "each clip is stationary: neuron and feature do not share an onset envelope",
-}
 _STREAMS = {"within_class": 0, "unrestricted": 0, "circular_shift": 1}
 
 
@@ -24,7 +22,7 @@ class Draws(NamedTuple):
     """R rearrangements of b clips.
 
     Attributes:
-      kind: one of NULLS; `ASSUMES[kind]` says what the p-values rest on.
+      kind: one of NULLS.
       source_rb: [r, b] int32, the clip whose feature clip b meets in replicate r.
       partner_bj: [b, j] int32, the clip that b meets if its recording trades places with the j-th
         recording of its class; None for shifts. `source_rb[r, b] == partner_bj[b, slot_rb[r, b]]`.
@@ -46,9 +44,14 @@ class Draws(NamedTuple):
         return len(self.source_rb)
 
     @property
-    def assumes(self) -> str:
-        """What p-values from these draws rest on, one line."""
-        return ASSUMES[self.kind]
+    def slots_rb(self) -> np.ndarray:
+        """[1 + r, b] int32, `slot_rb` with the observed pairing, each clip with itself, first."""
+        own = np.argmax(self.partner_bj == np.arange(len(self.partner_bj))[:, None], axis=1)
+        return np.concatenate([own.astype(np.int32)[None], self.slot_rb])
+
+    def masks_agree(self, mask_bo: np.ndarray) -> bool:
+        """Whether clips that can meet are valid in the same places."""
+        return bool((mask_bo[self.partner_bj] == mask_bo[:, None, :]).all())
 
 
 def within_class(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from actjax import lookup
-from actjax.benchmark.feature_speed.run import benchmark, table
+from actjax.benchmark.feature_speed.run import benchmark
+from actjax.pages.rows import markdown
 
 
 def test_rows_have_peers_where_there_are_any():
@@ -18,7 +19,7 @@ def test_rows_have_peers_where_there_are_any():
     assert with_peer["speedup"] == pytest.approx(with_peer["clips_per_s"] / with_peer["librosa_clips_per_s"])
     assert np.isnan(without["librosa_clips_per_s"])
     assert np.isnan(without["speedup"])
-    lines = table(rows).splitlines()
+    lines = markdown(rows).splitlines()
     assert len(lines) == 4
     assert lines[2].startswith("| rms |")
 

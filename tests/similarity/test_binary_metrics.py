@@ -10,7 +10,6 @@ from sklearn import metrics as sk
 
 from actjax import lookup
 from actjax.similarity.families import ranking
-from actjax.similarity.families.binary import counts
 from actjax.similarity.host import order
 from actjax.similarity.kernel import pairwise
 from actjax.types import Context
@@ -169,15 +168,6 @@ def test_streaming_equals_batch(name):
             # Every value of column 4 lies above the threshold.
             assert np.isnan(found[4]).all()
         np.testing.assert_allclose(found[defined], expected, atol=2e-6, rtol=2e-5)
-
-
-def test_thresholds_of_a_first_pass_give_the_batch_scores():
-    x, y = related(COUNT)
-    mask = np.arange(COUNT) < 250
-    found = [jax.jit(order.thresholds, static_argnums=2)(side, mask, 0.05) for side in (x, y)]
-    accumulator = counts(lambda both, a, b, neither: both / (both + a + b), *found)
-    state = jax.jit(accumulator.update)(accumulator.init(5, 3), x, y, mask)
-    np.testing.assert_allclose(accumulator.finalize(state)["score"], scores("iou", x, y, mask), rtol=1e-6)
 
 
 @pytest.mark.parametrize("o", [1, 2, 9, 600])

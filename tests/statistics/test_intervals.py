@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from actjax.findings.cross_fitting import clip_sums
 from actjax.statistics import bootstrap
 from actjax.statistics.requirements import StatisticsError
 
@@ -16,48 +17,37 @@ def test_weights_are_poisson_and_shared_by_a_recording():
     assert abs(weights[:, ::3].var() - 1) < 5 * np.sqrt(3 / 1e5)
 
 
-@pytest.mark.parametrize("centre", ["clip", "all"])
-def test_a_replicate_is_the_score_of_repeated_clips(centre):
+def test_a_replicate_is_the_score_of_repeated_clips():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(12, 7, 4)) + 1, rng.normal(size=(12, 7, 3))
     y[:, :, 1] += x[:, :, 2]
     mask = np.arange(7)[None, :] < rng.integers(5, 8, 12)[:, None]
     weights = bootstrap.poisson_weights(np.arange(12), replicates=200, seed=3)
-    sums = bootstrap.pair_moments(
-        x.astype(np.float32), y.astype(np.float32), mask, [2, 0], [1, 2], centre=centre
-    )
-    draws = bootstrap.bootstrap_scores(sums, weights)
-    for r, (p, n, k) in ((r, pair) for r in range(4) for pair in ((0, 2, 1), (1, 0, 2))):
+    draws = clip_sums.scores(clip_sums.clip_sums(x.astype(np.float32), y.astype(np.float32), mask), weights)
+    for r, (n, k) in ((r, pair) for r in range(4) for pair in ((2, 1), (0, 2))):
         a, b = [], []
         for clip in np.repeat(np.arange(12), weights[r].astype(int)):
             xs, ys = x[clip, mask[clip], n], y[clip, mask[clip], k]
-            a.append(xs - xs.mean() * (centre == "clip"))
-            b.append(ys - ys.mean() * (centre == "clip"))
+            a.append(xs - xs.mean())
+            b.append(ys - ys.mean())
         want = np.corrcoef(np.concatenate(a), np.concatenate(b))[0, 1]
-        assert draws[r, p] == pytest.approx(want, abs=3e-6)
+        assert draws[r, n, k] == pytest.approx(want, abs=3e-6)
 
 
 def test_ninety_five_percent_intervals_cover():
     """400 samples of 80 recordings from a correlation of 0.5; percentile intervals at 95 %."""
     rng = np.random.default_rng(2)
     samples = 400
-    x = rng.normal(size=(80, 1, samples)).astype(np.float32)
-    y = (0.5 * x + np.sqrt(0.75) * rng.normal(size=x.shape)).astype(np.float32)
+    x = rng.normal(size=(80, samples, 1))
+    y = 0.5 * x + np.sqrt(0.75) * rng.normal(size=x.shape)
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     weights = bootstrap.poisson_weights(np.arange(80), replicates=400, seed=4)
-    everything = np.arange(samples)
-    sums = bootstrap.pair_moments(x, y, np.ones((80, 1), bool), everything, everything, centre="all")
-    low, high = bootstrap.percentile_interval(bootstrap.bootstrap_scores(sums, weights))
+    draws = clip_sums.scores(clip_sums.Table(x * y, x * x, y * y), weights)[:, :, 0]
+    low, high = bootstrap.percentile_interval(draws)
     covered = ((low <= 0.5) & (high >= 0.5)).mean()
     # Percentile intervals of r are slightly short at this size; the binomial error is 0.011.
     assert 0.90 <= covered <= 0.98
     assert (high - low).mean() == pytest.approx(2 * 1.96 * 0.75 / np.sqrt(80), rel=0.1)
-
-
-def test_means_of_per_clip_scores():
-    scores = np.asarray([[1.0, np.nan], [2.0, 4.0], [6.0, 8.0]])
-    weights = np.asarray([[1, 1, 1], [3, 0, 1], [5, 0, 0]], np.float32)
-    want = [[3.0, 6.0], [9 / 4, 8.0], [1.0, np.nan]]
-    np.testing.assert_allclose(bootstrap.bootstrap_means(scores, weights), want)
 
 
 def test_an_interval_is_undefined_where_many_draws_are():

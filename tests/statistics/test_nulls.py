@@ -119,9 +119,9 @@ def test_tiles_change_nothing():
     x, y = sides()
     mask = np.ones((B, OBS), bool)
     draws = permutations.within_class(np.arange(B), CLASSES, replicates=R, seed=4)
-    whole = nulls.moment_null(x, y, mask, draws, groups=[0, 0, 1])
+    whole = nulls.moment_null(x, y, mask, draws)
     # Room for the scores of two neurons at a time.
-    tiled = nulls.moment_null(x, y, mask, draws, groups=[0, 0, 1], memory_gib=13 * (R + 1) * K * 4 / 2**30)
+    tiled = nulls.moment_null(x, y, mask, draws, memory_gib=13 * (R + 1) * K * 4 / 2**30)
     for name, a, b in zip(families.Null._fields, whole, tiled, strict=True):
         if name.endswith("counts"):
             # A statistic within rounding of a bin's edge may fall on either side.

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-import scipy.stats
 
 from actjax.findings.cross_fitting import selection
-from actjax.statistics import moments, weighted
+from actjax.statistics import moments
 from actjax.statistics.requirements import StatisticsError
 
 
@@ -41,54 +40,31 @@ def test_cross_fit_by_hand():
         selection.cross_fit(np.zeros((3, 4)), signed=True)
 
 
+def half_correlations(x, y, halves):
+    """[s, 2, n, k] numpy's correlations of [b, 1, n] and [b, 1, k] on each half."""
+    n = x.shape[2]
+    every = [np.corrcoef(x[own, 0].T, y[own, 0].T)[:n, n:] for own in halves.reshape(-1, halves.shape[2])]
+    return np.reshape(every, (*halves.shape[:2], *every[0].shape))
+
+
 def test_pure_noise_has_no_best_neuron():
     """120 clips, 64 neurons, 12 rows of noise: the best of all is 0.3, cross-fitted about 0."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(120, 1, 64)), rng.normal(size=(120, 1, 12))
     naive = np.abs(np.corrcoef(x[:, 0].T, y[:, 0].T)[:64, 64:]).max()
     halves = selection.split_halves(np.arange(120), np.arange(120) % 12, splits=20, seed=1)
-    scores = weighted.weighted_scores(
-        x.astype(np.float32), y.astype(np.float32), np.ones((120, 1), bool),
-        halves.reshape(-1, 120).astype(np.float32), centre="all",
-    ).reshape(20, 2, 64, 12)  # fmt: skip
+    scores = half_correlations(x, y, halves)
     assert naive > 0.27
     fitted = selection.cross_fit(scores, signed=True)
     assert abs(fitted.score) < 0.08
     # A real relation of 0.6 survives.
     x[:, 0, 5] = 0.75 * y[:, 0, 3] + rng.normal(size=120)
-    scores = selection.half_scores(
-        x.astype(np.float32), y.astype(np.float32), np.ones((120, 1), bool), halves, centre="all"
-    )
-    fitted = selection.cross_fit_groups(scores, [0] * 3 + [1] * 9, signed=True)
-    assert (fitted[1].chosen == [5, 0]).all() and fitted[1].score == pytest.approx(0.6, abs=0.1)
-    assert abs(fitted[0].score) < 0.15
+    scores = half_correlations(x, y, halves)
+    fitted = selection.cross_fit(scores[..., 3:], signed=True)
+    assert (fitted.chosen == [5, 0]).all() and fitted.score == pytest.approx(0.6, abs=0.1)
+    assert abs(selection.cross_fit(scores[..., :3], signed=True).score) < 0.15
     agreement = selection.stability(scores, [0] * 3 + [1] * 9, signed=True)
     assert agreement[5] == 1.0 and agreement.shape == (64,) and agreement.mean() < 0.9
-
-
-@pytest.mark.parametrize("centre", ["clip", "all"])
-def test_half_scores_equal_scipy_on_the_half(centre):
-    rng = np.random.default_rng(2)
-    x, y = rng.normal(size=(10, 6, 3)) + 2, rng.normal(size=(10, 6, 2)) - 1
-    mask = np.ones((10, 6), bool)
-    mask[:, 5] = np.arange(10) % 2 == 0
-    halves = selection.split_halves(np.arange(10), None, splits=2, seed=0)
-    got = selection.half_scores(x.astype(np.float32), y.astype(np.float32), mask, halves, centre=centre)
-    for s, h, n, k in np.ndindex(2, 2, 3, 2):
-        a, b = [], []
-        for clip in np.flatnonzero(halves[s, h]):
-            xs, ys = x[clip, mask[clip], n], y[clip, mask[clip], k]
-            a.append(xs - xs.mean() * (centre == "clip"))
-            b.append(ys - ys.mean() * (centre == "clip"))
-        want = scipy.stats.pearsonr(np.concatenate(a), np.concatenate(b)).statistic
-        assert got[s, h, n, k] == pytest.approx(want, abs=2e-6)
-
-
-def test_half_means_leave_out_undefined_clips():
-    scores = np.arange(12.0).reshape(6, 1, 2)
-    scores[0, 0, 0] = scores[3:, 0, 1] = np.nan
-    halves = np.asarray([[[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]]], bool)
-    np.testing.assert_allclose(selection.half_means(scores, halves), [[[[3.0, 3.0]], [[8.0, np.nan]]]])
 
 
 def test_centred_survives_a_large_mean():

@@ -1,5 +1,6 @@
 """`python -m actjax.benchmark.feature_speed`."""
 
-from actjax.benchmark.feature_speed.run import benchmark, table
+from actjax.benchmark.feature_speed.run import benchmark
+from actjax.pages.rows import markdown
 
-print(table(benchmark()))
+print(markdown(benchmark()))

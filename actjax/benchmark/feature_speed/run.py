@@ -59,16 +59,6 @@ def benchmark(
         ]
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The rows as a Markdown table."""
-    columns = list(rows[0])
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    for row in rows:
-        cells = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()]
-        lines.append("| " + " | ".join("" if cell == "nan" else cell for cell in cells) + " |")
-    return "\n".join(lines)
-
-
 def _row(name, waves, at, pool, repeats, peer_clips):
     program = _program(GROUPS.get(name, (name,)), waves, at)
     peers = {library: _torch_program(library, name, waves, at) for library in ("torchaudio", "nnAudio")}

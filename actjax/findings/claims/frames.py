@@ -75,7 +75,7 @@ def _null(ready: Images, claim: Claim, setting: Setting, kept: dict) -> np.ndarr
     draws, weights, layer = setting.draws, setting.every_half, ready.side.layer
     if layer not in kept:
         sides = _maps(ready, ready.side.x["trained"]), ready.y, ready.mask, draws
-        if half_nulls.masks_agree(ready.mask, draws):
+        if draws.masks_agree(ready.mask):
             kept[layer] = half_nulls.from_scores(half_nulls.pair_cosines(_cka(), *sides), draws, weights)
         else:
             kept[layer] = half_nulls.clip_scores(_cka(), *sides, weights)

@@ -1,6 +1,5 @@
 """Claims whose neurons and rows are vectors of observations: their sums, nulls and ridge ceilings."""
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -11,8 +10,7 @@ from actjax.findings.claims.claim import Claim
 from actjax.findings.claims.setting import Setting
 from actjax.findings.claims.sides import Side
 from actjax.findings.cross_fitting import clip_sums, effects, half_nulls, ridge
-from actjax.findings.cross_fitting.compiled import compiled
-from actjax.statistics import moments
+from actjax.statistics import controls
 
 # A neuron that keeps less of its variance without the fixed row is that row itself, up to rounding.
 LEAST_LEFT = 1e-5
@@ -75,7 +73,7 @@ def select(ready: Rows, every: clip_sums.Table, claim: Claim) -> clip_sums.Table
 def null(ready: Rows, claim: Claim, setting: Setting, kept: dict) -> np.ndarray:
     """[1 + r, halves and all, n, k] the trained network's scores under every rearrangement."""
     x, draws, weights = ready.side.x["trained"], setting.draws, setting.every_half
-    if not half_nulls.masks_agree(ready.mask, draws):
+    if not draws.masks_agree(ready.mask):
         x, rows = _neurons_of(ready, claim, x), ready.y[:, :, list(claim.rows)]
         return half_nulls.moment_scores(x, rows, ready.mask, draws, weights, centre=ready.centre)
     layer = ready.side.layer
@@ -123,8 +121,9 @@ def predicted(ready: Rows, claim: Claim, x_bon: np.ndarray, setting: Setting) ->
 
 def without(values_bov: Any, nuisance_bo: Any, mask_bo: Any, centre: str) -> np.ndarray:
     """Values minus what one nuisance row explains linearly over all clips, after centring both."""
-    sides = (jnp.asarray(values_bov), jnp.asarray(nuisance_bo)[:, :, None], jnp.asarray(mask_bo))
-    return np.asarray(_without(*sides, centre=centre))
+    return np.asarray(
+        controls.residuals(values_bov, np.asarray(nuisance_bo)[:, :, None], mask_bo, centre=centre)
+    )
 
 
 def _neurons_of(ready: Rows, claim: Claim, x_bon: np.ndarray) -> np.ndarray:
@@ -147,15 +146,3 @@ def _ridge_score(ready: Rows, claim: Claim, setting: Setting, wanted: Callable[[
     sums = clip_sums.clip_sums(z, rows, ready.mask, centre=ready.centre)
     everyone = np.ones((1, setting.halves.shape[2]))
     return float(effects.candidates(sums, claim.candidates, everyone)[0, 0, 0])
-
-
-@functools.partial(compiled, static_argnames="centre")
-def _without(values, nuisance, mask, *, centre):
-    x, e = moments.centred(values, mask, centre), moments.centred(nuisance, mask, centre)
-    before = (x**2).sum(axis=(0, 1))
-    square = (e**2).sum()
-    # Twice: where little is left, the second pass removes the first one's rounding.
-    for _ in range(2):
-        x = x - e * ((x * e).sum(axis=(0, 1)) / jnp.where(square > 0, square, 1.0))[None, None, :]
-    left = (x**2).sum(axis=(0, 1))
-    return jnp.where((left > 1e-8 * before)[None, None, :], x, 0.0)

@@ -92,9 +92,7 @@ def _clip_sums(x, y, mask, *, centre):
 
 @functools.partial(compiled, static_argnames="centre")
 def _rotated_sums(x, y, mask, rotations, *, centre):
-    x, y = moments.centred(x, mask, centre), moments.centred(y, mask, centre)
-    deviation = jnp.sqrt((x**2).sum(axis=(0, 1)) / x.shape[0])
-    x = x / jnp.where(deviation > 0, deviation, jnp.ones_like(deviation))[None, None, :]
+    x, y = moments.standardised(x, mask, centre), moments.centred(y, mask, centre)
     q, n = rotations.shape[:2]
     side_by_side = rotations.transpose(1, 0, 2).reshape(n, q * n)
 

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from actjax.findings.cross_fitting.compiled import compiled
 from actjax.precision import PRECISION
+from actjax.similarity.families.frames import unit_frames
 
 # A geometry whose squared norm is below this share of its trace's square is rounding.
 _ROUNDING = 1e-6
@@ -45,15 +47,9 @@ def _cka(x, y, mask):
 
 
 def _frames(values, mask):
-    """Rows centred and the largest deviation scaled to 1, and each frame's square [b, v, t]."""
-    valid = mask[:, None, None, :]
-    first = jnp.take_along_axis(values, jnp.argmax(mask, axis=1)[:, None, None, None], axis=3)
-    # From the first frame on: a large mean costs no digits, a constant gives exact zeros.
-    values = jnp.where(valid, values - first, 0.0)
-    count = jnp.maximum(mask.sum(axis=1), 1).astype(values.dtype)[:, None, None, None]
-    values = jnp.where(valid, values - values.sum(axis=3, keepdims=True) / count, 0.0)
-    largest = jnp.abs(values).max(axis=(2, 3), keepdims=True)
-    values = values / jnp.where(largest > 0, largest, 1.0)
+    """Rows centred and the largest deviation brought near 1, and each frame's square [b, v, t]."""
+    of_clip = jax.vmap(unit_frames, (0, None))
+    values = jax.vmap(of_clip)(values, mask)
     return values, (values**2).sum(axis=2)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from actjax.findings.cross_fitting.compiled import compiled
 from actjax.precision import PRECISION
-from actjax.statistics import metric_nulls, weighted
+from actjax.statistics import metric_nulls, moments
 from actjax.statistics.permutations import Draws
 from actjax.types import Context, Metric
 
@@ -28,13 +28,13 @@ def moment_scores(
       weights_hb: [h, b] how often each clip of the neurons counts: halves, and all clips.
     """
     mask = jnp.asarray(mask_bo)
-    x, y = (weighted.centred(jnp.asarray(v), mask, centre=centre) for v in (x_bon, y_bok))
+    x, y = (moments.centred(jnp.asarray(v), mask, centre=centre) for v in (x_bon, y_bok))
     partner, chosen = draws.partner_bj, _chosen(draws)
-    joint = bool((np.asarray(mask_bo)[partner] != np.asarray(mask_bo)[:, None, :]).any())
+    joint = not draws.masks_agree(np.asarray(mask_bo))
     held = partner.shape[1] * (x.shape[2] * y.shape[2] + mask.shape[1] * y.shape[2])
     block = int(np.clip(_BLOCK // held, 1, len(partner)))
     found = [
-        weighted.pair_scores(
+        moments.pair_scores(
             x, y, mask, partner, chosen * own[None, :, None], centre=centre, joint=joint, block=block
         )
         for own in jnp.asarray(weights_hb, jnp.float32)
@@ -58,14 +58,9 @@ def clip_scores(
     chosen, found = _chosen(draws), []
     for own in jnp.asarray(weights_hb, jnp.float32):
         weights = (chosen * own[None, :, None]).reshape(len(chosen), -1)
-        total, count = (np.asarray(v) for v in weighted.weighted_sums(weights, pairs_pnk))
+        total, count = (np.asarray(v) for v in moments.weighted_sums(weights, pairs_pnk))
         found.append(np.divide(total, count, out=np.full(total.shape, np.nan, np.float32), where=count > 0))
     return np.stack(found, axis=1)
-
-
-def masks_agree(mask_bo: np.ndarray, draws: Draws) -> bool:
-    """Whether clips that meet are valid in the same places."""
-    return bool((mask_bo[draws.partner_bj] == mask_bo[:, None, :]).all())
 
 
 def pair_products(x_bon: Any, y_bok: Any, mask_bo: Any, draws: Draws, *, centre: str = "clip") -> np.ndarray:
@@ -74,7 +69,7 @@ def pair_products(x_bon: Any, y_bok: Any, mask_bo: Any, draws: Draws, *, centre:
     Scaled and centred as in `clip_tables.clip_sums`, whose sums of squares belong to them.
     """
     mask = jnp.asarray(mask_bo)
-    x, y = (weighted.centred(jnp.asarray(v), mask, centre=centre) for v in (x_bon, y_bok))
+    x, y = (moments.centred(jnp.asarray(v), mask, centre=centre) for v in (x_bon, y_bok))
     return np.asarray(_pair_products(x, y, jnp.asarray(draws.partner_bj)))
 
 
@@ -114,7 +109,7 @@ def share_above(scores_rnc: np.ndarray, *, signed: bool, quantile: float = 0.99)
     """The share of units whose best candidate passes the null's quantile; 1 - quantile by chance.
 
     Candidates are studentised by mean and deviation of all 1 + R values; the null is the best of the
-    same candidates, pooled over units and replicates (as `families.share_above`).
+    same candidates, pooled over units and replicates.
     """
     deviation = scores_rnc.std(axis=0)
     varies = deviation > 0
@@ -129,10 +124,9 @@ def share_above(scores_rnc: np.ndarray, *, signed: bool, quantile: float = 0.99)
 
 def _chosen(draws: Draws) -> Any:
     """[1 + r, b, j] 1 where clip b meets its j-th partner; the observed pairing first."""
-    clips, partners = draws.partner_bj.shape
-    own = np.argmax(draws.partner_bj == np.arange(clips)[:, None], axis=1).astype(np.int32)
-    slots = np.concatenate([own[None], draws.slot_rb])
-    return jnp.asarray(slots[:, :, None] == np.arange(partners)[None, None, :], jnp.float32)
+    return jnp.asarray(
+        draws.slots_rb[:, :, None] == np.arange(draws.partner_bj.shape[1])[None, None, :], jnp.float32
+    )
 
 
 def _replicated(pairs_bjnk: np.ndarray, draws: Draws, weights_hb: np.ndarray) -> Any:

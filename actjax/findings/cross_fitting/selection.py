@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
-from actjax.statistics import weighted
 from actjax.statistics.requirements import StatisticsError
 
 
@@ -59,28 +57,6 @@ def split_halves(
     return np.stack([first_sb, ~first_sb], axis=1)
 
 
-def half_scores(
-    x_bon: np.ndarray, y_bok: np.ndarray, mask_bo: np.ndarray, halves_shb: np.ndarray, *, centre: str = "clip"
-) -> np.ndarray:
-    """[s, 2, n, k] correlations on each half of each split (see `weighted.weighted_scores`)."""
-    splits, two, clips = halves_shb.shape
-    weights = halves_shb.reshape(splits * two, clips).astype(np.float32)
-    scores = weighted.weighted_scores(x_bon, y_bok, mask_bo, weights, centre=centre)
-    return scores.reshape(splits, two, *scores.shape[1:])
-
-
-def half_means(scores_b: np.ndarray, halves_shb: np.ndarray) -> np.ndarray:
-    """[s, 2, ...] means over each half's valid clips of per-clip scores [b, ...]; NaN where none is."""
-    scores = np.asarray(scores_b, np.float32)
-    weights = halves_shb.reshape(-1, halves_shb.shape[2]).astype(np.float32)
-    total, count = weighted.weighted_sums(
-        jnp.asarray(weights), jnp.asarray(scores.reshape(len(scores), -1, 1))
-    )
-    total, count = np.asarray(total), np.asarray(count)
-    means = np.divide(total, count, out=np.full(total.shape, np.nan, np.float32), where=count > 0.5)
-    return means.reshape(*halves_shb.shape[:2], *scores.shape[1:])
-
-
 def cross_fit(scores_sh: np.ndarray, *, signed: bool) -> CrossFitted:
     """Chooses the best candidate in each half and reports it in the other.
 
@@ -107,12 +83,6 @@ def cross_fit(scores_sh: np.ndarray, *, signed: bool) -> CrossFitted:
     valid = ~np.isnan(reported)
     score = float(reported[valid].mean()) if valid.any() else float("nan")
     return CrossFitted(score, reported, chosen, sign)
-
-
-def cross_fit_groups(scores_shnk: np.ndarray, groups_k: Sequence[int], *, signed: bool) -> list[CrossFitted]:
-    """`cross_fit` over neurons and the rows of each group (feature) 0 .. g - 1, one after another."""
-    groups = np.asarray(groups_k)
-    return [cross_fit(scores_shnk[..., groups == g], signed=signed) for g in range(groups.max() + 1)]
 
 
 def stability(scores_shnk: np.ndarray, groups_k: Sequence[int], *, signed: bool) -> np.ndarray:

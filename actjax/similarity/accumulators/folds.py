@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.precision import PRECISION
 from actjax.similarity.arithmetic import long_counts
+from actjax.similarity.arithmetic.deviations import about_one_origin, merged_mean
+from actjax.similarity.arithmetic.inner import product
 from actjax.similarity.arithmetic.scale import NOTHING, item_scales
 from actjax.types import Context
 
@@ -78,8 +79,8 @@ def fold_side(values_ov: jax.Array, mask_o: jax.Array, weights_po: jax.Array) ->
     count_p = jnp.sum(weights_po, 1)
     first = jnp.where(jnp.any(mask_o), values_ov[jnp.argmax(mask_o)], 0.0)
     shifted = jnp.where(mask_o[:, None], values_ov - first[None, :], 0.0)
-    mean = _product(weights_po, shifted) / jnp.maximum(count_p, 1)[:, None]
-    return FoldSide(first, mean, jnp.where(mask_o[:, None], shifted - _product(weights_po.T, mean), 0.0))
+    mean = product(weights_po, shifted) / jnp.maximum(count_p, 1)[:, None]
+    return FoldSide(first, mean, jnp.where(mask_o[:, None], shifted - product(weights_po.T, mean), 0.0))
 
 
 def init(folds: int, n: int, k: int) -> FoldMoments:
@@ -110,10 +111,10 @@ def update(state: FoldMoments, x_on, y_ok, mask_o, context: Context | None) -> F
 
     def of_fold(weight_o):
         y_in_ok = y.deviations_ov * weight_o[:, None]
-        return _product(y_in_ok.T, y.deviations_ov), _product(x.deviations_ov.T, y_in_ok)
+        return product(y_in_ok.T, y.deviations_ov), product(x.deviations_ov.T, y_in_ok)
 
     yy, xy = jax.lax.map(of_fold, weights)
-    xx = _product(weights, x.deviations_ov**2)
+    xx = product(weights, x.deviations_ov**2)
     count_p = long_counts.of_mask(weights > 0, 1)
     batch = FoldMoments(count_p, scale_n, scale_k, x.origin_v, y.origin_v, x.mean_pv, y.mean_pv, xx, yy, xy)
     return merge(state, batch)
@@ -125,18 +126,22 @@ def merge(a: FoldMoments, b: FoldMoments) -> FoldMoments:
     a, b = _rescaled(a, scale_n, scale_k), _rescaled(b, scale_n, scale_k)
     of_a, of_b = long_counts.as_float(a.count_p), long_counts.as_float(b.count_p)
     some = jnp.any(of_a > 0)
-    origin_n = jnp.where(some, a.origin_n, b.origin_n)
-    origin_k = jnp.where(some, a.origin_k, b.origin_k)
-    mean_pn, dx = _merge_means(of_a, of_b, *_relative(a.origin_n, a.mean_pn, b.origin_n, b.mean_pn, some))
-    mean_pk, dy = _merge_means(of_a, of_b, *_relative(a.origin_k, a.mean_pk, b.origin_k, b.mean_pk, some))
+    origin_n, mean_a_pn, mean_b_pn = about_one_origin(
+        some, a.origin_n[None, :], a.mean_pn, b.origin_n[None, :], b.mean_pn
+    )
+    origin_k, mean_a_pk, mean_b_pk = about_one_origin(
+        some, a.origin_k[None, :], a.mean_pk, b.origin_k[None, :], b.mean_pk
+    )
+    mean_pn, dx = merged_mean(of_a[:, None], mean_a_pn, of_b[:, None], mean_b_pn)
+    mean_pk, dy = merged_mean(of_a[:, None], mean_a_pk, of_b[:, None], mean_b_pk)
     between = of_a * (of_b / jnp.maximum(of_a + of_b, 1))
     scaled_dy = dy * between[:, None]
     return FoldMoments(
         count_p=long_counts.add(a.count_p, b.count_p),
         scale_n=scale_n,
         scale_k=scale_k,
-        origin_n=origin_n,
-        origin_k=origin_k,
+        origin_n=origin_n[0],
+        origin_k=origin_k[0],
         mean_pn=mean_pn,
         mean_pk=mean_pk,
         xx_pn=a.xx_pn + b.xx_pn + dx * dx * between[:, None],
@@ -157,21 +162,3 @@ def _rescaled(state: FoldMoments, scale_n, scale_k) -> FoldMoments:
         yy_pkk=state.yy_pkk * by_k[None, :, None] * by_k[None, None, :],
         xy_pnk=state.xy_pnk * by_n[None, :, None] * by_k[None, None, :],
     )
-
-
-def _relative(origin_a, mean_a, origin_b, mean_b, some):
-    """Both means relative to a's origin, or to b's while a is empty."""
-    origin = jnp.where(some, origin_a, origin_b)
-    return (origin_a - origin)[None, :] + mean_a, (origin_b - origin)[None, :] + mean_b
-
-
-def _merge_means(count_a, count_b, mean_a, mean_b):
-    """The merged means, and b's minus a's (0 where one is empty)."""
-    has_a, has_b = (count_a > 0)[:, None], (count_b > 0)[:, None]
-    delta = jnp.where(has_a & has_b, mean_b - mean_a, 0.0)
-    share = (count_b / jnp.maximum(count_a + count_b, 1))[:, None]
-    return jnp.where(has_a, mean_a + delta * share, jnp.where(has_b, mean_b, 0.0)), delta
-
-
-def _product(a, b):
-    return jnp.matmul(a, b, precision=PRECISION)

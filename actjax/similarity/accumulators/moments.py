@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from actjax.precision import PRECISION
 from actjax.similarity.arithmetic import long_counts
+from actjax.similarity.arithmetic.deviations import about_one_origin, merged_mean
 from actjax.similarity.arithmetic.scale import NOTHING, item_scales
 from actjax.types import Accumulator
 
@@ -143,21 +144,20 @@ def merge(a: Moments, b: Moments) -> Moments:
     """The moments of both sets of observations; associative and commutative up to rounding."""
     scale_n, scale_k = jnp.minimum(a.scale_n, b.scale_n), jnp.minimum(a.scale_k, b.scale_k)
     a, b = _rescaled(a, scale_n, scale_k), _rescaled(b, scale_n, scale_k)
-    count = long_counts.add(a.count, b.count)
     of_a, of_b = long_counts.as_float(a.count), long_counts.as_float(b.count)
-    weight = of_b / jnp.maximum(long_counts.as_float(count), 1)
-    origin_n, mean_a_n, mean_b_n = _common_origin(of_a, a.origin_n, a.mean_n, b.origin_n, b.mean_n)
-    origin_k, mean_a_k, mean_b_k = _common_origin(of_a, a.origin_k, a.mean_k, b.origin_k, b.mean_k)
-    between = of_a * weight
-    delta_n, delta_k = _delta(of_a, of_b, mean_a_n, mean_b_n), _delta(of_a, of_b, mean_a_k, mean_b_k)
+    origin_n, mean_a_n, mean_b_n = about_one_origin(of_a > 0, a.origin_n, a.mean_n, b.origin_n, b.mean_n)
+    origin_k, mean_a_k, mean_b_k = about_one_origin(of_a > 0, a.origin_k, a.mean_k, b.origin_k, b.mean_k)
+    mean_n, delta_n = merged_mean(of_a, mean_a_n, of_b, mean_b_n)
+    mean_k, delta_k = merged_mean(of_a, mean_a_k, of_b, mean_b_k)
+    between = of_a * (of_b / jnp.maximum(of_a + of_b, 1))
     return Moments(
-        count=count,
+        count=long_counts.add(a.count, b.count),
         scale_n=scale_n,
         scale_k=scale_k,
         origin_n=origin_n,
         origin_k=origin_k,
-        mean_n=jnp.where(of_a > 0, mean_a_n + (mean_b_n - mean_a_n) * weight, mean_b_n),
-        mean_k=jnp.where(of_a > 0, mean_a_k + (mean_b_k - mean_a_k) * weight, mean_b_k),
+        mean_n=mean_n,
+        mean_k=mean_k,
         xx_n=a.xx_n + b.xx_n + delta_n * delta_n * between,
         yy_k=a.yy_k + b.yy_k + delta_k * delta_k * between,
         xy_nk=a.xy_nk + b.xy_nk + delta_n[:, None] * (delta_k * between)[None, :],
@@ -220,14 +220,3 @@ def _shifted(values, mask_o, count, scale, axis: int):
     origin = first + near / jnp.maximum(jnp.sum(mask_o[:size]), 1).astype(near.dtype) / scale
     origin = jnp.where(count > 0, origin, jnp.zeros_like(origin))
     return origin * scale, less(values, origin, inside)
-
-
-def _common_origin(count_a, origin_a, mean_a, origin_b, mean_b):
-    """Both means relative to a's origin, or to b's while a is empty."""
-    origin = jnp.where(count_a > 0, origin_a, origin_b)
-    return origin, (origin_a - origin) + mean_a, (origin_b - origin) + mean_b
-
-
-def _delta(count_a, count_b, mean_a, mean_b):
-    # An empty side has no mean: without this a zero would stand in for it and cost digits.
-    return jnp.where((count_a > 0) & (count_b > 0), mean_b - mean_a, jnp.zeros_like(mean_a))

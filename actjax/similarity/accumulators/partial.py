@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.precision import PRECISION
 from actjax.similarity.arithmetic import long_counts
+from actjax.similarity.arithmetic.deviations import deviations, merged_mean
+from actjax.similarity.arithmetic.inner import product
 from actjax.similarity.arithmetic.scale import NOTHING, item_scales
 from actjax.types import Accumulator, Context
 
@@ -91,7 +92,6 @@ def update(state: PartialMoments, x_on, y_ok, mask_o, context: Context) -> Parti
     """Adds a batch of observations."""
     z_oq = nuisances(context, mask_o)
     z_oq = jnp.pad(z_oq, ((0, 0), (0, MOST_NUISANCES - z_oq.shape[1])))
-    count = jnp.sum(mask_o, dtype=jnp.int32).astype(jnp.float32)
     own = [item_scales(values, mask_o, 0) for values in (x_on, y_ok, z_oq)]
     so_far = (state.x.scale_v, state.y.scale_v, state.scale_q)
     scales = [jnp.minimum(scale, before) for scale, before in zip(own, so_far, strict=True)]
@@ -99,17 +99,17 @@ def update(state: PartialMoments, x_on, y_ok, mask_o, context: Context) -> Parti
     x_on, y_ok, z_oq = (
         values * scale[None, :] for values, scale in zip((x_on, y_ok, z_oq), scales, strict=True)
     )
-    origin_q, mean_q, dz_oq = _centre(z_oq, mask_o, count)
-    zz = _product(dz_oq.T, dz_oq)
+    origin_q, mean_q, dz_oq = deviations(z_oq, mask_o, 0)
+    zz = product(dz_oq.T, dz_oq)
     started = long_counts.reaches(state.count, 1)
     z_from_q = origin_q + mean_q
     # Sums are made of deviations within the batch, so the origin matters to the mean only.
-    x, dx_on = _side(x_on, mask_o, count, dz_oq, zz, started, state.x, z_from_q - state.origin_q)
-    y, dy_ok = _side(y_ok, mask_o, count, dz_oq, zz, started, state.y, z_from_q - state.origin_q)
+    x, dx_on = _side(x_on, mask_o, dz_oq, zz, started, state.x, z_from_q - state.origin_q)
+    y, dy_ok = _side(y_ok, mask_o, dz_oq, zz, started, state.y, z_from_q - state.origin_q)
     base_q = jnp.where(started, state.origin_q, z_from_q)
     mean_q = jnp.where(started, (origin_q - base_q) + mean_q, 0.0)
     count = long_counts.of_mask(mask_o)
-    batch = PartialMoments(count, x, y, scales[2], base_q, mean_q, zz, _product(dx_on.T, dy_ok))
+    batch = PartialMoments(count, x, y, scales[2], base_q, mean_q, zz, product(dx_on.T, dy_ok))
     return merge(state, batch)
 
 
@@ -123,20 +123,18 @@ def merge(a: PartialMoments, b: PartialMoments) -> PartialMoments:
     first = long_counts.reaches(a.count, 1)
     base = jax.tree.map(lambda of_a, of_b: jnp.where(first, of_a, of_b), a, b)
     a, b = _rebased(a, base), _rebased(b, base)
-    count = long_counts.add(a.count, b.count)
     of_a, of_b = long_counts.as_float(a.count), long_counts.as_float(b.count)
-    share = of_b / jnp.maximum(long_counts.as_float(count), 1)
-    between = of_a * share
-    dz = _delta(of_a, a.mean_q, of_b, b.mean_q)
-    x, dx = _merge_side(of_a, a.x, of_b, b.x, share, between, dz)
-    y, dy = _merge_side(of_a, a.y, of_b, b.y, share, between, dz)
+    between = of_a * (of_b / jnp.maximum(of_a + of_b, 1))
+    mean_q, dz = merged_mean(of_a, a.mean_q, of_b, b.mean_q)
+    x, dx = _merge_side(of_a, a.x, of_b, b.x, between, dz)
+    y, dy = _merge_side(of_a, a.y, of_b, b.y, between, dz)
     return PartialMoments(
-        count=count,
+        count=long_counts.add(a.count, b.count),
         x=x,
         y=y,
         scale_q=scales[2],
         origin_q=base.origin_q,
-        mean_q=_mean(of_a, a.mean_q, of_b, b.mean_q, share),
+        mean_q=mean_q,
         zz_qq=a.zz_qq + b.zz_qq + dz[:, None] * (dz * between)[None, :],
         xy_nk=a.xy_nk + b.xy_nk + dx[:, None] * (dy * between)[None, :],
     )
@@ -146,8 +144,8 @@ def finalize(state: PartialMoments) -> dict[str, jax.Array]:
     """The partial correlation of all pairs; NaN where the nuisances leave nothing of a side."""
     inverse = inverse_of(state.zz_qq)
     left_n, left_k = _left(state.x, state.zz_qq, inverse), _left(state.y, state.zz_qq, inverse)
-    slopes = _product(state.x.with_z_vq, inverse)
-    xy = state.xy_nk - _product(slopes, state.y.with_z_vq.T)
+    slopes = product(state.x.with_z_vq, inverse)
+    xy = state.xy_nk - product(slopes, state.y.with_z_vq.T)
     score = xy / jnp.sqrt(left_n)[:, None] / jnp.sqrt(left_k)[None, :]
     enough = long_counts.reaches(state.count, MIN_OBSERVATIONS)
     return {"score": jnp.where(enough, jnp.clip(score, -1.0, 1.0), jnp.nan), "n_observations": state.count}
@@ -159,7 +157,7 @@ def inverse_of(zz_qq: jax.Array) -> jax.Array:
     scale = jnp.where(variance > 0, 1 / jnp.sqrt(jnp.where(variance > 0, variance, 1.0)), 0.0)
     values, vectors = jnp.linalg.eigh(zz_qq * scale[:, None] * scale[None, :])
     inverse = jnp.where(values > LEAST_EIGENVALUE, 1 / jnp.maximum(values, LEAST_EIGENVALUE), 0.0)
-    return scale[:, None] * _product(vectors * inverse[None, :], vectors.T) * scale[None, :]
+    return scale[:, None] * product(vectors * inverse[None, :], vectors.T) * scale[None, :]
 
 
 def _empty_side(size: int) -> Side:
@@ -167,21 +165,21 @@ def _empty_side(size: int) -> Side:
     return Side(zero + NOTHING, zero, zero_q, zero, zero, zero_q)
 
 
-def _side(values_ov, mask_o, count, dz_oq, zz, started, base: Side, z_moved_q):
+def _side(values_ov, mask_o, dz_oq, zz, started, base: Side, z_moved_q):
     """A batch's side on the state's base (its own where the state is empty), and its deviations."""
-    origin, mean, deviations = _centre(values_ov, mask_o, count)
-    own_slope = _product(_product(deviations.T, dz_oq), inverse_of(zz))
+    origin, mean, apart = deviations(values_ov, mask_o, 0)
+    own_slope = product(product(apart.T, dz_oq), inverse_of(zz))
     slope = jnp.where(started, base.slope_vq, own_slope)
-    residuals = deviations - _product(dz_oq, slope.T)
+    residuals = apart - product(dz_oq, slope.T)
     at = origin + mean
-    shift = (origin - base.origin_v) + mean - _product(base.slope_vq, z_moved_q)
+    shift = (origin - base.origin_v) + mean - product(base.slope_vq, z_moved_q)
     side = Side(
         scale_v=base.scale_v,
         origin_v=jnp.where(started, base.origin_v, at),
         slope_vq=slope,
         mean_v=jnp.where(started, shift, 0.0),
         squares_v=jnp.sum(residuals * residuals, 0),
-        with_z_vq=_product(residuals.T, dz_oq),
+        with_z_vq=product(residuals.T, dz_oq),
     )
     return side, residuals
 
@@ -217,7 +215,7 @@ def _rebased(state: PartialMoments, base: PartialMoments) -> PartialMoments:
     """The same observations with the base's origins and slopes taken off."""
     x, off_x = _rebased_side(state.x, base.x, state, base)
     y, off_y = _rebased_side(state.y, base.y, state, base)
-    xy = state.xy_nk + _product(off_x, state.y.with_z_vq.T) + _product(x.with_z_vq, off_y.T)
+    xy = state.xy_nk + product(off_x, state.y.with_z_vq.T) + product(x.with_z_vq, off_y.T)
     mean_q = (state.origin_q - base.origin_q) + state.mean_q
     return state._replace(x=x, y=y, xy_nk=xy, origin_q=base.origin_q, mean_q=mean_q)
 
@@ -225,20 +223,20 @@ def _rebased(state: PartialMoments, base: PartialMoments) -> PartialMoments:
 def _rebased_side(side: Side, base: Side, state: PartialMoments, base_state: PartialMoments):
     off = side.slope_vq - base.slope_vq
     moved = (state.origin_q - base_state.origin_q) + state.mean_q
-    with_z = side.with_z_vq + _product(off, state.zz_qq)
+    with_z = side.with_z_vq + product(off, state.zz_qq)
     mean = side.mean_v + (side.origin_v - base.origin_v)
-    mean = mean + _product(side.slope_vq, state.mean_q) - _product(base.slope_vq, moved)
+    mean = mean + product(side.slope_vq, state.mean_q) - product(base.slope_vq, moved)
     squares = side.squares_v + jnp.sum(off * (side.with_z_vq + with_z), 1)
     return Side(side.scale_v, base.origin_v, base.slope_vq, mean, jnp.maximum(squares, 0.0), with_z), off
 
 
-def _merge_side(count_a, of_a: Side, count_b, of_b: Side, share, between, dz):
-    delta = _delta(count_a, of_a.mean_v, count_b, of_b.mean_v)
+def _merge_side(count_a, of_a: Side, count_b, of_b: Side, between, dz):
+    mean, delta = merged_mean(count_a, of_a.mean_v, count_b, of_b.mean_v)
     merged = Side(
         scale_v=of_a.scale_v,
         origin_v=of_a.origin_v,
         slope_vq=of_a.slope_vq,
-        mean_v=_mean(count_a, of_a.mean_v, count_b, of_b.mean_v, share),
+        mean_v=mean,
         squares_v=of_a.squares_v + of_b.squares_v + delta * delta * between,
         with_z_vq=of_a.with_z_vq + of_b.with_z_vq + delta[:, None] * (dz * between)[None, :],
     )
@@ -247,28 +245,7 @@ def _merge_side(count_a, of_a: Side, count_b, of_b: Side, share, between, dz):
 
 def _left(side: Side, zz_qq, inverse) -> jax.Array:
     """The residuals' sum of squares; NaN where nothing, or no more than rounding, is left."""
-    total = side.squares_v + jnp.sum(side.slope_vq * (2 * side.with_z_vq + _product(side.slope_vq, zz_qq)), 1)
-    left = side.squares_v - jnp.sum(_product(side.with_z_vq, inverse) * side.with_z_vq, 1)
+    total = side.squares_v + jnp.sum(side.slope_vq * (2 * side.with_z_vq + product(side.slope_vq, zz_qq)), 1)
+    left = side.squares_v - jnp.sum(product(side.with_z_vq, inverse) * side.with_z_vq, 1)
     some = (left > LEAST_LEFT**2 * total) & (left > 1e-6 * side.squares_v)
     return jnp.where(some, left, jnp.nan)
-
-
-def _centre(values_ov, mask_o, count):
-    """(first value, mean minus it, deviations), by columns."""
-    first = jnp.where(count > 0, values_ov[jnp.argmax(mask_o)], 0.0)
-    shifted = jnp.where(mask_o[:, None], values_ov - first[None, :], 0.0)
-    mean = jnp.sum(shifted, 0) / jnp.maximum(count, 1)
-    return first, mean, jnp.where(mask_o[:, None], shifted - mean[None, :], 0.0)
-
-
-def _mean(count_a, mean_a, count_b, mean_b, share):
-    merged = mean_a + (mean_b - mean_a) * share
-    return jnp.where(count_a > 0, jnp.where(count_b > 0, merged, mean_a), mean_b)
-
-
-def _delta(count_a, mean_a, count_b, mean_b):
-    return jnp.where((count_a > 0) & (count_b > 0), mean_b - mean_a, 0.0)
-
-
-def _product(a, b):
-    return jnp.matmul(a, b, precision=PRECISION)

@@ -26,6 +26,11 @@ def inner(a: jax.Array, b: jax.Array) -> jax.Array:
     return _over_chunks(lambda a, b: jnp.vdot(a, b, precision=PRECISION), CHUNK, _add_lost, a, b)
 
 
+def product(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The matrix product at the precision of scores; its sums are plain."""
+    return jnp.matmul(a, b, precision=PRECISION)
+
+
 def total(values: jax.Array) -> jax.Array:
     """sum over the last axis."""
     return _over_chunks(lambda part: jnp.sum(part, -1), CHUNK, _add_lost, values)

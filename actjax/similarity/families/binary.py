@@ -45,6 +45,15 @@ class Counts(NamedTuple):
     count: Any
 
 
+class Sides(NamedTuple):
+    """How the active observations of x and of y are chosen, as in `active_set`; names as in the options."""
+
+    alpha_x: float
+    alpha_y: float
+    threshold_x: float | None
+    threshold_y: float | None
+
+
 # (active on both sides, on x only, on y only, on neither), float32 -> score, elementwise.
 Score = Callable[[Any, Any, Any, Any], Any]
 
@@ -78,17 +87,15 @@ def is_active(values_o, mask_o, alpha: float, threshold: float | None) -> jax.Ar
 def table_metric(
     name: str,
     score: Score,
+    sides: Sides,
     *,
     views: tuple[str, ...],
     range: tuple[float, float, float],
     reference: str,
     symmetric: bool,
-    alpha_x: float,
-    alpha_y: float,
-    threshold_x: float | None,
-    threshold_y: float | None,
 ) -> Metric:
     """A metric that is `score` of the 2 x 2 table; `symmetric` says that swapping x and y keeps it."""
+    alpha_x, alpha_y, threshold_x, threshold_y = sides
     check_sides(name, alpha_x=alpha_x, alpha_y=alpha_y)
     alike = (alpha_x, threshold_x) == (alpha_y, threshold_y)
     given = threshold_x is not None and threshold_y is not None
@@ -105,10 +112,8 @@ def table_metric(
         signed=False,
         min_observations=2,
         accumulator=counts(score, threshold_x, threshold_y) if given else None,
-        options={
-            "alpha_x": alpha_x, "alpha_y": alpha_y, "threshold_x": threshold_x, "threshold_y": threshold_y,
-        },
-    )  # fmt: skip
+        options=sides._asdict(),
+    )
 
 
 def check_sides(name: str, **alphas: float) -> None:
@@ -118,21 +123,17 @@ def check_sides(name: str, **alphas: float) -> None:
             raise ValueError(f"{name} expected {option} between 0 and 1, got {alpha}")
 
 
-def counts(score: Score, threshold_n: Any, threshold_k: Any) -> Accumulator:
+def counts(score: Score, threshold_x: float, threshold_y: float) -> Accumulator:
     """Streams 2 x 2 tables, given thresholds.
 
     Args:
       score: of the finished tables.
-      threshold_n, threshold_k: scalars, or [n] and [k] thresholds such as `thresholds` finds in a
-        first pass.
+      threshold_x, threshold_y: active are the values that reach them.
     """
-    scalar = jnp.ndim(threshold_n) == 0 and jnp.ndim(threshold_k) == 0
-    # Thresholds by column are known to this object alone: its state is shared with no other's.
-    which = f"{threshold_n}, {threshold_k}" if scalar else f"by column {id(threshold_n)}, {id(threshold_k)}"
     return Accumulator(
-        f"counts({which})",
+        f"counts({threshold_x}, {threshold_y})",
         _no_counts,
-        functools.partial(_add_counts, threshold_n=threshold_n, threshold_k=threshold_k),
+        functools.partial(_add_counts, threshold_x=threshold_x, threshold_y=threshold_y),
         lambda a, b: Counts(*map(long_counts.add, a, b)),
         functools.partial(_finish, score=score),
     )
@@ -151,8 +152,8 @@ def _no_counts(n: int, k: int) -> Counts:
     return Counts(*map(long_counts.zero, shapes))
 
 
-def _add_counts(state: Counts, x_on, y_ok, mask_o, context=None, *, threshold_n, threshold_k) -> Counts:
-    hot_n, hot_k = _reaches(x_on, mask_o, threshold_n), _reaches(y_ok, mask_o, threshold_k)
+def _add_counts(state: Counts, x_on, y_ok, mask_o, context=None, *, threshold_x, threshold_y) -> Counts:
+    hot_n, hot_k = mask_o[:, None] & (x_on >= threshold_x), mask_o[:, None] & (y_ok >= threshold_y)
     parts = [slice(i, i + _AT_A_TIME) for i in range(0, len(mask_o), _AT_A_TIME)]
     both = sum(
         jnp.matmul(hot_n[p].astype(jnp.float32).T, hot_k[p].astype(jnp.float32), precision=EXACT).astype(
@@ -167,11 +168,6 @@ def _add_counts(state: Counts, x_on, y_ok, mask_o, context=None, *, threshold_n,
         long_counts.of_mask(mask_o),
     )
     return Counts(*map(long_counts.add, state, batch))
-
-
-def _reaches(values, mask_o, threshold) -> jax.Array:
-    threshold = jnp.broadcast_to(jnp.asarray(threshold, values.dtype), values.shape[1:])
-    return mask_o[:, None] & (values >= threshold[None, :])
 
 
 def _finish(state: Counts, *, score: Score) -> dict[str, jax.Array]:

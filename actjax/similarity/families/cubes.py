@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.precision import PRECISION
 from actjax.similarity.arithmetic import long_counts
+from actjax.similarity.arithmetic.deviations import about_one_origin, deviations, merged_mean
+from actjax.similarity.arithmetic.inner import product
 from actjax.types import Accumulator
 
 MIN_OBSERVATIONS = 3
@@ -59,7 +60,7 @@ def update(state: CubicMoments, x_on, y_ok, mask_o, context=None) -> CubicMoment
     count = jnp.sum(mask_o).astype(jnp.float32)
     x, x_on = _side(x_on, mask_o, count)
     y, y_ok = _side(y_ok, mask_o, count)
-    cross = [[jnp.matmul((x_on**a).T, y_ok**b, precision=PRECISION) for b in (1, 2, 3)] for a in (1, 2, 3)]
+    cross = [[product((x_on**a).T, y_ok**b) for b in (1, 2, 3)] for a in (1, 2, 3)]
     return merge(state, CubicMoments(long_counts.of_mask(mask_o), x, y, cross))
 
 
@@ -91,23 +92,17 @@ def _empty_side(size: int) -> Side:
 
 def _side(values_ov, mask_o, count) -> tuple[Side, jax.Array]:
     """A batch's side, and its scaled deviations [o, v]."""
-    some = mask_o[:, None]
-    first = jnp.where(count > 0, values_ov[jnp.argmax(mask_o)], 0.0)
-    shifted = jnp.where(some, values_ov - first[None, :], 0.0)
-    mean = jnp.sum(shifted, 0) / jnp.maximum(count, 1)
-    deviations = jnp.where(some, shifted - mean[None, :], 0.0)
-    scale = jnp.max(jnp.abs(deviations), 0)
-    scaled = deviations / jnp.where(scale > 0, scale, 1.0)[None, :]
+    first, mean, apart = deviations(values_ov, mask_o, 0)
+    scale = jnp.max(jnp.abs(apart), 0)
+    scaled = apart / jnp.where(scale > 0, scale, 1.0)[None, :]
     powers = jnp.stack([jnp.broadcast_to(count, scale.shape), *(jnp.sum(scaled**p, 0) for p in range(1, 7))])
     return Side(first, mean, scale, powers), scaled
 
 
 def _merge_side(count_a, count_b, count, a: Side, b: Side):
     """The merged side, and each part's (factor, shift): new deviation = factor * old + shift."""
-    origin = jnp.where(count_a > 0, a.origin_v, b.origin_v)
-    means = [(side.origin_v - origin) + side.mean_v for side in (a, b)]
-    mean = means[0] + (means[1] - means[0]) * (count_b / jnp.maximum(count, 1))
-    mean = jnp.where(count_a > 0, jnp.where(count_b > 0, mean, means[0]), means[1])
+    origin, *means = about_one_origin(count_a > 0, a.origin_v, a.mean_v, b.origin_v, b.mean_v)
+    mean, _ = merged_mean(count_a, means[0], count_b, means[1])
     shifts = [jnp.where(c > 0, m - mean, 0.0) for c, m in zip((count_a, count_b), means, strict=True)]
     # Batches that are constant each, but not alike, get their scale from the distance of their means.
     apart = jnp.maximum(jnp.abs(shifts[0]), jnp.abs(shifts[1]))

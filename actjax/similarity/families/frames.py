@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from actjax.precision import PRECISION
+from actjax.similarity.arithmetic.deviations import deviations
+from actjax.similarity.arithmetic.inner import product
 from actjax.similarity.arithmetic.scale import unit_scale
 
 # What U-centring leaves of a matrix by rounding alone is at most 2.3e-7 of its length (16 to 1,366 frames).
@@ -12,11 +13,7 @@ ROUNDING = 1e-6
 
 def centred_frames(values_ft: jax.Array, mask_t: jax.Array) -> jax.Array:
     """[f, t] each row minus its mean over valid frames, zero at invalid ones."""
-    count = jnp.maximum(jnp.sum(mask_t), 1).astype(values_ft.dtype)
-    first = jnp.take(values_ft, jnp.argmax(mask_t), axis=1)
-    shifted = jnp.where(mask_t[None, :], values_ft - first[:, None], jnp.zeros_like(values_ft))
-    mean = jnp.sum(shifted, 1) / count
-    return jnp.where(mask_t[None, :], shifted - mean[:, None], jnp.zeros_like(values_ft))
+    return deviations(values_ft, mask_t).values
 
 
 def unit_frames(values_ft: jax.Array, mask_t: jax.Array) -> jax.Array:
@@ -33,7 +30,7 @@ def frame_products(values_ft: jax.Array, mask_t: jax.Array) -> jax.Array:
     """[t, t] inner products of the frames at a scale of their own, rows centred first (no centring of K
     can see that)."""
     x = unit_frames(values_ft, mask_t)
-    return jnp.matmul(x.T, x, precision=PRECISION)
+    return product(x.T, x)
 
 
 def squared_distances(values_ft: jax.Array, mask_t: jax.Array) -> jax.Array:

@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.similarity.arithmetic.inner import inner, total
-from actjax.similarity.families.binary import Active, active_set
+from actjax.similarity.families.binary import Active, active_set, check_sides
 from actjax.similarity.host.dispatch import cpu_way
 from actjax.similarity.host.ranks import centred_ranks, twice_ranks
 from actjax.similarity.host.threads import in_blocks
+from actjax.types import Metric
 
 # Gathered members of so many pairs at a time stay in the cache.
 _BLOCK_ELEMENTS = 1 << 16
@@ -53,6 +54,64 @@ class Members(NamedTuple):
 
     member_o: Any
     size: Any
+
+
+def area_metric(name: str, side: str, alpha: float, threshold: float | None) -> Metric:
+    """The area under the ROC curve of a set on `side`, "x" or "y", and the other side's ranks."""
+    return _set_metric(
+        name,
+        side,
+        (alpha, threshold),
+        (active_set, ranked, area),
+        views=("clip", "frame", "map"),
+        reference="Hanley and McNeil 1982; Oikarinen, Yan and Weng 2025",
+        range=(0.0, 1.0, 0.5),
+    )
+
+
+def precision_metric(name: str, side: str, alpha: float, threshold: float | None) -> Metric:
+    """The average precision of the other side's values for a set on `side`, "x" or "y"."""
+    return _set_metric(
+        name,
+        side,
+        (alpha, threshold),
+        (member_set, reached, average_precision),
+        views=("clip", "frame"),
+        reference="Zhu 2004; Oikarinen, Yan and Weng 2025",
+        range=(0.0, 1.0, 0.0),
+        dot=False,
+    )
+
+
+def _set_metric(
+    name: str,
+    side: str,
+    chosen: tuple[float, float | None],
+    ways: tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]],
+    **declared: Any,
+) -> Metric:
+    """A metric of a set on one side; `ways` prepare the set and the other side, and compare other and set."""
+    prepare_set, prepare_other, compare = ways
+    names = f"alpha_{side}", f"threshold_{side}"
+    check_sides(name, **{names[0]: chosen[0]})
+    prepared = prepare_set(*chosen), prepare_other
+    prepare_x, prepare_y = prepared if side == "x" else prepared[::-1]
+
+    def of_pair(px: Any, py: Any) -> dict[str, jax.Array]:
+        return {"score": compare(py, px) if side == "x" else compare(px, py)}
+
+    return Metric(
+        name=name,
+        prepare_x=prepare_x,
+        prepare_y=prepare_y,
+        compare=of_pair,
+        invariant_to=("scale", "shift", "order") if chosen[1] is None else (),
+        symmetric=False,
+        signed=False,
+        min_observations=2,
+        options=dict(zip(names, chosen, strict=True)),
+        **declared,
+    )
 
 
 def ranked(values_o, mask_o, context) -> Ranked:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.precision import PRECISION
+from actjax.similarity.arithmetic.inner import product
 
 
 class Rows(NamedTuple):
@@ -112,22 +113,22 @@ def _inner_errors(rows: Rows, neuron: Neuron, strengths_l) -> jax.Array:
 def _fit(rows: Rows, neuron: Neuron, used_p, strengths_l) -> Fit:
     weight_p = used_p * rows.count_p
     total = jnp.maximum(jnp.sum(weight_p), 1)
-    mean_k, mean = _dot(weight_p, rows.mean_pk) / total, jnp.sum(weight_p * neuron.mean_p) / total
+    mean_k, mean = product(weight_p, rows.mean_pk) / total, jnp.sum(weight_p * neuron.mean_p) / total
     apart_pk, apart_p = rows.mean_pk - mean_k[None, :], neuron.mean_p - mean
     yy_kk = jnp.tensordot(used_p, rows.yy_pkk, 1, precision=PRECISION)
-    yy_kk = yy_kk + _dot((apart_pk * weight_p[:, None]).T, apart_pk)
-    xy_k = _dot(used_p, neuron.xy_pk) + _dot(weight_p * apart_p, apart_pk)
+    yy_kk = yy_kk + product((apart_pk * weight_p[:, None]).T, apart_pk)
+    xy_k = product(used_p, neuron.xy_pk) + product(weight_p * apart_p, apart_pk)
     values_k, axes_kk = jnp.linalg.eigh(yy_kk)
-    along_k = _dot(axes_kk.T, xy_k)
+    along_k = product(axes_kk.T, xy_k)
     shrunk = jnp.maximum(values_k, 0.0)[None, :] + strengths_l[:, None]
     return Fit(axes_kk, along_k[None, :] / shrunk, mean_k, mean)
 
 
 def _error(rows: Rows, neuron: Neuron, fit: Fit, fold) -> Error:
-    scatter_kk = _dot(_dot(fit.axes_kk.T, rows.yy_pkk[fold]), fit.axes_kk)
-    mean_l = fit.mean + _dot(fit.weights_lk, _dot(fit.axes_kk.T, rows.mean_pk[fold] - fit.mean_k))
-    product_l = _dot(fit.weights_lk, _dot(fit.axes_kk.T, neuron.xy_pk[fold]))
-    spread_l = jnp.maximum(jnp.sum(_dot(fit.weights_lk, scatter_kk) * fit.weights_lk, 1), 0.0)
+    scatter_kk = product(product(fit.axes_kk.T, rows.yy_pkk[fold]), fit.axes_kk)
+    mean_l = fit.mean + product(fit.weights_lk, product(fit.axes_kk.T, rows.mean_pk[fold] - fit.mean_k))
+    product_l = product(fit.weights_lk, product(fit.axes_kk.T, neuron.xy_pk[fold]))
+    spread_l = jnp.maximum(jnp.sum(product(fit.weights_lk, scatter_kk) * fit.weights_lk, 1), 0.0)
     around = neuron.xx_p[fold] - 2 * product_l + spread_l
     squares_l = jnp.maximum(around, 0.0) + rows.count_p[fold] * (mean_l - neuron.mean_p[fold]) ** 2
     return Error(squares_l, mean_l, spread_l, product_l)
@@ -140,11 +141,7 @@ def _pooled(rows: Rows, neuron: Neuron, found: Error) -> dict[str, jax.Array]:
     predicted_p = found.mean - jnp.sum(count_p * found.mean) / total
     xx = jnp.sum(neuron.xx_p + count_p * apart_p**2)
     spread = jnp.sum(found.spread + count_p * predicted_p**2)
-    product = jnp.sum(found.product + count_p * predicted_p * apart_p)
+    across = jnp.sum(found.product + count_p * predicted_p * apart_p)
     r2 = 1 - jnp.sum(found.squares) / jnp.where(xx > 0, xx, jnp.nan)
-    r = product / jnp.sqrt(jnp.where((xx > 0) & (spread > 0), xx, jnp.nan)) / jnp.sqrt(spread)
+    r = across / jnp.sqrt(jnp.where((xx > 0) & (spread > 0), xx, jnp.nan)) / jnp.sqrt(spread)
     return {"score": r2, "r": jnp.clip(r, -1.0, 1.0)}
-
-
-def _dot(a, b):
-    return jnp.matmul(a, b, precision=PRECISION)

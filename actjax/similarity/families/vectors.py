@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.similarity.arithmetic.inner import inner, total
+from actjax.similarity.arithmetic.deviations import deviations
+from actjax.similarity.arithmetic.inner import inner
 from actjax.similarity.arithmetic.scale import unit_scale
 
 
@@ -29,14 +30,8 @@ def masked(values_o: jax.Array, mask_o: jax.Array) -> jax.Array:
 
 
 def centred(values_o: jax.Array, mask_o: jax.Array) -> jax.Array:
-    """The values minus their mean over the mask, zero outside of it.
-
-    A first valid value is subtracted before the mean is taken: a mean of 10,000 deviations then costs
-    no digits, and a constant gives exact zeros.
-    """
-    count = jnp.maximum(jnp.sum(mask_o), 1).astype(values_o.dtype)
-    shifted = masked(values_o - values_o[jnp.argmax(mask_o)], mask_o)
-    return masked(shifted - total(shifted) / count, mask_o)
+    """The values minus their mean over the mask, zero outside of it and for a constant."""
+    return deviations(values_o, mask_o).values
 
 
 def unit_scaled(vector_o: jax.Array) -> Scaled:

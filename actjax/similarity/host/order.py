@@ -87,18 +87,6 @@ def top_active(values_o: jax.Array, mask_o: jax.Array, alpha: float) -> jax.Arra
     return at_least(values_o, mask_o, kth_largest(values_o, mask_o, top_count(mask_o, alpha)))
 
 
-def thresholds(values_on: jax.Array, mask_o: jax.Array, alpha: float) -> jax.Array:
-    """[n] for each column the least of its top active values: what a first pass gives to a stream.
-
-    `values >= threshold` is then exactly `top_active` of the same values; inf for a constant column.
-    """
-
-    def one(values_o):
-        return jnp.min(jnp.where(top_active(values_o, mask_o, alpha), values_o, jnp.inf))
-
-    return jax.vmap(one, -1)(values_on)
-
-
 def quantile_edges(values_o: jax.Array, mask_o: jax.Array, bins: int) -> jax.Array:
     """[bins - 1] the values at places floor(i n / bins), i = 1 .. bins - 1, of the sorted ones."""
     count = jnp.sum(mask_o).astype(jnp.int32)
