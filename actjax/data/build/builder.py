@@ -19,7 +19,8 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from actjax import files, lock
-from actjax.data.build import prepared, records, shards as build_shards
+from actjax.data.build import prepared, records
+from actjax.data.build import shards as build_shards
 from actjax.data.build.index import check_index, read_index
 
 # How long a run waits for another one that prepares the same data set.
@@ -182,7 +183,10 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             return None
         names = list(self.info.features)
         return records.write_split(
-            ({name: _plain(example[name]) for name in names} for example in build_shards.read_shards(shards, names)),
+            (
+                {name: _plain(example[name]) for name in names}
+                for example in build_shards.read_shards(shards, names)
+            ),
             count,
             features=self.info.features,
             template=self._get_filename_template(split),

@@ -102,9 +102,7 @@ def parts_of(paths: Sequence[pathlib.Path]) -> Iterator[pathlib.Path]:
         yield path
 
 
-def skipped_and_parts(
-    path: pathlib.Path, columns: dict[str, np.ndarray]
-) -> tuple[list[dict[str, str]], int]:
+def skipped_and_parts(path: pathlib.Path, columns: dict[str, np.ndarray]) -> tuple[list[dict[str, str]], int]:
     """(a list of {"item", "reason"}, how many parts come before), taken out of a shard's columns.
 
     Raises:
