@@ -151,6 +151,11 @@ def test_a_dry_run_counts_the_scores_that_are_made(finished, changes):
     assert "training" in time and "scores" in time and " s" in time
 
 
+def test_a_dry_run_refuses_a_null_that_the_clips_cannot_support(finished):
+    dry = launch(finished / "run", finished / "data", "--dry_run", "--config.score.null=within_class")
+    assert dry.returncode == 1 and dry.stderr.startswith("error: a permutation needs at least 2 recordings")
+
+
 def test_a_second_run_recomputes_nothing_and_new_metrics_add_a_score_set(finished):
     run = finished / "run"
     before = {p: p.stat().st_mtime_ns for p in (run / "checkpoints").rglob("*") if p.is_file()}

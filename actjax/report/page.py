@@ -102,7 +102,8 @@ def _cards(summary: Summary, material: Material) -> Markup:
         value, name, clips = quality(material.evaluation)
         cards.insert(0, (f"{value:.1%}", f"{name} on {clips}"))
     cards.append((str(len(material.left_out)), "comparisons left out"))
-    cards.append((str(len(material.skipped)), "files left out"))
+    if material.skipped is not None:
+        cards.append((str(len(material.skipped)), "files left out"))
     made = (tag("div", tag("b", b), tag("span", words), class_="card") for b, words in cards)
     return tag("div", *made, class_="cards")
 

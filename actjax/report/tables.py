@@ -127,9 +127,12 @@ def confusion_table(material: Material) -> Table:
 
 def skipped_table(material: Material) -> Table:
     """The clips that could not be used."""
+    columns = (("clip", "<"), ("reason", "<"))
+    if material.skipped is None:
+        return Table("Skipped files", columns, [], "Not recorded here: --stage=data writes it.")
     count = len(material.skipped)
     note = f"{count} files left out." if count else "None: every file could be used."
-    return Table("Skipped files", (("clip", "<"), ("reason", "<")), list(material.skipped), note)
+    return Table("Skipped files", columns, list(material.skipped), note)
 
 
 def left_out_table(material: Material) -> Table:

@@ -30,7 +30,7 @@ class Material:
     Attributes:
       evaluation: None where the network was not evaluated.
       curve: the lines of metrics.jsonl.
-      skipped: [(clip, reason)].
+      skipped: [(clip, reason)]; None where the data stage left no record here.
       left_out: [(layer, view, feature, reason)].
       examples: [Example].
       config: the nested config.
@@ -38,7 +38,7 @@ class Material:
 
     evaluation: Mapping[str, Any] | None = None
     curve: Sequence[Mapping[str, Any]] = ()
-    skipped: Sequence[tuple[str, str]] = ()
+    skipped: Sequence[tuple[str, str]] | None = None
     left_out: Sequence[tuple[str, str, str, str]] = ()
     examples: Sequence[Example] = ()
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -87,7 +87,9 @@ def _evaluation(path: Path) -> Mapping[str, Any] | None:
     return found
 
 
-def _skipped(path: Path) -> list[tuple[str, str]]:
-    rows = files.read_json(path, [], kind=list)
+def _skipped(path: Path) -> list[tuple[str, str]] | None:
+    rows = files.read_json(path, kind=list)
+    if rows is None:
+        return None
     with files.reading(path, "a list of clips and reasons"):
         return [(str(row["clip"]), str(row["reason"])) for row in rows]

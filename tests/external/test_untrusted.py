@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import re
+import struct
 import subprocess
 import sys
 import time
@@ -48,6 +49,32 @@ def zarr_2(path, **changes):
     about = json.loads((path / "l/.zarray").read_text()) | changes
     (path / "l/.zarray").write_text(json.dumps(about))
     return path
+
+
+def test_many_strings_that_point_to_one_are_refused(tmp_path):
+    """401 references of 16 bytes each to one string of 8 kB: 3.2 MB from 43 kB."""
+    path = tmp_path / "a.h5"
+    names = ["long" * 2_000, *(f"n{i:03d}" for i in range(400))]
+    with h5py.File(path, "w") as file:
+        file["clip_ids"], file["l"] = np.array(IDS, "S1"), UNITS
+        file.attrs.create("names", names, dtype=h5py.string_dtype())
+    data = bytearray(path.read_bytes())
+    first = data.find(struct.pack("<IQ", 8_000, data.find(b"GCOL")))
+    data[first + 16 : first + 16 * 401] = bytes(data[first : first + 16]) * 400
+    path.write_bytes(data)
+    with h5py.File(path) as file:
+        assert {len(name) for name in file.attrs["names"]} == {8_000}, "forged"
+    with pytest.raises(FileError, match=r"a\.h5: its attribute 'names' may be too large"):
+        open_arrays(path, bound=2**20)[1]["names"]
+
+
+def test_many_names_in_a_large_file_are_read(tmp_path):
+    path = tmp_path / "a.h5"
+    names = [f"layer{i}" for i in range(300)]
+    with h5py.File(path, "w") as file:
+        file["l"] = np.zeros(10**6, np.float32)
+        file.attrs.create("names", names, dtype=h5py.string_dtype())
+    assert open_arrays(path, bound=2**24)[1]["names"].tolist() == names
 
 
 def test_names_of_properties_are_layers_where_they_describe_nothing(tmp_path):

@@ -101,6 +101,9 @@ def test_a_workdir_with_scores_alone_gives_a_report(tmp_path, capsys):
     assert "maps.png" not in {p.name for p in written}
     out = capsys.readouterr().out
     assert "no control scored" in out and out.rstrip().endswith(str(written[-1]))
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "Not recorded here: --stage=data writes it." in page
+    assert "files left out" not in page and "every file could be used" not in page
 
 
 def test_a_control_that_is_missing_is_not_called_beaten(tmp_path):

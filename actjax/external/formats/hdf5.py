@@ -2,6 +2,7 @@
 
 import functools
 import math
+import mmap
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,8 +22,8 @@ DEFLATE, SHUFFLE, FLETCHER, LZF = 1, 2, 3, 32000
 LZF_RATIO = 88
 # Some chunks grow a little where they do not compress.
 SLACK = 2**16
-# By how much the longest strings that an attribute could hold may be above the bound.
-UNLIKE = 64
+# How a global heap begins, version 1; its size, of 8 bytes, follows.
+HEAP = b"GCOL\x01\0\0\0"
 
 
 def opened(path: Path, content: Any = None, expected: str = EXPECTED) -> Any:
@@ -107,9 +108,10 @@ class Attributes(Mapping[str, Any]):
         # is no longer than the file.
         each = _file_bytes(self.item) if about.dtype.hasobject else about.dtype.itemsize
         count = math.prod(about.shape)
-        # Keras lists its layers so, in files of any size: the longest possible is far from what there is.
-        most = self.bound * (UNLIKE if about.dtype.hasobject else 1)
-        if count * each > most and not (about.dtype.hasobject and count == 1):
+        if about.dtype.hasobject and count > 1 and count * each > self.bound:
+            # Keras lists its layers so, in files of any size, which says little of their names.
+            each = _largest_heap(self.path, self.item)
+        if count * each > self.bound and not (about.dtype.hasobject and count == 1):
             raise FileError(
                 self.path,
                 f"its attribute {key!r} may be too large: write it as a data set, or as fixed strings",
@@ -130,6 +132,29 @@ class Attributes(Mapping[str, Any]):
 
 def _file_bytes(item: Any) -> int:
     return item.file.id.get_filesize()
+
+
+def _largest_heap(path: Path, item: Any) -> int:
+    """The bytes of the largest global heap in the file, which no string of no fixed length exceeds."""
+    if item.file.driver == "fileobj":  # it lies in an archive, and is in memory
+        return _heap_in(item.file.id.get_file_image())
+    about = path.stat()
+    return _heap_in_file(path, about.st_size, about.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _heap_in_file(path: Path, size: int, changed: int) -> int:
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return _heap_in(content)
+
+
+def _heap_in(content: bytes | mmap.mmap) -> int:
+    largest, at = 0, content.find(HEAP)
+    while at >= 0:
+        start = at + len(HEAP)
+        largest = max(largest, int.from_bytes(content[start : start + 8], "little"))
+        at = content.find(HEAP, start)
+    return min(largest, len(content))
 
 
 def _filters(path: Path, name: str, plist: Any) -> list[int]:

@@ -1,0 +1,1 @@
+"""Builds a data set: examples in worker processes, records, shards and their index."""
