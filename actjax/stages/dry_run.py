@@ -19,7 +19,7 @@ def describe(run: runs.Run) -> str:
     prepared = os.path.isdir(builder.data_dir)
     source = loader.open_source(builder, config.score.split) if prepared else None
     if source is not None:
-        score.check(run)
+        nulls.draws(config, source)  # a null that the clips cannot support is refused
     # What the data set and files know of its clips is counted once it is there.
     features = from_elsewhere.features(config, source) if source else runs.features(config)
     elsewhere = from_elsewhere.activations(config)
