@@ -151,6 +151,7 @@ def test_a_dry_run_counts_the_scores_that_are_made(finished, changes):
     assert "training" in time and "scores" in time and " s" in time
 
 
+@pytest.mark.long
 def test_a_dry_run_refuses_a_null_that_the_clips_cannot_support(finished):
     dry = launch(finished / "run", finished / "data", "--dry_run", "--config.score.null=within_class")
     assert dry.returncode == 1 and dry.stderr.startswith("error: a permutation needs at least 2 recordings")

@@ -44,6 +44,7 @@ def shown(feature, values, valid, length):
     return np.where(valid, values, np.nan)[:, inside]
 
 
+@pytest.mark.long
 def test_every_feature_of_a_padded_clip_is_that_of_the_clip_alone(optimised):
     features = [made(name) for name in lookup.names("feature")]
     features = [f for f in features if not f.host]
