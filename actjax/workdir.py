@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from actjax import files, lock
+from actjax import files, lock, options
 from actjax.defaults import default_config
 
 # The config keys that each stage reads beside those of the stages before it.
@@ -104,8 +104,11 @@ def compare(workdir: Path, stage: str, config: Mapping[str, Any]) -> dict[str, A
             # An option that the workdir's version had not yet was at what is its default now.
             before = {k: defaults[k] for k in asked.keys() & defaults.keys()} | before
         if before is not None and before != asked:
-            keys = sorted(k for k in before.keys() | asked.keys() if before.get(k) != asked.get(k))
-            changes = ", ".join(f"{k} = {before.get(k)!r} there, {asked.get(k)!r} asked" for k in keys)
+            keys = sorted(k for k in before.keys() | asked.keys() if before.get(k) != asked.get(k))[:8]
+            shown = options.shown
+            changes = ", ".join(
+                f"{k} = {shown(before.get(k))} there, {shown(asked.get(k))} asked" for k in keys
+            )
             raise ValueError(
                 f"workdir {workdir} was made with another config ({changes}): "
                 "choose another --workdir, or ask for the same"

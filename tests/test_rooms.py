@@ -155,7 +155,7 @@ EDGES = {
     "sweep": {"experiment", "failures", "files", "findings", "report", "run", "stages", "workdir"},
     "train": {"artefacts", "defaults", "files", "nn", "options", "parallel", "types", "workdir"},
     "validation": {"defaults", "dsp", "lookup", "options", "parallel", "run"},
-    "workdir": {"defaults", "files", "lock"},
+    "workdir": {"defaults", "files", "lock", "options"},
 }
 BARE = (
     "similarity",

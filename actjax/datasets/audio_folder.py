@@ -62,7 +62,7 @@ def dataset(
         classes = [name.strip() for name in classes.split(",")]
     return files.make_builder(
         "audio_folder",
-        _listing(rows, classes, seed, tuple(passed_over)),
+        _listing(manifest or "audio_folder", rows, classes, seed, tuple(passed_over)),
         data_dir=data_dir,
         sample_rate_hz=sample_rate_hz,
         clip_seconds=clip_seconds,
@@ -73,14 +73,19 @@ def dataset(
 
 
 def _listing(
-    rows: list[Row], classes: Sequence[str] | None, seed: int, passed_over: tuple[tuple[str, str], ...]
+    source: str,
+    rows: list[Row],
+    classes: Sequence[str] | None,
+    seed: int,
+    passed_over: tuple[tuple[str, str], ...],
 ) -> Listing:
+    """What the rows come to; `source`, the manifest or the data set's name, stands in what is refused."""
     found = sorted({label for row in rows for label in row.labels})
     class_names = tuple(classes or found or [UNLABELLED])
     unknown = [label for label in found if label not in class_names]
     if unknown:
         raise ValueError(
-            f"audio_folder: label {unknown[0]!r} is outside the class list {', '.join(class_names[:20])}"
+            f"{source}: label {unknown[0]!r} is outside the class list {', '.join(class_names[:20])}"
         )
     place = {name: i for i, name in enumerate(class_names)}
     multi_label = bool(found) and any(len(row.labels) != 1 for row in rows)
@@ -99,7 +104,7 @@ def _listing(
     if any(given):
         without = [row.clip_id for row in rows if not row.split]
         if without:
-            raise files.misfits("audio_folder", "a split in every row or in none", without)
+            raise files.misfits(source, "a split in every row or in none", without)
         splits = {
             s: [r for r, own in zip(recordings, given, strict=True) if own == s] for s in dict.fromkeys(given)
         }

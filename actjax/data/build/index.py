@@ -10,16 +10,25 @@ import numpy as np
 from actjax import files
 from actjax.data.build import shards
 from actjax.data.build.columns import read_columns
+from actjax.files import FileError
 
+# Kinds of the columns that every shard with examples has.
+KINDS = {"clip_id": "U", "recording_id": "U", "content": "U", "note": "U", "length": "iu"}
 FIELDS = ("clip_id", "recording_id", "label", "labels", "content", "length", "note")
 
 
 def read_index(paths: Sequence[pathlib.Path]) -> tuple[dict[str, np.ndarray], list[dict[str, str]]]:
-    """(index columns, skipped) of a split, reading no audio."""
+    """(index columns, skipped) of a split, reading no audio.
+
+    Raises:
+      FileError: a shard lacks a column or has one of another kind.
+    """
     columns, skipped = collections.defaultdict(list), []
     for path in shards.parts_of(paths):
         found = read_columns(path, (*FIELDS, "__skipped__", "__parts__"))
         skipped += shards.skipped_and_parts(path, found)[0]
+        if found and any(name not in found or found[name].dtype.kind not in KINDS[name] for name in KINDS):
+            raise FileError(path, "is damaged; delete it and run --stage=data again")
         for name, column in found.items():
             columns[name].append(column)
     if not columns:

@@ -16,6 +16,7 @@ import numpy as np
 
 from actjax import files
 from actjax.data.build.columns import read_columns
+from actjax.data.build.index import KINDS
 
 # Columns that every index has, beside "label" or "labels"; one entry a clip.
 COLUMNS = ("clip_id", "recording_id", "content", "length")
@@ -42,6 +43,9 @@ def read_index_file(path: Path, clip_samples: int) -> dict[str, np.ndarray]:
         lacking = [name for name in COLUMNS if name not in columns]
         if lacking or not {"label", "labels"} & set(columns):
             raise ValueError(f"it lacks the column {(lacking or ['label'])[0]}")
+        kinds = {name: kind for name, kind in KINDS.items() if name in columns}
+        if any(columns[name].dtype.kind not in kind for name, kind in kinds.items()):
+            raise ValueError("a column holds values of another kind")
         counts = {len(column) for column in columns.values()}
         length = columns["length"]
         if len(counts) != 1 or not ((length > 0) & (length <= clip_samples)).all():
@@ -53,9 +57,12 @@ class Records:
     """The examples of a split, each read and checked when it is asked for."""
 
     def __init__(self, builder: Any, split: str, clip_ids: list[str]):
-        info = builder.info.splits[split]
-        self._paths = [Path(p) for p in info.filepaths]
-        self._starts = list(itertools.accumulate(info.shard_lengths, initial=0))
+        with _of_prepared(
+            Path(builder.data_dir, "dataset_info.json"), "the description of a prepared data set"
+        ):
+            info = builder.info.splits[split]
+            self._paths = [Path(p) for p in info.filepaths]
+            self._starts = list(itertools.accumulate(info.shard_lengths, initial=0))
         self._clip_ids = clip_ids
         for path in self._paths:
             with _of_prepared(path, "the records of a prepared data set"):
