@@ -63,6 +63,8 @@ class Records:
             info = builder.info.splits[split]
             self._paths = [Path(p) for p in info.filepaths]
             self._starts = list(itertools.accumulate(info.shard_lengths, initial=0))
+            if not self._paths:
+                raise ValueError("it names no file of records")
         self._clip_ids = clip_ids
         for path in self._paths:
             with _of_prepared(path, "the records of a prepared data set"):
