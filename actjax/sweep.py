@@ -9,10 +9,11 @@ from typing import Any
 
 import ml_collections
 
-from actjax import experiment, failures, files, report, workdir
+from actjax import experiment, failures, files, report
 from actjax import run as runs
 from actjax.findings import seeds, table
 from actjax.stages import Stage, refuse_nothing
+from actjax.workdir import train_record
 
 _SHAPE = "it returns {name: {option: value}}, such as {'seed1': {'seed': 1}}"
 COLUMNS = ("variant", "test_accuracy", "best_step", "seconds")
@@ -30,8 +31,8 @@ def run_variants(run: runs.Run) -> list[Path]:
     for name, one in runs.items():
         print(f"== {name}: " + ", ".join(f"{k} = {v}" for k, v in variants[name].items()))
         outputs += experiment.run_stages(one, experiment.stages_of_all(one.config))
-        record = workdir.read_trained(one.workdir) or {}
-        values = [record.get(column) for column in COLUMNS[1:]]
+        record = train_record.read(one.workdir)
+        values = [getattr(record, column, None) for column in COLUMNS[1:]]
         rows.append([name, *("" if value is None else f"{value:.4g}" for value in values)])
     text = "\n".join("\t".join(row) for row in [list(COLUMNS), *rows])
     print(text.expandtabs(16))
