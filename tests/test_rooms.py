@@ -39,6 +39,7 @@ EDGES = {
         "types",
     },
     "benchmark/speed": {"lookup", "options", "pages", "parallel", "precision", "similarity", "types"},
+    "compilation": {"parallel"},
     "data": {"data/build", "types"},
     "data/build": {"files", "lock"},
     "data/gm": {"data/build"},
