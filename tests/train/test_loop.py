@@ -239,5 +239,7 @@ def test_a_record_beside_a_checkpoint_of_another_network_is_refused(tmp_path):
     variables = loop.init_variables(model, synthetic.FRONTEND, 0, 8_000)
     record.check_variables(tmp_path, variables, model, synthetic.FRONTEND, 8_000)
     lacking = {"params": variables["params"]}
-    with pytest.raises(files.FileError, match=r"train\.json: does not fit .* batch_stats/.* found none; choose"):
+    with pytest.raises(
+        files.FileError, match=r"train\.json: does not fit .* batch_stats/.* found none; choose"
+    ):
         record.check_variables(tmp_path, lacking, model, synthetic.FRONTEND, 8_000)
