@@ -2,14 +2,38 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from actjax import parallel
+from flax import linen as nn
+
+from actjax import files, parallel
 from actjax.train import checkpoint
 from actjax.train.evaluation import EvalResult
 from actjax.train.loop import FitResult
+from actjax.train.state import variable_shapes
+from actjax.types import Frontend
 from actjax.workdir import evaluation_record, manifest, train_record
 from actjax.workdir.evaluation_record import Evaluation, ExcerptF1
 from actjax.workdir.train_record import TrainRecord
+
+
+def check_variables(
+    folder: Path, variables: dict[str, Any], model: nn.Module, frontend: Frontend, clip_samples: int
+) -> None:
+    """Refuses variables that are not of the network to be trained in this workdir.
+
+    Only a record that does not fit its checkpoint leads here: where both are whole, nothing is trained again.
+
+    Raises:
+      FileError: names the record, and the first array at fault.
+    """
+    wanted = variable_shapes(model, frontend, clip_samples)
+    if difference := checkpoint.first_difference(variables, wanted):
+        raise files.FileError(
+            train_record.path_of(folder),
+            f"does not fit the checkpoint beside it, which is of another network: expected {difference}; "
+            "choose another workdir",
+        )
 
 
 def write(
