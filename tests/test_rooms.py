@@ -14,7 +14,6 @@ from actjax.stages import Stage
 EDGES = {
     "activations": {"dsp", "extraction", "parallel", "types"},
     "arguments": {"options"},
-    "artefacts": {"files"},
     "benchmark": {
         "benchmark/metrics",
         "data",
@@ -41,7 +40,7 @@ EDGES = {
     "benchmark/speed": {"lookup", "options", "pages", "parallel", "precision", "similarity", "types"},
     "compilation": {"parallel"},
     "data": {"data/build", "types"},
-    "data/build": {"files", "lock"},
+    "data/build": {"files", "workdir"},
     "data/gm": {"data/build"},
     "data/recordings": {"data/build", "files", "lookup"},
     "datasets": {"data/build", "data/gm", "data/recordings", "files"},
@@ -70,7 +69,6 @@ EDGES = {
     "findings/claims": {"activations", "data", "findings/cross_fitting", "lookup", "statistics"},
     "findings/cross_fitting": {"precision", "similarity/families", "statistics", "types"},
     "imported": {"data", "files", "nn/keras", "options", "parallel", "run", "scoring", "train", "workdir"},
-    "lock": {"files", "lock_owner"},
     "lookup": {"arguments", "options"},
     "memory": {"failures", "parallel", "run", "train"},
     "metrics": {
@@ -85,7 +83,7 @@ EDGES = {
     "nn": {"dsp", "types"},
     "nn/keras": {"external/formats", "files", "lookup", "nn"},
     "pages": {"files"},
-    "report": {"artefacts", "files", "findings/cross_fitting", "lookup", "pages", "scores", "statistics"},
+    "report": {"files", "findings/cross_fitting", "lookup", "pages", "scores", "statistics", "workdir"},
     "run": {
         "activations",
         "arguments",
@@ -102,7 +100,6 @@ EDGES = {
     "scores": {"files"},
     "scoring": {
         "activations",
-        "artefacts",
         "data",
         "external",
         "files",
@@ -132,7 +129,6 @@ EDGES = {
     "similarity/arithmetic": {"precision"},
     "similarity/families": {"precision", "similarity/arithmetic", "similarity/host", "types"},
     "stages": {
-        "artefacts",
         "benchmark",
         "data",
         "files",
@@ -151,9 +147,9 @@ EDGES = {
     },
     "statistics": {"precision", "similarity", "similarity/accumulators", "similarity/arithmetic", "types"},
     "sweep": {"experiment", "failures", "files", "findings", "report", "run", "stages", "workdir"},
-    "train": {"artefacts", "defaults", "files", "nn", "options", "parallel", "types", "workdir"},
+    "train": {"defaults", "files", "nn", "options", "parallel", "types", "workdir"},
     "validation": {"defaults", "dsp", "lookup", "options", "parallel", "run"},
-    "workdir": {"defaults", "files", "lock", "options"},
+    "workdir": {"defaults", "files", "options"},
 }
 BARE = (
     "similarity",
