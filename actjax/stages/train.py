@@ -55,15 +55,7 @@ def train_network(run: runs.Run) -> list[Path]:
     if test.multi_label:
         f1 = evaluation.f1_of_excerpts(*network, _batches(test, run), test.clip_ids, test.labels)
     if parallel.process_index() == 0:
-        record.write(
-            run.workdir,
-            fitted,
-            result,
-            class_names=test.class_names,
-            fingerprint=test.fingerprint,
-            train_clips=len(train),
-            f1=f1,
-        )
+        record.write(run.workdir, fitted, result, f1, data=test, train_clips=len(train))
     return outputs
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from flax import linen as nn
 
@@ -36,32 +36,38 @@ def check_variables(
         )
 
 
+class Data(Protocol):
+    """What a record says of the data set; a `loader.Source` has it."""
+
+    class_names: tuple[str, ...]
+    fingerprint: str
+
+
 def write(
     folder: Path,
     fitted: FitResult,
     result: EvalResult,
+    f1: Sequence[ExcerptF1],
     *,
-    class_names: Sequence[str],
-    fingerprint: str,
+    data: Data,
     train_clips: int,
-    f1: Sequence[ExcerptF1] = (),
 ) -> None:
     """Writes them, and says how good the network is on the test clips.
 
     Args:
       folder: the workdir.
-      fitted, result: of the network.
-      class_names: names of the classes.
-      fingerprint: of the data set.
-      train_clips: how many it was trained on.
+      fitted: the network.
+      result: of all test clips.
       f1: of `prediction.excerpt_f1`, where the test clips have several labels.
+      data: the data set.
+      train_clips: how many clips the network was trained on.
     """
     evaluation_record.write(
         folder,
         Evaluation(
             accuracy=result.accuracy,
             loss=result.loss,
-            class_names=class_names,
+            class_names=data.class_names,
             confusion=result.confusion,
             clips=int(result.count),
             f1=f1,
@@ -77,7 +83,7 @@ def write(
         train_clips=train_clips,
     )
     train_record.write(folder, record)
-    entries = {"dataset_fingerprint": fingerprint, "weights": record.weights}
+    entries = {"dataset_fingerprint": data.fingerprint, "weights": record.weights}
     manifest.write(folder, devices=parallel.describe_devices(), **entries)
     print(f"train: {record.steps} steps, best at {record.best_step}, test accuracy {result.accuracy:.3f}")
     for row in f1:
