@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from actjax import parallel
 from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.grid import ImageMask, regrid_images
+from actjax.similarity.host import lent
 from actjax.similarity.host.threads import at_least_one
-from actjax.similarity.kernel import check_size, pairwise, takes_blocks
+from actjax.similarity.kernel import check_size, first_block, pairwise, takes_blocks
 from actjax.similarity.narrow import exponents, is_wide, narrow
 from actjax.similarity.stream import PairStream
 from actjax.types import Context, Metric
@@ -113,13 +113,15 @@ def _stacked(metric: Metric, x: Any, mask: Any, starts: list[int], size: int, de
     if _neurons_first(x):
         tiles = [tile.T for tile in tiles]
     if devices == 1:
-        return jnp.asarray(tiles[0]).astype(jnp.float32)
+        # Neurons first are the transpose of such an array: a block of their observations is no stretch of it.
+        in_blocks = takes_blocks(metric) and not _neurons_first(x)
+        return lent.on_device(tiles[0], first_block(tiles[0].shape[0]) if in_blocks else None)
     return np.stack([np.asarray(tile, np.float32) for tile in tiles])
 
 
 def _shared(tree: Any, devices: int) -> Any:
     y, mask, context = tree
-    tree = (jnp.asarray(y).astype(jnp.float32), mask, context)
+    tree = (lent.on_device(y), mask, context)
     return tree if devices == 1 else parallel.replicate(tree)
 
 
