@@ -17,6 +17,7 @@ from actjax.workdir import (
     manifest,
     recorded_config,
     skipped,
+    sweep_table,
     train_record,
 )
 from actjax.workdir.data_summary import DataSummary
@@ -131,3 +132,13 @@ def test_hashes_of_a_checkpoint(tmp_path):
     checkpoint_files.write(folder)
     assert list(checkpoint_files.read(folder)) == ["state/a"]
     checkpoint_files.check(folder, needed=True, remedy="")
+
+
+def test_sweep_table(tmp_path):
+    assert sweep_table.read(tmp_path) == []
+    records = {"seed0": TrainRecord("ab", 9, 6, True, 0.98765, seconds=75.41), "elsewhere": None}
+    sweep_table.write(tmp_path, records)
+    assert sweep_table.read(tmp_path) == [
+        {"variant": "seed0", "test_accuracy": "0.9877", "best_step": "6", "seconds": "75.41"},
+        {"variant": "elsewhere", "test_accuracy": "", "best_step": "", "seconds": ""},
+    ]
