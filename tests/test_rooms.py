@@ -146,7 +146,7 @@ EDGES = {
         "workdir",
     },
     "statistics": {"precision", "similarity", "similarity/accumulators", "similarity/arithmetic", "types"},
-    "sweep": {"experiment", "failures", "files", "findings", "report", "run", "stages", "workdir"},
+    "sweep": {"experiment", "failures", "findings", "report", "run", "stages", "workdir"},
     "train": {"defaults", "files", "nn", "options", "parallel", "types", "workdir"},
     "validation": {"defaults", "dsp", "lookup", "options", "parallel", "run"},
     "workdir": {"defaults", "files", "options"},
