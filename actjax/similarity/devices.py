@@ -77,8 +77,7 @@ def _even(items: int, most: int) -> int:
 @functools.lru_cache(maxsize=64)
 def _runner(metric: Metric, neurons_first: bool, tile_bytes: int, devices: int, way: str):
     def run(x, y, mask, context):
-        if neurons_first:
-            y = y.T
+        y = y.T if neurons_first else y
         with precision.products(way):
             return pairwise(metric, x, y, mask, context, neurons_first=neurons_first, tile_bytes=tile_bytes)
 

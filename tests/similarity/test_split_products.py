@@ -11,7 +11,7 @@ import pytest
 import actjax
 from actjax import precision
 
-ROWS = 24
+ROWS, STRETCH = 24, 5_000
 
 
 def related(o):
@@ -34,8 +34,10 @@ def cosines(product, x, y):
 def test_a_split_product_has_the_digits_of_float32(o, axis):
     x, y = related(o)
     exact = cosines(x.astype(np.float64) @ y.T.astype(np.float64), x, y)
-    sides = (x, y) if axis == 1 else (x.T, y.T)
-    split = jax.jit(functools.partial(precision.split_product, axis=axis))(*sides)
+    product = jax.jit(functools.partial(precision.split_product, axis=axis))
+    # As long sums are taken: in stretches, added up in float32.
+    stretches = [np.s_[:, i : i + STRETCH] for i in range(0, o, STRETCH)]
+    split = sum(product(*(side[at] if axis else side[at].T for side in (x, y))) for at in stretches)
     assert np.abs(cosines(split, x, y) - exact).max() < 1e-6
     one = jnp.matmul(x.astype(jnp.bfloat16), y.T.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
     assert np.abs(cosines(one, x, y) - exact).max() > 5e-6
