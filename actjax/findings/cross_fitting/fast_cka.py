@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.findings.cross_fitting.compiled import compiled
+from actjax.statistics.compiled import compiled
 from actjax.precision import PRECISION
 from actjax.similarity.families.frames import unit_frames
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.findings.cross_fitting.compiled import compiled
+from actjax.statistics.compiled import compiled
 from actjax.precision import PRECISION
 from actjax.statistics import metric_nulls, moments
 from actjax.statistics.permutations import Draws

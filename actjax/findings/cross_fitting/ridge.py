@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.findings.cross_fitting.compiled import compiled
+from actjax.statistics.compiled import compiled
 from actjax.precision import PRECISION
 
 # Candidates for the penalty, relative to the mean sum of squares of a unit.
