@@ -12,9 +12,6 @@ from actjax.artefacts import examples
 from actjax.data import loader
 from actjax.similarity.api import make_metric
 
-# Where a feature has scores under several metrics, the first of these that is there is shown.
-PREFERRED = ("pearson", "cka", "ssim")
-
 
 @dataclasses.dataclass(frozen=True)
 class Best:
@@ -49,11 +46,17 @@ def choose(families: Sequence[Any], found: Sequence[Any], most: int) -> list[Bes
     chosen = []
     for feature in dict.fromkeys(b.feature for b in best.values()):
         metrics = {b.metric for b in best.values() if b.feature == feature}
-        metric = next((m for m in PREFERRED if m in metrics), min(metrics))
+        metric = min(metrics, key=_rank)
         rows = [b for b in best.values() if (b.feature, b.metric) == (feature, metric)]
         chosen.append((max(abs(b.score) for b in rows), rows))
     chosen.sort(key=lambda item: -item[0])
     return [b for _, rows in chosen[:most] for b in rows]
+
+
+def _rank(metric: str) -> tuple[bool, int, str]:
+    """The order in which metrics are shown: those that compare cells first, which a picture shows too."""
+    declared = make_metric(metric)
+    return declared.compares == "frames", declared.order, metric
 
 
 def write(
