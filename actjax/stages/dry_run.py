@@ -18,8 +18,8 @@ def describe(run: runs.Run) -> str:
     shape = runs.image_shape(front, builder.clip_samples)
     prepared = os.path.isdir(builder.data_dir)
     source = loader.open_source(builder, config.score.split) if prepared else None
-    if source is not None:
-        nulls.draws(config, source)  # a null that the clips cannot support is refused
+    # A null that the clips cannot support is refused.
+    rearranged = None if source is None else nulls.draws(config, source)
     # What the data set and files know of its clips is counted once it is there.
     features = from_elsewhere.features(config, source) if source else runs.features(config)
     elsewhere = from_elsewhere.activations(config)
@@ -44,10 +44,14 @@ def describe(run: runs.Run) -> str:
         ("neurons", f"{neurons:,} in each of {max(len(own), 1)} networks"),
         ("features", f"{len(features)} with {sum(f.rows for f in features)} rows"),
         ("scores", f"{rows:,} by {metrics}; networks: {', '.join(from_elsewhere.networks(config))}"),
-        ("null", _null(config)),
+        ("null", _null(config, made, rearranged, count)),
         (
             "accumulators",
             f"{mib:.1f} MiB a device; tiles up to {config.score.memory_gib} GiB",
+        ),
+        (
+            "kept on disk",
+            f"{cost.kept_mib(made, count):.1f} MiB of observations{_each(source)}, while it scores",
         ),
         ("table on disk", f"about {rows * 20 / 2**20:.1f} MiB"),
         ("time", _time(run, made, clips, shape)),
@@ -58,13 +62,28 @@ def describe(run: runs.Run) -> str:
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in shown)
 
 
-def _null(config: Any) -> str:
-    tested = ", ".join(nulls.tested(config))
+def _each(source: loader.Source | None) -> str:
+    return "" if source else " a clip"
+
+
+def _null(config: Any, made: plan.Plan, rearranged: nulls.Rearrangements | None, clips: int) -> str:
+    """Which metrics get p-values in which views, and how long that takes."""
+    tested: dict[str, list[str]] = {}
+    for comparison in (c for _, comparisons in made.families for c in comparisons):
+        for metric in comparison.tested:
+            views = tested.setdefault(metric.name, [])
+            views += [comparison.problem.view] * (comparison.problem.view not in views)
     if not tested:
         return "none: no p-values"
-    return (
-        f"{config.score.null}, {config.score.replicates} replicates, of {tested} in the clip and frame views"
-    )
+    seconds = {}
+    if rearranged is not None:
+        seconds = cost.null_seconds(made, rearranged, config.score.part, clips)
+    parts = [
+        f"{name} ({', '.join(views)})" + (f" {_minutes(seconds[name])}" if name in seconds else "")
+        for name, views in tested.items()
+    ]
+    when = "" if seconds else "; how long: once the data set is prepared"
+    return f"{config.score.null}, {config.score.replicates} replicates, of {', '.join(parts)}{when}"
 
 
 def _time(run: runs.Run, made: plan.Plan, clips: Mapping[str, int] | None, shape: tuple[int, int]) -> str:

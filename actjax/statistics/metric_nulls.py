@@ -8,8 +8,8 @@ from actjax.statistics.requirements import StatisticsError
 from actjax.statistics.rescored import Sides
 from actjax.types import Metric
 
-# moments: all replicates are one product of sums over clips. pairs: every clip is scored with each that it can
-# meet, and replicates are means of these. whole: every replicate is scored anew.
+# moments: all replicates are one product of sums over clips. pairs: every clip is scored with each that it
+# can meet, and replicates are means of these. whole: every replicate is scored anew.
 WAYS = ("moments", "pairs", "whole")
 
 
@@ -36,7 +36,9 @@ def null_of(
     """
     observations = sides.mask.shape[1]
     if draws.shift_rb is not None and observations == 1:
-        raise StatisticsError("one value a clip cannot be shifted in time: permute recordings in the clip view")
+        raise StatisticsError(
+            "one value a clip cannot be shifted in time: permute recordings in the clip view"
+        )
     way = way_of(metric, part, observations > 1, shifts=draws.shift_rb is not None)
     if way == "moments":
         x, y, centre = correlated_sides(metric, sides, part)

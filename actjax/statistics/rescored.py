@@ -83,7 +83,9 @@ def pair_scorer(metric: Metric, sides: Sides, draws: Draws) -> Callable[[np.ndar
     partner_bj = draws.partner_bj
     # An inner product of prepared sides: each clip's side is prepared once and not once a partner.
     if metric.dot and metric.level == "row" and draws.masks_agree(sides.mask):
-        return functools.partial(_prepared_pairs, metric, *_items_first(metric, sides), sides.mask, partner_bj)
+        return functools.partial(
+            _prepared_pairs, metric, *_items_first(metric, sides), sides.mask, partner_bj
+        )
 
     def scores_of(chosen_c: np.ndarray) -> jax.Array:
         x = jnp.asarray(sides.x[chosen_c])
@@ -176,9 +178,9 @@ def _mean_of_clips(
     means = []
     for y_b in y_cb:
         scores_bnk = clip_scores(metric, x, jnp.asarray(y_b), mask, context)["score"]
-        count_nk = jnp.isfinite(scores_bnk).sum(axis=0)
-        mean_nk = jnp.nansum(scores_bnk, axis=0) / jnp.maximum(count_nk, 1)
-        means.append(jnp.where(count_nk >= max(VALID_CLIPS * len(mask_b), 1), mean_nk, jnp.nan))
+        count_nk = jnp.isfinite(scores_bnk).sum(axis=0).astype(scores_bnk.dtype)
+        mean_nk = jnp.nansum(scores_bnk, axis=0) / jnp.maximum(count_nk, 1.0)
+        means.append(jnp.where(count_nk >= VALID_CLIPS * len(mask_b), mean_nk, jnp.nan))
     return jnp.stack(means)
 
 
