@@ -48,7 +48,7 @@ def describe(run: runs.Run) -> str:
         ),
         (
             "kept on disk",
-            f"{cost.kept_mib(made, count):.1f} MiB of observations{'' if source else ' a clip'}, while it scores",
+            f"{cost.kept_mib(made, count):.1f} MiB while it scores{'' if source else ', a clip'}",
         ),
         ("table on disk", f"about {rows * 20 / 2**20:.1f} MiB"),
         ("time", cost_lines.time_line(run, made, clips, shape)),
