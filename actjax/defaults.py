@@ -59,9 +59,10 @@ RULES = {
     "score.neurons": Choice(("channel", "channel_freq")),
     "score.grid": Choice(("time", "seed")),
     "score.part": Choice(("within", "total")),
-    "score.null": Choice(("within_class", "unrestricted", "none")),
+    "score.null": Choice(("within_class", "unrestricted", "circular_shift", "none")),
     "score.replicates": Number(0, 10**6, whole=True),
-    "score.null_metrics": Names(("pearson", "cosine")),
+    "score.null_metrics": Names(),
+    "score.null_views": Names(VIEWS),
     "score.level": Number(above=0, below=1),
     "score.batch_size": COUNT,
     "score.memory_gib": RANGES["memory_gib"],
@@ -180,9 +181,14 @@ def _scoring(config: ml_collections.ConfigDict) -> None:
     config.score.neurons = "channel"  # or channel_freq
     config.score.grid = "time"  # or seed
     config.score.part = "within"  # frame and map views: within or total
-    config.score.null = "within_class"  # recordings permuted: within_class, unrestricted or none
+    # Recordings permuted: within_class or unrestricted; clips rotated in time: circular_shift, which rejects
+    # too often where clips share an onset envelope; or none.
+    config.score.null = "within_class"
     config.score.replicates = 200  # of the null; 0 for none
-    config.score.null_metrics = "pearson"  # metrics that get p-values in the clip and frame views
+    config.score.null_metrics = "pearson"  # any of score.metrics; --dry_run says what their nulls cost
+    config.score.null_views = (
+        "clip,frame"  # where they get p-values; metrics of the map view alone get them there
+    )
     config.score.level = 0.05  # the smallest p-value that the null must resolve
     config.score.batch_size = 32
     config.score.memory_gib = 1.0

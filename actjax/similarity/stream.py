@@ -170,9 +170,9 @@ class PairStream:
         if not accumulators:
             return {}
         if self.within:
-            x_bon, y_bok = _without_clip_means(x_bon, mask_bo), _without_clip_means(y_bok, mask_bo)
+            x_bon, y_bok = without_clip_means(x_bon, mask_bo), without_clip_means(y_bok, mask_bo)
             if context.nuisance_oq is not None:
-                nuisance = _without_clip_means(context.nuisance_oq, mask_bo)
+                nuisance = without_clip_means(context.nuisance_oq, mask_bo)
                 context = context._replace(nuisance_oq=nuisance)
         arrays = context._replace(key=None)
         x, y, mask, arrays = jax.tree.map(
@@ -216,6 +216,6 @@ def _cells(x_bnft, y_bkft, mask_bt):
     return *flat, jnp.broadcast_to(mask_bft, (b, f, t)).reshape(b, f * t)
 
 
-def _without_clip_means(values_bon, mask_bo):
+def without_clip_means(values_bon, mask_bo):
     """Each clip's own mean removed."""
     return jax.vmap(lambda values_on, mask_o: deviations(values_on, mask_o, 0).values)(values_bon, mask_bo)
