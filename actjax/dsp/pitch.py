@@ -125,7 +125,7 @@ def partials(magnitude_tf: jax.Array, f0_hz: jax.Array, *, sample_rate_hz: int, 
     return Partials(hz, jnp.where(present, height, 0.0), jnp.broadcast_to(number[None, :], hz.shape), present)
 
 
-def _largest_near(magnitude, spacing, count):
+def _largest_near(magnitude: jax.Array, spacing: jax.Array, count: int):
     """[t, harmonic] index of the largest bin within a third of the spacing around each multiple of it.
 
     Each bin belongs to one multiple at most, so two scattered reductions over bins do: the largest value,
@@ -144,7 +144,7 @@ def _largest_near(magnitude, spacing, count):
     return jnp.clip(first[:, :count], 1, bins - 2)
 
 
-def _normalised_difference(frames, shortest, longest):
+def _normalised_difference(frames: jax.Array, shortest: int, longest: int):
     """(d' [t, shortest .. longest], sounding [t])."""
     acf = autocorrelation(frames, longest + 1)
     # The running sums as products with a triangle: XLA's cumulative sum is several times slower on a CPU.
@@ -159,5 +159,5 @@ def _normalised_difference(frames, shortest, longest):
     return jnp.where(positive, difference / jnp.where(positive, mean, 1.0), 1.0), sounding
 
 
-def _at(rows, index):
+def _at(rows: jax.Array, index: jax.Array):
     return jnp.take_along_axis(rows, index[:, None], axis=1)[:, 0]

@@ -29,8 +29,8 @@ def tempogram(
         # Frame `count` is the first of the fade that follows the last frame inside.
         count, frame = jnp.sum(inside_t), jnp.arange(frames + half)
         falling = jnp.maximum(half - 1 - (frame - count), 0).astype(envelope_t.dtype) / max(half, 1)
-        kept = jnp.pad(envelope_t, (0, half))
-        tail = jnp.where(frame < count, kept, envelope_t[jnp.maximum(count - 1, 0)] * falling)
+        padded = jnp.pad(envelope_t, (0, half))
+        tail = jnp.where(frame < count, padded, envelope_t[jnp.maximum(count - 1, 0)] * falling)
         padded = jnp.concatenate([envelope_t[0] * fade, tail])
     padded = jnp.pad(padded, (0, max(frames - 1 + win_frames - padded.shape[0], 0)))
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_frames) / win_frames)
