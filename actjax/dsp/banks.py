@@ -112,7 +112,7 @@ def a_weighting_db(frequencies_hz: np.ndarray, min_db: float = -80.0) -> np.ndar
     return np.maximum(curve, min_db)
 
 
-def _mel_edges_hz(sample_rate_hz: int, n_mels: int, fmin_hz: float, fmax_hz: float):
+def _mel_edges_hz(sample_rate_hz: int, n_mels: int, fmin_hz: float, fmax_hz: float | None):
     """[mel + 2] lower edge, centres, upper edge: band i rises from edge i to i + 1 and falls to i + 2."""
     top_hz = sample_rate_hz / 2 if fmax_hz is None else fmax_hz
     if n_mels < 1:

@@ -70,8 +70,8 @@ def _windowed(
     initial: float,
     reducer: Callable[[jax.Array, jax.Array], jax.Array],
 ):
-    initial = jnp.asarray(initial, x.dtype)
-    return jax.lax.reduce_window(x, initial, reducer, (before + 1 + after,), (1,), [(before, after)])
+    start = jnp.asarray(initial, x.dtype)
+    return jax.lax.reduce_window(x, start, reducer, (before + 1 + after,), (1,), [(before, after)])
 
 
 def _spaced(candidate_t: jax.Array, wait: int):

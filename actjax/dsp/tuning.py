@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.dsp.parabola import vertex_shift
+
 
 def estimate_tuning(
     power_tf: jax.Array,
@@ -50,14 +52,12 @@ def _peaks(power: jax.Array, sample_rate_hz: int, bins_per_octave: int):
     left, centre, right = (gated[:, first + i : end + i] for i in (-1, 0, 1))
     is_peak = (centre > left) & (centre >= right)
     left, centre, right = (power[:, first + i : end + i] for i in (-1, 0, 1))
-    curvature, slope = left + right - 2.0 * centre, (right - left) / 2.0
-    inside = jnp.abs(slope) < jnp.abs(curvature)
-    shift = jnp.where(inside, -slope / jnp.where(inside, curvature, 1.0), 0.0)
+    shift = vertex_shift(left, centre, right)
     hz = (jnp.arange(first, end, dtype=jnp.float32)[None, :] + shift) * hz_per_bin
     position = bins_per_octave * jnp.log2(hz / 27.5)
     residual = position - jnp.floor(position)
     residual = jnp.where(residual >= 0.5, residual - 1.0, residual)
-    return residual, centre + 0.5 * slope * shift, is_peak
+    return residual, centre + 0.25 * (right - left) * shift, is_peak
 
 
 def _order_statistic(x: jax.Array, rank: jax.Array):
