@@ -111,6 +111,13 @@ class Metric:
       accumulator: how it streams, or None.
       outputs: the names `compare` returns.
       options: the hyperparameters it was made with.
+      cost: what a pair takes: "product" (one inner product of sides that are prepared once), "steps" (many
+        operations an observation) or "quadratic" (time grows with the square of the observations).
+      null: how it is scored on rearranged clips: "centred" (it is the cosine of centred vectors, so that
+        all rearrangements are products of moments), "raw" (the cosine of vectors as they are: the same
+        where clips are not scored one by one) or "rescored" (every rearrangement is scored anew).
+      needs: the fields of the Context without which it cannot be computed.
+      order: its place among metrics in reports and pictures, the smallest first.
     """
 
     name: str
@@ -134,6 +141,10 @@ class Metric:
     accumulator: Accumulator | None = None
     outputs: tuple[str, ...] = ("score",)
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    cost: str = "product"
+    null: str = "rescored"
+    needs: tuple[str, ...] = ()
+    order: int = 100
 
 
 @dataclasses.dataclass(frozen=True)

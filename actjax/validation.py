@@ -81,7 +81,7 @@ def _check_metrics(config: Any) -> None:
                 f"metric {metric.name} has the views {', '.join(metric.views)}, none of which is in "
                 f"score.views = {config.score.views!r}: add one of them"
             )
-        if metric.name == "partial_pearson" and not config.score.nuisances:
+        if "nuisance_oq" in metric.needs and not config.score.nuisances:
             raise ValueError(
-                "partial_pearson holds score.nuisances fixed: name features, loudness_a_weighted say"
+                f"{metric.name} holds score.nuisances fixed: name features, loudness_a_weighted say"
             )

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,33 @@ class Family:
     apply: Callable[[Any, jax.Array], dict[str, jax.Array]] | None
     variables: Any
     problems: tuple[problems_lib.Problem, ...]
+
+
+class Supplied(NamedTuple):
+    """What comes with a batch because no program on the devices computes it.
+
+    Attributes:
+      layers: layer -> [b, ...] outputs of families without `apply`.
+      features: name -> (values [b, rows, frames], valid [b, frames]) of host features and of those looked
+        up by clip.
+    """
+
+    layers: Mapping[str, Any] = {}
+    features: Mapping[str, tuple[Any, Any]] = {}
+
+
+class BothSides(NamedTuple):
+    """The two sides of one comparison on one batch, on the devices.
+
+    Attributes:
+      neurons: [d, networks, b, o, n], or [d, networks, b, n, f, t] in the map view.
+      rows: [d, b, o, k], or [d, b, k, rows, t].
+      valid: [d, b, o] bool, or [d, b, t].
+    """
+
+    neurons: jax.Array
+    rows: jax.Array
+    valid: jax.Array
 
 
 def network_outputs(module: Any) -> Callable[[Any, jax.Array], dict[str, jax.Array]]:
@@ -74,31 +101,32 @@ def stack(variables: Sequence[Any]) -> Any:
 
 def make_observe(
     families: Sequence[Family], features: Sequence[Feature], front: Frontend
-) -> Callable[[Sequence[Any], jax.Array, jax.Array, Mapping[str, Any]], Any]:
-    """The program that turns a batch into the two sides of every problem.
+) -> Callable[[Sequence[Any], jax.Array, jax.Array, Supplied], Any]:
+    """Makes the program that turns a batch into the two sides of every problem.
 
     Returns:
       A pmapped function of (the families' variables [d, networks, ...], audio [d, b, s],
-      length [d, b] in samples, given), whose value is (sides, finite). Given holds what no program
-      computes: "layers", name -> [d, b, ...] outputs of families without apply, and "features", name ->
-      (values [d, b, rows, frames], valid [d, b, frames]) of host features and of those looked up by
-      clip. Sides hold one entry a family: a list
-      over its problems of (layer side [d, networks, b, ...], features' side [d, b, ...], mask
-      [d, b, ...]). Finite holds one entry a family: layer -> [d, networks, b, neurons] bool.
+      length [d, b] in samples, `Supplied` with a leading [d]), whose value is (sides, finite). Both hold
+      one entry a family: sides a list of `BothSides`, one a problem, and finite layer ->
+      [d, networks, b, neurons] bool.
     """
     from actjax.extraction.compute import compute
 
     device_features = [f for f in features if not f.host and not isinstance(f, GivenFeature)]
 
-    def observe(variables, audio_bs, length_b, given):
+    def observe(
+        variables: Sequence[Any], audio_bs: jax.Array, length_b: jax.Array, supplied: Supplied
+    ) -> tuple[list[list[BothSides]], list[dict[str, jax.Array]]]:
         image = jax.vmap(lambda wave, length: dsp.log_mel_image(wave, front, length))(audio_bs, length_b)
-        values = compute(device_features, audio_bs, length_b) | given["features"]
+        values = compute(device_features, audio_bs, length_b) | dict(supplied.features)
         length_s = length_b.astype(jnp.float32) / front.sample_rate_hz
         sides, finite = [], []
         for family, weights in zip(families, variables, strict=True):
 
-            def layer_sides(one, family=family):
-                outputs = given["layers"] if family.apply is None else family.apply(one, image)
+            def layer_sides(
+                one: Any, family: Family = family
+            ) -> tuple[list[jax.Array], dict[str, jax.Array]]:
+                outputs = supplied.layers if family.apply is None else family.apply(one, image)
                 xs = [sides_lib.observe_layer(p, outputs[p.layer.name], length_s) for p in family.problems]
                 ok = {p.layer.name: _all_finite(outputs[p.layer.name]) for p in family.problems}
                 return xs, ok
@@ -106,7 +134,7 @@ def make_observe(
             # One network after another: the memory of one, the compilation of one.
             xs, ok = jax.lax.map(layer_sides, weights)
             ys = [sides_lib.observe_features(p, values, length_s) for p in family.problems]
-            sides.append([(x, y, mask) for x, (y, mask) in zip(xs, ys, strict=True)])
+            sides.append([BothSides(x, *y_and_valid) for x, y_and_valid in zip(xs, ys, strict=True)])
             finite.append(ok)
         return sides, finite
 

@@ -6,14 +6,15 @@ from typing import Any
 
 import ml_collections
 import numpy as np
-from tqdm import tqdm
 
 from actjax import parallel
 from actjax import run as runs
 from actjax.activations import capture, comparisons
+from actjax.activations.clips import make_observer, observe_clips
 from actjax.data import loader
 from actjax.findings.claims.sides import SCALARS, Side, Sides
 from actjax.scoring import networks as scoring_networks
+from actjax.types import Batch
 
 INPUT = "input"
 CELLS = ("harmonic", "percussive", "log_mel")
@@ -28,12 +29,12 @@ def collect(run: runs.Run, source: loader.Source, weights: Mapping[str, Any]) ->
 
     Raises:
       LeftOut: what would be kept does not fit in score.memory_gib x 4.
+      ValueError: an activation is not finite; names network, layer, neuron and clip.
     """
     check_memory(run, source, len(weights))
     front, features = runs.frontend(run.config), _features(run)
     families, left_out = _families(run, source, weights, features)
-    observe = capture.make_observe(families, list(features.values()), front)
-    held = [parallel.replicate(family.variables) for family in families]
+    observer = make_observer(families, list(features.values()), front)
     kept = _Kept(len(source))
     batches = loader.batches(
         source,
@@ -41,12 +42,7 @@ def collect(run: runs.Run, source: loader.Source, weights: Mapping[str, Any]) ->
         process_index=parallel.process_index(),
         process_count=parallel.process_count(),
     )
-    with tqdm(total=len(source), unit="clip", desc="findings", mininterval=1.0) as bar:
-        for batch in batches:
-            given = {"layers": {}, "features": {}}
-            audio, length = parallel.shard((batch.audio, batch.length))
-            kept.add(observe(held, audio, length, given)[0], batch.mask, batch.index)
-            bar.update(int(parallel.process_count() * batch.mask.sum()))
+    observe_clips(observer, batches, kept.add, clip_ids=source.clip_ids, title="findings")
     found = [
         _side(problem, family.networks, *sides)
         for family, own in zip(families, kept.gathered(), strict=True)
@@ -135,24 +131,25 @@ class _Kept:
         self._filled = 0
         self._sides: list[list[list[np.ndarray]]] = []
 
-    def add(self, sides: Any, mask: np.ndarray, index: np.ndarray) -> None:
-        """Appends the real clips of a batch: x [networks, b, ...], y [b, ...], mask [b, ...]."""
-        batch = [[self._on_host(*problem) for problem in family] for family in sides]
+    def add(self, batch: Batch, sides: list[list[capture.BothSides]]) -> None:
+        """Appends both sides of the real clips of a batch."""
+        mask = batch.mask
+        observed = [[self._on_host(*problem) for problem in family] for family in sides]
         clips = len(self._index)
         if not self._sides:
             self._sides = [
                 [[np.empty((len(x), clips, *x.shape[2:]), x.dtype), *(_rows(v, clips) for v in rest)]
                  for x, *rest in family]
-                for family in batch
+                for family in observed
             ]  # fmt: skip
         to = slice(self._filled, self._filled + int(mask.sum()))
         real = slice(None, int(mask.sum())) if mask[: mask.sum()].all() else mask
-        for family, new in zip(self._sides, batch, strict=True):
+        for family, new in zip(self._sides, observed, strict=True):
             for (x, *rest), (new_x, *new_rest) in zip(family, new, strict=True):
                 x[:, to] = new_x[:, real]
                 for whole, part in zip(rest, new_rest, strict=True):
                     whole[to] = part[real]
-        self._index[to] = index[mask]
+        self._index[to] = batch.index[mask]
         self._filled = to.stop
 
     def gathered(self) -> list[list[list[np.ndarray]]]:

@@ -57,6 +57,8 @@ def metric(*, kernel: str = "linear", debiased: bool = True, bandwidth: float = 
         signed=False,
         min_observations=16,
         options={"kernel": kernel, "debiased": debiased, "bandwidth": bandwidth},
+        # First in the map view: it takes every feature, while metrics on cells need matching axes.
+        order=1,
     )
 
 

@@ -33,6 +33,8 @@ def metric() -> Metric:
         within="per_clip",
         min_observations=1,
         accumulator=moments("raw"),
+        null="raw",
+        order=4,
     )
 
 

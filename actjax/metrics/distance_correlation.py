@@ -76,6 +76,7 @@ def metric(*, debiased: bool = False) -> Metric:
         min_observations=4 if debiased else 3,
         max_observations=MOST_OBSERVATIONS,
         options={"debiased": debiased},
+        cost="quadratic",
     )
 
 

@@ -50,6 +50,7 @@ def metric() -> Metric:
         invariant_to=("scale", "shift", "order"),
         within="per_clip",
         max_observations=MOST_OBSERVATIONS,
+        cost="quadratic",
     )
 
 

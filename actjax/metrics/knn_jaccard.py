@@ -73,6 +73,7 @@ def metric(*, neighbours: int = 10, distance: str = "euclidean") -> Metric:
         pair_copies=1,
         min_observations=MIN_FRAMES,
         options={"neighbours": neighbours, "distance": distance},
+        cost="steps",
     )
 
 

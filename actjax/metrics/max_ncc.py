@@ -85,6 +85,7 @@ def metric(*, view: str = "map", max_lag: int = 8, max_shift: int = 2, min_overl
         min_observations=8,
         outputs=("score", "lag", "shift"),
         options={"view": view, "max_lag": max_lag, "max_shift": max_shift, "min_overlap": min_overlap},
+        cost="steps",
     )
 
 

@@ -66,6 +66,7 @@ def metric(
         signed=False,
         min_observations=widest,
         accumulator=None if edges_x is None or edges_y is None else tables(score, edges_x, edges_y),
+        cost="steps",
         options={
             "bins": bins,
             "normalized": normalized,

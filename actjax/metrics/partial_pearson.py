@@ -40,6 +40,8 @@ def metric() -> Metric:
         invariant_to=("scale", "shift"),
         within="pooled",
         accumulator=partial_moments(),
+        null="centred",
+        needs=("nuisance_oq",),
     )
 
 

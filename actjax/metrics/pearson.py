@@ -29,6 +29,8 @@ def metric() -> Metric:
         invariant_to=("scale", "shift"),
         within="pooled",
         accumulator=moments("centred"),
+        null="centred",
+        order=2,
     )
 
 

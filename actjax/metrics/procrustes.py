@@ -45,6 +45,7 @@ def metric() -> Metric:
         signed=False,
         dot=False,
         min_observations=MIN_FRAMES,
+        cost="steps",
     )
 
 

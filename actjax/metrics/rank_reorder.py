@@ -73,6 +73,7 @@ def metric(
             "scale_power": scale_power,
             "probability": probability,
         },
+        cost="steps",
     )
 
 

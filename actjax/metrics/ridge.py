@@ -89,6 +89,7 @@ def metric(
         ),
         outputs=("score", "r"),
         options={"folds": folds, "penalties": penalties},
+        cost="steps",
     )
 
 

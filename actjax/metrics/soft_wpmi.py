@@ -76,6 +76,7 @@ def metric(
         symmetric=False,
         signed=False,
         options={"k": k, "start": start, "end": end, "lam": lam, "probability": probability},
+        cost="steps",
     )
 
 

@@ -48,6 +48,7 @@ def metric(*, ties: str = "average") -> Metric:
         within="per_clip",
         symmetric=ties == "average",
         options={"ties": ties},
+        order=3,
     )
 
 

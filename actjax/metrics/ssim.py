@@ -70,6 +70,8 @@ def metric(*, window: str = "uniform", size: int | None = None, k1: float = 0.01
         dot=False,
         pair_copies=6,
         options={"window": window, "size": size, "k1": k1, "k2": k2},
+        cost="steps",
+        order=5,
     )
 
 

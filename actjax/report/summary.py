@@ -5,6 +5,7 @@ part, metric and options. Dense results carry the axes [set, network, layer, fea
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +16,6 @@ from actjax.scores.files import scores_metadata
 from actjax.scores.schema import codes
 
 TRAINED, UNTRAINED, INPUT = "trained", "untrained", "input"
-_METRIC_ORDER = ("pearson", "cka", "spearman", "cosine", "ssim")
 
 
 class ScoreSet(NamedTuple):
@@ -243,10 +243,8 @@ def _sets(table: Any) -> tuple[tuple[ScoreSet, ...], np.ndarray]:
 
 
 def _set_rank(s: ScoreSet) -> tuple:
-    # In the map view cka comes first: it takes every feature, cell-by-cell metrics matching axes only.
-    order = ("cka", *_METRIC_ORDER) if s.view == "map" else _METRIC_ORDER
-    metric = order.index(s.metric) if s.metric in order else len(order)
-    return ("clip", "frame", "map").index(s.view), s.part == "total", s.options != "{}", metric, s
+    place = _declared(s.metric, "order", math.inf)
+    return ("clip", "frame", "map").index(s.view), s.part == "total", s.options != "{}", place, s
 
 
 def _network_rank(name: str) -> tuple:
@@ -267,4 +265,9 @@ def _first(code: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
 
 def _is_signed(metric: str) -> bool:
     """Whether a metric's sign means direction; one that is not installed here counts as signed."""
-    return bool(lookup.load("metric", metric).signed) if metric in lookup.names("metric") else True
+    return bool(_declared(metric, "signed", True))
+
+
+def _declared(metric: str, field: str, otherwise: Any) -> Any:
+    """What a metric declares of itself; `otherwise` for one that is not installed here."""
+    return getattr(lookup.load("metric", metric), field) if metric in lookup.names("metric") else otherwise

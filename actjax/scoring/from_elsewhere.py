@@ -1,7 +1,6 @@
 """What comes to a score run from elsewhere: arrays of activations, features by clip, host features."""
 
-import concurrent.futures
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +8,14 @@ import numpy as np
 
 from actjax import options, run
 from actjax.activations import capture, comparisons
+from actjax.activations.clips import ReadLayers
 from actjax.data import loader
 from actjax.external import features as external_features
 from actjax.external import layers as external_layers
 from actjax.external.properties import rows_of
-from actjax.extraction import tabulated
-from actjax.extraction.compute import compute_host
-from actjax.types import Batch, Feature
+from actjax.types import Feature
 
 NETWORK = "external"
-Given = Mapping[str, Mapping[str, Any]]
 
 
 def activations(config: Any) -> external_layers.Activations | None:
@@ -81,63 +78,19 @@ def _beside(path: Path) -> list[Path]:
     return [path.parent / "clip_ids.npy", *sorted(path.with_suffix("").rglob("*.npy"))]
 
 
-def reader(
-    found: external_layers.Activations | None,
-    families: Sequence[capture.Family],
-    features: Sequence[Feature],
-    source: loader.Source,
-) -> Callable[[Batch], Given]:
-    """What `capture.make_observe` is given with each batch.
+def layer_reader(
+    opened: external_layers.Activations | None, families: Sequence[capture.Family], source: loader.Source
+) -> ReadLayers | None:
+    """What reads the outputs of a file's layers on some clips; only of layers that a problem needs.
 
-    Returns:
-      batch -> {"layers": {name: [b, ...]}, "features": {name: (values, valid)}}, zeros where the mask is
-      False. Only layers that some problem needs are read.
+    Args:
+      opened: the file, or None.
+      families: those without `apply` are the file's.
+      source: the clips, into which the reader's index points.
     """
-    layers: list[external_layers.ExternalLayer] = []
-    rows = np.zeros(0, np.int64)
-    if found is not None:
-        used = {p.layer.name for f in families if f.apply is None for p in f.problems}
-        layers = [layer for layer in found.layers if layer.name in used]
-        rows = rows_of(found.path, found.clip_ids, source.clip_ids)
-    looked_up = [f for f in features if isinstance(f, tabulated.GivenFeature)]
-    hosted = [f for f in features if f.host]
-
-    def read(batch: Batch) -> Given:
-        mask, real = batch.mask, batch.index[batch.mask]
-        values = {f.name: tabulated.values_and_validity(f, real) for f in looked_up}
-        if len(real):
-            values |= {f.name: compute_host(f, batch.audio[mask], batch.length[mask]) for f in hosted}
-        return {
-            "layers": {layer.name: _padded(layer.read(rows[real]), mask) for layer in layers},
-            "features": {
-                name: tuple(_padded(side, mask) for side in sides) for name, sides in values.items()
-            },
-        }
-
-    return read
-
-
-def with_given(batches: Iterable[Batch], read: Callable[[Batch], Given]) -> Iterator[tuple[Batch, Given]]:
-    """Every batch with what it is given; the next batch is read while the caller works on this one."""
-
-    def complete(batch: Batch) -> tuple[Batch, Given]:
-        return batch, read(batch)
-
-    with concurrent.futures.ThreadPoolExecutor(1) as ahead:
-        waiting = None
-        for batch in batches:
-            following = ahead.submit(complete, batch)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = following
-        if waiting is not None:
-            yield waiting.result()
-
-
-def _padded(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """[real, ...] -> [b, ...], zeros where the mask is False."""
-    if mask.all():
-        return values
-    out = np.zeros((len(mask), *values.shape[1:]), values.dtype)
-    out[mask] = values
-    return out
+    if opened is None:
+        return None
+    used = {p.layer.name for f in families if f.apply is None for p in f.problems}
+    layers = [layer for layer in opened.layers if layer.name in used]
+    rows = rows_of(opened.path, opened.clip_ids, source.clip_ids)
+    return lambda index: {layer.name: layer.read(rows[index]) for layer in layers}

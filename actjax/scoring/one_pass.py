@@ -2,19 +2,20 @@
 
 import concurrent.futures
 import contextlib
+import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from actjax import parallel
-from actjax.activations.capture import Family
+from actjax.activations.capture import BothSides, Family
+from actjax.activations.clips import Observer, observe_clips
 from actjax.scoring.observations import Observations
 from actjax.scoring.tasks import Comparison
 from actjax.similarity.arithmetic import long_counts
@@ -26,11 +27,9 @@ Result = tuple[str, Comparison, str, Mapping[str, np.ndarray]]
 
 def run_pass(
     families: Sequence[tuple[Family, Sequence[Comparison]]],
-    observe: Callable[..., Any],
-    weights: Sequence[Any],
-    batches: Iterator[tuple[Batch, Any]],
+    observer: Observer,
+    batches: Iterable[Batch],
     *,
-    clips: int,
     folder: Path,
     folds_of_clip: np.ndarray,
     clip_ids: Sequence[str],
@@ -40,10 +39,8 @@ def run_pass(
 
     Args:
       families: networks of one architecture and the comparisons of their problems, in order.
-      observe: from `capture.make_observe`.
-      weights: the families' variables on the devices.
-      batches: from the loader, in order, each with what `observe` is given beside it.
-      clips: how many real clips they hold, over all processes.
+      observer: of these families.
+      batches: from the loader, in order.
       folder: where observations of collecting metrics are kept meanwhile.
       folds_of_clip: [clips] the cross-validation fold of each clip, modulo the metric's number of folds.
       clip_ids: [clips] names, for messages.
@@ -60,24 +57,20 @@ def run_pass(
             for family, comparisons in families
         ]
         pairs = sum(c.pairs * len(f.networks) for f, comparisons in families for c in comparisons)
-        workers = os.cpu_count()  # the first batch compiles, which threads can share; later ones keep order
-        with tqdm(total=clips, unit="clip", desc="score", mininterval=1.0) as bar:
-            for batch, given in batches:
-                context = _clip_context(batch, folds_of_clip)
-                sharded = parallel.shard((batch.audio, batch.length, batch.mask, context, given))
-                audio, length, mask, context, given = sharded
-                sides, finite = observe(weights, audio, length, given)
-                _check_finite(finite, families, batch, clip_ids)
-                _add_batch(runners, sides, mask, context, workers)
-                workers = 1
-                bar.update(int(parallel.process_count() * batch.mask.sum()))
-                bar.set_postfix_str(f"{_rate(bar, pairs):,.0f} pair observations/s", refresh=False)
+        # The first batch compiles, which threads can share; later ones keep order.
+        workers = itertools.chain([os.cpu_count()], itertools.repeat(1))
+
+        def add(batch: Batch, sides: Sequence[Sequence[BothSides]]) -> None:
+            mask, context = parallel.shard((batch.mask, _clip_context(batch, folds_of_clip)))
+            _add_batch(runners, sides, mask, context, next(workers))
+
+        observe_clips(observer, batches, add, clip_ids=clip_ids, title="score", pairs=pairs)
         for (family, _), family_runners in zip(families, runners, strict=True):
             for runner in family_runners:
                 yield from runner.results(family.networks, null)
 
 
-def _add_batch(runners, sides, mask, context, workers: int) -> None:
+def _add_batch(runners, sides, mask, context, workers: int | None) -> None:
     jobs = [
         (runner, *xyv)
         for family_runners, family_sides in zip(runners, sides, strict=True)
@@ -86,25 +79,6 @@ def _add_batch(runners, sides, mask, context, workers: int) -> None:
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         for done in [pool.submit(runner.add, *xyv, mask, context) for runner, *xyv in jobs]:
             done.result()
-
-
-def _rate(bar: tqdm, pairs: int) -> float:
-    """Pairs times clips a second so far."""
-    return pairs * bar.n / max(bar.format_dict["elapsed"], 1e-9)
-
-
-def _check_finite(finite, families, batch, clip_ids) -> None:
-    for (family, _), layers in zip(families, finite, strict=True):
-        for layer, ok_dwbn in layers.items():
-            ok_wbn = np.concatenate(list(parallel.to_host(ok_dwbn)), axis=1)
-            bad = np.argwhere(~ok_wbn & batch.mask[None, :, None])
-            if len(bad):
-                i, row, neuron = bad[0]
-                where = f"network {family.networks[i]}, layer {layer}, neuron {neuron}"
-                raise ValueError(
-                    f"expected finite activations, got NaN or infinity in {where}, clip "
-                    f"{clip_ids[batch.index[row]]}: look at it, or train with a smaller learning rate"
-                )
 
 
 def _clip_context(batch: Batch, folds_of_clip: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from actjax import parallel
+from actjax.activations.capture import BothSides
+from actjax.activations.clips import Observer, observe_clips
 from actjax.artefacts import examples
 from actjax.data import loader
 from actjax.similarity.api import make_metric
-
-# Where a feature has scores under several metrics, the first of these that is there is shown.
-PREFERRED = ("pearson", "cka", "ssim")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,15 +48,21 @@ def choose(families: Sequence[Any], found: Sequence[Any], most: int) -> list[Bes
     chosen = []
     for feature in dict.fromkeys(b.feature for b in best.values()):
         metrics = {b.metric for b in best.values() if b.feature == feature}
-        metric = next((m for m in PREFERRED if m in metrics), min(metrics))
+        metric = min(metrics, key=_rank)
         rows = [b for b in best.values() if (b.feature, b.metric) == (feature, metric)]
         chosen.append((max(abs(b.score) for b in rows), rows))
     chosen.sort(key=lambda item: -item[0])
     return [b for _, rows in chosen[:most] for b in rows]
 
 
+def _rank(metric: str) -> tuple[bool, int, str]:
+    """The order in which metrics are shown: those that compare cells first, which a picture shows too."""
+    declared = make_metric(metric)
+    return declared.compares == "frames", declared.order, metric
+
+
 def write(
-    path: Path, observe: Any, weights: Any, families: Any, found: Any, source: Any, config: Any, read: Any
+    path: Path, observer: Observer, families: Any, found: Any, source: loader.Source, config: Any
 ) -> None:
     """Observes a few clips, evenly spread over the split, and keeps the chosen pairs' two sides."""
     pairs = choose(families, found, config.report.examples)
@@ -66,7 +71,7 @@ def write(
     most = config.score.batch_size // parallel.process_count()
     count = min(max(len(features), 1), most)
     clips = np.linspace(0, len(source) - 1, count + 2).astype(int)[1:-1]
-    sides, ids = _observe_clips(observe, weights, source, clips, config.score.batch_size, read)
+    sides = _observe(observer, source, clips, config.score.batch_size)
     if parallel.process_index() != 0:
         return
     shown = []
@@ -78,16 +83,24 @@ def write(
         image = parallel.unshard(x[:, family.networks.index(pair.network)])[row, pair.neuron]
         column = [f.name for f in problem.features].index(pair.feature)
         matrix = _rows(problem, parallel.unshard(y)[row, column], pair.feature)
-        shown.append(examples.Example(image, matrix, _about(pair, problem, ids[row])))
+        shown.append(examples.Example(image, matrix, _about(pair, problem, source.clip_ids[clips[row]])))
     examples.write(path, shown)
 
 
-def _observe_clips(observe, weights, source, clips, batch_size, read) -> tuple[Any, list[str]]:
-    picked = source.take(clips)
-    shares = {"process_index": parallel.process_index(), "process_count": parallel.process_count()}
-    batch = next(iter(loader.batches(picked, batch_size=batch_size, **shares)))
-    given = read(batch._replace(index=clips[batch.index]))
-    return observe(weights, *parallel.shard((batch.audio, batch.length, given)))[0], picked.clip_ids
+def _observe(
+    observer: Observer, source: loader.Source, clips: np.ndarray, batch_size: int
+) -> list[list[BothSides]]:
+    """Both sides of every comparison on some clips of the source, at most a batch."""
+    batches = loader.batches(
+        source.take(clips),
+        batch_size=batch_size,
+        process_index=parallel.process_index(),
+        process_count=parallel.process_count(),
+    )
+    observed: list[list[list[BothSides]]] = []
+    of_source = (batch._replace(index=clips[batch.index]) for batch in batches)
+    observe_clips(observer, of_source, lambda _, sides: observed.append(sides), clip_ids=source.clip_ids)
+    return observed[0]
 
 
 def _about(pair: Best, problem: Any, clip_id: str) -> Mapping[str, Any]:

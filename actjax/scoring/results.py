@@ -8,7 +8,7 @@ import numpy as np
 
 from actjax import files, parallel
 from actjax import run as runs
-from actjax.activations import capture
+from actjax.activations.clips import Observer, make_observer
 from actjax.activations.comparisons import LeftOut
 from actjax.data import loader
 from actjax.external.layers import Activations
@@ -38,18 +38,18 @@ def compute(
     features = from_elsewhere.features(run.config, source)
     classes = len(source.class_names)
     made = plan.plan(run, source.clip_samples, classes, features, weights, elsewhere, len(source))
-    observe = capture.make_observe([f for f, _ in made.families], made.features, runs.frontend(run.config))
-    replicated = [parallel.replicate(family.variables) for family, _ in made.families]
-    read = from_elsewhere.reader(elsewhere, [f for f, _ in made.families], made.features, source)
-    found = list(_pass_over_clips(run, made, source, observe, replicated, draws, read))
+    families = [family for family, _ in made.families]
+    read_layers = from_elsewhere.layer_reader(elsewhere, families, source)
+    observer = make_observer(families, made.features, runs.frontend(run.config), read_layers)
+    found = list(_pass_over_clips(run, made, source, observer, draws))
     nulls.correct(found)
     found = list(columns.complete(found, source.recording_ids, runs.metrics(run.config)))
-    pictures.write(examples, observe, replicated, made.families, found, source, run.config, read)
+    pictures.write(examples, observer, made.families, found, source, run.config)
     return found, made.left_out
 
 
 def _pass_over_clips(
-    run: runs.Run, made: plan.Plan, source: loader.Source, observe: Any, weights: Any, draws: Any, read: Any
+    run: runs.Run, made: plan.Plan, source: loader.Source, observer: Observer, draws: Any
 ) -> Iterator[one_pass.Result]:
     batches = loader.batches(
         source,
@@ -60,10 +60,8 @@ def _pass_over_clips(
     recordings = np.unique(source.recording_ids, return_inverse=True)[1]
     return one_pass.run_pass(
         made.families,
-        observe,
-        weights,
-        from_elsewhere.with_given(batches, read),
-        clips=len(source),
+        observer,
+        batches,
         folder=run.workdir / "scores" / f".observations-{files.RUN}-{parallel.process_index()}",
         folds_of_clip=recordings,
         clip_ids=source.clip_ids,

@@ -43,7 +43,7 @@ def test_a_click_peaks_at_its_time_on_both_sides(at_s):
     weights = [parallel.replicate(f.variables) for f in families]
     d = parallel.local_device_count()
     audio, length = np.tile(wave, (d, 1, 1)), np.full((d, 1), SAMPLES, np.int32)
-    sides, _ = observe(weights, audio, length, {"layers": {}, "features": {}})
+    sides, _ = observe(weights, audio, length, capture.Supplied())
     for family, found in zip(families, sides, strict=True):
         for problem, (x, y, _) in zip(family.problems, found, strict=True):
             times = problem.time.edges.mean(axis=1)

@@ -115,8 +115,8 @@ def sides(audio, length, wants):
     plan = tuple(comparisons.plan(layers, features, setting)[0])
     family = capture.Family(("net",), capture.network_outputs(module), capture.stack([variables]), plan)
     observe = capture.make_observe([family], features, FRONT)
-    nothing = {"layers": {}, "features": {}}
-    found, _ = observe([parallel.replicate(family.variables)], *parallel.shard((audio, length, nothing)))
+    sharded = parallel.shard((audio, length, capture.Supplied()))
+    found, _ = observe([parallel.replicate(family.variables)], *sharded)
     for problem, (x, y, mask) in zip(plan, found[0], strict=True):
         x = np.concatenate(list(np.asarray(x)), axis=1)[0]
         yield problem, x, parallel.unshard(y), parallel.unshard(mask)

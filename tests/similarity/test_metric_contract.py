@@ -106,6 +106,26 @@ def test_declaration(metric):
     assert metric.within in ("pooled", "per_clip") and metric.compares in ("cells", "frames")
     assert metric.within == "per_clip" or metric.accumulator is not None
     assert metric.observes == "vector" or metric.views == ("map",)
+    assert metric.cost in ("product", "steps", "quadratic") and (metric.dot or metric.cost == "steps")
+    assert metric.null in ("centred", "raw", "rescored") and set(metric.needs) <= set(Context._fields)
+    if metric.null != "rescored":
+        assert metric.accumulator is not None and metric.observes == "vector"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if make_metric(name).needs])
+def test_what_a_metric_needs_is_missed(name):
+    """Without what it needs a metric says so; without anything else it scores."""
+    metric = make_metric(name)
+    every = context_for(metric)
+    needed = {field: getattr(every, field) for field in metric.needs}
+    jax.eval_shape(functools.partial(pairwise, metric), *sides(metric), None, Context(**needed))
+    with pytest.raises(ValueError, match=name):
+        jax.eval_shape(
+            functools.partial(pairwise, metric),
+            *sides(metric),
+            None,
+            every._replace(**dict.fromkeys(metric.needs)),
+        )
 
 
 def test_outputs_and_range(metric):

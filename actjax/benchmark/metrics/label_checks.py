@@ -85,7 +85,7 @@ def run(
     for check, x_o1, y_oq in _continuous_draws(rng, inputs):
         for label, metric in fit.items():
             start = time.perf_counter()
-            taken = quadratic_inputs if metric.name in TABLES else inputs
+            taken = quadratic_inputs if metric.cost == "quadratic" else inputs
             scores = score_columns(metric, x_o1[:taken], y_oq[:taken])
             took = time.perf_counter() - start
             rows.append(_row(label, metric, check, CONTINUOUS, scores[-1:], scores[:-1], taken, took))

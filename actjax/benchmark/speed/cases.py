@@ -56,8 +56,6 @@ CASES = (
     *(Case(name, divide=8) for name in ("auprc", "inverse_auprc", "rank_reorder")),
     Case("distance_correlation", divide=8, observations=2000),
 )
-# Their time grows with the square of the observations, or more.
-_QUADRATIC = ("kendall",)
 # Share of the neurons, and observations, of metrics that are timed with `full` only.
 _OTHERS = {"divide": 16, "observations": 5000}
 
@@ -79,7 +77,7 @@ def chosen(names: Iterable[str] | None, full: bool) -> list[Case]:
 
 
 def _few(name: str) -> dict[str, int]:
-    return {"observations": 1000} if name in _QUADRATIC else {}
+    return {"observations": 1000} if make_metric(name).cost == "quadratic" else {}
 
 
 def build(case: Case, neurons: int, rows: int, observations: int, missing: set[str]) -> Made:
@@ -106,7 +104,7 @@ def _works(case: Case, data: Data) -> tuple[Callable[[], Any], Callable[[], Any]
     o = data.x_no.shape[1]
     ids = np.arange(o, dtype=np.int32) * 50 // o
     rng = np.random.default_rng(1)
-    nuisance = rng.standard_normal((o, 2), dtype=np.float32) if case.metric == "partial_pearson" else None
+    nuisance = rng.standard_normal((o, 2), dtype=np.float32) if "nuisance_oq" in metric.needs else None
     context = Context(ids, ids % 5, nuisance, jax.random.key(0))
     product = functools.partial(_product if first else _product_turned, x, y)
     if case.layout == PUBLIC:

@@ -34,6 +34,7 @@ def canonical_metric(name: str, reference: str, *, variance: float = 1.0, option
         compares="frames",
         signed=False,
         dot=False,
+        cost="steps",
         min_observations=MIN_FRAMES,
         options={} if options is None else options,
     )

@@ -80,6 +80,7 @@ def precision_metric(name: str, side: str, alpha: float, threshold: float | None
         reference="Zhu 2004; Oikarinen, Yan and Weng 2025",
         range=(0.0, 1.0, 0.0),
         dot=False,
+        cost="steps",
     )
 
 

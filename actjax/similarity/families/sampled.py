@@ -50,6 +50,7 @@ def sampled_correlation(
         invariant_to=("scale", "shift", "order") if order else ("scale", "shift"),
         symmetric=False,
         dot=False,
+        cost="steps",
         pair_copies=8,
         min_observations=k,
         options={"k": k},

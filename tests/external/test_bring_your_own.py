@@ -20,7 +20,6 @@ from actjax.external import truth as external_truth
 from actjax.scores.files import load_scores
 from actjax.scoring import from_elsewhere
 from actjax.stages import score
-from actjax.types import Batch
 
 RATE, SAMPLES, CLIPS = 12_000, 12_000, 10
 FRAMES = 1 + SAMPLES // 256
@@ -237,15 +236,13 @@ def test_a_module_that_cannot_be_used_is_named(tmp_path, my_package, source):
         runs.module(config, 3)
 
 
-def test_batches_are_read_ahead_and_padding_is_zero(tmp_path, source):
+def test_of_a_file_only_the_layers_that_are_compared_are_read(tmp_path, source):
     write_activations(tmp_path / "a.npz", source, np.arange(CLIPS))
     found = external_layers.open_activations(tmp_path / "a.npz")
     layers = [dataclasses.replace(found, layers=(layer,)).layers[0] for layer in found.layers]
     assert [layer.name for layer in layers] == ["maps", "units"]
     family = types.SimpleNamespace(apply=None, problems=[types.SimpleNamespace(layer=layers[1])])
-    read = from_elsewhere.reader(found, [family], [], source)
-    mask = np.array([True, False, True])
-    audio, length = np.zeros((3, SAMPLES), np.float32), np.full(3, SAMPLES, np.int32)
-    given = read(Batch(audio, mask, length, np.zeros(3, np.int32), np.array([4, 0, 2])))
-    assert list(given["layers"]) == ["units"]
-    np.testing.assert_array_equal(given["layers"]["units"], [[4, 16, 1], [0, 0, 0], [2, 4, 0]])
+    read = from_elsewhere.layer_reader(found, [family], source)
+    units = read(np.array([4, 2]))
+    assert list(units) == ["units"]
+    np.testing.assert_array_equal(units["units"], [[4, 16, 1], [2, 4, 0]])

@@ -1,0 +1,154 @@
+"""Passes over clips: observes each batch under all networks and hands both sides of every comparison on."""
+
+import concurrent.futures
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from actjax import parallel
+from actjax.activations.capture import BothSides, Family, Supplied, make_observe
+from actjax.extraction import tabulated
+from actjax.extraction.compute import compute_host
+from actjax.types import Batch, Feature, Frontend
+
+# index [b] into the split -> layer name -> its outputs [b, ...] on these clips.
+ReadLayers = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+
+
+class Observer(NamedTuple):
+    """What a pass over clips needs.
+
+    Attributes:
+      families: the networks, and the comparisons of their layers.
+      program: from `capture.make_observe`.
+      variables: the families' variables on the devices.
+      supply: batch -> what no program computes.
+    """
+
+    families: tuple[Family, ...]
+    program: Callable[..., Any]
+    variables: tuple[Any, ...]
+    supply: Callable[[Batch], Supplied]
+
+
+def make_observer(
+    families: Sequence[Family],
+    features: Sequence[Feature],
+    front: Frontend,
+    read_layers: ReadLayers | None = None,
+) -> Observer:
+    """Prepares passes over clips; their program is compiled by the first batch and shared by all of them.
+
+    Args:
+      families: the networks, and the comparisons of their layers.
+      features: what the comparisons are made with.
+      front: makes the networks' image.
+      read_layers: reads the outputs of families without `apply`.
+    """
+    return Observer(
+        tuple(families),
+        make_observe(families, features, front),
+        tuple(parallel.replicate(family.variables) for family in families),
+        _supplier(features, read_layers),
+    )
+
+
+def observe_clips(
+    observer: Observer,
+    batches: Iterable[Batch],
+    on_batch: Callable[[Batch, list[list[BothSides]]], None],
+    *,
+    clip_ids: Sequence[str],
+    title: str | None = None,
+    pairs: int = 0,
+) -> None:
+    """Observes every batch once and calls `on_batch` with it and both sides of every comparison.
+
+    Args:
+      observer: from `make_observer`.
+      batches: from the loader; `batch.index` points into `clip_ids`.
+      on_batch: takes a batch and, by family and comparison, its two sides.
+      clip_ids: names of all clips, for messages and the bar.
+      title: of the progress bar; None shows none.
+      pairs: how many scores a clip adds to, shown as a rate.
+
+    Raises:
+      ValueError: an activation is not finite; names network, layer, neuron and clip.
+    """
+    from tqdm import tqdm
+
+    with tqdm(total=len(clip_ids), unit="clip", desc=title, mininterval=1.0, disable=title is None) as bar:
+        for batch, supplied in _supplied_ahead(batches, observer.supply):
+            sharded = parallel.shard((batch.audio, batch.length, supplied))
+            sides, finite = observer.program(observer.variables, *sharded)
+            _check_finite(finite, observer.families, batch, clip_ids)
+            on_batch(batch, sides)
+            bar.update(int(parallel.process_count() * batch.mask.sum()))
+            if pairs and not bar.disable:
+                rate = pairs * bar.n / max(bar.format_dict["elapsed"], 1e-9)
+                bar.set_postfix_str(f"{rate:,.0f} pair observations/s", refresh=False)
+
+
+def _supplier(features: Sequence[Feature], read_layers: ReadLayers | None) -> Callable[[Batch], Supplied]:
+    """What the program is told of a batch beside its audio, zeros where the mask is False."""
+    looked_up = [f for f in features if isinstance(f, tabulated.GivenFeature)]
+    hosted = [f for f in features if f.host]
+
+    def supply(batch: Batch) -> Supplied:
+        mask = batch.mask
+        # A process whose share of the last batch holds no clip reads one for the shapes of what is supplied.
+        read = mask if mask.any() else np.arange(len(mask)) == 0
+        index = batch.index[read]
+        values = {f.name: tabulated.values_and_validity(f, index) for f in looked_up}
+        values |= {f.name: compute_host(f, batch.audio[read], batch.length[read]) for f in hosted}
+        layers = {} if read_layers is None else dict(read_layers(index))
+        return jax.tree.map(lambda array: _padded(array, mask), Supplied(layers, values))
+
+    return supply
+
+
+def _padded(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """[real, ...] -> [b, ...], zeros where the mask is False."""
+    if mask.all():
+        return values
+    out = np.zeros((len(mask), *values.shape[1:]), values.dtype)
+    if mask.any():
+        out[mask] = values
+    return out
+
+
+def _supplied_ahead(
+    batches: Iterable[Batch], supply: Callable[[Batch], Supplied]
+) -> Iterator[tuple[Batch, Supplied]]:
+    """Every batch with what is supplied; the next one is read while the caller works on this one."""
+    with concurrent.futures.ThreadPoolExecutor(1) as ahead:
+        waiting = None
+        for batch in batches:
+            following = batch, ahead.submit(supply, batch)
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+            waiting = following
+        if waiting is not None:
+            yield waiting[0], waiting[1].result()
+
+
+def _check_finite(
+    finite: Sequence[Mapping[str, jax.Array]],
+    families: Sequence[Family],
+    batch: Batch,
+    clip_ids: Sequence[str],
+) -> None:
+    """Raises ValueError for the first neuron with a value that is not finite on a clip of the batch."""
+    for family, layers in zip(families, finite, strict=True):
+        for layer, finite_dwbn in layers.items():
+            finite_wbn = np.concatenate(list(parallel.to_host(finite_dwbn)), axis=1)
+            bad = np.argwhere(~finite_wbn & batch.mask[None, :, None])
+            if len(bad):
+                network, row, neuron = bad[0]
+                where = f"network {family.networks[network]}, layer {layer}, neuron {neuron}"
+                raise ValueError(
+                    f"expected finite activations, got NaN or infinity in {where}, clip "
+                    f"{clip_ids[batch.index[row]]}: look at it, or train with a smaller learning rate"
+                )
