@@ -26,11 +26,7 @@ def train_network(run: runs.Run) -> list[Path]:
     if known and checkpoint.is_whole(run.workdir):
         print(f"train: done before, {before['steps']} steps, test accuracy {before['test_accuracy']:.3f}")
         return outputs
-    builder = runs.builder(run)
-    train, validation, test = (loader.open_source(builder, s) for s in ("train", "validation", "test"))
-    absent = loader.absent_classes({"train": train, "validation": validation, "test": test})
-    if absent and parallel.process_index() == 0:
-        print(f"train: no clip of class {absent}")
+    train, validation, test = _open_splits(run)
     config = run.config.train
     if config.shuffled_labels:
         train = loader.shuffled_labels(train, run.config.seed)
@@ -49,6 +45,8 @@ def train_network(run: runs.Run) -> list[Path]:
         options=options.of_config(config, run.config.seed, multilabel),
         workdir=run.workdir,
     )
+    if before is not None:
+        record.check_variables(run.workdir, fitted.variables, module, front, train.clip_samples)
     network = module, front, fitted.variables
     result = evaluation.evaluate(
         *network, _batches(test, run), len(test.class_names), multilabel=test.multi_label
@@ -64,6 +62,16 @@ def train_network(run: runs.Run) -> list[Path]:
 def check_options(config: Any) -> None:
     """Refuses a network that cannot take the image, and batches that no device can hold; one line."""
     memory.check_training(config)
+
+
+def _open_splits(run: runs.Run) -> list[loader.Source]:
+    """The clips to train, validate and test on; says which classes have none."""
+    builder = runs.builder(run)
+    sources = {split: loader.open_source(builder, split) for split in ("train", "validation", "test")}
+    absent = loader.absent_classes(sources)
+    if absent and parallel.process_index() == 0:
+        print(f"train: no clip of class {absent}")
+    return list(sources.values())
 
 
 def _batches(source: Any, run: runs.Run, **rest: Any) -> Any:
