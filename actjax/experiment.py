@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import ml_collections
 
-from actjax import lookup, parallel, validation, workdir
+from actjax import lookup, parallel, precision, validation, workdir
 from actjax import run as runs
 from actjax.stages import Stage
 from actjax.types import Batch
@@ -109,7 +109,8 @@ def _run_in_order(this: runs.Run, stages: Sequence[str]) -> list[Path]:
     written = []
     for i, name in enumerate(stages):
         try:
-            written += _load_stage(name).run(this)
+            with precision.products(this.config.score.precision):
+                written += _load_stage(name).run(this)
         except runs.LeftOut as why:
             if len(stages) == 1:
                 raise

@@ -18,6 +18,7 @@ SMALL = (
     "--config.report.examples=2",
     "--config.score.null=unrestricted",
     "--config.score.replicates=20",
+    "--config.score.null_metrics=pearson,cka",
 )
 
 
@@ -113,6 +114,15 @@ def test_errors_intervals_and_controls_are_filled(finished):
     assert {r["control_score"] for r in rows if r["network"] != "trained"} == {None}
 
 
+def test_the_named_metrics_get_p_values_in_their_views(finished):
+    rows = [r for r in table(finished) if r["valid"]]
+    for name, views in (("pearson", {"clip", "frame"}), ("cka", {"map"})):
+        tested = [r for r in rows if r["metric"] == name and r["p_value"] is not None]
+        assert {r["view"] for r in tested} == views
+        assert all(1 / 21 <= r["p_value"] <= r["p_maxt"] <= 1 for r in tested)
+        assert all(abs(r["null_mean"]) < 1 and r["null_std"] > 0 and r["q_value"] <= 1 for r in tested)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -132,6 +142,9 @@ def test_a_dry_run_counts_the_scores_that_are_made(finished, changes):
     assert line.split()[1] == f"{len(kept):,}" and len(kept) > 1000
     [time] = [line for line in out.splitlines() if line.startswith("time ")]
     assert "training" in time and "scores" in time and " s" in time
+    [null] = [line for line in out.splitlines() if line.startswith("null ")]
+    assert re.search(r"unrestricted, 20 replicates, of pearson \([a-z, ]+\) \d+ s", null)
+    assert changes or re.search(r"cka \(map\) \d+ s", null)
 
 
 @pytest.mark.long
