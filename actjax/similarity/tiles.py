@@ -16,7 +16,7 @@ TILE_BYTES = 256 * 2**20
 # (rank metrics) to a half (sets) more time on a CPU, and with a quarter of them nothing is gained.
 DOT_TILE_BYTES = 64 * 2**20
 # The share of an accelerator's memory that a tile takes by default.
-_SHARE = 16
+_SHARE = 32
 
 
 def default_bytes() -> int:

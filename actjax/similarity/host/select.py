@@ -40,8 +40,10 @@ def masked_median(values_o: jax.Array, mask_o: jax.Array) -> jax.Array:
 
 
 def ordered_bits(values: jax.Array) -> jax.Array:
-    """uint32 that sort as the floats do."""
-    bits = jax.lax.bitcast_convert_type(values.astype(jnp.float32) + 0.0, jnp.uint32)
+    """uint32 that sort as the floats do, -0 and 0 alike."""
+    # Not values + 0.0, which XLA takes for the values: -0 would come before 0.
+    values = jnp.where(values == 0, 0.0, values.astype(jnp.float32))
+    bits = jax.lax.bitcast_convert_type(values, jnp.uint32)
     sign = jnp.asarray(1 << 31, jnp.uint32)
     return jnp.where(bits >= sign, ~bits, bits | sign)
 
