@@ -9,8 +9,8 @@ import numpy as np
 
 from actjax import files
 from actjax.findings.cross_fitting.effects import VERDICTS
-from actjax.report.markup import Markup, folded, join, tag, trusted
-from actjax.report.tables import Table
+from actjax.pages.markup import Markup, folded, join, tag, trusted
+from actjax.pages.table import Table
 
 _EXPLAINED = """
 Effect: the trained network's best unit minus the strongest control's, each chosen on one half of the held-out

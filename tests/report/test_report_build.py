@@ -15,8 +15,9 @@ from actjax.artefacts import curve, left_out
 from actjax.artefacts.examples import read as read_examples
 from actjax.artefacts.examples import write as write_examples
 from actjax.files import FileError
+from actjax.pages import markup, table
 from actjax.pages.rows import csv_text
-from actjax.report import markup, tables
+from actjax.report import tables
 from actjax.report.summary import summarise
 from actjax.report.verdicts import sort_features
 from actjax.report.workdir_files import Material, read_material
@@ -81,13 +82,11 @@ def test_the_planted_pair_is_found_and_the_rest_is_not_praised(built):
 def test_tables_keep_to_their_width(built, capsys):
     workdir, _ = built
     text = (workdir / "report" / "tables.txt").read_text()
-    assert max(map(len, text.splitlines())) <= tables.WIDTH
-    wide = tables.Table("t", (("a", "<"), ("b", ">")), [("x" * 300, "-0.50"), ("y", "+0.25")])
+    assert max(map(len, text.splitlines())) <= table.WIDTH
+    wide = table.Table("t", (("a", "<"), ("b", ">")), [("x" * 300, "-0.50"), ("y", "+0.25")])
     lines = wide.text().splitlines()
     assert (
-        max(map(len, lines)) == tables.WIDTH
-        and lines[-2].endswith("…  -0.50")
-        and lines[-1].endswith("+0.25")
+        max(map(len, lines)) == table.WIDTH and lines[-2].endswith("…  -0.50") and lines[-1].endswith("+0.25")
     )
     assert wide.markdown().count("\n| ") == 4
 
