@@ -8,6 +8,7 @@ import ml_collections
 from actjax import lookup
 from actjax.lookup import Specs
 from actjax.options import COUNT, RANGES, SEED, Choice, Flag, Maybe, Names, Number, Pattern, Text
+from actjax.precision import WAYS
 from actjax.types import VIEWS
 
 FROM_0 = Number(0, COUNT.high, whole=True)
@@ -65,6 +66,7 @@ RULES = {
     "score.level": Number(above=0, below=1),
     "score.batch_size": COUNT,
     "score.memory_gib": RANGES["memory_gib"],
+    "score.precision": Choice(WAYS),
     "benchmark.kind": Specs(most=1),
     "benchmark.full": Flag(),
     "findings.untrained": Number(0, 1000, whole=True),
@@ -190,6 +192,9 @@ def _scoring(config: ml_collections.ConfigDict) -> None:
     config.score.level = 0.05  # the smallest p-value that the null must resolve
     config.score.batch_size = 32
     config.score.memory_gib = 1.0
+    config.score.precision = (
+        "fast"  # of products on accelerators: exact, fast (1e-6) or tf32; a CPU's are exact
+    )
 
 
 def _rest(config: ml_collections.ConfigDict) -> None:

@@ -14,7 +14,6 @@ from actjax.stages import Stage
 EDGES = {
     "activations": {"dsp", "extraction", "parallel", "types"},
     "arguments": {"options"},
-    "artefacts": {"files"},
     "benchmark": {
         "benchmark/metrics",
         "data",
@@ -62,13 +61,23 @@ EDGES = {
     },
     "compilation": {"parallel"},
     "data": {"data/build", "types"},
-    "data/build": {"files", "lock"},
+    "data/build": {"files", "workdir"},
     "data/gm": {"data/build"},
     "data/recordings": {"data/build", "files", "lookup"},
     "datasets": {"data/build", "data/gm", "data/recordings", "files"},
-    "defaults": {"lookup", "options", "types"},
+    "defaults": {"lookup", "options", "precision", "types"},
     "dsp": {"types"},
-    "experiment": {"data", "lookup", "parallel", "run", "stages", "types", "validation", "workdir"},
+    "experiment": {
+        "data",
+        "lookup",
+        "parallel",
+        "precision",
+        "run",
+        "stages",
+        "types",
+        "validation",
+        "workdir",
+    },
     "external": {"activations", "data", "external/formats", "extraction", "files", "lookup", "types"},
     "external/formats": {"files", "lookup"},
     "extraction": {"dsp", "lookup", "types"},
@@ -91,7 +100,6 @@ EDGES = {
     "findings/claims": {"activations", "data", "findings/cross_fitting", "lookup", "statistics"},
     "findings/cross_fitting": {"precision", "similarity/families", "statistics", "types"},
     "imported": {"data", "files", "nn/keras", "options", "parallel", "run", "scoring", "train", "workdir"},
-    "lock": {"files", "lock_owner"},
     "lookup": {"arguments", "options"},
     "memory": {"failures", "parallel", "run", "train"},
     "metrics": {
@@ -106,7 +114,7 @@ EDGES = {
     "nn": {"dsp", "types"},
     "nn/keras": {"external/formats", "files", "lookup", "nn"},
     "pages": {"files"},
-    "report": {"artefacts", "files", "findings/cross_fitting", "lookup", "pages", "scores", "statistics"},
+    "report": {"files", "findings/cross_fitting", "lookup", "pages", "scores", "statistics", "workdir"},
     "run": {
         "activations",
         "arguments",
@@ -123,7 +131,6 @@ EDGES = {
     "scores": {"files"},
     "scoring": {
         "activations",
-        "artefacts",
         "data",
         "external",
         "files",
@@ -153,7 +160,6 @@ EDGES = {
     "similarity/arithmetic": {"precision"},
     "similarity/families": {"precision", "similarity/arithmetic", "similarity/host", "types"},
     "stages": {
-        "artefacts",
         "benchmark",
         "data",
         "files",
@@ -179,10 +185,10 @@ EDGES = {
         "similarity/host",
         "types",
     },
-    "sweep": {"experiment", "failures", "files", "findings", "report", "run", "stages", "workdir"},
-    "train": {"artefacts", "defaults", "files", "nn", "options", "parallel", "types", "workdir"},
+    "sweep": {"experiment", "failures", "findings", "report", "run", "stages", "workdir"},
+    "train": {"defaults", "files", "nn", "options", "parallel", "types", "workdir"},
     "validation": {"defaults", "dsp", "lookup", "options", "parallel", "run"},
-    "workdir": {"defaults", "files", "lock", "options"},
+    "workdir": {"defaults", "files", "options"},
 }
 BARE = (
     "similarity",

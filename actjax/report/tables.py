@@ -8,7 +8,7 @@ import numpy as np
 from actjax.pages.table import Table
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.verdicts import verdict
-from actjax.report.workdir_files import Material, quality
+from actjax.report.workdir_files import Material
 
 _LONGEST_LIST = 20
 _MOST_CLASSES = 14
@@ -60,8 +60,8 @@ def undefined_table(summary: Summary) -> Table:
 
 def confusion_table(material: Material) -> Table:
     """Counts of clips, true class by predicted class."""
-    names, counts = material.evaluation["class_names"], np.asarray(material.evaluation["confusion"], int)
-    value, name, clips = quality(material.evaluation)
+    names, counts = material.evaluation.class_names, material.evaluation.confusion
+    value, name, clips = material.evaluation.quality()
     summary = f"{name[0].upper()}{name[1:]} {value:.3f} on {clips}"
     if len(names) > _MOST_CLASSES:
         return _mistaken_table(names, counts, summary)

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from actjax import precision
 from actjax.similarity.accumulators import clip_means
 from actjax.similarity.arithmetic.deviations import deviations
 from actjax.similarity.kernel import TILE_BYTES, clip_scores
@@ -33,6 +34,7 @@ class PairStream:
         scores are [n, number of features]; by default all rows are one feature.
       std_error: keeps what the standard error over clips needs.
       tile_bytes: bound on what is prepared at a time.
+      way: of matrix products, see `actjax.precision`; the one in force where the stream is made.
 
     Raises:
       ValueError: a metric that cannot be accumulated so, or two of the same name.
@@ -46,6 +48,7 @@ class PairStream:
     features: tuple[tuple[int, int], ...] | None = None
     std_error: bool = True
     tile_bytes: int = TILE_BYTES
+    way: str = dataclasses.field(default_factory=precision.current_way)
 
     def __post_init__(self):
         names = [metric.name for metric in self.metrics]
@@ -83,6 +86,10 @@ class PairStream:
         Returns:
           The new state.
         """
+        with precision.products(self.way):
+            return self._update(state, x_bon, y_bok, mask_bo, clip_mask_b, context)
+
+    def _update(self, state, x_bon, y_bok, mask_bo, clip_mask_b, context):
         mask_bo = mask_bo & clip_mask_b.reshape(-1, *(1,) * (mask_bo.ndim - 1))
         x_bon, y_bok = x_bon.astype(jnp.float32), y_bok.astype(jnp.float32)
         vectors = (x_bon, y_bok, mask_bo)

@@ -75,20 +75,24 @@ def test_the_input_is_its_own_best_match(finished):
 
 def test_every_file_of_the_workdir_is_read_by_its_reader(finished):
     """Written by a real run, read by what the report reads it with."""
-    from actjax.artefacts import curve, examples, left_out
     from actjax.report.workdir_files import read_material
+    from actjax.workdir import curve, data_summary, examples, left_out, manifest, train_record
 
     run = finished / "run"
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    found = curve.read(run / curve.NAME)
+    found = curve.read(run)
     assert found == lines and {e["split"] for e in found} == {"train", "eval"}
     [scores] = (run / "scores").glob("*.parquet")
     material = read_material(run)
-    assert {e.about["network"] for e in material.examples} == {"trained", "untrained", "input"}
+    assert {e.network for e in material.examples} == {"trained", "untrained", "input"}
     assert [p.name for p in (run / "scores").glob("*examples*")] == [examples.path_of(scores).name]
     kept = json.loads(left_out.path_of(scores).read_text())
     assert len(material.left_out) == len(kept) and material.config["data"]["data.config"] == "tiny"
-    assert sum(map(sum, material.evaluation["confusion"])) == material.evaluation["clips"] == 12
+    assert material.evaluation.confusion.sum() == material.evaluation.clips == 12
+    record = train_record.read(run)
+    assert record.as_json() == json.loads((run / "train.json").read_text())
+    assert record.weights == manifest.read(run)["weights"]
+    assert data_summary.read(run).splits["test"] == 12
 
 
 def test_the_report_shows_what_the_files_hold(finished):
