@@ -12,7 +12,7 @@ from actjax.findings.claims.setting import Setting
 from actjax.findings.claims.sides import Side
 from actjax.findings.cross_fitting.effects import CONTRAST, FOLLOW
 
-# The comparison's rows: harmonic and percussive sound in dB, the mask without the local energy, the local energy.
+# The comparison's rows: harmonic and percussive sound in dB, the mask without local energy, local energy.
 HARMONIC, PERCUSSIVE, MASK, ENERGY = range(4)
 
 
