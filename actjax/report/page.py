@@ -60,7 +60,7 @@ def render(
             tag("p", trusted(CAUTION), _fewer(summary)),
             *(_in_short(summary, s) for s in leading),
         ),
-        section("How to read", tag("p", trusted(_read(metadata))), tag("ul", trusted(CONTROLS))),
+        section("How to read", tag("p", trusted(how_to_read(metadata))), tag("ul", trusted(CONTROLS))),
         *(_view(summary, s, pictures) for s in leading),
         _pictures("Maps beside features", pictures, "maps"),
         _others(summary, pictures),
@@ -69,11 +69,15 @@ def render(
     )
 
 
-def _read(metadata: Mapping[str, Any]) -> str:
-    """How to read the page, with what the score sets' nulls rearrange."""
-    configs = [score_set.get("config", {}).get("score", {}) for score_set in metadata.values()]
-    kinds = dict.fromkeys(REARRANGED.get(score.get("null"), PERMUTED) for score in configs)
-    return READ.format(rearranged=" or ".join(kinds) or PERMUTED)
+def how_to_read(metadata: Mapping[str, Any]) -> str:
+    """The page's explanation, with what the score sets' nulls rearrange."""
+    kinds = []
+    for score_set in metadata.values():
+        config = score_set.get("config")
+        options = config.get("score") if isinstance(config, dict) else None
+        kinds.append(options.get("null") if isinstance(options, dict) else None)
+    words = dict.fromkeys(REARRANGED.get(str(kind), PERMUTED) for kind in kinds)
+    return READ.format(rearranged=" or ".join(words) or PERMUTED)
 
 
 def findings_page(found: Mapping[str, Any], pictures: Sequence[Picture]) -> Markup:

@@ -318,3 +318,12 @@ def test_building_again_gives_the_same_page(tmp_path):
     write_scores(tmp_path / "scores" / "a.parquet", list(made), {})
     first = {path: path.read_bytes() for path in report.build(tmp_path)}
     assert {path: path.read_bytes() for path in report.build(tmp_path)} == first
+
+
+def test_p_values_of_shifts_are_labelled_as_such():
+    from actjax.report.page import how_to_read
+
+    permuted = {"a": {"config": {"score": {"null": "within_class"}}}, "b": {}}
+    assert "(recordings permuted; in every" in how_to_read(permuted)
+    shifted = {"a": {"config": {"score": {"null": "circular_shift"}}}}
+    assert "(clips rotated in time, which rejects too often" in how_to_read(shifted)

@@ -35,8 +35,8 @@ def out_of_fold(
     Both sides come centred (within clips, or within classes) and get no intercept. A row's penalty is
     the one of least squared error on one of the training folds, predicted from the others.
 
-    The metric `ridge` (`similarity/families/ridge.py`) regresses in the other direction, one neuron on the few
-    rows of a feature, and gives a score; here hundreds of units predict, which takes float64, and the
+    The metric `ridge` (`similarity/families/ridge.py`) regresses in the other direction, one neuron on the
+    few rows of a feature, and gives a score; here hundreds of units predict, which takes float64, and the
     predictions are scored like a unit.
 
     Args:
