@@ -2,7 +2,7 @@
 
     python -m actjax.benchmark.accelerator --out FOLDER [--sections a,b] [--seconds 480] [--tiny] [--retry]
 
-Needs jax, flax, optax and numpy; PyTorch, torchaudio, nnAudio, flashmel, librosax and himalaya are peers
+Needs jax, flax, optax and numpy; PyTorch, torchaudio, nnAudio2, flashmel, librosax and himalaya are peers
 where they are installed, matplotlib draws the picture. A process of its own measures: what ends it, a row
 that takes all memory say, costs that row alone, and the rows after it run in the next process. FOLDER gets
 results.jsonl, a line for each row as it comes; table.md; accelerator.png; and compiled/, the programs, so
@@ -27,7 +27,7 @@ _RESERVE_S = 10.0
 # JAX takes memory as it needs it, so that PyTorch finds some, and up to nearly all there is.
 _ENVIRONMENT = {
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.92",
+    "XLA_CLIENT_MEM_FRACTION": "0.92",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
