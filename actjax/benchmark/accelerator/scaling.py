@@ -43,7 +43,7 @@ def points(lines: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, dict
 def _point(line: str, shape: Shape) -> Measured:
     free()
     x_no, y_ko = normal(shape)
-    taken = timing.median(cases.work_of(line, x_no, y_ko))
+    taken = timing.median(cases.scaling_work(line, x_no, y_ko))
     return {
         "shape": str(shape),
         "ms": 1e3 * taken.median_s,
