@@ -122,6 +122,7 @@ EDGES = {
     "nn": {"dsp", "types"},
     "nn/keras": {"external/formats", "files", "lookup", "nn"},
     "pages": {"files"},
+    "precision": {"split_product"},
     "report": {"files", "lookup", "pages", "scores", "statistics", "workdir"},
     "run": {
         "activations",
@@ -164,8 +165,14 @@ EDGES = {
         "similarity/host",
         "types",
     },
-    "similarity/accumulators": {"precision", "similarity/arithmetic", "similarity/host", "types"},
-    "similarity/arithmetic": {"precision"},
+    "similarity/accumulators": {
+        "precision",
+        "similarity/arithmetic",
+        "similarity/host",
+        "split_product",
+        "types",
+    },
+    "similarity/arithmetic": {"precision", "split_product"},
     "similarity/families": {"precision", "similarity/arithmetic", "similarity/host", "types"},
     "stages": {
         "benchmark",
