@@ -1,6 +1,5 @@
 """The public functions: arrays in, scores of all pairs out."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from actjax.precision import checked, products
 from actjax.similarity import batches as batches_of
 from actjax.similarity import checks as inputs
 from actjax.similarity import devices as engine
+from actjax.similarity import resident as residents
 from actjax.similarity.chosen import chosen, make_metric, with_folds
 from actjax.similarity.grid import ImageMask
 from actjax.similarity.present import by_pattern
@@ -34,7 +34,7 @@ def score(
     nuisance: Any = None,
     folds: Any = None,
     seed: int = 0,
-    memory_gib: float = 1.0,
+    memory_gib: float | None = None,
     details: bool = False,
     precision: str = "fast",
     **hyper: Any,
@@ -67,10 +67,11 @@ def score(
       folds: [o] the cross-validation fold of each observation, any labels, for the metrics that use
         them: there are as many folds as labels.
       seed: for the metrics that sample, from 0 to 2^32 - 1.
-      memory_gib: bound on working memory beside inputs and outputs; neurons and rows are tiled to it.
+      memory_gib: bound on working memory beside inputs and outputs; neurons and rows are tiled to it. By
+        default 1 on a CPU, and an eighth of the device's memory elsewhere.
       details: returns {"score", "valid", and the metric's other outputs} instead of the score.
       precision: of matrix products on a GPU or TPU: "exact" (float32), "fast" (bfloat16 parts of float32,
-        errors of 1e-6) or "tf32" (1e-5). A CPU computes exactly.
+        errors of 1e-6) or "tf32" (1e-4). A CPU computes exactly.
       **hyper: the metric's options, where it is one metric and its name carries none.
 
     Returns:
@@ -97,7 +98,9 @@ def score(
     if nuisance is not None:
         held, mask = _nuisance(nuisance, mask, o)
     context = Context(clip_ids_o=clips, folds_o=folds, nuisance_oq=held, key=inputs.key(seed))
-    memory = inputs.memory_bytes(memory_gib)
+    memory = residents.default_memory() if memory_gib is None else inputs.memory_bytes(memory_gib)
+    if clips is None:
+        x, y = residents.resident(x), residents.resident(y)
     with products(precision):
         found = {
             spec: _score_vectors(one, x, y, mask, context, memory, details) for spec, one in metrics.items()
@@ -160,11 +163,12 @@ def score_maps(
 
 def _score_vectors(metric: Metric, x, y, mask, context: Context, memory: int, details: bool) -> Any:
     lazy = metric.accumulator is not None and metric.accumulator.name == "moments"
-    # A value that is not finite makes moments NaN, so the inputs need reading again only then.
-    check = functools.partial(_finite_vectors, metric, x, y, mask)
-    if not lazy:
-        check()
     y_present = y.present
+    # On an accelerator one pass of the device tells, and is waited for after the scores are.
+    finite = [] if lazy else [residents.all_finite(side, mask) for side in (x, y)]
+    if any(answer is None for answer in finite):
+        _finite_vectors(metric, x, y, mask)
+        finite = []
     if metric.level == "feature" and y_present is not None:
         # All rows are one feature, so an observation counts where all of them are there.
         y_present = np.broadcast_to(y_present.all(1, keepdims=True), y_present.shape)
@@ -175,9 +179,12 @@ def _score_vectors(metric: Metric, x, y, mask, context: Context, memory: int, de
         return _score_columns(metric, *sides, counts, context, memory, details)
 
     found = by_pattern(one, x.present, y_present)
-    # Row by row: an array of truths would be a quarter of the output.
-    if lazy and any(np.isnan(row).any() for row in found["score"]):
-        check()
+    # A value that is not finite makes moments NaN, so these inputs need reading only then; a sum is NaN where
+    # a score is, and takes no array of truths.
+    if lazy and np.isnan(np.sum(found["score"])):
+        finite = [residents.all_finite(side, mask) for side in (x, y)]
+    if not all(finite):
+        _finite_vectors(metric, x, y, mask)
     return found | {"valid": ~np.isnan(found["score"])} if details else found["score"]
 
 
