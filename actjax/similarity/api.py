@@ -70,7 +70,7 @@ def score(
       memory_gib: bound on working memory beside inputs and outputs; neurons and rows are tiled to it. By
         default 1 on a CPU, and an eighth of the device's memory elsewhere.
       details: returns {"score", "valid", and the metric's other outputs} instead of the score.
-      precision: of matrix products on a GPU or TPU: "exact" (float32), "fast" (bfloat16 parts of float32,
+      precision: of matrix products on a GPU or TPU: "exact" (float32), "fast" (float16 parts of float32,
         errors of 1e-6) or "tf32" (1e-4). A CPU computes exactly.
       **hyper: the metric's options, where it is one metric and its name carries none.
 
