@@ -76,6 +76,11 @@ def device_count() -> int:
     return jax.device_count()
 
 
+def on_cpu() -> bool:
+    """True where the devices are those of the host."""
+    return jax.local_devices()[0].platform == "cpu"
+
+
 def process_index() -> int:
     """Index of this process."""
     return jax.process_index()
@@ -102,6 +107,22 @@ def replicate(tree: Any) -> Any:
     # Under the same axis name as every other program: arrays of another would compile it twice.
     copy = jax.pmap(lambda _, one: one, axis_name=AXIS, in_axes=(0, None))
     return copy(np.arange(local_device_count(), dtype=np.int32), tree)
+
+
+def hold(tree: Any) -> Any:
+    """[...] -> [d, ...] for host arrays that stay: a copy on each device, made without a program."""
+
+    def copies(leaf: np.ndarray) -> jax.Array:
+        one_each = [jax.device_put(leaf[None], device) for device in jax.local_devices()]
+        shape = (len(one_each), *leaf.shape)
+        return jax.make_array_from_single_device_arrays(shape, _local_sharding(), one_each)
+
+    return jax.tree.map(copies, tree)
+
+
+def put(tree: Any) -> Any:
+    """[d, ...] -> [d, ...]: host arrays on their way to the devices; does not wait until they are there."""
+    return jax.device_put(tree, _local_sharding())
 
 
 def unreplicate(tree: Any) -> Any:
@@ -210,6 +231,12 @@ def gather_hosts(tree: Any) -> list[Any]:
 def barrier() -> None:
     """Waits until every process has come here."""
     gather_bytes(b"")
+
+
+def _local_sharding() -> jax.sharding.NamedSharding:
+    """How pmap lays out an axis [d] over this process's devices."""
+    mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()), (AXIS,))
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
 
 
 def _leaves(payload: bytes) -> list[np.ndarray]:

@@ -87,8 +87,13 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, mask_b: jax.Array | None = None) -> jax.Array:
-        """[b, ..., c] -> [b, ..., c]; mask_b [b] bool marks the real clips."""
-        channels = (x.shape[-1],)
+        """[b, ..., c] -> [b, ..., c] of the same type; mask_b [b] bool marks the real clips.
+
+        Moments, scale and bias are float32 where x is bfloat16.
+        """
+        channels, dtype = (x.shape[-1],), x.dtype
+        if dtype == jnp.bfloat16:
+            x = x.astype(jnp.float32)
         mean = self.variable("batch_stats", "mean", jnp.zeros, channels, x.dtype)
         var = self.variable("batch_stats", "var", jnp.ones, channels, x.dtype)
         scale, bias = jnp.ones(channels, x.dtype), jnp.zeros(channels, x.dtype)
@@ -102,7 +107,7 @@ class BatchNorm(nn.Module):
                 mean.value = self.momentum * mean.value + (1 - self.momentum) * mean_c
                 var.value = self.momentum * var.value + (1 - self.momentum) * var_c
         gain_c = jax.lax.rsqrt(var_c + self.epsilon) * scale
-        return x * _last(gain_c, x) + _last(bias - mean_c * gain_c, x)
+        return (x * _last(gain_c, x) + _last(bias - mean_c * gain_c, x)).astype(dtype)
 
     def _moments(self, x: jax.Array, mask_b: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """Mean and centred variance of each channel over real clips, cells and devices."""

@@ -7,7 +7,7 @@ from actjax import memory, parallel, workdir
 from actjax import run as runs
 from actjax.data import loader
 from actjax.stages import Stage, refuse_nothing
-from actjax.train import checkpoint, evaluation, loop, options, record
+from actjax.train import checkpoint, clips, evaluation, loop, options, record
 
 
 def train_network(run: runs.Run) -> list[Path]:
@@ -39,11 +39,12 @@ def train_network(run: runs.Run) -> list[Path]:
     multilabel = train.labels.ndim == 2
     module = runs.module(run.config, len(train.class_names), axis_name=parallel.AXIS)
     front = runs.frontend(run.config)
+    batches = clips.TrainingClips(train, validation, config.batch_size, run.config.seed, config.steps)
     fitted = loop.fit(
         model=module,
         frontend=front,
-        train_batches=lambda start: _batches(train, run, epochs=None, start_step=start, seed=run.config.seed),
-        eval_batches=lambda: _batches(validation, run),
+        train_batches=batches.train_batches,
+        eval_batches=batches.eval_batches,
         num_steps=config.steps,
         steps_per_epoch=-(-len(train) // config.batch_size),
         options=options.of_config(config, run.config.seed, multilabel),

@@ -11,11 +11,14 @@ import numpy as np
 
 from actjax import parallel
 from actjax.nn.frontend import images
-from actjax.train import prediction, step
+from actjax.train import prediction, step, supply
 from actjax.train.state import apply_model
+from actjax.train.supply import Supply
 from actjax.types import Batch, Frontend
 
 Batches = Iterable[Batch]
+# Batches whose results are not fetched yet: devices do not wait for the host, and memory stays bounded.
+IN_FLIGHT = 2
 
 
 class EvalResult(NamedTuple):
@@ -38,7 +41,7 @@ def evaluate(
     model: nn.Module,
     frontend: Frontend,
     variables: dict[str, Any],
-    batches: Batches,
+    batches: Batches | Supply,
     num_classes: int | None = None,
     *,
     multilabel: bool = False,
@@ -48,12 +51,13 @@ def evaluate(
     Raises:
       ValueError: there is no clip, or the network has not `num_classes` outputs.
     """
-    run = _pmapped(step.eval_step, model, frontend, multilabel)
-    held = parallel.replicate(variables)
-    total = collections.defaultdict(float)
-    for batch in batches:
-        for name, part in parallel.unreplicate(run(held, parallel.shard(batch))).items():
-            total[name] = total[name] + part.astype(np.float64)
+    source = supply.supply(batches)
+    run = _pmapped(step.eval_step, model, frontend, multilabel, source.gather)
+    replicated, total = parallel.replicate(variables), collections.defaultdict(float)
+    sums = (run(replicated, source.on_device, sent) for sent in supply.to_devices(source))
+    for one in supply.lagging(sums, IN_FLIGHT):
+        for name, value in parallel.unreplicate(one).items():
+            total[name] = total[name] + value.astype(np.float64)
     count = int(total["count"])
     if count == 0:
         raise ValueError("expected at least one clip to evaluate, got none; check the split")
@@ -77,12 +81,11 @@ def predict(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities [clips, classes] and clip indices [clips] of this process, padding left out."""
     run = _pmapped(step.predict_step, model, frontend, multilabel)
-    held = parallel.replicate(variables)
-    probabilities, indices = [], []
-    for batch in batches:
-        mask = batch.mask
-        probabilities.append(parallel.unshard(run(held, parallel.shard(batch)))[mask])
-        indices.append(batch.index[mask])
+    replicated, probabilities, indices = parallel.replicate(variables), [], []
+    outputs = ((batch, run(replicated, (), parallel.shard(batch))) for batch in batches)
+    for batch, output in supply.lagging(outputs, IN_FLIGHT):
+        probabilities.append(parallel.unshard(output)[batch.mask])
+        indices.append(batch.index[batch.mask])
     if not indices:
         raise ValueError("expected at least one clip to predict, got none; check the split")
     return np.concatenate(probabilities), np.concatenate(indices)
@@ -123,15 +126,13 @@ def recompute_batch_stats(
     if hasattr(model, "dropout"):
         model = model.clone(dropout=0.0)
     run = _pmapped(_batch_moments, model, frontend, False)
-    held = parallel.replicate(variables)
-    total, count = (
-        jax.tree.map(lambda leaf: np.zeros(np.shape(leaf), np.float64), variables["batch_stats"]),
-        0.0,
-    )
-    for batch in batches:
-        moments, clips = parallel.unreplicate(run(held, parallel.shard(batch)))
+    replicated, count = parallel.replicate(variables), 0.0
+    total = jax.tree.map(lambda leaf: np.zeros(np.shape(leaf), np.float64), variables["batch_stats"])
+    outputs = (run(replicated, (), parallel.shard(batch)) for batch in batches)
+    for output in supply.lagging(outputs, IN_FLIGHT):
+        moments, clips = parallel.unreplicate(output)
         total = jax.tree.map(
-            lambda sum_, part, n=float(clips): sum_ + part.astype(np.float64) * n, total, moments
+            lambda sum_, moment, n=float(clips): sum_ + moment.astype(np.float64) * n, total, moments
         )
         count += float(clips)
     if count == 0:
@@ -168,7 +169,17 @@ def _batch_moments(
 
 @functools.lru_cache(maxsize=16)
 def _pmapped(
-    fn: Callable[..., Any], model: nn.Module, frontend: Frontend, multilabel: bool
+    fn: Callable[..., Any],
+    model: nn.Module,
+    frontend: Frontend,
+    multilabel: bool,
+    gather: Callable[[Any, Any], Batch] = supply.whole,
 ) -> Callable[..., Any]:
-    """The compiled function, kept from call to call so that nothing compiles twice."""
-    return parallel.pmap(functools.partial(fn, model=model, frontend=frontend, multilabel=multilabel))
+    """`fn` of variables and a supply's batches, compiled and kept from call to call."""
+
+    @functools.wraps(fn)
+    def of_batch(variables: dict[str, Any], on_device: Any, sent: Any) -> Any:
+        batch = gather(on_device, sent)
+        return fn(variables, batch, model=model, frontend=frontend, multilabel=multilabel)
+
+    return parallel.pmap(of_batch)

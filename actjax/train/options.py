@@ -34,6 +34,7 @@ class TrainOptions:
       clip_norm: largest global norm of the gradient, None without bound.
       label_smoothing: probability spread evenly over all classes.
       dropout: replaces the model's own rate where it has one, None keeps that.
+      precision: "float32", or "bfloat16" for the network's products and activations (see train/step.py).
       multilabel: sigmoid outputs and labels [b, classes], else softmax and labels [b].
       eval_every: steps between evaluations, 0 for once an epoch.
       log_every: steps between log lines.
@@ -52,6 +53,7 @@ class TrainOptions:
     clip_norm: float | None = None
     label_smoothing: float = 0.0
     dropout: float | None = None
+    precision: str = "float32"
     multilabel: bool = False
     eval_every: int = 0
     log_every: int = 20
