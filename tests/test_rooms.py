@@ -39,8 +39,9 @@ EDGES = {
         "types",
     },
     "benchmark/speed": {"lookup", "options", "pages", "parallel", "precision", "similarity", "types"},
+    "capacity": {"parallel"},
     "compilation": {"parallel"},
-    "data": {"data/build", "types"},
+    "data": {"capacity", "data/build", "parallel", "types"},
     "data/build": {"files", "lock"},
     "data/gm": {"data/build"},
     "data/recordings": {"data/build", "files", "lookup"},
@@ -72,7 +73,7 @@ EDGES = {
     "imported": {"data", "files", "nn/keras", "options", "parallel", "run", "scoring", "train", "workdir"},
     "lock": {"files", "lock_owner"},
     "lookup": {"arguments", "options"},
-    "memory": {"failures", "parallel", "run", "train"},
+    "memory": {"capacity", "failures", "parallel", "run", "train"},
     "metrics": {
         "precision",
         "similarity/accumulators",
@@ -151,7 +152,7 @@ EDGES = {
     },
     "statistics": {"precision", "similarity", "similarity/accumulators", "similarity/arithmetic", "types"},
     "sweep": {"experiment", "failures", "files", "findings", "report", "run", "stages", "workdir"},
-    "train": {"artefacts", "defaults", "files", "nn", "options", "parallel", "types", "workdir"},
+    "train": {"artefacts", "data", "defaults", "files", "nn", "options", "parallel", "types", "workdir"},
     "validation": {"defaults", "dsp", "lookup", "options", "parallel", "run"},
     "workdir": {"defaults", "files", "lock", "options"},
 }
