@@ -100,7 +100,7 @@ EDGES = {
     },
     "findings/claims": {"activations", "data", "findings/cross_fitting", "lookup", "statistics"},
     "findings/cross_fitting": {"precision", "similarity/families", "statistics", "types"},
-    "imported": {"data", "files", "nn/keras", "options", "parallel", "run", "scoring", "train", "workdir"},
+    "imported": {"data", "nn/keras", "options", "parallel", "run", "scoring", "train", "workdir"},
     "lookup": {"arguments", "options"},
     "memory": {"capacity", "failures", "parallel", "run", "train"},
     "metrics": {
@@ -115,7 +115,7 @@ EDGES = {
     "nn": {"dsp", "types"},
     "nn/keras": {"external/formats", "files", "lookup", "nn"},
     "pages": {"files"},
-    "report": {"files", "findings/cross_fitting", "lookup", "pages", "scores", "statistics", "workdir"},
+    "report": {"files", "lookup", "pages", "scores", "statistics", "workdir"},
     "run": {
         "activations",
         "arguments",

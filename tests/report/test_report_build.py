@@ -19,7 +19,15 @@ from actjax.report.summary import summarise
 from actjax.report.verdicts import sort_features
 from actjax.report.workdir_files import Material, read_material
 from actjax.scores.files import load_scores, write_scores
-from actjax.workdir import curve, evaluation_record, examples, left_out, recorded_config, skipped
+from actjax.workdir import (
+    benchmark_table,
+    curve,
+    evaluation_record,
+    examples,
+    left_out,
+    recorded_config,
+    skipped,
+)
 from actjax.workdir.evaluation_record import Evaluation
 from actjax.workdir.skipped import Skipped
 
@@ -280,8 +288,7 @@ def test_no_name_becomes_markup(tmp_path):
     left_out.write(workdir / "scores" / "main.left_out.json", [LeftOut(EVIL, "map", EVIL, EVIL)])
     rate = {"check": "rejections", "family": EVIL, "null": EVIL, "sets": EVIL, "rate": 0.05}
     rows = [rate | {"low": 0.01, "high": 0.1}]
-    (workdir / "benchmark").mkdir()
-    (workdir / "benchmark" / "calibration.csv").write_text(csv_text(rows))
+    benchmark_table.write(workdir, "calibration", csv_text=csv_text(rows), markdown="")
     report.build(workdir)
     page = (workdir / "report" / "index.html").read_text()
     found = Found(page)
