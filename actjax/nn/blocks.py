@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from actjax.nn.normalisation import normalised
 from actjax.types import Layer, LayerAxis
 
 Padding = str | tuple[tuple[int, int], tuple[int, int]]
@@ -91,23 +92,27 @@ class BatchNorm(nn.Module):
 
         Moments, scale and bias are float32 where x is bfloat16.
         """
-        channels, dtype = (x.shape[-1],), x.dtype
-        if dtype == jnp.bfloat16:
-            x = x.astype(jnp.float32)
-        mean = self.variable("batch_stats", "mean", jnp.zeros, channels, x.dtype)
-        var = self.variable("batch_stats", "var", jnp.ones, channels, x.dtype)
-        scale, bias = jnp.ones(channels, x.dtype), jnp.zeros(channels, x.dtype)
+        channels, narrow = (x.shape[-1],), x.dtype == jnp.bfloat16
+        dtype = jnp.float32 if narrow else x.dtype
+        mean = self.variable("batch_stats", "mean", jnp.zeros, channels, dtype)
+        var = self.variable("batch_stats", "var", jnp.ones, channels, dtype)
+        scale, bias = jnp.ones(channels, dtype), jnp.zeros(channels, dtype)
         if self.affine:
-            scale = self.param("scale", nn.initializers.ones, channels, x.dtype)
-            bias = self.param("bias", nn.initializers.zeros, channels, x.dtype)
-        mean_c, var_c = mean.value, var.value
-        if train:
+            scale = self.param("scale", nn.initializers.ones, channels, dtype)
+            bias = self.param("bias", nn.initializers.zeros, channels, dtype)
+        mean_c, var_c, y = mean.value, var.value, None
+        if train and narrow:
+            weight_b = jnp.ones(x.shape[0], dtype) if mask_b is None else mask_b.astype(dtype)
+            y, mean_c, var_c = normalised(x, weight_b, mean.value, scale, bias, self.epsilon, self.axis_name)
+        elif train:
             mean_c, var_c = self._moments(x, mask_b)
-            if not self.is_initializing():
-                mean.value = self.momentum * mean.value + (1 - self.momentum) * mean_c
-                var.value = self.momentum * var.value + (1 - self.momentum) * var_c
+        if train and not self.is_initializing():
+            mean.value = self.momentum * mean.value + (1 - self.momentum) * mean_c
+            var.value = self.momentum * var.value + (1 - self.momentum) * var_c
+        if y is not None:
+            return y
         gain_c = jax.lax.rsqrt(var_c + self.epsilon) * scale
-        return (x * _last(gain_c, x) + _last(bias - mean_c * gain_c, x)).astype(dtype)
+        return (x.astype(dtype) * _last(gain_c, x) + _last(bias - mean_c * gain_c, x)).astype(x.dtype)
 
     def _moments(self, x: jax.Array, mask_b: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """Mean and centred variance of each channel over real clips, cells and devices."""

@@ -15,6 +15,7 @@ from actjax.train.checkpoint import Checkpoints
 from actjax.train.evaluation import EvalResult, evaluate, predict, recompute_batch_stats
 from actjax.train.log import DivergedError, Log, StopRequest, progress_bar
 from actjax.train.options import TrainOptions, make_optimizer
+from actjax.train.saver import Saver
 from actjax.train.state import init_variables
 from actjax.train.supply import Supply
 from actjax.train.trainer import Record, Trainer
@@ -107,14 +108,18 @@ def fit(
                 state, best = checkpoints.fitted(saved, "state", like=state), saved.items["best"]
             interval = options.eval_every or steps_per_epoch
             steps_at_once = pace.pace(options.log_every, interval, num_steps, bool(source.on_device))
-            trainer = Trainer(model, frontend, optimizer, options, steps_at_once, checkpoints, record, best)
-            with StopRequest() as stop, contextlib.closing(Log(workdir, int(state.step))) as log:
-                try:
-                    with progress_bar(progress, num_steps, int(state.step)) as bar:
-                        trainer.run(state, source, eval_batches, stop, log, bar)
-                except DivergedError as error:
-                    advice = _what_to_do(options, checkpoints.latest())
-                    raise DivergedError(f"training diverged: {error}, {advice}") from None
+            try:
+                with (
+                    StopRequest() as stop,
+                    Saver(checkpoints) as saver,
+                    contextlib.closing(Log(workdir, int(state.step))) as log,
+                    progress_bar(progress, num_steps, int(state.step)) as bar,
+                ):
+                    trainer = Trainer(model, frontend, optimizer, options, steps_at_once, saver, record, best)
+                    trainer.run(state, source, eval_batches, stop, log, bar)
+            except DivergedError as error:
+                advice = _what_to_do(options, checkpoints.latest())
+                raise DivergedError(f"training diverged: {error}, {advice}") from None
         best, last_step = checkpoints.restore("best"), checkpoints.latest()
     finally:
         checkpoints.close()

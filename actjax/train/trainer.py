@@ -15,11 +15,11 @@ import tqdm
 
 from actjax import parallel
 from actjax.train import step as steps
-from actjax.train.checkpoint import Checkpoints
 from actjax.train.evaluation import EvalResult, evaluate
 from actjax.train.log import Log, StopRequest
 from actjax.train.options import TrainOptions
 from actjax.train.pace import Pace
+from actjax.train.saver import Saver
 from actjax.train.state import TrainState
 from actjax.train.supply import Supply, to_devices
 from actjax.types import Batch, Frontend
@@ -67,7 +67,7 @@ class Trainer:
     Attributes:
       model, frontend, optimizer, options: of `fit`.
       pace: which steps are logged, which evaluated, which taken in one call.
-      checkpoints: where to save.
+      saver: of checkpoints.
       record: of the evaluations so far.
       best: the variables of the best of them.
     """
@@ -77,7 +77,7 @@ class Trainer:
     optimizer: optax.GradientTransformation
     options: TrainOptions
     pace: Pace
-    checkpoints: Checkpoints
+    saver: Saver
     record: Record
     best: dict[str, Any]
     _programs: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
@@ -158,7 +158,7 @@ class Trainer:
 
     def _save(self, step: int, replicated: TrainState) -> None:
         state = parallel.unreplicate(replicated)
-        self.checkpoints.save(step, dataclasses.asdict(self.record), state=state, best=self.best)
+        self.saver.save(step, dataclasses.asdict(self.record), state=state, best=self.best)
 
 
 def _next(sent: Iterator[Any], count: int, step: int, last: int) -> Any:
