@@ -29,18 +29,18 @@ def check(place: Path, *, needed: bool, remedy: str) -> None:
         if needed:
             raise files.FileError(place, f"expected the hashes of its files, found none; {remedy}")
         return
-    found = _files(place)
-    for name in sorted(hashes.keys() | found.keys()):
-        if name not in found:
+    present = _files(place)
+    for name in sorted(hashes.keys() | present.keys()):
+        if name not in present:
             raise files.FileError(place / name, f"the checkpoint's file is missing; {remedy}")
         if name not in hashes:
             raise files.FileError(place / name, f"is no file of the checkpoint; {remedy}")
-        files.regular_file(found[name])
-        if files.file_digest(found[name]) != hashes[name]:
+        files.regular_file(present[name])
+        if files.file_digest(present[name]) != hashes[name]:
             raise files.FileError(place / name, f"damaged, it differs from the hash saved with it; {remedy}")
 
 
 def _files(place: Path) -> dict[str, Path]:
     """Every file of a checkpoint but its hashes, by its name within the folder."""
-    found = {p.relative_to(place).as_posix(): p for p in place.rglob("*") if not p.is_dir()}
-    return {name: path for name, path in sorted(found.items()) if name != NAME}
+    paths = {p.relative_to(place).as_posix(): p for p in place.rglob("*") if not p.is_dir()}
+    return {name: path for name, path in sorted(paths.items()) if name != NAME}

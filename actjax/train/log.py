@@ -4,7 +4,7 @@ import math
 import signal
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import tqdm
 from tensorboardX import SummaryWriter
@@ -34,7 +34,8 @@ class Log:
 
     def __init__(self, workdir: Path, start_step: int) -> None:
         """Opens `workdir`/metrics.jsonl and `workdir`/events."""
-        self._writer = self._lines = None
+        self._writer: SummaryWriter | None = None
+        self._lines: TextIO | None = None
         if parallel.process_index() != 0:
             return
         workdir = Path(workdir)
@@ -50,7 +51,7 @@ class Log:
         Raises:
           DivergedError: the loss is not finite.
         """
-        if self._lines is not None:
+        if self._lines is not None and self._writer is not None:
             self._lines.write(curve.line(step, split, values))
             for name, value in values.items():
                 self._writer.add_scalar(f"{split}/{name}", value, step)
@@ -59,7 +60,7 @@ class Log:
 
     def close(self) -> None:
         """Closes both files."""
-        if self._lines is not None:
+        if self._lines is not None and self._writer is not None:
             self._lines.close()
             self._writer.close()
 

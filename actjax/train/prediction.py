@@ -76,7 +76,9 @@ def f1_scores(named_rc: np.ndarray, labels_rc: np.ndarray) -> Scores:
     counts = np.stack([(named & labels).sum(0), named.sum(0), labels.sum(0)]).astype(np.float64)
     per_class = np.stack(_ratios(*counts), 1)
     micro = _ratios(*counts.sum(1))
-    return Scores(tuple(map(float, micro)), tuple(map(float, per_class.mean(0))), per_class)
+    precision, recall, f1 = (float(value) for value in micro)
+    means = per_class.mean(0).tolist()
+    return Scores((precision, recall, f1), (means[0], means[1], means[2]), per_class)
 
 
 def excerpt_f1(probabilities_bc: Any, clip_ids: Sequence[str], labels_bc: Any) -> list[dict[str, Any]]:
@@ -92,12 +94,12 @@ def excerpt_f1(probabilities_bc: Any, clip_ids: Sequence[str], labels_bc: Any) -
     names, values = by_recording(probabilities_bc, recordings, "sum_over_max")
     labels = np.asarray(labels_bc)[np.unique(recordings, return_index=True)[1]]
     values = values[np.argsort(names)]
-    found = []
+    rows = []
     for threshold in F1_THRESHOLDS:
         scores = f1_scores(present(values, threshold), labels)
         averages = {"micro": list(scores.micro), "macro": list(scores.macro)}
-        found.append({"threshold": threshold, "excerpts": len(names)} | averages)
-    return found
+        rows.append({"threshold": threshold, "excerpts": len(names)} | averages)
+    return rows
 
 
 def _ratios(hits: np.ndarray, named: np.ndarray, labelled: np.ndarray) -> list[np.ndarray]:

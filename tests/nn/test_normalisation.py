@@ -27,8 +27,8 @@ def by_hand(params, x, mask):
         VARIABLES["batch_stats"]["mean"],
         params["scale"],
         params["bias"],
-        1e-3,
-        parallel.AXIS,
+        epsilon=1e-3,
+        axis_name=parallel.AXIS,
     )
     return y, {"mean": 0.9 * VARIABLES["batch_stats"]["mean"] + 0.1 * mean, "var": 0.9 + 0.1 * var}
 

@@ -87,14 +87,14 @@ def _inferred(file: KerasFile, name: str) -> dict[str, Any]:
     dense = [layer for layer in file.layers if layer.kind == "dense"]
     if not dense:
         raise ValueError(f"expected a dense output layer, got {', '.join(x.name for x in file.layers)}")
-    found: dict[str, Any] = {"num_classes": int(dense[-1].weights["kernel"].shape[1])}
+    inferred: dict[str, Any] = {"num_classes": int(dense[-1].weights["kernel"].shape[1])}
     if name in BY_HEIGHT:
         kernels = [layer.weights["kernel"].shape for layer in file.layers if layer.kind == "conv"]
         # With one input channel: (out, 1, height, width) in Theano's order, else (height, width, 1, out).
         heights = [s[0] if s[2] == 1 else s[2] for s in kernels if 1 in (s[2], s[1]) and max(s[0], s[2]) > 1]
-        found["filter_heights"] = tuple(dict.fromkeys(heights))
-        found["even_padding"] = "before" if file.flipped else "after"
-    return found
+        inferred["filter_heights"] = tuple(dict.fromkeys(heights))
+        inferred["even_padding"] = "before" if file.flipped else "after"
+    return inferred
 
 
 def _match(file: KerasFile, model: Any, input_shape_ft: tuple[int, int]) -> tuple[dict[str, Any], list[str]]:
@@ -157,11 +157,11 @@ def _units(model: Any, input_shape_ft: tuple[int, int]) -> list[_Unit]:
                 "depthwise": ("params", *path, "kernel"),
                 "pointwise": ("params", *pointwise, "kernel"),
             }
-        found = {role: leaves[leaf] for role, leaf in paths.items()}
-        units.append(_Unit(_kind(found), "/".join(path), paths, found))
+        arrays = {role: leaves[leaf] for role, leaf in paths.items()}
+        units.append(_Unit(_kind(arrays), "/".join(path), paths, arrays))
     taken = {leaf for unit in units for leaf in unit.paths.values()}
-    if rest := sorted("/".join(leaf) for leaf in leaves if leaf not in taken):
-        raise ValueError(f"expected layers that Keras has too, the network has {', '.join(rest)}")
+    if unknown := sorted("/".join(leaf) for leaf in leaves if leaf not in taken):
+        raise ValueError(f"expected layers that Keras has too, the network has {', '.join(unknown)}")
     return units
 
 
