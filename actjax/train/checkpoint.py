@@ -12,8 +12,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from actjax import files, parallel, workdir
-from actjax.train import hashes
+from actjax import files, parallel
+from actjax.workdir import checkpoint_files, train_record
 
 # The newest checkpoint, and the one before it to fall back on.
 CHECKPOINTS = 2
@@ -114,7 +114,7 @@ class Checkpoints:
         Raises:
           FileError: it is damaged; the message names the file.
         """
-        hashes.check(self.folder / str(step), needed=not unhashed, remedy=AGAIN)
+        checkpoint_files.check(self.folder / str(step), needed=not unhashed, remedy=AGAIN)
         meta = self._restored(step, "meta", ocp.args.JsonRestore())
         trees = {item: self._restored(step, item, ocp.args.StandardRestore()) for item in items}
         return Saved(step, meta, {item: jax.tree.map(np.asarray, tree) for item, tree in trees.items()})
@@ -143,14 +143,12 @@ class Checkpoints:
         Raises:
           ValueError: they have other names or shapes; one line that names the first.
         """
-        stored, wanted = _named(saved.items[item]), _named(jax.tree.map(np.asarray, like))
-        for name in sorted(stored.keys() | wanted.keys()):
-            expected, got = (named[name].shape if name in named else "none" for named in (wanted, stored))
-            if expected != got:
-                raise ValueError(
-                    f"{self.folder / str(saved.step)}: expected {item} {'/'.join(name)} of shape {expected}, "
-                    f"found {got}; it is of another model or optimiser, so take another workdir"
-                )
+        stored = _named(saved.items[item])
+        if difference := first_difference(saved.items[item], like):
+            raise ValueError(
+                f"{self.folder / str(saved.step)}: expected {item} {difference}; it is of another model or "
+                "optimiser, so take another workdir"
+            )
         return jax.tree_util.tree_map_with_path(lambda path, _: stored[_name(path)], like)
 
     def close(self) -> None:
@@ -169,7 +167,7 @@ class Checkpoints:
             self._manager().save(
                 step, args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **args), force=True
             )
-            hashes.write(place)
+            checkpoint_files.write(place)
         except (OSError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise OSError(f"could not write the checkpoint {place}: {reason}") from error
@@ -215,14 +213,14 @@ def load_best(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
       FileNotFoundError: there is no checkpoint.
       FileError: it is damaged, or is not the network that the workdir's train.json records.
     """
-    checkpoints = Checkpoints(Path(folder) / "checkpoints")
-    record = workdir.read_trained(Path(folder))
+    checkpoints = Checkpoints(checkpoint_files.path_of(Path(folder)))
+    record = train_record.read(Path(folder))
     try:
         # Weights without hashes of their files are known by the hash of their content.
         saved = checkpoints.read(checkpoints.newest(), "best", unhashed=record is not None)
     finally:
         checkpoints.close()
-    if record is not None and content_hash(saved.items["best"]) != record["weights"]:
+    if record is not None and content_hash(saved.items["best"]) != record.weights:
         place = checkpoints.folder / str(saved.step) / "best"
         raise files.FileError(place, f"expected the weights that train.json names, found others; {AGAIN}")
     return saved.items["best"], saved.meta
@@ -257,6 +255,16 @@ def load_or_make(folder: Path, make: Callable[[], Any], meta: dict[str, Any]) ->
         return variables
     finally:
         checkpoints.close()
+
+
+def first_difference(stored: Any, wanted: Any) -> str | None:
+    """The first array of two trees that differs in its name or shape, as "name of shape ..., found ..."."""
+    of_stored, of_wanted = _named(stored), _named(wanted)
+    for name in sorted(of_stored.keys() | of_wanted.keys()):
+        expected, got = (np.shape(of[name]) if name in of else "none" for of in (of_wanted, of_stored))
+        if expected != got:
+            return f"{'/'.join(name)} of shape {expected}, found {got}"
+    return None
 
 
 def content_hash(tree: Any) -> str:

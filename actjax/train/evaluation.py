@@ -15,6 +15,7 @@ from actjax.train import prediction, step, supply
 from actjax.train.state import apply_model
 from actjax.train.supply import Supply
 from actjax.types import Batch, Frontend
+from actjax.workdir.evaluation_record import ExcerptF1
 
 Batches = Iterable[Batch]
 # Batches whose results are not fetched yet: devices do not wait for the host, and memory stays bounded.
@@ -98,7 +99,7 @@ def f1_of_excerpts(
     batches: Batches,
     clip_ids: Sequence[str],
     labels_bc: Any,
-) -> list[dict[str, Any]]:
+) -> list[ExcerptF1]:
     """F1 over the excerpts of a split whose clips have several labels; see `prediction.excerpt_f1`.
 
     Args:

@@ -1,7 +1,6 @@
 """The files of a workdir, through the stages that read them."""
 
 import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,13 +34,23 @@ def make_workdir(folder: Path) -> None:
     import test_report_findings
     from synthetic_scores import write_workdir
 
-    from actjax import files, workdir
     from actjax import run as runs
-    from actjax.artefacts import left_out
+    from actjax.activations.comparisons import LeftOut
     from actjax.data import loader
-    from actjax.findings import summary
+    from actjax.pages.rows import csv_text
     from actjax.scoring import score_set
     from actjax.train import checkpoint
+    from actjax.workdir import (
+        benchmark_table,
+        checkpoint_files,
+        findings_arrays,
+        findings_table,
+        left_out,
+        manifest,
+        recorded_config,
+        train_record,
+    )
+    from actjax.workdir.train_record import TrainRecord
 
     make_prepared(folder)
     place = folder / "run"
@@ -53,27 +62,25 @@ def make_workdir(folder: Path) -> None:
     weights = {
         "params": {"conv": {"kernel": np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)}}
     }
-    kept = checkpoint.Checkpoints(place / "checkpoints")
+    kept = checkpoint.Checkpoints(checkpoint_files.path_of(place))
     kept.save(2, {"best_step": 1, "finished": True}, state={"step": np.int32(2), **weights}, best=weights)
     kept.close()
-    record = {"steps": 2, "best_step": 1, "seconds": 0.1, "stopped_early": False, "test_accuracy": 0.5}
-    record |= {"weights": checkpoint.content_hash(weights), "train_clips": 2}
-    files.write_json(place / "train.json", record)
+    record = TrainRecord(checkpoint.content_hash(weights), 2, 1, False, 0.5, seconds=0.1, train_clips=2)
+    train_record.write(place, record)
     run = runs.Run(ml_collections.FrozenConfigDict(make_run(folder)), place, None, str(folder / "data"))
-    for stage in workdir.STAGES:
-        workdir.claim(place, stage, run.config.to_dict())
-    workdir.update_manifest(place, weights=record["weights"])
+    for stage in recorded_config.STAGES:
+        recorded_config.write(place, stage, run.config.to_dict())
+    manifest.write(place, weights=record.weights)
     source = loader.open_source(runs.builder(run), "test")
     named = score_set.name_of(run, source)
     (place / "scores" / "main.parquet").rename(place / "scores" / f"{named}.parquet")
-    files.write_json(place / "findings.json", test_report_findings.table())
-    summary.write_arrays(place / "findings" / "arrays.npz", test_report_findings.arrays())
-    (place / "benchmark").mkdir()
-    columns = "check,family,null,sets,rate,low,high\n"
-    row = "rejections,stationary,within_class,1000,0.052,0.04,0.07\n"
-    (place / "benchmark" / "calibration.csv").write_text(columns + row)
-    row = {"layer": "conv1", "view": "map", "feature": "rms", "reason": "has no frequency axis"}
-    left_out.write(place / "scores" / f"{named}.left_out.json", [types.SimpleNamespace(**row)])
+    findings_table.write(place, test_report_findings.table())
+    findings_arrays.write(place, test_report_findings.arrays())
+    rate = {"check": "rejections", "family": "stationary", "null": "within_class", "sets": 1000}
+    rows = [rate | {"rate": 0.052, "low": 0.04, "high": 0.07}]
+    benchmark_table.write(place, "calibration", csv_text=csv_text(rows), markdown="")
+    reason = LeftOut("conv1", "map", "rms", "has no frequency axis")
+    left_out.write(place / "scores" / f"{named}.left_out.json", [reason])
 
 
 def without_pictures() -> None:
@@ -122,16 +129,16 @@ def read_metrics(folder: Path) -> None:
 
 
 def read_arrays(folder: Path) -> str:
-    from actjax.findings import summary
+    from actjax.workdir import findings_arrays
 
-    found = summary.read_arrays(folder / "run" / "findings" / "arrays.npz")
+    found = findings_arrays.read(folder / "run")
     return digest(found[part][kind] for part in sorted(found) for kind in sorted(found[part]))
 
 
 def read_manifest_json(folder: Path) -> None:
-    from actjax import workdir
+    from actjax.workdir import manifest
 
-    workdir.update_manifest(folder / "run", again=True)
+    manifest.write(folder / "run", again=True)
 
 
 def of_workdir(files: str, read: Callable, *mutators: Callable, checked: bool = False) -> Target:

@@ -21,7 +21,6 @@ from actjax.statistics import bootstrap
 LEAST_KNOWN = 0.3
 # An effect above this counts as one.
 MARGIN = 0.05
-VERDICTS = ("holds", "weakly", "reversed", "does not hold")
 
 
 class Candidates(NamedTuple):
@@ -162,7 +161,7 @@ def effect(trained_sr: np.ndarray, controls: Mapping[str, np.ndarray], *, level:
 
 
 def verdict(low: float, high: float, p: float, effects_s: Sequence[float]) -> str:
-    """What an effect's interval, its p-value and its seeds say; one of VERDICTS.
+    """What an effect's interval, its p-value and its seeds say; one of `findings_table.VERDICTS`.
 
     holds: interval above 0.05, p < 0.05 and, where there are several seeds, an effect above 0 in four
     of five; weakly: interval above 0; reversed: interval below 0.
