@@ -52,7 +52,7 @@ class Checkpoints:
         """Saves pytrees of arrays and a JSON-able dict; returns when all are on disk.
 
         Every process of a run calls it and the first one writes. Checkpoints of this step and of later
-        ones are replaced: whoever saves did not go on from them.
+        ones are replaced: the run that saves did not start from them.
 
         Raises:
           OSError: it could not be written; the one saved before is still there.
@@ -282,7 +282,7 @@ def _named(tree: Any) -> dict[tuple[str, ...], Any]:
     return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def _name(path: Any) -> tuple[str, ...]:
+def _name(path: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(jax.tree_util.keystr((key,), simple=True) for key in path)
 
 

@@ -1,4 +1,4 @@
-"""What a network does on clips: loss, accuracy, confusion, probabilities, batch statistics."""
+"""Evaluates a network on clips: loss, accuracy, confusion, probabilities, batch statistics."""
 
 import collections
 import functools
@@ -98,7 +98,7 @@ def f1_of_excerpts(
     variables: dict[str, Any],
     batches: Batches,
     clip_ids: Sequence[str],
-    labels_bc: Any,
+    labels_bc: np.ndarray,
 ) -> list[ExcerptF1]:
     """F1 over the excerpts of a split whose clips have several labels; see `prediction.excerpt_f1`.
 

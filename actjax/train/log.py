@@ -1,9 +1,10 @@
-"""Where the numbers of a training run go: metrics.jsonl, TensorBoard, the progress bar."""
+"""Writes the numbers of a training run: metrics.jsonl, TensorBoard, the progress bar."""
 
 import math
 import signal
 import threading
 from pathlib import Path
+from types import FrameType
 from typing import Any, TextIO
 
 import tqdm
@@ -96,7 +97,7 @@ class StopRequest:
         """True if any process was asked to stop; every process must call it at the same steps."""
         return any(parallel.gather_hosts(self._asked))
 
-    def _handle(self, number: int, frame: Any) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
         self._restore()
 

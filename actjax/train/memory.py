@@ -1,4 +1,4 @@
-"""What a training step holds, from shapes alone."""
+"""Estimates what a training step holds, from shapes alone."""
 
 from typing import Any, NamedTuple
 

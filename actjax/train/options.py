@@ -1,4 +1,4 @@
-"""What a training run can be told, and the optimiser that follows from it."""
+"""Settings of a training run, and the optimiser that is made from them."""
 
 import dataclasses
 from typing import Any

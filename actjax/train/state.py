@@ -1,4 +1,4 @@
-"""What changes while a network is trained."""
+"""The state of a training run: parameters, optimiser, step, random key."""
 
 import functools
 import inspect

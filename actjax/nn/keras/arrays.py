@@ -1,7 +1,7 @@
 """The arrays of the layers in a Keras file, by the names or numbers that its version gives them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ BY_AXES = {
 }
 
 
-def of_file(path: Path, file: Any, config: Any, bound: int) -> list[tuple[str, Weights]]:
+def of_file(path: Path, file: Any, config: Mapping[str, Any] | None, bound: int) -> list[tuple[str, Weights]]:
     """(layer, its arrays), by the names or the numbers that a version gives them."""
     group = hdf5_links.child(path, file, "model_weights") if "model_weights" in file else file
     if "layer_names" in group.attrs:
@@ -105,7 +105,9 @@ def _role(full: str, layer: str) -> str:
     return last
 
 
-def _numbered(path: Path, group: Any, config: Any, bound: int) -> list[tuple[str, Weights]]:
+def _numbered(
+    path: Path, group: Any, config: Mapping[str, Any] | None, bound: int
+) -> list[tuple[str, Weights]]:
     """Keras 3: <name>/vars/<number>, the name being the layer's or that of its class."""
     array = _Reader(path, bound)
     of_folder: dict[str, dict[tuple[str, int], np.ndarray]] = {}
@@ -178,6 +180,6 @@ def _snake(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def text(value: Any) -> str:
+def text(value: str | bytes) -> str:
     """A string of the file, which may be bytes."""
     return value.decode() if isinstance(value, bytes) else str(value)
