@@ -1,4 +1,4 @@
-"""Whether batches of the size asked for fit into memory: told from shapes, before anything is allocated."""
+"""Refuses batches that do not fit into memory, by shapes alone, before anything is allocated."""
 
 from typing import Any
 

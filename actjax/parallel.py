@@ -103,21 +103,23 @@ def device_bytes() -> int | None:
 
 
 def replicate(tree: Any) -> Any:
-    """[...] -> [d, ...]: a copy of every leaf on each device of this process."""
-    # Under the same axis name as every other program: arrays of another would compile it twice.
-    copy = jax.pmap(lambda _, one: one, axis_name=AXIS, in_axes=(0, None))
-    return copy(np.arange(local_device_count(), dtype=np.int32), tree)
+    """[...] -> [d, ...]: a copy of every leaf on each device of this process; made without a program."""
+
+    def copies(leaf: Any) -> jax.Array:
+        host = np.asarray(leaf)[None]
+        # Devices of the host would share one array, which a program that its memory is donated to overwrites.
+        return _on_each_device(host, [host.copy() for _ in jax.local_devices()])
+
+    return jax.tree.map(copies, tree)
 
 
 def hold(tree: Any) -> Any:
-    """[...] -> [d, ...] for host arrays that stay: a copy on each device, made without a program."""
+    """[...] -> [d, ...] for large host arrays that are never donated: devices of the host share them."""
 
-    def copies(leaf: np.ndarray) -> jax.Array:
-        one_each = [jax.device_put(leaf[None], device) for device in jax.local_devices()]
-        shape = (len(one_each), *leaf.shape)
-        return jax.make_array_from_single_device_arrays(shape, _local_sharding(), one_each)
+    def shared(leaf: np.ndarray) -> jax.Array:
+        return _on_each_device(leaf[None], [leaf[None]] * local_device_count())
 
-    return jax.tree.map(copies, tree)
+    return jax.tree.map(shared, tree)
 
 
 def put(tree: Any) -> Any:
@@ -231,6 +233,15 @@ def gather_hosts(tree: Any) -> list[Any]:
 def barrier() -> None:
     """Waits until every process has come here."""
     gather_bytes(b"")
+
+
+def _on_each_device(like: np.ndarray, arrays: Sequence[np.ndarray]) -> jax.Array:
+    """[1, ...] of each device -> [d, ...]."""
+    shape = (len(arrays), *like.shape[1:])
+    placed = [
+        jax.device_put(array, device) for array, device in zip(arrays, jax.local_devices(), strict=True)
+    ]
+    return jax.make_array_from_single_device_arrays(shape, _local_sharding(), placed)
 
 
 def _local_sharding() -> jax.sharding.NamedSharding:

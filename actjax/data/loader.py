@@ -56,14 +56,14 @@ class Source:
 
     def take(self, clips: Sequence[int]) -> "Source":
         """These clips in this order, under the same fingerprint."""
-        clips = np.asarray(clips, np.int64)
+        places = np.asarray(clips, np.int64)
         return dataclasses.replace(
             self,
-            reader=_Taken(self.reader, clips),
-            clip_ids=[self.clip_ids[i] for i in clips],
-            recording_ids=[self.recording_ids[i] for i in clips],
-            labels=self.labels[clips],
-            lengths=None if self.lengths is None else self.lengths[clips],
+            reader=_Taken(self.reader, places),
+            clip_ids=[self.clip_ids[i] for i in places],
+            recording_ids=[self.recording_ids[i] for i in places],
+            labels=self.labels[places],
+            lengths=None if self.lengths is None else self.lengths[places],
         )
 
 
@@ -109,17 +109,16 @@ def shuffled_labels(source: Source, seed: int) -> Source:
 
 def absent_classes(sources: Mapping[str, Source]) -> str:
     """Which classes have no clip in which split: "cello in train; oboe, horn in test"; "" for none."""
-    found = []
+    absent = []
     for split, source in sources.items():
         labels = source.labels
-        present = (
-            labels.any(axis=0) if source.multi_label else np.isin(range(len(source.class_names)), labels)
-        )
-        lost = [name for name, there in zip(source.class_names, present, strict=True) if not there]
+        classes = np.arange(len(source.class_names))
+        present = np.asarray(labels.any(axis=0) if source.multi_label else np.isin(classes, labels))
+        lost = [name for place, name in enumerate(source.class_names) if not present[place]]
         if lost:
             more = f" and {len(lost) - 10} more" if len(lost) > 10 else ""
-            found.append(f"{', '.join(lost[:10])}{more} in {split}")
-    return "; ".join(found)
+            absent.append(f"{', '.join(lost[:10])}{more} in {split}")
+    return "; ".join(absent)
 
 
 def batches(
@@ -189,7 +188,7 @@ class _Taken:
         return self.reader[int(self.clips[index])]
 
 
-class _Batches:
+class _Batches(Sequence[Batch]):
     """Batches by step: a random-access source for Grain."""
 
     def __init__(self, source: Source, plan: Plan) -> None:

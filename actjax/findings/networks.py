@@ -80,7 +80,7 @@ def _kept_controls(run: runs.Run, train: loader.Source, trained: Any) -> dict[st
     ]
     folder = checkpoint_files.path_of(run.workdir, f"controls_{files.digest(about)}")
     meta = {"seed": run.config.seed, "untrained": count}
-    return checkpoint.kept_or_made(folder, lambda: _controls(run, train, trained, count), meta)
+    return checkpoint.load_or_make(folder, lambda: _controls(run, train, trained, count), meta)
 
 
 def _controls(run: runs.Run, train: loader.Source, trained: Any, count: int) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def variables(run: runs.Run, network: str, source: loader.Source) -> Any:
     if network == "trained":
         return checkpoint.load_best(run.workdir)[0]
     folder, about = checkpoint_files.path_of(run.workdir, "untrained"), {"seed": run.config.seed}
-    return checkpoint.kept_or_made(folder, lambda: _untrained(run, source), about)
+    return checkpoint.load_or_make(folder, lambda: _untrained(run, source), about)
 
 
 def apply(run: runs.Run, num_classes: int) -> Any:

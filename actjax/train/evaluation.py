@@ -1,4 +1,4 @@
-"""What a network does on clips: loss, accuracy, confusion, probabilities, batch statistics."""
+"""Evaluates a network on clips: loss, accuracy, confusion, probabilities, batch statistics."""
 
 import collections
 import functools
@@ -54,7 +54,7 @@ def evaluate(
     """
     source = supply.supply(batches)
     run = _pmapped(step.eval_step, model, frontend, multilabel, source.gather)
-    replicated, total = parallel.replicate(variables), collections.defaultdict(float)
+    replicated, total = parallel.replicate(variables), collections.defaultdict(lambda: np.zeros(()))
     sums = (run(replicated, source.on_device, sent) for sent in supply.to_devices(source))
     for one in supply.lagging(sums, IN_FLIGHT):
         for name, value in parallel.unreplicate(one).items():
@@ -98,7 +98,7 @@ def f1_of_excerpts(
     variables: dict[str, Any],
     batches: Batches,
     clip_ids: Sequence[str],
-    labels_bc: Any,
+    labels_bc: np.ndarray,
 ) -> list[ExcerptF1]:
     """F1 over the excerpts of a split whose clips have several labels; see `prediction.excerpt_f1`.
 
@@ -106,9 +106,10 @@ def f1_of_excerpts(
       model, frontend, variables, batches: as `predict` takes them; this process's share of the clips.
       clip_ids, labels_bc: of all clips.
     """
-    own = predict(model, frontend, variables, batches, multilabel=True)
-    probabilities, index = map(np.concatenate, zip(*parallel.gather_hosts(own), strict=True))
-    return prediction.excerpt_f1(probabilities, [clip_ids[i] for i in index], labels_bc[index])
+    of_process = predict(model, frontend, variables, batches, multilabel=True)
+    of_all = list(zip(*parallel.gather_hosts(of_process), strict=True))
+    probabilities, index = np.concatenate(of_all[0]), np.concatenate(of_all[1])
+    return prediction.excerpt_f1(probabilities, [clip_ids[int(i)] for i in index], labels_bc[index])
 
 
 def recompute_batch_stats(

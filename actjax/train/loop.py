@@ -15,6 +15,7 @@ from actjax.train.checkpoint import Checkpoints
 from actjax.train.evaluation import EvalResult, evaluate, predict, recompute_batch_stats
 from actjax.train.log import DivergedError, Log, StopRequest, progress_bar
 from actjax.train.options import TrainOptions, make_optimizer
+from actjax.train.saver import Saver
 from actjax.train.state import init_variables
 from actjax.train.supply import Supply
 from actjax.train.trainer import Record, Trainer
@@ -103,20 +104,15 @@ def fit(
             source, clip_samples = _open(train_batches, saved.step if saved else 0)
             if variables is None:
                 variables = init_variables(model, frontend, options.seed, clip_samples)
-            state, best = states.create(variables, optimizer, options.seed), variables
+            state = states.create(variables, optimizer, options.seed)
             if saved:
-                state, best = checkpoints.fitted(saved, "state", like=state), saved.items["best"]
-            interval = options.eval_every or steps_per_epoch
-            steps_at_once = pace.pace(options.log_every, interval, num_steps, bool(source.on_device))
-            trainer = Trainer(model, frontend, optimizer, options, steps_at_once, checkpoints, record, best)
-            with StopRequest() as stop, contextlib.closing(Log(workdir, int(state.step))) as log:
-                try:
-                    with progress_bar(progress, num_steps, int(state.step)) as bar:
-                        trainer.run(state, source, eval_batches, stop, log, bar)
-                except DivergedError as error:
-                    advice = _what_to_do(options, checkpoints.latest())
-                    raise DivergedError(f"training diverged: {error}, {advice}") from None
-        best, last_step = checkpoints.restore("best"), checkpoints.latest()
+                state = checkpoints.fitted(saved, "state", like=state)
+            best = saved.items["best"] if saved else variables
+            intervals = options.log_every, options.eval_every or steps_per_epoch
+            calls = pace.pace(*intervals, num_steps, bool(source.on_device))
+            trainer = Trainer(model, frontend, optimizer, options, calls, record, best)
+            _run(trainer, state, source, eval_batches, checkpoints, Path(workdir), progress)
+        best, last_step = checkpoints.restore("best"), checkpoints.newest()
     finally:
         checkpoints.close()
     return FitResult(
@@ -124,11 +120,35 @@ def fit(
     )
 
 
+def _run(
+    trainer: Trainer,
+    state: states.TrainState,
+    source: Supply,
+    eval_batches: Callable[[], Iterable[Batch] | Supply],
+    checkpoints: Checkpoints,
+    workdir: Path,
+    progress: bool,
+) -> None:
+    """Runs with a log, a bar and checkpoints; a run that diverges says what helps."""
+    first = int(state.step)
+    try:
+        with (
+            StopRequest() as stop,
+            Saver(checkpoints) as saver,
+            contextlib.closing(Log(workdir, first)) as log,
+            progress_bar(progress, trainer.pace.num_steps, first) as bar,
+        ):
+            trainer.run(state, source, eval_batches, saver, stop, log, bar)
+    except DivergedError as error:
+        advice = _what_to_do(trainer.options, checkpoints.latest())
+        raise DivergedError(f"training diverged: {error}, {advice}") from None
+
+
 def _what_to_do(options: TrainOptions, saved: int | None) -> str:
     """After a divergence: the learning rate, what is left, and what helps."""
-    kept = f"the checkpoint of step {saved} stays" if saved else "nothing was saved"
+    left = f"the checkpoint of step {saved} stays" if saved else "nothing was saved"
     return (
-        f"with train.learning_rate = {options.learning_rate:g}; {kept}. Lower train.learning_rate or raise "
+        f"with train.learning_rate = {options.learning_rate:g}; {left}. Lower train.learning_rate or raise "
         "train.warmup_steps, in another --workdir"
     )
 

@@ -1,4 +1,4 @@
-"""What a training run can be told, and the optimiser that follows from it."""
+"""Settings of a training run, and the optimiser that is made from them."""
 
 import dataclasses
 from typing import Any
@@ -72,8 +72,8 @@ class TrainOptions:
 def of_config(config: Any, seed: int, multilabel: bool) -> TrainOptions:
     """`config.train` as the loop takes it."""
     fields = {f.name for f in dataclasses.fields(TrainOptions)}
-    given = {k: v for k, v in config.to_dict().items() if k in fields}
-    return TrainOptions(seed=seed, multilabel=multilabel, **given)
+    settings = {k: v for k, v in config.to_dict().items() if k in fields}
+    return TrainOptions(seed=seed, multilabel=multilabel, **settings)
 
 
 def learning_rate(options: TrainOptions, num_steps: int, steps_per_epoch: int) -> optax.Schedule:
@@ -97,14 +97,14 @@ def make_optimizer(
     """The optax chain of `options`."""
     rate = learning_rate(options, num_steps, steps_per_epoch)
     decay = optax.add_decayed_weights(options.weight_decay, mask=_kernels)
-    parts = [] if options.clip_norm is None else [optax.clip_by_global_norm(options.clip_norm)]
+    transforms = [] if options.clip_norm is None else [optax.clip_by_global_norm(options.clip_norm)]
     if options.optimizer == "sgd":
-        parts += [decay, optax.trace(decay=0.9, nesterov=True)]
+        transforms += [decay, optax.trace(decay=0.9, nesterov=True)]
     elif options.optimizer == "adam":
-        parts += [decay, optax.scale_by_adam()]
+        transforms += [decay, optax.scale_by_adam()]
     else:
-        parts += [optax.scale_by_adam(), decay]
-    return optax.chain(*parts, optax.scale_by_learning_rate(rate))
+        transforms += [optax.scale_by_adam(), decay]
+    return optax.chain(*transforms, optax.scale_by_learning_rate(rate))
 
 
 def _kernels(params: dict) -> dict:

@@ -67,10 +67,8 @@ def train_step(
         "count": count,
         "grad_norm": jnp.sqrt(sum(jnp.vdot(grad, grad) for grad in jax.tree.leaves(grads))),
     }
-    state = state.replace(
-        step=state.step + 1, params=params, extra=parallel.pmean(extra), opt_state=opt_state
-    )
-    return state, sums
+    extra = parallel.pmean(extra)
+    return TrainState(state.step + 1, params, extra, opt_state, state.rng), sums
 
 
 def train_steps(

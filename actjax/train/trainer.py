@@ -15,11 +15,11 @@ import tqdm
 
 from actjax import parallel
 from actjax.train import step as steps
-from actjax.train.checkpoint import Checkpoints
 from actjax.train.evaluation import EvalResult, evaluate
 from actjax.train.log import Log, StopRequest
 from actjax.train.options import TrainOptions
 from actjax.train.pace import Pace
+from actjax.train.saver import Saver
 from actjax.train.state import TrainState
 from actjax.train.supply import Supply, to_devices
 from actjax.types import Batch, Frontend
@@ -67,7 +67,6 @@ class Trainer:
     Attributes:
       model, frontend, optimizer, options: of `fit`.
       pace: which steps are logged, which evaluated, which taken in one call.
-      checkpoints: where to save.
       record: of the evaluations so far.
       best: the variables of the best of them.
     """
@@ -77,7 +76,6 @@ class Trainer:
     optimizer: optax.GradientTransformation
     options: TrainOptions
     pace: Pace
-    checkpoints: Checkpoints
     record: Record
     best: dict[str, Any]
     _programs: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
@@ -87,6 +85,7 @@ class Trainer:
         state: TrainState,
         source: Supply,
         eval_batches: Callable[[], Iterable[Batch] | Supply],
+        saver: Saver,
         stop: StopRequest,
         log: Log,
         bar: tqdm.tqdm,
@@ -118,7 +117,7 @@ class Trainer:
                 self._write(unwritten, log, bar)
                 self.record.seconds += time.perf_counter() - began
                 began = time.perf_counter()
-                self._save(step, replicated)
+                self._save(step, replicated, saver)
             if asked and not self.record.finished:
                 raise KeyboardInterrupt(f"stopped at step {step} of {last}; it is saved")
 
@@ -156,9 +155,9 @@ class Trainer:
             self.best = variables
         log.write(step, "eval", {"loss": result.loss, "accuracy": result.accuracy})
 
-    def _save(self, step: int, replicated: TrainState) -> None:
+    def _save(self, step: int, replicated: TrainState, saver: Saver) -> None:
         state = parallel.unreplicate(replicated)
-        self.checkpoints.save(step, dataclasses.asdict(self.record), state=state, best=self.best)
+        saver.save(step, dataclasses.asdict(self.record), state=state, best=self.best)
 
 
 def _next(sent: Iterator[Any], count: int, step: int, last: int) -> Any:
