@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from actjax import parallel
+from actjax import files, parallel
 from actjax.benchmark import timing
 from actjax.benchmark.speed import cases
 from actjax.options import Names, Number
@@ -183,9 +183,8 @@ def main() -> None:
     rows = benchmark(full=given.full, **{k: _literal(v) for k, v in options.items()})
     print(table(rows))
     if given.out:
-        given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "speed.csv").write_text(csv_text(rows))
-        (given.out / "speed.md").write_text(table(rows) + "\n")
+        files.write_text(given.out / "speed.csv", csv_text(rows))
+        files.write_text(given.out / "speed.md", table(rows) + "\n")
         try:
             plot(rows, given.out / "speed.png")
         except ImportError as error:
