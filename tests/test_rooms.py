@@ -42,6 +42,7 @@ EDGES = {
         "datasets",
         "dsp",
         "extraction",
+        "files",
         "lookup",
         "options",
         "pages",
@@ -51,6 +52,7 @@ EDGES = {
     },
     "benchmark/speed": {
         "benchmark",
+        "files",
         "lookup",
         "options",
         "pages",
