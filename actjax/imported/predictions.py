@@ -18,26 +18,20 @@ from actjax.train import checkpoint, evaluation, prediction
 
 def predict(run: runs.Run) -> list[Path]:
     """Writes what the network calls every recording of the split that is scored, if that is prepared."""
-    path = run.workdir / f"predictions_{run.config.score.split}.csv"
+    split = run.setup.scored.split
+    path = run.workdir / f"predictions_{split}.csv"
     if path.exists():
         return [path]
-    builder = runs.builder(run)
-    if not os.path.isdir(builder.data_dir):
+    if not os.path.isdir(run.builder.data_dir):
         print("import: no predictions, as the data set is not prepared; run --stage=data, then this again")
         return []
-    source = loader.open_source(builder, run.config.score.split)
+    source = run.open_source(split)
     classes = network.about(run)["classes"]
-    batches = loader.batches(
-        source,
-        batch_size=run.config.score.batch_size,
-        process_index=parallel.process_index(),
-        process_count=parallel.process_count(),
-    )
     own = evaluation.predict(
-        networks.module(run, len(source.class_names)),
-        runs.frontend(run.config),
+        networks.open_network(run, len(source.class_names)).module,
+        run.setup.frontend,
         checkpoint.load_best(run.workdir)[0],
-        batches,
+        runs.batches(source, run.setup.scored.batch_size),
         multilabel=source.multi_label,
     )
     values, index = (np.concatenate(parts) for parts in zip(*parallel.gather_hosts(own), strict=True))

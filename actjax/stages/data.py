@@ -12,8 +12,8 @@ def prepare(run: runs.Run) -> list[Path]:
     """Prepares the run's data set and records what it holds."""
     workdir.compare(run.workdir, "data", run.config.to_dict())
     outputs = [run.workdir / "data.json", run.workdir / "skipped.json"]
-    builder = runs.builder(run)
-    runs.check_split(run.config, builder)
+    builder = run.builder
+    run.check_split()
     builder.download_and_prepare()
     # A data set that cannot be had leaves the workdir free for another.
     workdir.claim(run.workdir, "data", run.config.to_dict())

@@ -7,33 +7,35 @@ from typing import Any
 
 from actjax import run as runs
 from actjax.data import loader
-from actjax.scoring import cost, from_elsewhere, nulls, plan
+from actjax.network import make_module
+from actjax.scoring import cost, from_elsewhere, networks, nulls, plan
 
 
 def describe(run: runs.Run) -> str:
     """A table of what --stage=all would do; touches neither data nor devices' memory."""
-    config, front = run.config, runs.frontend(run.config)
-    builder = runs.builder(run)
-    runs.check_split(config, builder)
-    shape = runs.image_shape(front, builder.clip_samples)
+    config, setup, builder = run.config, run.setup, run.builder
+    run.check_split()
+    shape = setup.image_shape_ft
     prepared = os.path.isdir(builder.data_dir)
-    source = loader.open_source(builder, config.score.split) if prepared else None
+    source = run.open_source(setup.scored.split) if prepared else None
     if source is not None:
         nulls.draws(config, source)  # a null that the clips cannot support is refused
     # What the data set and files know of its clips is counted once it is there.
-    features = from_elsewhere.features(config, source) if source else runs.features(config)
-    elsewhere = from_elsewhere.activations(config)
-    own = [n for n in from_elsewhere.networks(config) if n not in ("input", from_elsewhere.NETWORK)]
-    classes = len(builder.class_names)
+    features = setup.computed_features
+    if source is not None:
+        features = from_elsewhere.features(setup.features, setup.scored, source)
+    elsewhere, own = from_elsewhere.activations(setup.scored), setup.scored.own_networks
+    network = networks.open_network(run, len(builder.class_names)) if own else None
     count = len(source) if source else 1
-    made = plan.plan(run, builder.clip_samples, classes, features, dict.fromkeys(own), elsewhere, count)
+    tested = nulls.tested(config)
+    made = plan.plan(setup, features, network, dict.fromkeys(own), elsewhere, count, tested=tested)
     layers = {p.layer.name: p.layer for family, _ in made.families for p in family.problems}
     neurons = sum(n for name, n in cost.neurons(made).items() if name not in ("bands", "image"))
     rows, mib = cost.score_rows(made), cost.state_mib(made)
     clips = {s: len(loader.open_source(builder, s)) for s in builder.info.splits} if prepared else None
     reasons = sorted({f"{x.view} view: {x.reason}" for x in made.left_out})
     padded = [x.name for x in layers.values() if x.is_map and not x.frequency.inside().any()]
-    metrics = ", ".join(m.name for m in runs.metrics(config))
+    metrics = ", ".join(chosen.metric.name for chosen in setup.metrics)
     shown = [
         (
             "data set",
@@ -43,14 +45,14 @@ def describe(run: runs.Run) -> str:
         ("layers", ", ".join(f"{layer.name} ({layer.neurons})" for layer in layers.values())),
         ("neurons", f"{neurons:,} in each of {max(len(own), 1)} networks"),
         ("features", f"{len(features)} with {sum(f.rows for f in features)} rows"),
-        ("scores", f"{rows:,} by {metrics}; networks: {', '.join(from_elsewhere.networks(config))}"),
+        ("scores", f"{rows:,} by {metrics}; networks: {', '.join(setup.scored.networks)}"),
         ("null", _null(config)),
         (
             "accumulators",
             f"{mib:.1f} MiB a device; tiles up to {config.score.memory_gib} GiB",
         ),
         ("table on disk", f"about {rows * 20 / 2**20:.1f} MiB"),
-        ("time", _time(run, made, clips, shape)),
+        ("time", _time(run, made, clips)),
         ("all bands padded", ", ".join(padded) or "no layer"),
         ("left out", f"{len(made.left_out)} comparisons" + "".join(f"\n  {reason}" for reason in reasons)),
     ]
@@ -67,11 +69,13 @@ def _null(config: Any) -> str:
     )
 
 
-def _time(run: runs.Run, made: plan.Plan, clips: Mapping[str, int] | None, shape: tuple[int, int]) -> str:
+def _time(run: runs.Run, made: plan.Plan, clips: Mapping[str, int] | None) -> str:
     """Minutes at the quickstart's rates, of what the shapes tell."""
     config, parts = run.config, []
     if not (config.weights or config.score.activations):
-        parts.append(("training", cost.training_seconds(run, shape)))
+        trained = config.train.steps * config.train.batch_size
+        module = make_module(run.setup.model, num_classes=2)
+        parts.append(("training", cost.training_seconds(module, run.setup.image_shape_ft, trained)))
     if clips is None:
         scoring = "scores: once the data set is prepared"
     else:

@@ -1,11 +1,11 @@
 """Trains the network, or goes on from its last checkpoint, and evaluates it on the test split."""
 
 from pathlib import Path
-from typing import Any
 
 from actjax import memory, parallel, workdir
 from actjax import run as runs
 from actjax.data import loader
+from actjax.network import make_module
 from actjax.stages import Stage, refuse_nothing
 from actjax.train import checkpoint, evaluation, loop, options, record
 
@@ -26,8 +26,7 @@ def train_network(run: runs.Run) -> list[Path]:
     if known and checkpoint.is_whole(run.workdir):
         print(f"train: done before, {before['steps']} steps, test accuracy {before['test_accuracy']:.3f}")
         return outputs
-    builder = runs.builder(run)
-    train, validation, test = (loader.open_source(builder, s) for s in ("train", "validation", "test"))
+    train, validation, test = map(run.open_source, ("train", "validation", "test"))
     absent = loader.absent_classes({"train": train, "validation": validation, "test": test})
     if absent and parallel.process_index() == 0:
         print(f"train: no clip of class {absent}")
@@ -37,13 +36,15 @@ def train_network(run: runs.Run) -> list[Path]:
         # These labels say nothing of other clips: what is kept is what fits the training clips best.
         validation = train.take(range(min(len(validation), len(train))))
     multilabel = train.labels.ndim == 2
-    module = runs.module(run.config, len(train.class_names), axis_name=parallel.AXIS)
-    front = runs.frontend(run.config)
+    module = make_module(run.setup.model, len(train.class_names), axis_name=parallel.AXIS)
+    front = run.setup.frontend
     fitted = loop.fit(
         model=module,
         frontend=front,
-        train_batches=lambda start: _batches(train, run, epochs=None, start_step=start, seed=run.config.seed),
-        eval_batches=lambda: _batches(validation, run),
+        train_batches=lambda start: runs.batches(
+            train, config.batch_size, epochs=None, start_step=start, seed=run.config.seed
+        ),
+        eval_batches=lambda: runs.batches(validation, config.batch_size),
         num_steps=config.steps,
         steps_per_epoch=-(-len(train) // config.batch_size),
         options=options.of_config(config, run.config.seed, multilabel),
@@ -51,29 +52,21 @@ def train_network(run: runs.Run) -> list[Path]:
     )
     network = module, front, fitted.variables
     result = evaluation.evaluate(
-        *network, _batches(test, run), len(test.class_names), multilabel=test.multi_label
+        *network, runs.batches(test, config.batch_size), len(test.class_names), multilabel=test.multi_label
     )
     scored = {}
     if test.multi_label:
-        scored["f1"] = evaluation.f1_of_excerpts(*network, _batches(test, run), test.clip_ids, test.labels)
+        scored["f1"] = evaluation.f1_of_excerpts(
+            *network, runs.batches(test, config.batch_size), test.clip_ids, test.labels
+        )
     if parallel.process_index() == 0:
         record.write(run.workdir, fitted, result, test, len(train), scored)
     return outputs
 
 
-def check_options(config: Any) -> None:
+def check_options(run: runs.Run) -> None:
     """Refuses a network that cannot take the image, and batches that no device can hold; one line."""
-    memory.check_training(config)
-
-
-def _batches(source: Any, run: runs.Run, **rest: Any) -> Any:
-    return loader.batches(
-        source,
-        batch_size=run.config.train.batch_size,
-        process_index=parallel.process_index(),
-        process_count=parallel.process_count(),
-        **rest,
-    )
+    memory.check_training(run.setup, run.config.train.batch_size)
 
 
 stage = Stage("train", check_options=check_options, check=refuse_nothing, run=train_network)

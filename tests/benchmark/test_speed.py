@@ -3,14 +3,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import ml_collections
 import numpy as np
 import pytest
 
 from actjax import lookup
 from actjax.benchmark.speed import cases, peers, run, torch_peers
 from actjax.defaults import default_config
-from actjax.run import Run
+from actjax.run import open_run
 from actjax.stages.benchmark import stage
 
 SMALL = {"neurons": 24, "rows": 8, "observations": 90, "repeats": 1, "metrics": "pearson,mutual_information"}
@@ -21,7 +20,7 @@ def test_stage_writes_table_and_picture(tmp_path, capsys):
     config = default_config()
     options = SMALL | {"max_pairs": 1000, "scaling_observations": 50}
     config.benchmark.kind = lookup.format_spec("speed", options)
-    files = stage.run(Run(ml_collections.FrozenConfigDict(config), tmp_path))
+    files = stage.run(open_run(config, tmp_path))
     assert [path.name for path in files] == ["speed.csv", "speed.md", "speed.png"]
     assert all(path.stat().st_size > 0 for path in files)
     rows = list(csv.DictReader(files[0].read_text().splitlines()))

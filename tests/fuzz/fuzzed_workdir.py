@@ -31,14 +31,12 @@ def make_run(folder: Path) -> Any:
 
 def make_workdir(folder: Path) -> None:
     """Written by the package's own writers, with made-up scores."""
-    import ml_collections
     import test_report_findings
     from synthetic_scores import write_workdir
 
     from actjax import files, workdir
     from actjax import run as runs
     from actjax.artefacts import left_out
-    from actjax.data import loader
     from actjax.findings import summary
     from actjax.scoring import score_set
     from actjax.train import checkpoint
@@ -59,11 +57,11 @@ def make_workdir(folder: Path) -> None:
     record = {"steps": 2, "best_step": 1, "seconds": 0.1, "stopped_early": False, "test_accuracy": 0.5}
     record |= {"weights": checkpoint.content_hash(weights), "train_clips": 2}
     files.write_json(place / "train.json", record)
-    run = runs.Run(ml_collections.FrozenConfigDict(make_run(folder)), place, None, str(folder / "data"))
+    run = runs.open_run(make_run(folder), place, data_dir=str(folder / "data"))
     for stage in workdir.STAGES:
         workdir.claim(place, stage, run.config.to_dict())
     workdir.update_manifest(place, weights=record["weights"])
-    source = loader.open_source(runs.builder(run), "test")
+    source = run.open_source("test")
     named = score_set.name_of(run, source)
     (place / "scores" / "main.parquet").rename(place / "scores" / f"{named}.parquet")
     files.write_json(place / "findings.json", test_report_findings.table())
