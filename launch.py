@@ -32,6 +32,9 @@ LIST = flags.DEFINE_enum(
     "list", None, ["metrics", "features", "models", "datasets", "stages"], "Print what there is, and exit."
 )
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what would run (pairs, memory, disk, time), and exit.")
+COMPILATION_CACHE = flags.DEFINE_string(
+    "compilation_cache", None, "Where compiled programs are kept; 'off'; the user's cache folder otherwise."
+)
 COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0, or 'auto' (Slurm, TPU pods).")
 NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes run together.")
 PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process's number, from 0.")
@@ -60,20 +63,22 @@ def main(argv: list[str]) -> int:
 
 def _run() -> None:
     # Imported here so that a wrong flag is reported at once, not after JAX has loaded.
-    from actjax import experiment
+    from actjax import compilation, experiment
 
     if LIST.value:
         print(experiment.listing(LIST.value))
         return
     experiment.join_processes(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
-    experiment.run(
-        config=CONFIG.value,
-        config_path=flags.FLAGS["config"].config_filename,
-        workdir=WORKDIR.value,
-        stage=STAGE.value,
-        data_dir=DATA_DIR.value,
-        dry_run=DRY_RUN.value,
-    )
+    with compilation.kept(COMPILATION_CACHE.value) as programs:
+        experiment.run(
+            config=CONFIG.value,
+            config_path=flags.FLAGS["config"].config_filename,
+            workdir=WORKDIR.value,
+            stage=STAGE.value,
+            data_dir=DATA_DIR.value,
+            dry_run=DRY_RUN.value,
+        )
+        compilation.say(programs)
 
 
 def parse_flags(argv: list[str]) -> list[str]:

@@ -2,9 +2,9 @@
 
 import re
 import shlex
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from launching import ROOT
+
 TINY = (
     "--config.data.config=tiny",
     "--config.frontend.n_mels=64",

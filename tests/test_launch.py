@@ -2,18 +2,16 @@
 
 import importlib.util
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import ml_collections
 import pytest
 from absl import flags
+from launching import ROOT, ended, start
 
 from actjax import experiment, failures
 from actjax.defaults import default_config
 
-ROOT = Path(__file__).parent.parent
 # ml_collections loads config files by it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:the load_module\(\) method:DeprecationWarning")
 USERS_NETWORK = """
@@ -66,13 +64,9 @@ def refused(found, message):
 
 
 def test_a_wrong_command_line_of_a_real_process(tmp_path):
-    command = [sys.executable, "launch.py", "--config.score.metrics=pearsn", f"--workdir={tmp_path / 'run'}"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert (
-        done.stderr
-        == "error: unknown metric 'pearsn'; did you mean pearson or spearman or partial_pearson?\n"
-    )
+    process = start("--config.score.metrics=pearsn", f"--workdir={tmp_path / 'run'}")
+    said = "error: unknown metric 'pearsn'; did you mean pearson or spearman or partial_pearson?\n"
+    assert ended(process) == (1, "", said)
     assert not (tmp_path / "run").exists()
 
 

@@ -1,16 +1,12 @@
 """Replication, sharding and collectives on simulated devices, and between two real processes."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from launching import finish, free_port, start
 
 from actjax import parallel
 
@@ -112,19 +108,9 @@ print(json.dumps({
 
 
 def test_two_processes_meet_over_gloo():
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
-    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
-    root = str(Path(__file__).parents[1])
-    env = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "PYTHONPATH": root}
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, port, str(i)], env=env, stdout=subprocess.PIPE, text=True
-        )
-        for i in range(2)
-    ]
-    results = [json.loads(process.communicate(timeout=120)[0].splitlines()[-1]) for process in started]
+    port = str(free_port())
+    started = [start(port, str(i), program=["-c", PROGRAM], devices=2) for i in range(2)]
+    results = [json.loads(finish(process)[0].splitlines()[-1]) for process in started]
     for me, result in enumerate(results):
         assert result["a"] == [(np.arange(3 + i) + np.pi).tolist() for i in range(2)]
         assert result["n"] == [2**40, 2**40 + 1]

@@ -2,17 +2,18 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import launching
 import numpy as np
 import pytest
 import small_runs
-from readme_commands import NOT_RUN, OVERRIDES, ROOT, arguments, documented, python_blocks
+from launching import ROOT, free_port
+from readme_commands import NOT_RUN, OVERRIDES, arguments, documented, python_blocks
 
-sys.path += [str(ROOT / "tests" / room) for room in ("models", "report")]
+sys.path += [str(ROOT / "tests" / room) for room in ("nn", "report")]
 # Parses each command in a process of its own, as launch.py does, and checks all that it checks before work.
 PARSE = """
 import json, os, sys
@@ -42,22 +43,11 @@ def start(command, folder, *more):
     ]
     if "-m" not in argv:
         argv = ["launch.py", *argv] + [f"--data_dir={folder / 'data'}"] * ("--list=metrics" not in argv)
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}
-    return subprocess.Popen(
-        [sys.executable, *argv], cwd=folder, env=environment, text=True, stdout=-1, stderr=subprocess.STDOUT
-    )
+    return launching.start(program=argv, cwd=folder, path=[folder])
 
 
 def finish(*processes):
-    said = [process.communicate(timeout=900)[0] for process in processes]
-    assert not any(process.returncode for process in processes), "\n".join(text[-3000:] for text in said)
-    return said[0]
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        return free.getsockname()[1]
+    return launching.finish(*processes)[0]
 
 
 def furnish(folder):

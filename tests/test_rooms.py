@@ -2,16 +2,13 @@
 
 import ast
 import functools
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from launching import ROOT, finish, start
 
 from actjax import lookup
 from actjax.stages import Stage
 
-ROOT = Path(__file__).parent.parent
 # room -> the rooms that it imports: exactly these, whatever is drawn elsewhere. A room is a folder or, at the
 # top, a module. There is no circle among them.
 EDGES = {
@@ -42,6 +39,7 @@ EDGES = {
         "types",
     },
     "benchmark/speed": {"lookup", "options", "pages", "parallel", "precision", "similarity", "types"},
+    "compilation": {"parallel"},
     "data": {"data/build", "types"},
     "data/build": {"files", "lock"},
     "data/gm": {"data/build"},
@@ -290,5 +288,4 @@ def test_light_rooms_import_with_jax_flax_and_numpy_alone():
         "        importlib.import_module(module.name)\n"
         "import actjax\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr[-2000:]
+    finish(start(program=["-c", code]))

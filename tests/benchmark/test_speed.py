@@ -1,10 +1,8 @@
 import csv
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from launching import finish, start
 
 from actjax import lookup
 from actjax.benchmark.speed import cases, peers, run, torch_peers
@@ -13,7 +11,6 @@ from actjax.run import open_run
 from actjax.stages.benchmark import stage
 
 SMALL = {"neurons": 24, "rows": 8, "observations": 90, "repeats": 1, "metrics": "pearson,mutual_information"}
-ROOT = Path(__file__).parents[2]
 
 
 def test_stage_writes_table_and_picture(tmp_path, capsys):
@@ -44,10 +41,9 @@ def test_runs_with_jax_and_numpy_alone():
         f"rows = speed.benchmark(**{SMALL | {'max_pairs': 0}})\n"
         "print({row.get('peer') for row in rows})\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "left out, not installed: scipy, sklearn, torch" in done.stdout
-    assert "NumPy z-score + product" in done.stdout
+    out, _ = finish(start(program=["-c", code]))
+    assert "left out, not installed: scipy, sklearn, torch" in out
+    assert "NumPy z-score + product" in out
 
 
 def test_formulas_compute_what_they_say():

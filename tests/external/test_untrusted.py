@@ -6,7 +6,6 @@ import os
 import pickle
 import re
 import struct
-import subprocess
 import sys
 import time
 import zipfile
@@ -15,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 import zarr
+from launching import finish, start
 
 from actjax import lookup
 from actjax.external.features import open_features
@@ -386,10 +386,8 @@ def test_fifty_million_units_in_a_small_file_take_no_memory(tmp_path):
     hdf5(paths[1], lambda f: f.create_dataset("m", units, "u1", chunks=(1, 10**6), compression="gzip"))
     zarr_2(paths[2], shape=units, chunks=units)
     started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", BOMB, *map(str, paths)], capture_output=True, text=True, check=True
-    )
-    *lines, memory = done.stdout.splitlines()
+    out, _ = finish(start(*paths, program=["-c", BOMB]))
+    *lines, memory = out.splitlines()
     before, after = map(float, memory.split())
     assert [line.split(": ")[0] for line in lines] == list(map(str, paths)), lines
     assert after < 300 and after - before < 50 and time.perf_counter() - started < 30

@@ -14,7 +14,7 @@ import zarr
 from kinds import Target, digest, either, in_folder, on_bytes
 from mutations import cells, jsons, lines, npy, one_of, raw, zips
 
-sys.path += [str(Path(__file__).parents[1] / "models")]
+sys.path += [str(Path(__file__).parents[1] / "nn")]
 
 IDS = [f"clip {i}" for i in range(7)]
 

@@ -1,16 +1,12 @@
 """Memory of a streaming score does not grow with the number of clips."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from launching import finish, start
 
 PROGRAM = """
 import resource, sys
 import jax, numpy as np
-from actjax.similarity import _engine as engine
+from actjax.similarity import devices
 from actjax.similarity.api import make_metric
 from actjax.similarity.store import ObservationStore
 from actjax.similarity.stream import PairStream
@@ -28,7 +24,7 @@ def batches(store):
 
 stream = PairStream(tuple(make_metric(name) for name in ("pearson", "cosine", "spearman")), n, k)
 with ObservationStore(sys.argv[2], n, block_bytes=tile_bytes) as store:
-    found = engine.run_stream(stream, batches(store), jax.random.key(0))
+    found = devices.run_stream(stream, batches(store), jax.random.key(0))
     assert all(abs(np.diagonal(found[m]["score"]) - 1).max() < 1e-5 for m in ("pearson", "spearman"))
     step = max(1, tile_bytes // (4 * store.rows))
     for start in range(0, n, step):
@@ -40,12 +36,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 @pytest.mark.long
 def test_peak_memory_of_ten_times_the_clips_is_the_same(tmp_path):
     def peak(clips):
-        root = str(Path(__file__).parents[2])
-        environment = os.environ | {"PYTHONPATH": root, "XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
-        command = [sys.executable, "-c", PROGRAM, str(clips), str(tmp_path / f"{clips}")]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=560)
-        assert done.returncode == 0, done.stderr[-2000:]
-        return int(done.stdout.split()[-1])
+        process = start(str(clips), tmp_path / f"{clips}", program=["-c", PROGRAM], XLA_FLAGS="")
+        return int(finish(process)[0].split()[-1])
 
     few, many = peak(2_000), peak(20_000)
     print(f"peak KiB: {few} with 2,000 clips, {many} with 20,000")

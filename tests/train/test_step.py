@@ -2,13 +2,10 @@
 
 import functools
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import launching
 import losses
 import numpy as np
 import pytest
@@ -21,22 +18,9 @@ pytestmark = pytest.mark.usefixtures("optimised")
 
 
 def test_the_loss_of_50_steps_is_the_same_on_1_2_and_4_devices():
-    script = Path(losses.__file__)
-    started = [
-        subprocess.Popen(
-            [sys.executable, str(script)],
-            env={
-                **os.environ,
-                "PYTHONPATH": str(script.parents[2]),
-                "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={count}",
-            },
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for count in (1, 2)
-    ]
+    started = [launching.start(program=[losses.__file__], devices=count) for count in (1, 2)]
     four = losses.losses()
-    results = dict(json.loads(process.communicate(timeout=200)[0]) for process in started)
+    results = dict(json.loads(launching.finish(process)[0]) for process in started)
     assert sorted(results) == [1, 2]
     assert np.mean(four[-10:]) < 0.8 * np.mean(four[:10]), "it learns"
     for found in results.values():

@@ -4,55 +4,31 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
+import launching
 import pytest
+from launching import TINY, ended, wait_for
 
-ROOT = Path(__file__).parent.parent
 OPTIONS = (
-    "--config.data.config=tiny",
-    "--config.frontend.n_mels=64",
+    *TINY,
     "--config.train.steps=6",
-    "--config.train.batch_size=16",
-    "--config.train.warmup_steps=0",
     "--config.train.eval_every=2",
-    "--config.score.batch_size=8",
     "--config.score.layers=conv1|conv4",
     "--config.score.features=log_mel,rms",
     "--config.score.metrics=pearson,spearman",
     "--config.score.null=none",
-    "--config.findings.untrained=0",
     "--config.report.examples=0",
 )
 pytestmark = pytest.mark.long
 
 
 def start(folder, data, *more):
-    command = [sys.executable, "launch.py", *more, f"--workdir={folder}", f"--data_dir={data}", *OPTIONS]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-
-
-def ended(process):
-    out, err = process.communicate(timeout=500)
-    return process.returncode, out, err
+    return launching.launch(folder, data, *OPTIONS, *more)
 
 
 def finish(*arguments):
-    status, out, err = ended(start(*arguments))
-    assert status == 0, err[-3000:]
-    return out, err
-
-
-def wait_for(condition, process):
-    for _ in range(6000):
-        if condition():
-            return
-        assert process.poll() is None, process.stderr.read()[-3000:]
-        time.sleep(0.02)
-    raise AssertionError("never came")
+    return launching.finish(start(*arguments))
 
 
 @pytest.fixture(scope="module")

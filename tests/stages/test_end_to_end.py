@@ -1,53 +1,36 @@
 """The whole chain on tiny data: data, train, score, report; then what a second run does."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import launching
 import pytest
 
-ROOT = Path(__file__).parent.parent
 SMALL = (
-    "--config.data.config=tiny",
-    "--config.frontend.n_mels=64",
+    *launching.TINY,
     "--config.train.steps=3",
-    "--config.train.batch_size=16",
-    "--config.train.warmup_steps=0",
     "--config.train.eval_every=2",
-    "--config.score.batch_size=8",
     "--config.score.layers=conv1|conv4|bands|image",
     "--config.score.features=log_mel,rms,onset_rate",
     "--config.score.metrics=pearson,cka",
     "--config.report.examples=2",
     "--config.score.null=unrestricted",
     "--config.score.replicates=20",
-    "--config.findings.untrained=0",
 )
 
 
 def launch(workdir, data_dir, *arguments, devices=1):
-    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
-    command = [
-        sys.executable,
-        "launch.py",
-        f"--workdir={workdir}",
-        f"--data_dir={data_dir}",
-        *SMALL,
-        *arguments,
-    ]
-    environment = os.environ | {"XLA_FLAGS": flags}
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=300)
+    """(status, standard output, standard error) of a run."""
+    return launching.ended(launching.launch(workdir, data_dir, *SMALL, *arguments, devices=devices))
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    done = launch(folder / "run", folder / "data")
-    assert done.returncode == 0, done.stderr[-3000:]
+    status, _, err = launch(folder / "run", folder / "data")
+    assert status == 0, err[-3000:]
     return folder
 
 
@@ -142,30 +125,31 @@ def test_errors_intervals_and_controls_are_filled(finished):
 def test_a_dry_run_counts_the_scores_that_are_made(finished, changes):
     import pyarrow.parquet as pq
 
-    dry = launch(finished / "run", finished / "data", "--dry_run", *changes)
-    [line] = [line for line in dry.stdout.splitlines() if line.startswith("scores ")]
+    _, out, _ = launch(finished / "run", finished / "data", "--dry_run", *changes)
+    [line] = [line for line in out.splitlines() if line.startswith("scores ")]
     rows = pq.read_table(sorted((finished / "run" / "scores").glob("*.parquet"))[0]).to_pylist()
     kept = [r for r in rows if not changes or (r["metric"] == "pearson" and r["view"] != "frame")]
     assert line.split()[1] == f"{len(kept):,}" and len(kept) > 1000
-    [time] = [line for line in dry.stdout.splitlines() if line.startswith("time ")]
+    [time] = [line for line in out.splitlines() if line.startswith("time ")]
     assert "training" in time and "scores" in time and " s" in time
 
 
 @pytest.mark.long
 def test_a_dry_run_refuses_a_null_that_the_clips_cannot_support(finished):
-    dry = launch(finished / "run", finished / "data", "--dry_run", "--config.score.null=within_class")
-    assert dry.returncode == 1 and dry.stderr.startswith("error: a permutation needs at least 2 recordings")
+    unfit = ("--dry_run", "--config.score.null=within_class")
+    status, _, err = launch(finished / "run", finished / "data", *unfit)
+    assert status == 1 and err.startswith("error: a permutation needs at least 2 recordings")
 
 
 def test_a_second_run_recomputes_nothing_and_new_metrics_add_a_score_set(finished):
     run = finished / "run"
     before = {p: p.stat().st_mtime_ns for p in (run / "checkpoints").rglob("*") if p.is_file()}
-    again = launch(run, finished / "data", devices=2)
-    assert again.returncode == 0, again.stderr[-3000:]
-    assert "train: done before" in again.stdout and "score: done before" in again.stdout
+    status, out, err = launch(run, finished / "data", devices=2)
+    assert status == 0, err[-3000:]
+    assert "train: done before" in out and "score: done before" in out
     fewer = ("--config.score.metrics=pearson", "--config.score.layers=conv1|bands")
-    more = launch(run, finished / "data", "--stage=score", *fewer, devices=2)
-    assert more.returncode == 0, more.stderr[-3000:]
+    status, _, err = launch(run, finished / "data", "--stage=score", *fewer, devices=2)
+    assert status == 0, err[-3000:]
     assert before == {p: p.stat().st_mtime_ns for p in (run / "checkpoints").rglob("*") if p.is_file()}
     # Each score set keeps its own pictures and reasons.
     for kind in ("*.examples.npz", "*.left_out.json"):
@@ -197,9 +181,9 @@ def test_training_mends_a_damaged_checkpoint(finished, tmp_path):
     content = bytearray(largest.read_bytes())
     content[len(content) // 2] ^= 1
     largest.write_bytes(content)
-    done = launch(run, finished / "data", "--stage=train")
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert f"{largest}: damaged" in done.stdout and "goes on from step 2" in done.stdout
+    status, out, err = launch(run, finished / "data", "--stage=train")
+    assert status == 0, err[-3000:]
+    assert f"{largest}: damaged" in out and "goes on from step 2" in out
     one, two = (json.loads((path / "train.json").read_text()) for path in (run, finished / "run"))
     assert one["weights"] == two["weights"] and one["test_accuracy"] == two["test_accuracy"]
     assert not (run / ".lock").exists()
@@ -207,10 +191,10 @@ def test_training_mends_a_damaged_checkpoint(finished, tmp_path):
 
 def test_another_config_in_the_same_workdir_is_refused(finished):
     before = (finished / "run" / "config.json").read_bytes()
-    done = launch(finished / "run", finished / "data", "--config.train.steps=4")
-    assert done.returncode == 1
-    assert done.stderr.strip().split("\n")[-1].startswith("error: workdir")
-    assert "train.steps = 3 there, 4 asked" in done.stderr
+    status, _, err = launch(finished / "run", finished / "data", "--config.train.steps=4")
+    assert status == 1
+    assert err.strip().split("\n")[-1].startswith("error: workdir")
+    assert "train.steps = 3 there, 4 asked" in err
     assert (finished / "run" / "config.json").read_bytes() == before, "and leaves no trace"
-    dry = launch(finished / "run", finished / "data", "--config.train.steps=4", "--dry_run")
-    assert dry.returncode == 1 and "train.steps = 3 there, 4 asked" in dry.stderr
+    status, _, err = launch(finished / "run", finished / "data", "--config.train.steps=4", "--dry_run")
+    assert status == 1 and "train.steps = 3 there, 4 asked" in err

@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 from dataset_trees import tone, write
+from launching import finish, start
 
 from actjax import files
 from actjax.data import loader
@@ -276,12 +277,10 @@ def test_a_long_recording_is_cut_as_it_is_read(tmp_path, monkeypatch):
 
 @pytest.mark.long
 def test_ten_hours_fit_in_a_gibibyte(tmp_path):
-    import subprocess
-    import sys
-
     program = (
         "import resource, sys, numpy, soundfile\n"
-        "from actjax.datasets import audio_folder, loader\n"
+        "from actjax.data import loader\n"
+        "from actjax.datasets import audio_folder\n"
         "minute = 0.3 * numpy.sin(numpy.arange(480_000) * 0.3)\n"
         "with soundfile.SoundFile(sys.argv[1] + '/x.flac', 'w', 8000, 1) as file:\n"
         "    for _ in range(600):\n"
@@ -292,4 +291,4 @@ def test_ten_hours_fit_in_a_gibibyte(tmp_path):
         "assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2**20\n"
     )
     (tmp_path / "audio").mkdir()
-    subprocess.run([sys.executable, "-c", program, tmp_path / "audio", tmp_path / "tfds"], check=True)
+    finish(start(tmp_path / "audio", tmp_path / "tfds", program=["-c", program]))

@@ -1,19 +1,15 @@
 """A data set whose clips have several labels, through the stages: the miniature of IRMAS."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from dataset_trees import write_irmas
 
 from actjax import experiment
 from actjax.datasets.irmas import CLASS_NAMES
 from actjax.defaults import default_config
 from actjax.train.prediction import F1_THRESHOLDS, excerpt_f1
-
-sys.path.insert(0, str(Path(__file__).parent / "datasets"))
-from dataset_trees import write_irmas
 
 pytestmark = pytest.mark.usefixtures("optimised", "standard_promotion")
 

@@ -1,14 +1,11 @@
 """The findings stage: over the seeds of a sweep, with a network trained on shuffled labels."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import ml_collections
 import numpy as np
 import pytest
+from launching import ROOT, finish, launch
 
 from actjax import experiment, files, workdir
 from actjax import run as runs
@@ -17,7 +14,6 @@ from actjax.findings import networks, requirements
 from actjax.stages import findings
 from actjax.stages import report as report_stage
 
-ROOT = Path(__file__).parent.parent
 SWEEP = """
 import runpy
 
@@ -121,12 +117,8 @@ def test_a_chain_goes_on_without_what_does_not_fit_and_the_stage_alone_refuses(t
 def test_a_sweep_joins_its_seeds_and_the_label_control_is_one_of_the_controls(tmp_path):
     config = tmp_path / "small.py"
     config.write_text(SWEEP.format(quickstart=str(ROOT / "configs" / "quickstart.py")))
-    command = [sys.executable, "launch.py", f"--config={config}", "--stage=sweep"]
-    command += [f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path / 'data'}"]
-    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
-    environment = os.environ | {"XLA_FLAGS": flags}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=900)
-    assert done.returncode == 0, done.stderr[-3000:]
+    options = (f"--config={config}", "--stage=sweep")
+    finish(launch(tmp_path / "run", tmp_path / "data", *options, devices=2))
     own, both = (
         json.loads((tmp_path / "run" / name / "findings.json").read_text()) for name in ("seed0", ".")
     )
