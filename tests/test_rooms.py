@@ -128,7 +128,7 @@ EDGES = {
         "similarity/host",
         "types",
     },
-    "similarity/accumulators": {"precision", "similarity/arithmetic", "types"},
+    "similarity/accumulators": {"precision", "similarity/arithmetic", "similarity/host", "types"},
     "similarity/arithmetic": {"precision"},
     "similarity/families": {"precision", "similarity/arithmetic", "similarity/host", "types"},
     "stages": {

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from actjax import lookup
+from actjax.similarity import batches as batches_of
 from actjax.similarity import checks as inputs
 from actjax.similarity import devices as engine
 from actjax.similarity.chosen import chosen, make_metric, with_folds
@@ -177,7 +178,7 @@ def _score_columns(metric: Metric, x, y, mask, context: Context, memory: int, de
         return engine.score_vectors(metric, x, y, mask, context, memory)
 
     def batches(x, y):
-        return engine.clip_batches(metric, x, y, mask, context._replace(key=None), memory)
+        return batches_of.clip_batches(metric, x, y, mask, context._replace(key=None), memory)
 
     return engine.stream_in_tiles(metric, x, y, batches, context.key, memory, details=details)
 
@@ -192,7 +193,7 @@ def _score_images(metric: Metric, x, y, mask, key, memory: int, details: bool) -
         own_mask = ImageMask(mask, of_x, of_y)
 
         def batches(maps, matrices):
-            return engine.image_batches(metric, maps, matrices, own_mask, memory)
+            return batches_of.image_batches(metric, maps, matrices, own_mask, memory)
 
         return engine.stream_in_tiles(
             metric, maps, matrices, batches, key, memory, details=details, images=True

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from actjax import parallel
 from actjax.similarity.accumulators import moments
+from actjax.similarity.host import lent
 from actjax.similarity.host.dispatch import host_allowed
 from actjax.similarity.host.threads import at_least_one
 from actjax.types import Context, Metric
@@ -141,11 +142,12 @@ def score_pairs(
     """`pairwise` without its jit; neurons and rows stand on `axis`, 0 or -1, of x and y."""
     if len(mask) < metric.min_observations:
         return _undefined(metric, (), x, y, axis)
-    x, y = jnp.asarray(x).astype(jnp.float32), jnp.asarray(y).astype(jnp.float32)
+    x, y = (side if isinstance(side, lent.Lent) else jnp.asarray(side).astype(jnp.float32) for side in (x, y))
     # A mask that is known while compiling would be folded, with all that follows from it, for minutes.
     mask = jax.lax.optimization_barrier(jnp.asarray(mask))
     if metric.observes == "vector" and takes_blocks(metric) and len(mask) > BLOCK:
         return _over_blocks(metric, x, y, mask, axis)
+    x, y = lent.whole(x), lent.whole(y)
     py = _prepare_y(metric, y, mask, context, axis)
     n, k = x.shape[axis], jax.tree.leaves(py)[0].shape[axis]
     tile_n, tile_k = _tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes)
@@ -175,6 +177,11 @@ def _undefined(metric: Metric, lead: tuple[int, ...], x, y, axis: int) -> Mappin
     return {name: jnp.full(shape, jnp.nan, jnp.float32) for name in metric.outputs}
 
 
+def first_block(o: int) -> int:
+    """Observations of the first block; all that follow have BLOCK."""
+    return o % BLOCK or BLOCK
+
+
 def takes_blocks(metric: Metric) -> bool:
     """True if long vectors are taken in blocks of observations."""
     return metric.accumulator is not None and metric.accumulator.name == "moments"
@@ -185,25 +192,27 @@ def _over_blocks(metric: Metric, x, y, mask_o, axis: int) -> Mapping[str, jax.Ar
     o, n, k = len(mask_o), x.shape[axis], y.shape[axis]
     along = 1 if axis == 0 else 0
 
-    def at_scales(scale_n, scale_k):
-        def add(start, size, state):
-            cut = [jax.lax.dynamic_slice_in_dim(side, start, size, along) for side in (x, y)]
-            mask = jax.lax.dynamic_slice_in_dim(mask_o, start, size)
-            return moments.merge(state, moments.of_scaled(*cut, mask, scale_n, scale_k, along))
+    head = first_block(o)
+    blocks = (o - head) // BLOCK
 
-        def add_blocks(start, stop, state):
-            return jax.lax.fori_loop(start, stop, lambda i, state: add(i * BLOCK, BLOCK, state), state)
+    def at_scales(scale_n, scale_k):
+        def of(sides, mask):
+            return moments.of_scaled(*sides, mask, scale_n, scale_k, along)
+
+        def add(i, state):
+            start = head + i * BLOCK
+            sides = [lent.observations(side, start, BLOCK, along) for side in (x, y)]
+            return moments.merge(state, of(sides, jax.lax.dynamic_slice_in_dim(mask_o, start, BLOCK)))
 
         def add_group(i, state):
-            stop = jnp.minimum((i + 1) * GROUP, o // BLOCK)
-            return moments.merge(state, add_blocks(i * GROUP, stop, metric.accumulator.init(n, k)))
+            stop = jnp.minimum((i + 1) * GROUP, blocks)
+            group = jax.lax.fori_loop(i * GROUP, stop, add, metric.accumulator.init(n, k))
+            return moments.merge(state, group)
 
-        state = metric.accumulator.init(n, k)
-        if o // BLOCK <= GROUP:
-            state = add_blocks(0, o // BLOCK, state)
-        else:
-            state = jax.lax.fori_loop(0, -(-(o // BLOCK) // GROUP), add_group, state)
-        return add(o - o % BLOCK, o % BLOCK, state) if o % BLOCK else state
+        state = of([lent.first(side, head, along) for side in (x, y)], mask_o[:head])
+        if blocks <= GROUP:
+            return jax.lax.fori_loop(0, blocks, add, state)
+        return jax.lax.fori_loop(0, -(-blocks // GROUP), add_group, state)
 
     found = metric.accumulator.finalize(moments.at_safe_scales(at_scales, x, y, mask_o, along))
     return {name: found[name] for name in metric.outputs}

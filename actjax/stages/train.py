@@ -5,6 +5,7 @@ from pathlib import Path
 from actjax import memory, parallel, workdir
 from actjax import run as runs
 from actjax.data import loader
+from actjax.data.loader import Source
 from actjax.network import make_module
 from actjax.stages import Stage, refuse_nothing
 from actjax.train import checkpoint, evaluation, loop, options, record
@@ -26,10 +27,7 @@ def train_network(run: runs.Run) -> list[Path]:
     if known and checkpoint.is_whole(run.workdir):
         print(f"train: done before, {before['steps']} steps, test accuracy {before['test_accuracy']:.3f}")
         return outputs
-    train, validation, test = map(run.open_source, ("train", "validation", "test"))
-    absent = loader.absent_classes({"train": train, "validation": validation, "test": test})
-    if absent and parallel.process_index() == 0:
-        print(f"train: no clip of class {absent}")
+    train, validation, test = _open_splits(run)
     config = run.config.train
     if config.shuffled_labels:
         train = loader.shuffled_labels(train, run.config.seed)
@@ -50,6 +48,8 @@ def train_network(run: runs.Run) -> list[Path]:
         options=options.of_config(config, run.config.seed, multilabel),
         workdir=run.workdir,
     )
+    if before is not None:
+        record.check_variables(run.workdir, fitted.variables, module, front, train.clip_samples)
     network = module, front, fitted.variables
     result = evaluation.evaluate(
         *network, runs.batches(test, config.batch_size), len(test.class_names), multilabel=test.multi_label
@@ -67,6 +67,15 @@ def train_network(run: runs.Run) -> list[Path]:
 def check_options(run: runs.Run) -> None:
     """Refuses a network that cannot take the image, and batches that no device can hold; one line."""
     memory.check_training(run.setup, run.config.train.batch_size)
+
+
+def _open_splits(run: runs.Run) -> list[Source]:
+    """The clips to train, validate and test on; says which classes have none."""
+    sources = {split: run.open_source(split) for split in ("train", "validation", "test")}
+    absent = loader.absent_classes(sources)
+    if absent and parallel.process_index() == 0:
+        print(f"train: no clip of class {absent}")
+    return list(sources.values())
 
 
 stage = Stage("train", check_options=check_options, check=refuse_nothing, run=train_network)

@@ -141,14 +141,12 @@ class Checkpoints:
         Raises:
           ValueError: they have other names or shapes; one line that names the first.
         """
-        found, wanted = _named(saved.items[item]), _named(jax.tree.map(np.asarray, like))
-        for name in sorted(found.keys() | wanted.keys()):
-            expected, got = (named[name].shape if name in named else "none" for named in (wanted, found))
-            if expected != got:
-                raise ValueError(
-                    f"{self.folder / str(saved.step)}: expected {item} {'/'.join(name)} of shape {expected}, "
-                    f"found {got}; it is of another model or optimiser, so take another workdir"
-                )
+        found = _named(saved.items[item])
+        if difference := first_difference(saved.items[item], like):
+            raise ValueError(
+                f"{self.folder / str(saved.step)}: expected {item} {difference}; it is of another model or "
+                "optimiser, so take another workdir"
+            )
         return jax.tree_util.tree_map_with_path(lambda path, _: found[_name(path)], like)
 
     def close(self) -> None:
@@ -254,6 +252,16 @@ def kept_or_made(folder: Path, make: Callable[[], Any], meta: dict[str, Any]) ->
         return made
     finally:
         kept.close()
+
+
+def first_difference(found: Any, wanted: Any) -> str | None:
+    """The first array of two trees that differs in its name or shape, as "name of shape ..., found ..."."""
+    found, wanted = _named(found), _named(wanted)
+    for name in sorted(found.keys() | wanted.keys()):
+        expected, got = (np.shape(named[name]) if name in named else "none" for named in (wanted, found))
+        if expected != got:
+            return f"{'/'.join(name)} of shape {expected}, found {got}"
+    return None
 
 
 def content_hash(tree: Any) -> str:

@@ -4,11 +4,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from flax import linen as nn
 
 from actjax import files, parallel, workdir
 from actjax.train import checkpoint
 from actjax.train.evaluation import EvalResult
 from actjax.train.loop import FitResult
+from actjax.train.state import variable_shapes
+from actjax.types import Frontend
+
+
+def check_variables(
+    folder: Path, variables: dict[str, Any], model: nn.Module, frontend: Frontend, clip_samples: int
+) -> None:
+    """Refuses variables that are not of the network to be trained in this workdir.
+
+    Only a record that does not fit its checkpoint leads here: where both are whole, nothing is trained again.
+
+    Raises:
+      FileError: names the record, and the first array at fault.
+    """
+    wanted = variable_shapes(model, frontend, clip_samples)
+    if difference := checkpoint.first_difference(variables, wanted):
+        raise files.FileError(
+            folder / "train.json",
+            f"does not fit the checkpoint beside it, which is of another network: expected {difference}; "
+            "choose another workdir",
+        )
 
 
 def write(

@@ -42,9 +42,12 @@ class TrainState:
 
 def init_variables(model: nn.Module, frontend: Frontend, seed: int, clip_samples: int) -> dict[str, Any]:
     """The untrained variables of `model` for clips of `clip_samples`, a function of the seed."""
-    wave = jax.ShapeDtypeStruct((1, clip_samples), np.float32)
-    shape = jax.eval_shape(lambda w: images(w, frontend), wave).shape
-    return dict(_init(model, shape)(jax.random.key(seed)))
+    return dict(_init(model, _image_shape(frontend, clip_samples))(jax.random.key(seed)))
+
+
+def variable_shapes(model: nn.Module, frontend: Frontend, clip_samples: int) -> dict[str, Any]:
+    """What `init_variables` returns, as shapes and types."""
+    return jax.eval_shape(_initialiser(model, _image_shape(frontend, clip_samples)), jax.random.key(0))
 
 
 def create(variables: dict[str, Any], optimizer: optax.GradientTransformation, seed: int) -> TrainState:
@@ -73,7 +76,13 @@ def _init(model: nn.Module, shape: tuple[int, ...]) -> Callable[[jax.Array], Any
     """The compiled initialisation, one for all seeds."""
     # It runs rarely, so optimising its machine code, four times as long to compile, does not pay. The
     # values are the same to the bit; level 0 is not to be trusted (it makes a training step diverge).
-    return jax.jit(
-        lambda key: model.init(key, jnp.zeros(shape, jnp.float32), train=False),
-        compiler_options={"xla_backend_optimization_level": 1},
-    )
+    return jax.jit(_initialiser(model, shape), compiler_options={"xla_backend_optimization_level": 1})
+
+
+def _initialiser(model: nn.Module, shape: tuple[int, ...]) -> Callable[[jax.Array], Any]:
+    return lambda key: model.init(key, jnp.zeros(shape, jnp.float32), train=False)
+
+
+def _image_shape(frontend: Frontend, clip_samples: int) -> tuple[int, ...]:
+    wave = jax.ShapeDtypeStruct((1, clip_samples), np.float32)
+    return jax.eval_shape(lambda w: images(w, frontend), wave).shape

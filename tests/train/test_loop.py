@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import synthetic
 
-from actjax import parallel
-from actjax.train import checkpoint, log, loop
+from actjax import files, parallel
+from actjax.train import checkpoint, log, loop, record
 
 pytestmark = pytest.mark.usefixtures("optimised")
 
@@ -232,3 +232,14 @@ def test_content_hash_sees_values_names_and_types():
 )
 def test_every(step, interval, last, due):
     assert log.every(step, interval, last) is due
+
+
+def test_a_record_beside_a_checkpoint_of_another_network_is_refused(tmp_path):
+    model = synthetic.network(parallel.AXIS)
+    variables = loop.init_variables(model, synthetic.FRONTEND, 0, 8_000)
+    record.check_variables(tmp_path, variables, model, synthetic.FRONTEND, 8_000)
+    lacking = {"params": variables["params"]}
+    with pytest.raises(
+        files.FileError, match=r"train\.json: does not fit .* batch_stats/.* found none; choose"
+    ):
+        record.check_variables(tmp_path, lacking, model, synthetic.FRONTEND, 8_000)

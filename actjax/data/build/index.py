@@ -27,7 +27,13 @@ def read_index(paths: Sequence[pathlib.Path]) -> tuple[dict[str, np.ndarray], li
     for path in shards.parts_of(paths):
         found = read_columns(path, (*FIELDS, "__skipped__", "__parts__"))
         skipped += shards.skipped_and_parts(path, found)[0]
-        if found and any(name not in found or found[name].dtype.kind not in KINDS[name] for name in KINDS):
+        lacking = any(name not in found or found[name].dtype.kind not in KINDS[name] for name in KINDS)
+        # Columns of every shard are joined: entries of one shape, whatever their number.
+        joined = all(
+            column.ndim and column.shape[1:] == columns.get(name, [column])[0].shape[1:]
+            for name, column in found.items()
+        )
+        if found and (lacking or not joined):
             raise FileError(path, "is damaged; delete it and run --stage=data again")
         for name, column in found.items():
             columns[name].append(column)

@@ -65,14 +65,18 @@ class Records:
             self._starts = list(itertools.accumulate(info.shard_lengths, initial=0))
             if not self._paths:
                 raise ValueError("it names no file of records")
-        self._clip_ids = clip_ids
+        self._clip_ids, self._index_name = clip_ids, f"index_{split}.npz"
         for path in self._paths:
             with _of_prepared(path, "the records of a prepared data set"):
+                if not path.exists():
+                    raise files.FileError(path, "is missing, but dataset_info.json names it")
                 files.regular_file(path)
         with _of_prepared(self._paths[0], "the records of a prepared data set"):
             self._source = builder.as_data_source(split)
             if not len(self._source) == self._starts[-1] == len(clip_ids):
-                raise ValueError(f"{len(self._source)} records, where the index has {len(clip_ids)} clips")
+                raise ValueError(
+                    f"{len(self._source)} records, where {self._index_name} has {len(clip_ids)} clips"
+                )
 
     def __len__(self) -> int:
         return len(self._clip_ids)
@@ -85,7 +89,7 @@ class Records:
             example = self._source[index]
             if example["clip_id"].decode() != self._clip_ids[index]:
                 raise ValueError(
-                    f"record {index} is not of the clip {self._clip_ids[index]}, as the index says"
+                    f"record {index} is not of the clip {self._clip_ids[index]!r}, as {self._index_name} says"
                 )
         return example
 

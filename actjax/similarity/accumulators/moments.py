@@ -17,6 +17,7 @@ from actjax.precision import PRECISION
 from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.arithmetic.deviations import about_one_origin, merged_mean
 from actjax.similarity.arithmetic.scale import NOTHING, item_scales
+from actjax.similarity.host import lent
 from actjax.types import Accumulator
 
 MIN_OBSERVATIONS = {"centred": 3, "raw": 1}
@@ -84,7 +85,7 @@ def at_safe_scales(run: Callable[[Any, Any], Moments], x, y, mask_o, axis: int) 
     ones = tuple(jnp.ones((side.shape[1 - axis],), jnp.float32) for side in (x, y))
 
     def own_scales():
-        return tuple(item_scales(side, mask_o, axis) for side in (x, y))
+        return tuple(item_scales(lent.whole(side), mask_o, axis) for side in (x, y))
 
     def attempt(carry):
         tries, _ = carry
@@ -103,12 +104,13 @@ def at_safe_scales(run: Callable[[Any, Any], Moments], x, y, mask_o, axis: int) 
     return jax.lax.while_loop(lambda carry: carry[0] < 2, attempt, (jnp.zeros((), jnp.int32), empty))[1]
 
 
-def _beyond(squares, mean, count, values, mask_o, axis: int):
+def _beyond(squares, mean, count, side, mask_o, axis: int):
     """([v] whether the sum of squares lies outside of what float32 holds, [v] whether all values are 0)."""
     raw = squares + count * mean * mean
     low = squares < _SMALLEST
 
     def look():
+        values = lent.whole(side)
         inside = jnp.expand_dims(mask_o, 1 - axis)
         first = jnp.expand_dims(jnp.take(values, jnp.argmax(mask_o), axis), axis)
         differs = jnp.any(inside & (values != first), axis)
