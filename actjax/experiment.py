@@ -58,9 +58,9 @@ def run(
     if dry_run:
         _check_options(this, chosen)
         _check_workdir(this, chosen)
-        from actjax.stages import dry_run as dry_run_stage
+        from actjax.scoring import dry_run as scoring_dry_run
 
-        print(dry_run_stage.describe(this))
+        print(scoring_dry_run.describe(this))
         return []
     written = run_stages(this, chosen)
     if written and parallel.process_index() == 0:
