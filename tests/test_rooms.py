@@ -38,7 +38,7 @@ EDGES = {
     "datasets": {"data/build", "data/gm", "data/recordings", "files"},
     "defaults": {"lookup", "options", "types"},
     "dsp": {"types"},
-    "experiment": {"data", "defaults", "lookup", "parallel", "run", "stages", "types", "workdir"},
+    "experiment": {"data", "defaults", "lookup", "parallel", "run", "scoring", "stages", "types", "workdir"},
     "external": {"activations", "data", "external/formats", "extraction", "files", "lookup", "types"},
     "external/formats": {"files", "lookup"},
     "extraction": {"dsp", "lookup", "types"},
