@@ -38,6 +38,24 @@ class ChosenMetric(NamedTuple):
     options: dict[str, Any]
 
 
+class NullOptions(NamedTuple):
+    """The null of `config.score`.
+
+    Attributes:
+      kind: "within_class", "unrestricted" or "circular_shift".
+      metrics, views: which scores get p-values.
+      replicates, seed: how many rearrangements are drawn, and from which seed.
+      level: the smallest p-value that they must resolve.
+    """
+
+    kind: str
+    metrics: tuple[str, ...]
+    views: tuple[str, ...]
+    replicates: int
+    seed: int
+    level: float
+
+
 class Scored(NamedTuple):
     """`config.score`, decoded: what is compared, and how much of it at a time.
 
@@ -50,6 +68,7 @@ class Scored(NamedTuple):
       grid: "time" or "seed".
       part: "within" or "total".
       nuisances: features held fixed by metrics that need them.
+      null: what scores are held against, or None.
       activations: a file of activations made elsewhere, or None.
       external_features: files of features by clip id.
       batch_size: clips at a time, over all devices.
@@ -64,6 +83,7 @@ class Scored(NamedTuple):
     grid: str
     part: str
     nuisances: tuple[str, ...]
+    null: NullOptions | None
     activations: Path | None
     external_features: tuple[Path, ...]
     batch_size: int
@@ -121,7 +141,7 @@ def resolve(config: Config) -> Setup:
         model=model_spec(config.model.name),
         features=make_features(config.score.features, front),
         metrics=_metrics(config.score.metrics),
-        scored=_scored(config.score),
+        scored=_scored(config.score, _null(config.score, config.seed)),
     )
     validation.check_metrics([chosen.metric for chosen in setup.metrics], config.score)
     validation.check_sizes(config)
@@ -166,7 +186,20 @@ def _metrics(specs: str) -> tuple[ChosenMetric, ...]:
     return tuple(chosen)
 
 
-def _scored(options: Config) -> Scored:
+def _null(options: Config, seed: int) -> NullOptions | None:
+    if options.null == "none" or options.replicates == 0:
+        return None
+    return NullOptions(
+        kind=options.null,
+        metrics=tuple(comma_list(options.null_metrics)),
+        views=tuple(comma_list(options.null_views)),
+        replicates=options.replicates,
+        seed=seed,
+        level=options.level,
+    )
+
+
+def _scored(options: Config, null: NullOptions | None) -> Scored:
     asked = tuple(comma_list(options.networks))
     activations = Path(options.activations).expanduser() if options.activations else None
     return Scored(
@@ -178,6 +211,7 @@ def _scored(options: Config) -> Scored:
         grid=options.grid,
         part=options.part,
         nuisances=tuple(comma_list(options.nuisances)),
+        null=null,
         activations=activations,
         external_features=tuple(Path(p).expanduser() for p in comma_list(options.external_features)),
         batch_size=options.batch_size,

@@ -33,7 +33,7 @@ def clip_samples(config: Config) -> int:
 
 
 def check_metrics(metrics: Sequence[Metric], options: Config) -> None:
-    """Raises ValueError unless each metric has a view of `config.score`'s, and what it needs."""
+    """Raises ValueError unless each metric of `config.score` has a view there and what it needs."""
     views = comma_list(options.views)
     for metric in metrics:
         if not set(metric.views) & set(views):
@@ -45,6 +45,8 @@ def check_metrics(metrics: Sequence[Metric], options: Config) -> None:
             raise ValueError(
                 f"{metric.name} holds score.nuisances fixed: name features, loudness_a_weighted say"
             )
+    for name in comma_list(options.null_metrics):
+        lookup.check("metric", name)
 
 
 def check_sizes(config: Config) -> None:

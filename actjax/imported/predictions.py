@@ -26,7 +26,7 @@ def predict(run: runs.Run) -> list[Path]:
         print("import: no predictions, as the data set is not prepared; run --stage=data, then this again")
         return []
     source = run.open_source(split)
-    classes = network.about(run)["classes"]
+    classes = network.record_of(run).classes
     own = evaluation.predict(
         networks.open_network(run, len(source.class_names)).module,
         run.setup.frontend,

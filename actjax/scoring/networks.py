@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 
-from actjax import lookup, parallel, workdir
+from actjax import lookup, parallel
 from actjax import run as runs
 from actjax.activations.linen import AnyNetwork
 from actjax.data.loader import Source
@@ -15,6 +15,7 @@ from actjax.network import make_module
 from actjax.nn.keras.importer import Imported, import_keras
 from actjax.train import checkpoint, loop
 from actjax.types import Frontend, Layer
+from actjax.workdir import checkpoint_files, train_record
 
 
 class Network(NamedTuple):
@@ -60,9 +61,9 @@ class Network(NamedTuple):
 
 def open_network(run: runs.Run, num_classes: int) -> Network:
     """The run's network: of imported weights with their own options and outputs, else for `num_classes`."""
-    record = (workdir.read_trained(run.workdir) or {}).get("imported")
-    if record is not None:
-        hyper = {k: tuple(v) if isinstance(v, list) else v for k, v in record["hyper"].items()}
+    record = train_record.read(run.workdir)
+    if record is not None and record.imported is not None:
+        hyper = {k: tuple(v) if isinstance(v, list) else v for k, v in record.imported.hyper.items()}
     else:
         hyper = read_weights(run).hyper if run.config.weights else {}
     options = {"num_classes": num_classes, **hyper}
@@ -103,7 +104,7 @@ def variables(network: Network, name: str, source: Source) -> Any:
     """
     if name == "trained":
         return checkpoint.load_best(network.workdir)[0]
-    folder, about = network.workdir / "checkpoints" / "untrained", {"seed": network.seed}
+    folder, about = checkpoint_files.path_of(network.workdir, "untrained"), {"seed": network.seed}
     return checkpoint.kept_or_made(folder, lambda: _untrained(network, source), about)
 
 

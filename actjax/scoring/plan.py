@@ -1,6 +1,7 @@
 """Lays out a score run from shapes alone: which networks, layers, features and metrics meet."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from actjax.activations import capture
 from actjax.activations.comparisons import LeftOut, Setting
 from actjax.activations.comparisons import plan as plan_comparisons
 from actjax.external.layers import Activations
-from actjax.scoring import from_elsewhere, tasks
+from actjax.scoring import from_elsewhere, nulls, tasks
 from actjax.scoring.networks import Network
 from actjax.setup import Setup
 from actjax.types import Feature
@@ -38,8 +39,6 @@ def plan(
     weights: Mapping[str, Any],
     elsewhere: Activations | None = None,
     clips: int = 1,
-    *,
-    tested: Sequence[str] = (),
 ) -> Plan:
     """Lays out all comparisons from shapes alone.
 
@@ -50,13 +49,13 @@ def plan(
       weights: name -> its variables; None for each where nothing is to be computed.
       elsewhere: activations made elsewhere, or None.
       clips: how many there are; a metric that does not take so many observations is refused.
-      tested: names of the metrics that get a null.
     """
     setting, metrics = tasks.setting(setup), [chosen.metric for chosen in setup.metrics]
     families, reasons = [], []
 
     def add(family: capture.Family) -> None:
         tile_bytes = setup.scored.memory_bytes // 4
+        tested = functools.partial(nulls.is_tested, setup.scored.null)
         comparisons = [
             tasks.compare(p, metrics, setup.scored.part, tile_bytes, tested, clips) for p in family.problems
         ]

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from actjax import files, parallel
+from actjax import parallel
 from actjax import run as runs
 from actjax.activations.clips import make_observer
 from actjax.activations.comparisons import LeftOut
 from actjax.data.loader import Source
 from actjax.external.layers import Activations
 from actjax.scoring import columns, from_elsewhere, networks, nulls, one_pass, pictures, plan
+from actjax.workdir import observations_folder
 
 
 def compute(
@@ -28,15 +29,14 @@ def compute(
       The results, and the comparisons that could not be made.
     """
     setup, scored = run.setup, run.setup.scored
-    draws = nulls.draws(run.config, source)
+    draws = nulls.draws(scored.null, source)
     features = from_elsewhere.features(setup.features, scored, source)
     network, weights = None, {}
     if scored.own_networks:
         network = networks.open_network(run, len(source.class_names))
         train = run.open_source("train") if "untrained" in scored.own_networks else source
         weights = {name: networks.variables(network, name, train) for name in scored.own_networks}
-    tested = nulls.tested(run.config)
-    planned = plan.plan(setup, features, network, weights, elsewhere, len(source), tested=tested)
+    planned = plan.plan(setup, features, network, weights, elsewhere, len(source))
     families = [family for family, _ in planned.families]
     read_layers = from_elsewhere.layer_reader(elsewhere, families, source)
     observer = make_observer(families, features, setup.frontend, read_layers)
@@ -45,10 +45,10 @@ def compute(
             planned.families,
             observer,
             runs.batches(source, scored.batch_size),
-            folder=run.workdir / "scores" / f".observations-{files.RUN}-{parallel.process_index()}",
+            folder=observations_folder.path_of(run.workdir, parallel.process_index()),
             folds_of_clip=np.unique(source.recording_ids, return_inverse=True)[1],
             clip_ids=source.clip_ids,
-            null=nulls.make(draws, source.recording_ids, scored.part, run.config.score.memory_gib),
+            null=nulls.make(draws, source.recording_ids, scored.part, scored.memory_bytes / 2**30),
         )
     )
     nulls.correct(results)

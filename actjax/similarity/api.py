@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from actjax import lookup
+from actjax.precision import checked, products
 from actjax.similarity import batches as batches_of
 from actjax.similarity import checks as inputs
 from actjax.similarity import devices as engine
@@ -35,6 +36,7 @@ def score(
     seed: int = 0,
     memory_gib: float = 1.0,
     details: bool = False,
+    precision: str = "fast",
     **hyper: Any,
 ) -> Any:
     """The similarity of every neuron to every feature row.
@@ -67,6 +69,8 @@ def score(
       seed: for the metrics that sample, from 0 to 2^32 - 1.
       memory_gib: bound on working memory beside inputs and outputs; neurons and rows are tiled to it.
       details: returns {"score", "valid", and the metric's other outputs} instead of the score.
+      precision: of matrix products on a GPU or TPU: "exact" (float32), "fast" (bfloat16 parts of float32,
+        errors of 1e-6) or "tf32" (1e-5). A CPU computes exactly.
       **hyper: the metric's options, where it is one metric and its name carries none.
 
     Returns:
@@ -78,6 +82,7 @@ def score(
         that is missing, values that are complex, no numbers, not finite or (for a metric that depends on
         scale) beyond float32's range.
     """
+    checked(precision)
     metrics, single = chosen(metric, hyper)
     for one in metrics.values():
         _on_vectors(one.metric)
@@ -93,7 +98,10 @@ def score(
         held, mask = _nuisance(nuisance, mask, o)
     context = Context(clip_ids_o=clips, folds_o=folds, nuisance_oq=held, key=inputs.key(seed))
     memory = inputs.memory_bytes(memory_gib)
-    found = {spec: _score_vectors(one, x, y, mask, context, memory, details) for spec, one in metrics.items()}
+    with products(precision):
+        found = {
+            spec: _score_vectors(one, x, y, mask, context, memory, details) for spec, one in metrics.items()
+        }
     return found.popitem()[1] if single else found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from actjax import precision
 from actjax.similarity.accumulators import clip_means
 from actjax.similarity.arithmetic.deviations import deviations
 from actjax.similarity.kernel import TILE_BYTES, clip_scores
@@ -33,6 +34,7 @@ class PairStream:
         scores are [n, number of features]; by default all rows are one feature.
       std_error: keeps what the standard error over clips needs.
       tile_bytes: bound on what is prepared at a time.
+      way: of matrix products, see `actjax.precision`; the one in force where the stream is made.
 
     Raises:
       ValueError: a metric that cannot be accumulated so, or two of the same name.
@@ -46,6 +48,7 @@ class PairStream:
     features: tuple[tuple[int, int], ...] | None = None
     std_error: bool = True
     tile_bytes: int = TILE_BYTES
+    way: str = dataclasses.field(default_factory=precision.current_way)
 
     def __post_init__(self):
         names = [metric.name for metric in self.metrics]
@@ -83,6 +86,10 @@ class PairStream:
         Returns:
           The new state.
         """
+        with precision.products(self.way):
+            return self._update(state, x_bon, y_bok, mask_bo, clip_mask_b, context)
+
+    def _update(self, state, x_bon, y_bok, mask_bo, clip_mask_b, context):
         mask_bo = mask_bo & clip_mask_b.reshape(-1, *(1,) * (mask_bo.ndim - 1))
         x_bon, y_bok = x_bon.astype(jnp.float32), y_bok.astype(jnp.float32)
         vectors = (x_bon, y_bok, mask_bo)
@@ -163,9 +170,9 @@ class PairStream:
         if not accumulators:
             return {}
         if self.within:
-            x_bon, y_bok = _without_clip_means(x_bon, mask_bo), _without_clip_means(y_bok, mask_bo)
+            x_bon, y_bok = without_clip_means(x_bon, mask_bo), without_clip_means(y_bok, mask_bo)
             if context.nuisance_oq is not None:
-                nuisance = _without_clip_means(context.nuisance_oq, mask_bo)
+                nuisance = without_clip_means(context.nuisance_oq, mask_bo)
                 context = context._replace(nuisance_oq=nuisance)
         arrays = context._replace(key=None)
         x, y, mask, arrays = jax.tree.map(
@@ -209,6 +216,6 @@ def _cells(x_bnft, y_bkft, mask_bt):
     return *flat, jnp.broadcast_to(mask_bft, (b, f, t)).reshape(b, f * t)
 
 
-def _without_clip_means(values_bon, mask_bo):
+def without_clip_means(values_bon, mask_bo):
     """Each clip's own mean removed."""
     return jax.vmap(lambda values_on, mask_o: deviations(values_on, mask_o, 0).values)(values_bon, mask_bo)

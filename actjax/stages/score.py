@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from actjax import memory, parallel, workdir
+from actjax import memory, parallel
 from actjax import run as runs
-from actjax.artefacts import examples, left_out
 from actjax.data import loader
 from actjax.scoring import from_elsewhere, nulls, results, score_set
 from actjax.stages import Stage
 from actjax.statistics.requirements import check_replicates
+from actjax.workdir import examples, left_out, recorded_config
 
 
 def score(run: runs.Run) -> list[Path]:
     """Scores the run's networks; a score set made before with the same options is kept."""
-    workdir.claim(run.workdir, "score", run.config.to_dict())
+    recorded_config.write(run.workdir, "score", run.config.to_dict())
     split = run.setup.scored.split
     elsewhere = from_elsewhere.activations(run.setup.scored)
     source = from_elsewhere.in_file_order(run.open_source(split), elsewhere)
@@ -37,14 +37,14 @@ def score(run: runs.Run) -> list[Path]:
 def check_options(run: runs.Run) -> None:
     """Refuses batches that no device can hold, and replicates that cannot resolve the asked level."""
     memory.check_scoring(run.setup)
-    options = run.config.score
-    if options.null != "none" and options.replicates:
-        check_replicates(options.replicates, options.level)
+    null = run.setup.scored.null
+    if null is not None:
+        check_replicates(null.replicates, null.level)
 
 
 def check(run: runs.Run) -> None:
     """Refuses a null that the clips cannot support, before anything is computed."""
-    nulls.draws(run.config, run.open_source(run.setup.scored.split))
+    nulls.draws(run.setup.scored.null, run.open_source(run.setup.scored.split))
 
 
 stage = Stage("score", check_options=check_options, check=check, run=score)

@@ -1,11 +1,13 @@
 import csv
+import importlib.util
 
 import numpy as np
 import pytest
 from launching import finish, start
 
 from actjax import lookup
-from actjax.benchmark.speed import cases, peers, run, torch_peers
+from actjax.benchmark.accelerator import references
+from actjax.benchmark.speed import cases, run, torch_peers
 from actjax.defaults import default_config
 from actjax.run import open_run
 from actjax.stages.benchmark import stage
@@ -47,19 +49,35 @@ def test_runs_with_jax_and_numpy_alone():
 
 
 def test_formulas_compute_what_they_say():
-    missing = set()
-    torch = peers._library("torch", missing)
+    torch = torch_peers.load()
     if torch is None:
-        assert missing == {"torch"}
+        assert importlib.util.find_spec("torch") is None
         return
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((60, 5), dtype=np.float32), rng.standard_normal((60, 4), dtype=np.float32)
-    expected = np.corrcoef(x.T, y.T)[:5, 5:]
-    np.testing.assert_allclose(torch_peers.correlation(torch, x, y)(), expected, atol=1e-5)
-    unit = [side / np.linalg.norm(side, axis=0) for side in (x, y)]
-    np.testing.assert_allclose(torch_peers.cosine(torch, x, y)(), unit[0].T @ unit[1], atol=1e-5)
-    ranks, _ = torch_peers.auc(torch, x, y > 0, 2)
-    np.testing.assert_array_equal(np.argsort(ranks(), 0), np.argsort(x, 0))
+    sides = [torch_peers.tensor(torch, side) for side in (x, y)]
+    p = torch.softmax(sides[1], dim=1)
+
+    def check(work, reference, right=y):
+        expected = reference(x.T.astype(float), right.T.astype(float))
+        np.testing.assert_allclose(np.asarray(work().cpu()), expected, atol=1e-5)
+
+    check(torch_peers.correlation(*sides), references.pearson)
+    check(torch_peers.cosine(*sides), references.cosine)
+    check(torch_peers.cosine_cubed(*sides), references.cosine_cubed)
+    check(torch_peers.rank_correlation(torch, *sides), references.spearman)
+    check(torch_peers.set_overlap("iou", *sides, 0.05), references.iou)
+    check(torch_peers.set_overlap("f1", *sides, 0.05), references.f1)
+    check(torch_peers.wpmi(torch, sides[0], p), references.wpmi, p.numpy())
+    check(torch_peers.soft_wpmi(torch, sides[0], p, top=30), _soft_wpmi_of_30, p.numpy())
+    ranks, _ = torch_peers.auc(torch, sides[0], sides[1][:, :1] > 0, 2)
+    np.testing.assert_array_equal(np.argsort(np.asarray(ranks().cpu()), 0), np.argsort(x, 0))
+
+
+def _soft_wpmi_of_30(x, p):
+    strongest = np.argsort(-x, axis=1)[:, :30]
+    member = 0.998 - np.arange(30) / 30 * 0.028
+    return np.log(1 + member * (p[:, strongest] - 1)).mean(2).T - np.log(p.mean(1))
 
 
 def test_cases_and_shapes():

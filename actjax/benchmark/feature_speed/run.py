@@ -1,6 +1,6 @@
-"""Clips per second of every feature, side by side with librosa, torchaudio and nnAudio.
+"""Clips per second of every feature, side by side with librosa, torchaudio, nnAudio, flashmel and librosax.
 
-    python -m actjax.benchmark.feature_speed.run
+    python -m actjax.benchmark.feature_speed
 
 Wall times are medians of alternating runs; CPU times (all threads and processes) hold on a busy machine too.
 """
@@ -10,13 +10,18 @@ from collections.abc import Iterable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from actjax import lookup
-from actjax.benchmark.feature_speed.peers import SEPARATION, STFT_BASED, Settings, librosa_pool, torch_batch
-
-GROUPS = {"separation": SEPARATION, "stft_based": tuple(STFT_BASED)}
+from actjax.benchmark import timing
+from actjax.benchmark.feature_speed import batch_peers
+from actjax.benchmark.feature_speed.librosa_peers import Pool, librosa_pool
+from actjax.benchmark.feature_speed.programs import (
+    GROUPS,
+    Settings,
+    program,
+    synthetic_clips,
+)
 
 
 def benchmark(
@@ -31,7 +36,7 @@ def benchmark(
     peer_clips: int = 16,
     workers: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Times features on synthetic clips, compiled and warm, and what peers there are on the same cores.
+    """Times features on synthetic clips, compiled and warm, and what peers there are on the same machine.
 
     Args:
       features: names, or the groups "separation" (harmonic and percussive together) and "stft_based" (all
@@ -44,99 +49,64 @@ def benchmark(
 
     Returns:
       One row per name: feature, clips_per_s, times_real_time, cpu_ms_per_clip, librosa_clips_per_s,
-      librosa_cpu_ms_per_clip, torchaudio_clips_per_s, nnaudio_clips_per_s (NaN where a peer has no such
-      feature or is not installed), speedup (clips per second over librosa's) and cpu_speedup.
+      librosa_cpu_ms_per_clip, torchaudio_clips_per_s, nnaudio_clips_per_s, flashmel_clips_per_s,
+      librosax_clips_per_s (NaN where a peer has no such feature or is not installed), speedup (clips per
+      second over librosa's) and cpu_speedup.
     """
-    at = Settings(sample_rate_hz, n_fft, hop_samples)
-    waves = _clips(clips, seconds, sample_rate_hz)
-    hosted = [name for name in lookup.names("feature") if lookup.load("feature", name).host]
-    chosen = [*lookup.names("feature"), *GROUPS] if features is None else list(features)
+    settings = Settings(sample_rate_hz, n_fft, hop_samples)
+    waves = synthetic_clips(clips, seconds, sample_rate_hz)
+    names = [*lookup.names("feature"), *GROUPS] if features is None else list(features)
+    names = [name for name in names if name in GROUPS or not lookup.load("feature", name).host]
     with librosa_pool(workers) as pool:
-        return [
-            _row(name, waves, at, pool, repeats, min(peer_clips, clips))
-            for name in chosen
-            if name not in hosted
-        ]
+        return [_row(name, waves, settings, pool, repeats, min(peer_clips, clips)) for name in names]
 
 
-def _row(name, waves, at, pool, repeats, peer_clips):
-    program = _program(GROUPS.get(name, (name,)), waves, at)
-    peers = {library: _torch_program(library, name, waves, at) for library in ("torchaudio", "nnAudio")}
-    pool.time(name, waves[:peer_clips], at)  # imports, compiles and fills caches
-    runs = []
-    for _ in range(repeats):
-        ours = _timed(program)
-        theirs = np.array(pool.time(name, waves[:peer_clips], at)) * len(waves) / peer_clips
-        others = [_timed(peer)[0] if peer else np.nan for peer in peers.values()]
-        runs.append([*ours, *theirs, *others])
-    wall, cpu, librosa_wall, librosa_cpu, torchaudio, nnaudio = np.median(runs, axis=0)
+def _row(
+    name: str, waves: np.ndarray, settings: Settings, pool: Pool, repeats: int, peer_clips: int
+) -> dict[str, Any]:
+    wall_s, cpu_s, librosa_s = _times(name, waves, settings, pool, repeats, peer_clips)
     clips = len(waves)
-    librosa_wall = np.nan if np.isnan(librosa_cpu) else librosa_wall
+    librosa_wall, librosa_cpu = librosa_s
     return {
         "feature": name,
-        "clips_per_s": clips / wall,
-        "times_real_time": waves.size / at.sample_rate_hz / wall,
-        "cpu_ms_per_clip": 1e3 * cpu / clips,
+        "clips_per_s": clips / wall_s["ours"],
+        "times_real_time": waves.size / settings.sample_rate_hz / wall_s["ours"],
+        "cpu_ms_per_clip": 1e3 * cpu_s / clips,
         "librosa_clips_per_s": clips / librosa_wall,
         "librosa_cpu_ms_per_clip": 1e3 * librosa_cpu / clips,
-        "torchaudio_clips_per_s": clips / torchaudio,
-        "nnaudio_clips_per_s": clips / nnaudio,
-        "speedup": librosa_wall / wall,
-        "cpu_speedup": librosa_cpu / cpu,
+        **{
+            f"{library.lower()}_clips_per_s": clips / wall_s.get(library, np.nan)
+            for library in batch_peers.LIBRARIES
+        },
+        "speedup": librosa_wall / wall_s["ours"],
+        "cpu_speedup": librosa_cpu / cpu_s,
     }
 
 
-def _program(names, waves, at):
-    """A compiled function of no arguments that computes the features of all clips in one program."""
-    made = []
-    for name in names:
-        options = lookup.options_of("feature", name)
-        pitched = "voicing" in options or name == "harmonic_to_noise_ratio"
-        wanted = {"n_fft": 2048 if pitched else at.n_fft, "hop_samples": at.hop_samples}
-        kept = {k: v for k, v in wanted.items() if k in options}
-        made.append(lookup.load("feature", name, sample_rate_hz=at.sample_rate_hz, **kept))
-    compiled = jax.jit(jax.vmap(lambda wave_s: {f.name: f.fn(wave_s) for f in made}))
-    on_device = jnp.asarray(waves)
-
-    def run():
-        jax.block_until_ready(compiled(on_device))
-
-    run()
-    return run
-
-
-def _torch_program(library, name, waves, at):
-    module = torch_batch(library, name, at)
-    if module is None:
-        return None
-    import torch
-
-    batch = torch.from_numpy(waves)
-
-    def run():
-        with torch.no_grad():
-            module(batch)
-
-    run()
-    return run
-
-
-def _timed(run):
-    wall, cpu = time.perf_counter(), time.process_time()
-    run()
-    return time.perf_counter() - wall, time.process_time() - cpu
-
-
-def _clips(clips, seconds, sample_rate_hz):
-    """[clip, s] decaying harmonic tones and noise, different in every clip."""
-    rng = np.random.default_rng(0)
-    time_s = np.arange(round(seconds * sample_rate_hz)) / sample_rate_hz
-    waves = 0.01 * rng.standard_normal((clips, time_s.size))
-    for wave in waves:
-        for onset in np.arange(0.0, seconds, 0.3):
-            since = np.maximum(time_s - onset, 0.0)
-            envelope = (time_s >= onset) * np.exp(-4.0 * since)
-            base = 440.0 * 2.0 ** (rng.integers(-24, 24) / 12)
-            for harmonic in range(1, 6):
-                wave += 0.1 / harmonic * envelope * np.sin(2 * np.pi * harmonic * base * since)
-    return waves.astype(np.float32)
+def _times(
+    name: str, waves: np.ndarray, settings: Settings, pool: Pool, repeats: int, peer_clips: int
+) -> tuple[dict[str, float], float, tuple[float, float]]:
+    """Medians in seconds: wall of "ours" and of each library, our CPU, librosa's wall and CPU."""
+    compiled, on_device_bs = program(GROUPS.get(name, (name,)), settings), jax.device_put(waves)
+    works = {"ours": lambda: compiled(on_device_bs)}
+    for library in batch_peers.LIBRARIES:
+        work = batch_peers.work(library, name, waves, settings)
+        if work is not None:
+            works[library] = work
+    pool.time(name, waves[:peer_clips], settings)  # imports, compiles and fills caches
+    timing.synchronise(works["ours"]())
+    wall: dict[str, list[float]] = {library: [] for library in works}
+    cpu, librosa = [], []
+    for _ in range(repeats):
+        for library, work in works.items():
+            started, cpu_started = time.perf_counter(), time.process_time()
+            timing.synchronise(work())
+            wall[library].append(time.perf_counter() - started)
+            if library == "ours":
+                cpu.append(time.process_time() - cpu_started)
+        librosa.append(np.array(pool.time(name, waves[:peer_clips], settings)) * len(waves) / peer_clips)
+    librosa_wall, librosa_cpu = np.median(librosa, axis=0)
+    if np.isnan(librosa_cpu):
+        librosa_wall = np.nan
+    medians = {library: float(np.median(taken)) for library, taken in wall.items()}
+    return medians, float(np.median(cpu)), (float(librosa_wall), float(librosa_cpu))

@@ -1,13 +1,14 @@
 """What people use instead of each metric: libraries pair by pair, formulas in NumPy and PyTorch."""
 
 import importlib
-import os
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from actjax.benchmark.speed import torch_peers
+from actjax.benchmark.timing import Work
 
 ALPHA, BINS, TOP_SHARE = 0.05, 8, 0.05
 # Pairs, columns and loop steps that stand for the rest.
@@ -23,7 +24,7 @@ class Peer(NamedTuple):
     """
 
     name: str
-    parts: tuple[tuple[Callable[[], Any], float], ...]
+    parts: tuple[tuple[Work, float], ...]
 
 
 class Data(NamedTuple):
@@ -45,7 +46,7 @@ def peers(metric: str, data: Data, missing: set[str]) -> list[Peer]:
     return list(_PEERS.get(metric, _none)(data, missing))
 
 
-def _library(name: str, missing: set[str]) -> Any:
+def _library(name: str, missing: set[str]) -> ModuleType | None:
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -60,7 +61,7 @@ def _none(data: Data, missing: set[str]) -> Iterator[Peer]:
 def _pearson(data: Data, missing: set[str]) -> Iterator[Peer]:
     yield Peer("NumPy z-score + product", ((lambda: _numpy_correlation(data.x_no, data.y_ko), 1.0),))
     if torch := _torch(missing):
-        yield Peer("PyTorch formula", ((torch_peers.correlation(torch, data.x_on, data.y_ok), 1.0),))
+        yield _product_in_torch(torch, torch_peers.correlation, data)
     if stats := _library("scipy.stats", missing):
         yield _by_pair("scipy.stats.pearsonr, each pair", data, lambda x, y: stats.pearsonr(x, y))
 
@@ -72,7 +73,7 @@ def _cosine(data: Data, missing: set[str]) -> Iterator[Peer]:
 
     yield Peer("NumPy normalised + product", ((formula, 1.0),))
     if torch := _torch(missing):
-        yield Peer("PyTorch formula", ((torch_peers.cosine(torch, data.x_on, data.y_ok), 1.0),))
+        yield _product_in_torch(torch, torch_peers.cosine, data)
 
 
 def _spearman(data: Data, missing: set[str]) -> Iterator[Peer]:
@@ -90,7 +91,8 @@ def _auc(data: Data, missing: set[str], turned: bool = False) -> Iterator[Peer]:
     """A loop over the ranked side's columns, each against the sets of all columns of the other side."""
     if torch := _torch(missing):
         ranked, chosen = (data.x_on, data.y_ok) if turned else (data.y_ok, data.x_on)
-        rank, steps = torch_peers.auc(torch, ranked[:, :COLUMNS], _top(chosen), STEPS)
+        values, hot = (torch_peers.tensor(torch, side) for side in (ranked[:, :COLUMNS], _top(chosen)))
+        rank, steps = torch_peers.auc(torch, values, hot, STEPS)
         columns = ranked.shape[1]
         parts = ((rank, columns / min(COLUMNS, columns)), (steps, columns / STEPS))
         yield Peer("PyTorch formula, looped", parts)
@@ -104,7 +106,8 @@ def _inverse_auc(data: Data, missing: set[str]) -> Iterator[Peer]:
 
 def _mean_difference(data: Data, missing: set[str]) -> Iterator[Peer]:
     if torch := _torch(missing):
-        steps = torch_peers.mean_difference(torch, data.x_on, _top(data.y_ok), STEPS)
+        x_on, hot_ok = (torch_peers.tensor(torch, side) for side in (data.x_on, _top(data.y_ok)))
+        steps = torch_peers.mean_difference(x_on, hot_ok, STEPS)
         yield Peer("PyTorch formula, looped", ((steps, len(data.y_ko) / STEPS),))
 
 
@@ -157,7 +160,8 @@ def _kendall(data: Data, missing: set[str]) -> Iterator[Peer]:
 
 def _rank_reorder(data: Data, missing: set[str]) -> Iterator[Peer]:
     if torch := _torch(missing):
-        steps = torch_peers.reorder(torch, data.x_on[:, :STEPS], data.y_ok, TOP_SHARE)
+        x_on, y_ok = (torch_peers.tensor(torch, side) for side in (data.x_on[:, :STEPS], data.y_ok))
+        steps = torch_peers.reorder(torch, x_on, y_ok, TOP_SHARE)
         yield Peer("PyTorch formula, looped", ((steps, len(data.x_no) / STEPS),))
 
 
@@ -194,10 +198,16 @@ def _numpy_correlation(x_no: np.ndarray, y_ko: np.ndarray) -> np.ndarray:
     return zx @ zy.T / x_no.shape[1]
 
 
-def _torch(missing: set[str]) -> Any:
-    torch = _library("torch", missing)
-    if torch:
-        torch.set_num_threads(os.cpu_count())
+def _product_in_torch(torch: ModuleType, formula: Callable[..., Work], data: Data) -> Peer:
+    """A formula of whole sides, on the GPU where there is one."""
+    sides = (torch_peers.tensor(torch, side) for side in (data.x_on, data.y_ok))
+    return Peer("PyTorch formula", ((formula(*sides), 1.0),))
+
+
+def _torch(missing: set[str]) -> ModuleType | None:
+    torch = torch_peers.load()
+    if torch is None:
+        missing.add("torch")
     return torch
 
 

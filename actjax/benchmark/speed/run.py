@@ -9,15 +9,12 @@ medians are compared: the ratios hold on a busy machine, the seconds do not.
 import argparse
 import ast
 import os
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
 from actjax import parallel
+from actjax.benchmark import timing
 from actjax.benchmark.speed import cases
 from actjax.options import Names, Number
 from actjax.pages.rows import csv_text, markdown
@@ -107,7 +104,7 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> Path | None:
 def _metric_rows(made: cases.Made, repeats: int) -> list[dict[str, Any]]:
     works = {"product": made.product, "ours": made.ours}
     works |= {(p.name, i): work for p in made.peers for i, (work, _) in enumerate(p.parts)}
-    wall, cpu = _medians(works, repeats)
+    wall, cpu = timing.alternating(works, repeats)
     n, k, o = made.shape
     row = {
         "part": "metrics",
@@ -134,20 +131,6 @@ def _metric_rows(made: cases.Made, repeats: int) -> list[dict[str, Any]]:
     return out
 
 
-def _medians(works: Mapping[Any, Callable[[], Any]], repeats: int) -> tuple[dict, dict]:
-    """Wall and CPU seconds of each work: medians of runs that alternate, after one that warms."""
-    wall: dict[Any, list[float]] = {name: [] for name in works}
-    cpu: dict[Any, list[float]] = {name: [] for name in works}
-    for repeat in range(repeats + 1):
-        for name, work in works.items():
-            started, cpu_started = time.perf_counter(), time.process_time()
-            jax.block_until_ready(work())
-            if repeat:
-                wall[name].append(time.perf_counter() - started)
-                cpu[name].append(time.process_time() - cpu_started)
-    return tuple({name: float(np.median(runs)) for name, runs in side.items()} for side in (wall, cpu))
-
-
 def _scaling_rows(max_pairs: int, o: int, limit_s: float, missing: set[str]) -> list[dict[str, Any]]:
     """Each line goes up by tens until the next point would take too long or not fit."""
     rows, last = [], {}
@@ -156,7 +139,7 @@ def _scaling_rows(max_pairs: int, o: int, limit_s: float, missing: set[str]) -> 
         for name, (work, times) in works.items():
             if 10 * last.get(name, 0.0) > limit_s:
                 continue
-            runs = _medians({name: work}, 3)[0]
+            runs = timing.alternating({name: work}, 3)[0]
             last[name] = runs[name]
             rows.append(
                 {

@@ -1,0 +1,149 @@
+"""The whole table of an accelerator by one command, within minutes, and where it was left off.
+
+    python -m actjax.benchmark.accelerator --out FOLDER [--sections a,b] [--seconds 480] [--tiny] [--retry]
+
+Needs jax, flax, optax and numpy; PyTorch, torchaudio, nnAudio, flashmel, librosax and himalaya are peers
+where they are installed, matplotlib draws the picture. A process of its own measures: what ends it, a row
+that takes all memory say, costs that row alone, and the rows after it run in the next process. FOLDER gets
+results.jsonl, a line for each row as it comes; table.md; accelerator.png; and compiled/, the programs, so
+that a second call compiles nothing. A row that is in results.jsonl is not measured again.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from actjax import files
+from actjax.benchmark.accelerator import picture, rows, table
+from actjax.benchmark.accelerator.worker import SECTIONS
+
+# What is kept back of the time for the end of a process and for the table.
+_RESERVE_S = 10.0
+# JAX takes memory as it needs it, so that PyTorch finds some, and up to nearly all there is.
+_ENVIRONMENT = {
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.92",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
+
+
+def benchmark(
+    folder: Path, sections: Sequence[str], *, seconds: float = 480.0, tiny: bool = False, retry: bool = False
+) -> list[Path]:
+    """Measures what is not there yet of the sections, and writes the table of all that is.
+
+    Args:
+      folder: gets the results; it may hold those of an earlier call.
+      sections: names, as in SECTIONS.
+      seconds: what all of it may take.
+      tiny: sizes that a CPU does in seconds.
+      retry: measures the rows that failed again.
+
+    Returns:
+      The files that were written.
+
+    Raises:
+      ValueError: no such section.
+    """
+    unknown = [name for name in sections if name not in SECTIONS]
+    if unknown:
+        raise ValueError(f"expected sections of {', '.join(SECTIONS)}, got {', '.join(unknown)}")
+    until = time.time() + seconds - _RESERVE_S
+    folder.mkdir(parents=True, exist_ok=True)
+    if retry:
+        for (section, row), line in rows.latest(rows.read(folder)).items():
+            if "failed" in line:
+                rows.append(folder, {"section": section, "row": row, "cut_short": True})
+    for names in _processes(sections):
+        while time.time() < until and (left := _unfinished(folder, names, tiny)):
+            _work(folder, names, tiny, until)
+            if _unfinished(folder, names, tiny) == left:
+                break
+    return write(folder)
+
+
+def write(folder: Path) -> list[Path]:
+    """table.md and, where matplotlib is installed, accelerator.png from the results that are there."""
+    lines = rows.read(folder)
+    latest = rows.latest(lines)
+    order = list(SECTIONS)
+    latest = dict(sorted(latest.items(), key=lambda item: order.index(item[0][0])))
+    command = "python -m actjax.benchmark.accelerator --out FOLDER"
+    page = folder / "table.md"
+    with files.written_whole(page) as aside:
+        aside.write_text(table.markdown(lines, latest, SECTIONS.values(), command))
+    written = [folder / rows.NAME, page]
+    machines: list[Mapping[str, Any]] = [line["machine"] for line in lines if "machine" in line]
+    try:
+        drawn = picture.draw(latest, machines[-1], folder / "accelerator.png") if machines else None
+    except ImportError as error:
+        print(f"no picture: {error}")
+        drawn = None
+    return written + ([drawn] if drawn else [])
+
+
+def _processes(sections: Sequence[str]) -> Iterator[list[str]]:
+    """The sections of one process after the other, in the order of the table."""
+    together: list[str] = []
+    for name in (name for name in SECTIONS if name in sections):
+        if SECTIONS[name].alone:
+            if together:
+                yield together
+            yield [name]
+            together = []
+        else:
+            together.append(name)
+    if together:
+        yield together
+
+
+def _unfinished(folder: Path, names: Sequence[str], tiny: bool) -> list[tuple[str, str]]:
+    done = rows.latest(rows.read(folder))
+    every = [(name, row) for name in names for row in SECTIONS[name].builds(tiny)]
+    return [key for key in every if key not in done]
+
+
+def _work(folder: Path, names: Sequence[str], tiny: bool, until: float) -> None:
+    """One process that measures; it is ended where it does not end by itself in time."""
+    options = ["--out", str(folder), "--sections", ",".join(names), "--until", str(until)]
+    command = [sys.executable, "-m", "actjax.benchmark.accelerator.worker", *options]
+    programs = {"JAX_COMPILATION_CACHE_DIR": str(folder.absolute() / "compiled")}
+    worker = subprocess.Popen(command + ["--tiny"] * tiny, env={**_ENVIRONMENT, **programs, **os.environ})
+    try:
+        worker.wait(until + 0.5 * _RESERVE_S - time.time())
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+        last = rows.read(folder)[-1]
+        if "failed" in last:
+            print(f"the time is spent: {last['section']}: {last['row']} is cut short", flush=True)
+            rows.append(folder, {"section": last["section"], "row": last["row"], "cut_short": True})
+
+
+def main() -> None:
+    """Runs the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description="Makes the table of an accelerator.")
+    parser.add_argument("--out", type=Path, required=True, help="a folder for results, table and picture")
+    parser.add_argument("--sections", help=f"some of {', '.join(SECTIONS)}; by default all")
+    parser.add_argument("--seconds", type=float, default=480.0, help="what all of it may take")
+    parser.add_argument("--tiny", action="store_true", help="sizes that a CPU does in seconds")
+    parser.add_argument("--retry", action="store_true", help="measures rows that failed again")
+    arguments = parser.parse_args()
+    sections = list(SECTIONS) if arguments.sections is None else arguments.sections.split(",")
+    try:
+        written = benchmark(
+            arguments.out,
+            sections,
+            seconds=arguments.seconds,
+            tiny=arguments.tiny,
+            retry=arguments.retry,
+        )
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    print("\n".join(str(path) for path in written))
