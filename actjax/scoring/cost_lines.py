@@ -31,7 +31,8 @@ def time_line(training_s: float | None, scoring_s: float | None) -> str:
     said = [f"training {_minutes(training_s)}"] if training_s is not None else []
     unknown = "scores: once the data set is prepared"
     said.append(unknown if scoring_s is None else f"scores {_minutes(scoring_s)}")
-    return f"{', '.join(said)}, at the quickstart's rates on two CPU cores; data, findings and report come on top"
+    more = "data, findings and report come on top"
+    return f"{', '.join(said)}, at the quickstart's rates on two CPU cores; {more}"
 
 
 def _minutes(seconds: float) -> str:
