@@ -56,7 +56,9 @@ def fit(workdir, of_clips, **options):
         eval_batches=of_clips.eval_batches,
         num_steps=12,
         steps_per_epoch=8,
-        options=loop.TrainOptions(batch_size=8, learning_rate=5e-3, log_every=4, eval_every=6, **options),
+        options=synthetic.train_options(
+            batch_size=8, learning_rate=5e-3, log_every=4, eval_every=6, **options
+        ),
         workdir=workdir,
         progress=False,
     )

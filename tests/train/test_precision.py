@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("optimised")
 def trained(precision, steps=40):
     """Losses of some steps of the synthetic task, and the state after them."""
     model = synthetic.network(parallel.AXIS)
-    chosen = options.TrainOptions(batch_size=8, learning_rate=3e-3, precision=precision)
+    chosen = synthetic.train_options(batch_size=8, learning_rate=3e-3, precision=precision)
     optimizer = options.make_optimizer(chosen, steps, steps)
     variables = state.init_variables(model, synthetic.FRONTEND, 0, synthetic.SAMPLES)
     replicated = parallel.replicate(state.create(variables, optimizer, 0))
