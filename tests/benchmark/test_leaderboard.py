@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from actjax import lookup
-from actjax.benchmark.metrics import causal, leaderboard, run, trials
+from actjax.benchmark.metrics import causal, judging, leaderboard, run, trials
 from actjax.benchmark.metrics import plants as metrics_plants
 from actjax.pages.rows import csv_text
 
@@ -35,11 +35,11 @@ def board():
     judged = {}
     for name in ("frame", "clip", "binary", "map"):
         neurons = contest(name)
-        strength = leaderboard.anchors(neurons, rng)
+        strength = judging.anchors(neurons, rng)
         oracle = strength["oracle"]
         for label, noise in (("good", 0.4), ("poor", 2.0), ("twin", 2.0)):
             strength[label] = oracle + noise * rng.random(oracle.shape)
-        judged |= {(label, name): leaderboard.judge(s, neurons) for label, s in strength.items()}
+        judged |= {(label, name): judging.judge(s, neurons) for label, s in strength.items()}
     return leaderboard.board(judged, [], {}, seed=0, parts=("plants",))
 
 
@@ -103,7 +103,7 @@ def test_who_cannot_take_part_is_named(rows):
     assert {r["metric"] for r in rows if r["part"] == "leaderboard"} >= {
         "pearson",
         "f1",
-        *leaderboard.ANCHORS,
+        *judging.ANCHORS,
     }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from actjax.benchmark.metrics import leaderboard, trials
+from actjax.benchmark.metrics import judging, trials
 from actjax.benchmark.metrics import plants as plants_v1
 from actjax.benchmark.metrics.rendered import Material
 from actjax.similarity import api
@@ -117,10 +117,10 @@ def test_a_sound_metric_finds_undistorted_plants(name):
     trial = trials.of_frames(rng, material(rng), np.arange(6), trials.Counts(6, 1, 2))
     scored = trials.run(trial, api.make_metric(name))
     contest, neurons, candidates = trial.contests[0]
-    judged = leaderboard.judge(scored.strength_nk[neurons, candidates], contest)
+    judged = judging.judge(scored.strength_nk[neurons, candidates], contest)
     for snr in (10, 30):
-        assert leaderboard.recall_at(judged, "none", snr)[0] == 1
-    assert leaderboard.recall_at(judged, "none", -20)[0] < 1
+        assert judging.recall_at(judged, "none", snr)[0] == 1
+    assert judging.recall_at(judged, "none", -20)[0] < 1
     assert scored.seconds > 0
 
 

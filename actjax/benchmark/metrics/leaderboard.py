@@ -6,16 +6,15 @@ a task is out of the track. Metrics take part with their default options.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from actjax.benchmark.metrics import trials
+from actjax.benchmark.metrics import judging, trials
+from actjax.benchmark.metrics.judging import ANCHORS, Judged
 from actjax.benchmark.metrics.label_checks import CHECKS, CONTINUOUS
 from actjax.benchmark.metrics.plants import DEFINITION
-from actjax.benchmark.metrics.trials import Contest
 
-ANCHORS = ("oracle", "always loudness", "random")
 TRACKS: Mapping[str, Mapping[str, float]] = {
     "vector": {
         "recall": 0.25,
@@ -31,74 +30,11 @@ TRACKS: Mapping[str, Mapping[str, float]] = {
 }
 # Which contest of neurons feeds a track.
 CONTESTS = {"vector": "frame", "binary": "binary", "map": "map"}
-# The plants whose claims set the level at which negatives are false positives.
-JUDGED_SNR = 10
 _RESAMPLES = 300
 # What the anchors would get for the tasks that they do not take.
 _FIXED = {"oracle": 1.0, "always loudness": -1.0, "random": 0.0}
 
 Row = Mapping[str, Any]
-
-
-class Judged(NamedTuple):
-    """What a metric's scores in one contest are worth.
-
-    Attributes:
-      rank_p, hit_p: [plants] place of the planted cluster; chance that it is named first.
-      kind_p, snr_p: [plants] as planted.
-      claim_p: [plants] the best score of each plant.
-      claim_m, kind_m: [negatives] likewise, barred features left out.
-      chance: recall of an answer at random.
-    """
-
-    rank_p: np.ndarray
-    hit_p: np.ndarray
-    kind_p: np.ndarray
-    snr_p: np.ndarray
-    claim_p: np.ndarray
-    claim_m: np.ndarray
-    kind_m: np.ndarray
-    chance: float
-
-
-def judge(strength_nk: np.ndarray, contest: Contest) -> Judged:
-    """Judges the scores of all neurons of a contest."""
-    plants = contest.plants
-    planted = plants.source_n >= 0
-    rank_p, hit_p = trials.ranks(strength_nk, contest)
-    claim_n = trials.claims(strength_nk, contest)
-    size_p = np.bincount(contest.cluster_k)[contest.cluster_k[plants.source_n[planted]]]
-    return Judged(
-        rank_p,
-        hit_p,
-        plants.kind_n[planted],
-        plants.snr_n[planted],
-        claim_n[planted],
-        claim_n[~planted],
-        plants.kind_n[~planted],
-        float(size_p.mean() / len(contest.cluster_k)),
-    )
-
-
-def anchors(contest: Contest, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Scores [n, k] of the three rows that every metric is read against."""
-    source_n, cluster_k = contest.plants.source_n, contest.cluster_k
-    n, k = len(source_n), len(cluster_k)
-    true_nk = (cluster_k[None, :] == cluster_k[source_n][:, None]) & (source_n >= 0)[:, None]
-    loud_nk = np.broadcast_to(np.arange(k) == contest.loudness, (n, k))
-    return {
-        "oracle": true_nk.astype(float),
-        "always loudness": loud_nk.astype(float),
-        "random": rng.random((n, k)),
-    }
-
-
-def false_positives(judged: Judged) -> float:
-    """The share of negatives that score as high as nine of ten plants at 10 dB do."""
-    planted = judged.claim_p[_undistorted(judged, JUDGED_SNR)]
-    return (
-        float((judged.claim_m >= np.quantile(planted, 0.1)).mean()) if np.isfinite(planted).all() else np.nan
-    )
 
 
 def board(
@@ -132,7 +68,7 @@ def board(
             main = judged[entry, CONTESTS[track]]
             tasks = _tasks(entry, main, judged.get((entry, "clip")), sanity, causal)
             row: dict[str, Any] = {"track": track, "metric": entry} | _totals(tasks, run_weights, rng)
-            row |= {"false_positives": false_positives(main)} | _values(tasks, run_weights, None)
+            row |= {"false_positives": judging.false_positives(main)} | _values(tasks, run_weights, None)
             track_rows.append(row)
         rows += _ranked(track_rows)
     return rows
@@ -217,14 +153,10 @@ def _separation(judged: Judged, rng: np.random.Generator | None) -> float:
     """How well claims tell plants from negatives, -1 to 1."""
     negative = _resampled(judged.claim_m, rng)
     areas = [
-        trials.auroc(_resampled(judged.claim_p[_undistorted(judged, snr)], rng), negative)
+        trials.auroc(_resampled(judged.claim_p[judging.undistorted(judged, snr)], rng), negative)
         for snr in DEFINITION["snr_db"]
     ]
     return 2 * float(np.mean(areas)) - 1
-
-
-def _undistorted(judged: Judged, snr_db: float) -> np.ndarray:
-    return (judged.kind_p == "none") & (judged.snr_p == snr_db)
 
 
 def _resampled(values: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
@@ -239,27 +171,3 @@ def _run(task: str) -> str:
     """The run that a task comes from."""
     runs = {"label checks": "sanity", "missing": "sanity", "extra": "sanity", "causal": "causal"}
     return runs.get(task, "plants")
-
-
-def recall_at(judged: Judged, kind: str, snr_db: float) -> tuple[float, float, int]:
-    """(recall at 1, mean reciprocal rank, plants) of one kind of plant at one SNR."""
-    counted = (judged.kind_p == kind) & (judged.snr_p == snr_db)
-    if not counted.any():
-        return np.nan, np.nan, 0
-    recall, reciprocal = judged.hit_p[counted].mean(), (1 / judged.rank_p[counted]).mean()
-    return float(recall), float(reciprocal), int(counted.sum())
-
-
-def aurocs(judged: Judged) -> list[dict[str, Any]]:
-    """Rows with the AUROC of undistorted plants at each SNR against each kind of negative."""
-    return [
-        {
-            "negative": kind,
-            "snr_db": snr,
-            "auroc": trials.auroc(
-                judged.claim_p[_undistorted(judged, snr)], judged.claim_m[judged.kind_m == kind]
-            ),
-        }
-        for kind in DEFINITION["negatives"]
-        for snr in DEFINITION["snr_db"]
-    ]
