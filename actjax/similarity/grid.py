@@ -25,7 +25,7 @@ class ImageMask(NamedTuple):
     y: Any = None
 
 
-def regrid_images(x_bnft, y_bkft, mask: ImageMask, *, same_rows: bool):
+def regrid_images(x_bnft: jax.Array, y_bkft: jax.Array, mask: ImageMask, *, same_rows: bool):
     """Maps and matrices with as many frames (and rows, where asked) as the coarser has.
 
     Args:
@@ -49,14 +49,14 @@ def regrid_images(x_bnft, y_bkft, mask: ImageMask, *, same_rows: bool):
     return x_bnft, y_bkft, counts[:, 0] if counts.shape[1] == 1 else counts
 
 
-def _present_only(image_bvft, present_bft):
+def _present_only(image_bvft: jax.Array, present_bft: jax.Array):
     """Zero where a cell is not there, so that nothing of it is averaged into others."""
     if present_bft is None:
         return image_bvft
     return jnp.where(present_bft[:, None], image_bvft, jnp.zeros_like(image_bvft))
 
 
-def _covered(present_bft, frames: int, rows: int | None):
+def _covered(present_bft: jax.Array, frames: int, rows: int | None):
     """[b, 1 or rows, frames] bool: all of a coarser cell is there."""
     if present_bft is None:
         return None

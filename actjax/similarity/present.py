@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+# Some columns of an array: all of them as a slice, which copies nothing, or their places.
 Columns = slice | np.ndarray
 
 

@@ -68,7 +68,15 @@ class PairStream:
         clips = {m.name: self._init_clips(m) for m in self.metrics if self._per_clip(m)}
         return {"pooled": pooled, "clips": clips}
 
-    def update(self, state, x_bon, y_bok, mask_bo, clip_mask_b, context: Context = Context()):  # noqa: B008
+    def update(
+        self,
+        state,
+        x_bon: jax.Array,
+        y_bok: jax.Array,
+        mask_bo: jax.Array,
+        clip_mask_b: jax.Array,
+        context: Context = Context(),
+    ):
         """Adds a batch of clips.
 
         Args:
@@ -149,7 +157,7 @@ class PairStream:
         columns = len(self._pieces(metric)) if is_whole else self.k
         return clip_means.init((self.n, columns), metric.outputs, self.std_error)
 
-    def _scores_in_clips(self, metric, x, y, mask, context):
+    def _scores_in_clips(self, metric: Metric, x, y, mask, context: Context):
         if metric.observes == "image":
             return clip_scores(metric, x, y, mask, context, tile_bytes=self.tile_bytes)
         parts = [
@@ -158,7 +166,7 @@ class PairStream:
         ]
         return {name: jnp.concatenate([part[name] for part in parts], -1) for name in metric.outputs}
 
-    def _add_pooled(self, pooled, x_bon, y_bok, mask_bo, context):
+    def _add_pooled(self, pooled, x_bon: jax.Array, y_bok: jax.Array, mask_bo: jax.Array, context: Context):
         accumulators = self._accumulators()
         if not accumulators:
             return {}
@@ -196,7 +204,7 @@ def _key(metric: Metric, start: int, stop: int) -> str:
     return f"{metric.accumulator.name}:{start}:{stop}"
 
 
-def _cells(x_bnft, y_bkft, mask_bt):
+def _cells(x_bnft: jax.Array, y_bkft: jax.Array, mask_bt: jax.Array):
     """Images as vectors of cells: [b, f * t, n], [b, f * t, k], [b, f * t]."""
     if x_bnft.shape[2] != y_bkft.shape[2]:
         raise ValueError(
@@ -209,6 +217,6 @@ def _cells(x_bnft, y_bkft, mask_bt):
     return *flat, jnp.broadcast_to(mask_bft, (b, f, t)).reshape(b, f * t)
 
 
-def _without_clip_means(values_bon, mask_bo):
+def _without_clip_means(values_bon: jax.Array, mask_bo: jax.Array):
     """Each clip's own mean removed."""
     return jax.vmap(lambda values_on, mask_o: deviations(values_on, mask_o, 0).values)(values_bon, mask_bo)
