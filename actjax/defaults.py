@@ -8,6 +8,7 @@ import ml_collections
 from actjax import lookup
 from actjax.lookup import Specs
 from actjax.options import COUNT, RANGES, SEED, Choice, Flag, Maybe, Names, Number, Pattern, Text
+from actjax.precision import WAYS
 from actjax.types import VIEWS
 
 FROM_0 = Number(0, COUNT.high, whole=True)
@@ -58,12 +59,14 @@ RULES = {
     "score.neurons": Choice(("channel", "channel_freq")),
     "score.grid": Choice(("time", "seed")),
     "score.part": Choice(("within", "total")),
-    "score.null": Choice(("within_class", "unrestricted", "none")),
+    "score.null": Choice(("within_class", "unrestricted", "circular_shift", "none")),
     "score.replicates": Number(0, 10**6, whole=True),
-    "score.null_metrics": Names(("pearson", "cosine")),
+    "score.null_metrics": Names(),
+    "score.null_views": Names(VIEWS),
     "score.level": Number(above=0, below=1),
     "score.batch_size": COUNT,
     "score.memory_gib": RANGES["memory_gib"],
+    "score.precision": Choice(WAYS),
     "benchmark.kind": Specs(most=1),
     "benchmark.full": Flag(),
     "findings.untrained": Number(0, 1000, whole=True),
@@ -178,12 +181,20 @@ def _scoring(config: ml_collections.ConfigDict) -> None:
     config.score.neurons = "channel"  # or channel_freq
     config.score.grid = "time"  # or seed
     config.score.part = "within"  # frame and map views: within or total
-    config.score.null = "within_class"  # recordings permuted: within_class, unrestricted or none
+    # Recordings permuted: within_class or unrestricted; clips rotated in time: circular_shift, which rejects
+    # too often where clips share an onset envelope; or none.
+    config.score.null = "within_class"
     config.score.replicates = 200  # of the null; 0 for none
-    config.score.null_metrics = "pearson"  # metrics that get p-values in the clip and frame views
+    config.score.null_metrics = "pearson"  # any of score.metrics; --dry_run says what their nulls cost
+    config.score.null_views = (
+        "clip,frame"  # where they get p-values; metrics of the map view alone get them there
+    )
     config.score.level = 0.05  # the smallest p-value that the null must resolve
     config.score.batch_size = 32
     config.score.memory_gib = 1.0
+    config.score.precision = (
+        "fast"  # of products on accelerators: exact, fast (1e-6) or tf32; a CPU's are exact
+    )
 
 
 def _rest(config: ml_collections.ConfigDict) -> None:

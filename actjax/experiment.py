@@ -14,13 +14,14 @@ from typing import Any
 import jax
 import ml_collections
 
-from actjax import lookup, parallel, validation, workdir
+from actjax import lookup, parallel, precision, validation
 from actjax import run as runs
 from actjax.stages import Stage
 from actjax.types import Batch
+from actjax.workdir import recorded_config, writer
 
 # stage -> the one under whose name it claims the workdir.
-CLAIMS = {stage: stage for stage in workdir.STAGES} | {"import": "train"}
+CLAIMS = {stage: stage for stage in recorded_config.STAGES} | {"import": "train"}
 
 
 def run(
@@ -94,7 +95,7 @@ def _one_writer(folder: Path) -> Iterator[None]:
         refusal = None
         if parallel.process_index() == 0:
             try:
-                held.enter_context(workdir.one_writer(folder))
+                held.enter_context(writer.one_writer(folder))
             except (ValueError, OSError) as error:
                 if parallel.process_count() == 1:
                     raise
@@ -109,7 +110,8 @@ def _run_in_order(this: runs.Run, stages: Sequence[str]) -> list[Path]:
     written = []
     for i, name in enumerate(stages):
         try:
-            written += _load_stage(name).run(this)
+            with precision.products(this.config.score.precision):
+                written += _load_stage(name).run(this)
         except runs.LeftOut as why:
             if len(stages) == 1:
                 raise
@@ -132,7 +134,7 @@ def _check_workdir(this: runs.Run, stages: Sequence[str]) -> None:
     """What any of the stages would refuse as another config; before the first of them leaves it there."""
     for stage in stages:
         if stage in CLAIMS:
-            workdir.compare(this.workdir, CLAIMS[stage], this.config.to_dict())
+            recorded_config.compare(this.workdir, CLAIMS[stage], this.config.to_dict())
 
 
 def _release_memory() -> None:
@@ -218,8 +220,8 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
 def stages_of_all(config: ml_collections.FrozenConfigDict) -> tuple[str, ...]:
     """Every stage, in order; weights and activations made elsewhere need no training."""
     if config.score.activations:
-        return tuple(s for s in workdir.STAGES if s != "train")
-    return tuple("import" if s == "train" and config.weights else s for s in workdir.STAGES)
+        return tuple(s for s in recorded_config.STAGES if s != "train")
+    return tuple("import" if s == "train" and config.weights else s for s in recorded_config.STAGES)
 
 
 def _load_stage(name: str) -> Stage:

@@ -9,13 +9,13 @@ from typing import Any
 
 import ml_collections
 
-from actjax import experiment, failures, files, report, workdir
+from actjax import experiment, failures, report
 from actjax import run as runs
 from actjax.findings import seeds, table
 from actjax.stages import Stage, refuse_nothing
+from actjax.workdir import sweep_table, train_record
 
 _SHAPE = "it returns {name: {option: value}}, such as {'seed1': {'seed': 1}}"
-COLUMNS = ("variant", "test_accuracy", "best_step", "seconds")
 
 
 def run_variants(run: runs.Run) -> list[Path]:
@@ -26,22 +26,18 @@ def run_variants(run: runs.Run) -> list[Path]:
     """
     variants = _variants(run)
     runs = {name: _variant(run, name, changes) for name, changes in variants.items()}
-    rows, outputs = [], []
+    records, outputs = {}, []
     for name, one in runs.items():
         print(f"== {name}: " + ", ".join(f"{k} = {v}" for k, v in variants[name].items()))
         outputs += experiment.run_stages(one, experiment.stages_of_all(one.config))
-        record = workdir.read_trained(one.workdir) or {}
-        values = [record.get(column) for column in COLUMNS[1:]]
-        rows.append([name, *("" if value is None else f"{value:.4g}" for value in values)])
-    text = "\n".join("\t".join(row) for row in [list(COLUMNS), *rows])
-    print(text.expandtabs(16))
-    with files.written_whole(run.workdir / "sweep.tsv") as aside:
-        aside.write_text(text + "\n")
+        records[name] = train_record.read(one.workdir)
+    print(sweep_table.text_of(records).expandtabs(16))
+    path = sweep_table.write(run.workdir, records)
     folders = [run.workdir / name for name, changes in variants.items() if _of_a_seed(changes)]
     folders = [folder for folder in folders if table.paths(folder)[0].exists()]
     if len(folders) > 1:
         outputs += [table.write(run, seeds.join(folders)), *report.build_findings(run.workdir)]
-    return [run.workdir / "sweep.tsv", *outputs]
+    return [path, *outputs]
 
 
 def _variant(run: runs.Run, name: str, changes: Mapping[str, Any]) -> runs.Run:

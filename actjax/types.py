@@ -33,6 +33,9 @@ class Context(NamedTuple):
     key: Any = None
 
 
+NO_CONTEXT = Context()
+
+
 class Batch(NamedTuple):
     """Clips as the loader gives them to every reader: training, scoring, examples, users.
 

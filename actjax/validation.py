@@ -85,3 +85,5 @@ def _check_metrics(config: Any) -> None:
             raise ValueError(
                 f"{metric.name} holds score.nuisances fixed: name features, loudness_a_weighted say"
             )
+    for name in comma_list(config.score.null_metrics):
+        lookup.check("metric", name)

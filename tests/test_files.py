@@ -1,5 +1,6 @@
 """Files are written whole, and what a library raises over a damaged one names the file."""
 
+import json
 import os
 
 import pytest
@@ -43,3 +44,13 @@ def test_a_pipe_is_no_file(tmp_path):
 
 def test_terminal_escapes_are_shown_not_sent():
     assert files.printable("a\x1b[2Jb\udcff") == "a\\x1b[2Jb\\udcff"
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_json(path, {"old": 1})
+    with pytest.raises(OSError, match="disk full"), files.written_whole(path) as aside:
+        aside.write_text("half")
+        raise OSError("disk full")
+    assert json.loads(path.read_text()) == {"old": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]

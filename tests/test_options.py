@@ -186,7 +186,7 @@ def test_a_wrong_config_option_is_one_line_or_fits(option):
         ("train.shuffled_labels", 1), ("score.split", ""), ("score.split", "../x"), ("score.layers", "("),
         ("score.layers", ""), ("score.networks", "input,input"), ("score.networks", "trainedd"),
         ("score.views", ""), ("score.views", "clip,clip"), ("score.views", "clips"),
-        ("score.part", "between"), ("score.replicates", -1), ("score.null_metrics", "cka"),
+        ("score.part", "between"), ("score.replicates", -1), ("score.null_views", "clips"),
         ("score.level", 0.0), ("score.level", 1.0), ("score.batch_size", -4), ("score.memory_gib", 0.0),
         ("score.memory_gib", -1.0), ("score.memory_gib", NAN), ("classes", "a,a"),
         ("findings.untrained", -1), ("findings.splits", 0), ("report.examples", -1),

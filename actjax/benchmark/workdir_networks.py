@@ -6,12 +6,12 @@ import jax
 import numpy as np
 
 from actjax import run as runs
-from actjax import workdir
 from actjax.benchmark import calibration
 from actjax.benchmark.metrics import causal
 from actjax.data import loader
 from actjax.findings import observe
 from actjax.scoring import networks as scoring_networks
+from actjax.workdir import recorded_config, train_record
 
 # Neurons of a layer that the calibration takes, evenly spaced: its cost grows with them.
 NEURONS = 16
@@ -23,9 +23,9 @@ def networks(run: runs.Run) -> dict[str, causal.Units] | None:
     Raises:
       ValueError: the workdir was trained with another config.
     """
-    if not (run.workdir / "train.json").exists():
+    if not train_record.path_of(run.workdir).exists():
         return None
-    workdir.claim(run.workdir, "train", run.config.to_dict())
+    recorded_config.write(run.workdir, "train", run.config.to_dict())
     source = loader.open_source(runs.builder(run), "train")
     module: Any = scoring_networks.module(run, len(source.class_names))
     found = {}
@@ -41,9 +41,9 @@ def real(run: runs.Run) -> dict[str, calibration.Real] | None:
     Raises:
       ValueError: the workdir was trained with another config, or its clips have no single class.
     """
-    if not (run.workdir / "train.json").exists():
+    if not train_record.path_of(run.workdir).exists():
         return None
-    workdir.claim(run.workdir, "train", run.config.to_dict())
+    recorded_config.write(run.workdir, "train", run.config.to_dict())
     source = loader.open_source(runs.builder(run), run.config.score.split)
     if source.multi_label:
         raise ValueError("mismatched clips of one class need data with one label a clip")

@@ -88,8 +88,8 @@ def chroma_bank_parts(sample_rate_hz: int, n_fft: int, n_chroma: int = 12) -> tu
     # The bin at 0 Hz has no pitch: it is set 1.5 octaves below the next, so that it is wide and faint.
     above_a0 = np.concatenate([above_a0[:1] - 1.5 * n_chroma, above_a0])
     widths = np.concatenate([np.maximum(np.diff(above_a0), 1.0), [1.0]])
-    kept = slice(0, n_fft // 2 + 1)
-    return np.mod(above_a0, n_chroma)[kept], (above_a0 / n_chroma)[kept], widths[kept]
+    one_sided = slice(0, n_fft // 2 + 1)
+    return np.mod(above_a0, n_chroma)[one_sided], (above_a0 / n_chroma)[one_sided], widths[one_sided]
 
 
 @functools.cache
@@ -112,7 +112,7 @@ def a_weighting_db(frequencies_hz: np.ndarray, min_db: float = -80.0) -> np.ndar
     return np.maximum(curve, min_db)
 
 
-def _mel_edges_hz(sample_rate_hz, n_mels, fmin_hz, fmax_hz):
+def _mel_edges_hz(sample_rate_hz: int, n_mels: int, fmin_hz: float, fmax_hz: float | None):
     """[mel + 2] lower edge, centres, upper edge: band i rises from edge i to i + 1 and falls to i + 2."""
     top_hz = sample_rate_hz / 2 if fmax_hz is None else fmax_hz
     if n_mels < 1:

@@ -94,7 +94,7 @@ class _Octave(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def _octaves(grid, samples):
+def _octaves(grid: Grid, samples: int):
     """The filters, an octave at a time: within one, widths differ by less than a factor of two."""
     check_grid(grid)
     hz, length = centres_hz(grid), lengths(grid)
@@ -103,14 +103,14 @@ def _octaves(grid, samples):
     hz_per_bin = grid.sample_rate_hz / size
     octaves = []
     for start in range(0, grid.bins, grid.bins_per_octave):
-        part = slice(start, start + grid.bins_per_octave)
-        reach = _REACH * size / length[part]
-        centre = hz[part] / hz_per_bin
+        rows = slice(start, start + grid.bins_per_octave)
+        reach = _REACH * size / length[rows]
+        centre = hz[rows] / hz_per_bin
         first = np.ceil(centre - reach).astype(np.int64)
         width = int(np.ceil(2 * reach.max()))
         position = first[:, None] + np.arange(width)[None, :]
         offset = (position - centre[:, None]) / size
-        response = _hann_transform(offset, length[part][:, None]) * np.sqrt(length[part])[:, None]
+        response = _hann_transform(offset, length[rows][:, None]) * np.sqrt(length[rows])[:, None]
         beyond = (
             (np.abs(position - centre[:, None]) > reach[:, None]) | (position < 0) | (position > size // 2)
         )
@@ -120,14 +120,14 @@ def _octaves(grid, samples):
     return tuple(octaves)
 
 
-def _hann_transform(cycles_per_sample, length):
+def _hann_transform(cycles_per_sample: np.ndarray, length: np.ndarray):
     """The Fourier transform of a Hann window centred on 0, of unit sum: sinc(u) / (1 - u^2), u = f length."""
     u = cycles_per_sample * length
     singular = np.abs(np.abs(u) - 1.0) < 1e-9
     return np.where(singular, 0.5, np.sinc(u) / np.where(singular, 1.0, 1.0 - u**2))
 
 
-def _octave_magnitude(spectrum, margin, octave, raise_by):
+def _octave_magnitude(spectrum: jax.Array, margin: int, octave: _Octave, raise_by: jax.Array | None):
     bins, width = octave.response.shape
     first = jnp.asarray(octave.first + margin, jnp.int32)
     if raise_by is not None:
@@ -142,7 +142,7 @@ def _octave_magnitude(spectrum, margin, octave, raise_by):
     return magnitude(output.real**2 + output.imag**2)
 
 
-def _tuning(wave_s, grid, length):
+def _tuning(wave_s: jax.Array, grid: Grid, length: jax.Array | None):
     """Tuning in fractions of a bin, from a spectrum that does not depend on the feature's own hop."""
     spectrum = magnitude(power_spectrum(wave_s, 2048, 512))
     return estimate_tuning(

@@ -33,7 +33,7 @@ def delta(values_kt: jax.Array, *, order: int = 1, width: int = DELTA_FRAMES) ->
 
 
 @functools.cache
-def _weights(order, width):
+def _weights(order: int, width: int):
     position = np.arange(width) - width // 2
     return np.linalg.pinv(np.vander(position, order + 1, increasing=True))[order] * float(
         np.prod(np.arange(1, order + 1))

@@ -68,11 +68,11 @@ def frame_energy(wave_s: jax.Array, length: int, hop_samples: int, *, centred: b
 def fast_length(least: int) -> int:
     """The smallest product of powers of 2, 3 and 5 not below `least`: a fast Fourier transform's length."""
     while True:
-        rest = least
+        quotient = least
         for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
+            while quotient % prime == 0:
+                quotient //= prime
+        if quotient == 1:
             return least
         least += 1
 

@@ -67,7 +67,7 @@ def check_separation(kernel: tuple[int, int], margin: tuple[float, float], mask_
         raise ValueError(f"expected a positive mask_power, got {mask_power}")
 
 
-def _mask(x, reference, exponent, share):
+def _mask(x: jax.Array, reference: jax.Array, exponent: float, share: float):
     if np.isinf(exponent):
         return (x > reference).astype(x.dtype)
     largest = jnp.maximum(x, reference)

@@ -66,12 +66,12 @@ def gated(power_o: jax.Array, relative_db: float, inside_o: jax.Array) -> jax.Ar
 
 def masked_mean(x: jax.Array, keep: jax.Array) -> jax.Array:
     """The mean of the kept values, 0 if none is."""
-    kept = keep.astype(x.dtype)
-    return jnp.sum(x * kept) / jnp.maximum(jnp.sum(kept), 1.0)
+    weight = keep.astype(x.dtype)
+    return jnp.sum(x * weight) / jnp.maximum(jnp.sum(weight), 1.0)
 
 
 @functools.cache
-def _k_response(sample_rate_hz, length):
+def _k_response(sample_rate_hz: int, length: int):
     """The response of BS.1770's two stages, as tabled for 48 kHz, at the bins of any sample rate.
 
     Taking the values of the 48 kHz filters keeps one response for all rates, where mapping the filters to a
@@ -86,5 +86,5 @@ def _k_response(sample_rate_hz, length):
     return shelf * high_pass
 
 
-def _biquad(z, b, a):
+def _biquad(z: np.ndarray, b: tuple[float, float, float], a: tuple[float, float]):
     return (b[0] + b[1] * z + b[2] * z**2) / (1.0 + a[0] * z + a[1] * z**2)

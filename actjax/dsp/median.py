@@ -32,17 +32,17 @@ def running_median(x: jax.Array, window: int, axis: int) -> jax.Array:
     return views[window // 2]
 
 
-def _forward(x, window, axis):
+def _forward(x: jax.Array, window: int, axis: int):
     median = running_median(x, window, axis)
     return median, (x, median)
 
 
-def _backward(window, axis, saved, cotangent):
+def _backward(window: int, axis: int, saved: tuple[jax.Array, jax.Array], cotangent: jax.Array):
     x, median = saved
     padded, unpad = jax.vjp(lambda x: _mirrored(x, window, axis), x)
     size = x.shape[axis]
 
-    def chosen(shift):
+    def chosen(shift: jax.Array):
         view = jax.lax.dynamic_slice_in_dim(padded, shift, size, axis)
         return (view == median).astype(x.dtype)
 
@@ -50,7 +50,7 @@ def _backward(window, axis, saved, cotangent):
     count = jax.lax.fori_loop(0, window, lambda i, total: total + chosen(i), jnp.zeros_like(x))
     share = cotangent / count
 
-    def spread(shift, total):
+    def spread(shift: jax.Array, total: jax.Array):
         old = jax.lax.dynamic_slice_in_dim(total, shift, size, axis)
         new = old + chosen(shift) * share
         return jax.lax.dynamic_update_slice_in_dim(total, new, shift, axis)
@@ -61,7 +61,7 @@ def _backward(window, axis, saved, cotangent):
 running_median.defvjp(_forward, _backward)
 
 
-def _mirrored(x, window, axis):
+def _mirrored(x: jax.Array, window: int, axis: int):
     """x continued by window // 2 mirrored values on both sides of the axis."""
     if window < 1 or window % 2 == 0:
         raise ValueError(f"expected an odd median window of at least 1, got {window}")
@@ -76,22 +76,22 @@ def _median_network(size: int) -> tuple[tuple[int, int], ...]:
     padded = 1 << (size - 1).bit_length()
     # Items beyond `size` would be +infinity and never move, so their exchanges drop out.
     exchanges = [(i, j) for i, j in _merge_sort(0, padded) if j < size]
-    needed, kept = {size // 2}, []
+    needed, bearing = {size // 2}, []
     for pair in reversed(exchanges):
         if needed & set(pair):
             needed |= set(pair)
-            kept.append(pair)
-    return tuple(reversed(kept))
+            bearing.append(pair)
+    return tuple(reversed(bearing))
 
 
-def _merge_sort(first, size):
+def _merge_sort(first: int, size: int):
     if size < 2:
         return []
     half = size // 2
     return [*_merge_sort(first, half), *_merge_sort(first + half, half), *_merge(first, size, 1)]
 
 
-def _merge(first, size, step):
+def _merge(first: int, size: int, step: int):
     """Exchanges that merge the two interleaved sorted halves first, first + step, ..."""
     double = 2 * step
     if double >= size:

@@ -1,5 +1,7 @@
 """Onset envelope (spectral flux of the log-mel spectrum) and peak picking."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -61,16 +63,22 @@ def pick_peaks(
     return _spaced(is_maximum & above & varies & inside, short)
 
 
-def _windowed(x, before, after, initial, reducer):
-    initial = jnp.asarray(initial, x.dtype)
-    return jax.lax.reduce_window(x, initial, reducer, (before + 1 + after,), (1,), [(before, after)])
+def _windowed(
+    x: jax.Array,
+    before: int,
+    after: int,
+    initial: float,
+    reducer: Callable[[jax.Array, jax.Array], jax.Array],
+):
+    start = jnp.asarray(initial, x.dtype)
+    return jax.lax.reduce_window(x, start, reducer, (before + 1 + after,), (1,), [(before, after)])
 
 
-def _spaced(candidate_t, wait):
+def _spaced(candidate_t: jax.Array, wait: int):
     """Keeps a candidate unless one kept before lies within `wait` frames."""
 
-    def step(blocked, candidate):
-        kept = candidate & (blocked == 0)
-        return jnp.where(kept, wait, jnp.maximum(blocked - 1, 0)), kept
+    def step(blocked: jax.Array, candidate: jax.Array):
+        chosen = candidate & (blocked == 0)
+        return jnp.where(chosen, wait, jnp.maximum(blocked - 1, 0)), chosen
 
     return jax.lax.scan(step, jnp.int32(0), candidate_t)[1]

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.dsp.parabola import vertex_shift
 from actjax.dsp.rhythm import autocorrelation
 from actjax.dsp.spectrum import PRECISION
 
@@ -36,15 +37,14 @@ def yin(
     normalised, sounding = _normalised_difference(frames_ts, shortest, longest)
     before, after = normalised[:, :-2], normalised[:, 2:]
     middle = normalised[:, 1:-1]
-    inner = (middle < before) & (middle <= after)
-    first = normalised[:, :1] < normalised[:, 1:2]
-    last = normalised[:, -1:] < normalised[:, -2:-1]
-    trough = jnp.concatenate([first, inner, last], axis=1) & (normalised < threshold)
+    troughs = [
+        normalised[:, :1] < normalised[:, 1:2],
+        (middle < before) & (middle <= after),
+        normalised[:, -1:] < normalised[:, -2:-1],
+    ]
+    trough = jnp.concatenate(troughs, axis=1) & (normalised < threshold)
     chosen = jnp.where(jnp.any(trough, axis=1), jnp.argmax(trough, axis=1), jnp.argmin(normalised, axis=1))
-    curvature, slope = before + after - 2.0 * middle, (after - before) / 2.0
-    inside = jnp.abs(slope) < jnp.abs(curvature)
-    shift = jnp.where(inside, -slope / jnp.where(inside, curvature, 1.0), 0.0)
-    shift = jnp.pad(shift, ((0, 0), (1, 1)))
+    shift = jnp.pad(vertex_shift(before, middle, after), ((0, 0), (1, 1)))
     period = shortest + chosen.astype(shift.dtype) + _at(shift, chosen)
     return Pitch(sample_rate_hz / period, _at(normalised, chosen), sounding)
 
@@ -77,15 +77,7 @@ def periodicity(
     to 1 at lag 0, and its maximum refined by a parabola.
     """
     shortest, longest = period_range(frames_ts.shape[1], sample_rate_hz, fmin_hz, fmax_hz)
-    length = frames_ts.shape[1]
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
-    padded = np.fft.rfft(window, 2 * length)
-    of_window = np.fft.irfft(np.abs(padded) ** 2)[: longest + 2]
-    centred = frames_ts - jnp.mean(frames_ts, axis=1, keepdims=True)
-    raw = autocorrelation(centred * jnp.asarray(window, frames_ts.dtype)[None, :], longest + 2)
-    sounding = raw[:, 0] > 1e-12 * length
-    scale = jnp.where(sounding, raw[:, 0], 1.0)
-    r = raw / scale[:, None] * jnp.asarray(of_window[0] / of_window, raw.dtype)[None, :]
+    r, sounding = _window_normalised(frames_ts, longest + 2)
     before, middle, after = r[:, shortest - 1 : longest], r[:, shortest : longest + 1], r[:, shortest + 1 :]
     peak = (middle > before) & (middle >= after)
     best = jnp.argmax(jnp.where(peak, middle, -jnp.inf), axis=1)
@@ -93,6 +85,18 @@ def periodicity(
     curvature = jnp.where(jnp.any(peak, axis=1), low + high - 2.0 * top, 1.0)
     refined = top - (high - low) ** 2 / (8.0 * curvature)
     return jnp.where(jnp.any(peak, axis=1), refined, jnp.max(middle, axis=1)), sounding
+
+
+def _window_normalised(frames_ts: jax.Array, lags: int) -> tuple[jax.Array, jax.Array]:
+    """(r [t, lag], sounding [t]): autocorrelation under a Hann window, over the window's own, 1 at lag 0."""
+    length = frames_ts.shape[1]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+    of_window = np.fft.irfft(np.abs(np.fft.rfft(window, 2 * length)) ** 2)[:lags]
+    centred = frames_ts - jnp.mean(frames_ts, axis=1, keepdims=True)
+    raw = autocorrelation(centred * jnp.asarray(window, frames_ts.dtype)[None, :], lags)
+    sounding = raw[:, 0] > 1e-12 * length
+    scale = jnp.where(sounding, raw[:, 0], 1.0)
+    return raw / scale[:, None] * jnp.asarray(of_window[0] / of_window, raw.dtype)[None, :], sounding
 
 
 class Partials(NamedTuple):
@@ -125,7 +129,7 @@ def partials(magnitude_tf: jax.Array, f0_hz: jax.Array, *, sample_rate_hz: int, 
     return Partials(hz, jnp.where(present, height, 0.0), jnp.broadcast_to(number[None, :], hz.shape), present)
 
 
-def _largest_near(magnitude, spacing, count):
+def _largest_near(magnitude: jax.Array, spacing: jax.Array, count: int):
     """[t, harmonic] index of the largest bin within a third of the spacing around each multiple of it.
 
     Each bin belongs to one multiple at most, so two scattered reductions over bins do: the largest value,
@@ -144,7 +148,7 @@ def _largest_near(magnitude, spacing, count):
     return jnp.clip(first[:, :count], 1, bins - 2)
 
 
-def _normalised_difference(frames, shortest, longest):
+def _normalised_difference(frames: jax.Array, shortest: int, longest: int):
     """(d' [t, shortest .. longest], sounding [t])."""
     acf = autocorrelation(frames, longest + 1)
     # The running sums as products with a triangle: XLA's cumulative sum is several times slower on a CPU.
@@ -159,5 +163,5 @@ def _normalised_difference(frames, shortest, longest):
     return jnp.where(positive, difference / jnp.where(positive, mean, 1.0), 1.0), sounding
 
 
-def _at(rows, index):
+def _at(rows: jax.Array, index: jax.Array):
     return jnp.take_along_axis(rows, index[:, None], axis=1)[:, 0]

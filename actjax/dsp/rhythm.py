@@ -29,8 +29,8 @@ def tempogram(
         # Frame `count` is the first of the fade that follows the last frame inside.
         count, frame = jnp.sum(inside_t), jnp.arange(frames + half)
         falling = jnp.maximum(half - 1 - (frame - count), 0).astype(envelope_t.dtype) / max(half, 1)
-        kept = jnp.pad(envelope_t, (0, half))
-        tail = jnp.where(frame < count, kept, envelope_t[jnp.maximum(count - 1, 0)] * falling)
+        padded = jnp.pad(envelope_t, (0, half))
+        tail = jnp.where(frame < count, padded, envelope_t[jnp.maximum(count - 1, 0)] * falling)
         padded = jnp.concatenate([envelope_t[0] * fade, tail])
     padded = jnp.pad(padded, (0, max(frames - 1 + win_frames - padded.shape[0], 0)))
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_frames) / win_frames)
@@ -91,11 +91,10 @@ def pulse_clarity(
         return jnp.zeros((), envelope_t.dtype), jnp.zeros((), bool)
     mean = jnp.sum(jnp.where(inside, envelope_t, 0.0)) / jnp.maximum(count, 1).astype(envelope_t.dtype)
     centred = jnp.where(inside, envelope_t - mean, 0.0)
-    square = centred**2
     product = autocorrelation(centred[None, :], last + 1)[0, first:]
     # Energy of the frames that have a partner `lag` later, and of these partners.
     lags = np.arange(first, last + 1)
-    up_to, total = jnp.cumsum(square), jnp.sum(square)
+    up_to, total = jnp.cumsum(centred**2), jnp.sum(centred**2)
     early, late = up_to[jnp.maximum(count - 1 - lags, 0)], total - up_to[lags - 1]
     valid = (total > jnp.finfo(total.dtype).tiny) & (count // 2 >= first)
     defined = valid & (early * late > 0) & (lags <= count // 2)

@@ -31,7 +31,7 @@ def magnitude(power: jax.Array) -> jax.Array:
 
 
 @magnitude.defjvp
-def _magnitude_jvp(primals, tangents):
+def _magnitude_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]):
     root = magnitude(primals[0])
     positive = root > 0
     return root, jnp.where(positive, 0.5 / jnp.where(positive, root, 1.0), 0.0) * tangents[0]

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.dsp.parabola import vertex_shift
+
 
 def estimate_tuning(
     power_tf: jax.Array,
@@ -39,7 +41,7 @@ def estimate_tuning(
     return jnp.where(jnp.any(is_peak), best / 100.0 - 0.5, 0.0)
 
 
-def _peaks(power, sample_rate_hz, bins_per_octave):
+def _peaks(power: jax.Array, sample_rate_hz: int, bins_per_octave: int):
     """Deviation in bins, refined height and presence of a peak, each [t, f] over the bins looked at."""
     bins = power.shape[1]
     hz_per_bin = sample_rate_hz / (2 * (bins - 1))
@@ -50,27 +52,25 @@ def _peaks(power, sample_rate_hz, bins_per_octave):
     left, centre, right = (gated[:, first + i : end + i] for i in (-1, 0, 1))
     is_peak = (centre > left) & (centre >= right)
     left, centre, right = (power[:, first + i : end + i] for i in (-1, 0, 1))
-    curvature, slope = left + right - 2.0 * centre, (right - left) / 2.0
-    inside = jnp.abs(slope) < jnp.abs(curvature)
-    shift = jnp.where(inside, -slope / jnp.where(inside, curvature, 1.0), 0.0)
+    shift = vertex_shift(left, centre, right)
     hz = (jnp.arange(first, end, dtype=jnp.float32)[None, :] + shift) * hz_per_bin
     position = bins_per_octave * jnp.log2(hz / 27.5)
     residual = position - jnp.floor(position)
     residual = jnp.where(residual >= 0.5, residual - 1.0, residual)
-    return residual, centre + 0.5 * slope * shift, is_peak
+    return residual, centre + 0.25 * (right - left) * shift, is_peak
 
 
-def _order_statistic(x, rank):
+def _order_statistic(x: jax.Array, rank: jax.Array):
     """The value with `rank` smaller ones in x >= 0, exactly, by bisection on the bits of the float."""
     bits = jax.lax.bitcast_convert_type(x.astype(jnp.float32), jnp.int32)
 
-    def halve(i, low):
+    def halve(i: jax.Array, low: jax.Array):
         middle = low + jnp.left_shift(jnp.int32(1), 30 - i)
         return jnp.where(_count(bits < middle) <= rank, middle, low)
 
     return jax.lax.bitcast_convert_type(jax.lax.fori_loop(0, 31, halve, jnp.int32(0)), jnp.float32)
 
 
-def _count(flags):
+def _count(flags: jax.Array):
     """The number of true values, exact below 2^24; XLA sums floats faster than integers on a CPU."""
     return jnp.sum(flags.astype(jnp.float32))

@@ -1,6 +1,6 @@
 """Features from elsewhere: arrays and tables of numbers by clip id."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ import numpy as np
 from actjax.external import properties as described
 from actjax.external import tables
 from actjax.external.formats.arrays import BOUND, open_arrays
-from actjax.extraction import tabulated as given_lib
+from actjax.external.formats.stored import Stored
+from actjax.extraction import tabulated
 from actjax.files import FileError, printable
 
 
@@ -20,7 +21,7 @@ def open_features(
     bound: int = BOUND,
     at_once: int = 32,
     say: Callable[[str], None] = print,
-) -> list[given_lib.GivenFeature]:
+) -> list[tabulated.GivenFeature]:
     """The features in files: every array of one, or the columns of a table as the rows of one feature.
 
     A .csv, .tsv or .parquet table has a column `clip_id` and numbers; empty cells are undefined. Arrays are
@@ -37,57 +38,66 @@ def open_features(
     Raises:
       FileNotFoundError, ValueError: one line that says what a file lacks, or why it is refused.
     """
-    made = []
+    features = []
     for path in (Path(p).expanduser() for p in paths):
         if path.suffix.lower() in tables.SUFFIXES:
-            made.append(_of_table(path, clip_ids, bound, say))
+            features.append(_of_table(path, clip_ids, bound, say))
         else:
-            made += _of_arrays(path, clip_ids, bound, at_once, say)
-    return made
+            features += _of_arrays(path, clip_ids, bound, at_once, say)
+    return features
 
 
 def _of_table(
     path: Path, clip_ids: Sequence[str], bound: int, say: Callable[[str], None]
-) -> given_lib.GivenFeature:
-    found = tables.read(path, bound, say)
-    ids = described.checked_ids(path, found.clip_ids, found.lines)
-    described.check_count(path, path.stem, "columns", len(found.names), bound)
-    values = found.values[described.rows_of(path, ids, clip_ids)]
+) -> tabulated.GivenFeature:
+    columns = tables.read(path, bound, say)
+    ids = described.checked_ids(path, columns.clip_ids, columns.lines)
+    described.check_count(path, path.stem, "columns", len(columns.names), bound)
+    values = columns.values[described.rows_of(path, ids, clip_ids)]
     low, high = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
     offset = described.offset(low, high, np.where(np.isnan(values[0]), low, values[0]))
-    _say_offset(path, found.names, offset, say)
+    _say_offset(path, columns.names, offset, say)
     table = described.narrowed(path, path.stem, values - offset)
-    return given_lib.make(path.stem, lambda index: table[index][:, :, None], found.names, reference=path.name)
+    return tabulated.make(
+        path.stem, lambda index: table[index][:, :, None], columns.names, reference=path.name
+    )
 
 
 def _say_offset(path: Path, names: Sequence[str], offset: np.ndarray, say: Callable[[str], None]) -> None:
     """One line about all rows of a feature whose differences float32 would round away."""
-    moved = np.flatnonzero(offset)
-    if len(moved):
-        shown = ", ".join(f"{names[i]:.60} less {offset[i]:.12g}" for i in moved[:3])
-        more = " ..." if len(moved) > 3 else ""
+    shifted = np.flatnonzero(offset)
+    if len(shifted):
+        shown = ", ".join(f"{names[i]:.60} less {offset[i]:.12g}" for i in shifted[:3])
+        more = " ..." if len(shifted) > 3 else ""
         say(printable(f"{path.name}: {shown}{more}, as float32 would round away how they differ"))
 
 
 def _of_arrays(
     path: Path, clip_ids: Sequence[str], bound: int, at_once: int, say: Callable[[str], None]
-) -> list[given_lib.GivenFeature]:
-    arrays, about = open_arrays(path, bound)
-    ids = described.read_clip_ids(path, arrays, about, bound)
+) -> list[tabulated.GivenFeature]:
+    arrays, attributes = open_arrays(path, bound)
+    ids = described.read_clip_ids(path, arrays, attributes, bound)
     rows = described.rows_of(path, ids, clip_ids)
     names = described.array_names(arrays)
     if not names:
         raise FileError(path, "holds no feature: expected arrays [clips, rows] or [clips, rows, frames]")
     for name in names:
         arrays[name].check_size(min(at_once, len(clip_ids)), bound)
-        rows_of_it = arrays[name].shape[1] if len(arrays[name].shape) > 1 else 1
-        described.check_count(path, name, "rows", rows_of_it, bound)
-    return [_of_array(path, name, arrays, about, rows, len(ids), bound, say) for name in names]
+        count = arrays[name].shape[1] if len(arrays[name].shape) > 1 else 1
+        described.check_count(path, name, "rows", count, bound)
+    return [_of_array(path, name, arrays, attributes, rows, len(ids), bound, say) for name in names]
 
 
 def _of_array(
-    path: Path, name: str, arrays, about, rows: np.ndarray, clips: int, bound: int, say
-) -> given_lib.GivenFeature:
+    path: Path,
+    name: str,
+    arrays: Mapping[str, Stored],
+    attributes: Mapping[str, Any],
+    rows: np.ndarray,
+    clips: int,
+    bound: int,
+    say: Callable[[str], None],
+) -> tabulated.GivenFeature:
     stored = arrays[name]
     fitting = len(stored.shape) in (1, 2, 3) and 0 not in stored.shape and stored.shape[0] == clips
     if not fitting or stored.dtype.kind not in "fiub":
@@ -97,10 +107,14 @@ def _of_array(
             f"{stored.dtype} of shape {list(stored.shape)}",
         )
     count = stored.shape[1] if len(stored.shape) > 1 else 1
-    given = described.properties_of(path, name, arrays, about, count)
-    given["hz"] = None if given["hz"] is None else described.numbers(path, name, "hz", given["hz"])
-    names = [f"{name} {i}" for i in range(count)] if given["row_names"] is None else given["row_names"]
-    named = np.shape(names) == (count,) and (given["hz"] is None or given["hz"].shape == (count,))
+    properties = described.properties_of(path, name, arrays, attributes, count)
+    properties["hz"] = (
+        None if properties["hz"] is None else described.numbers(path, name, "hz", properties["hz"])
+    )
+    names = (
+        [f"{name} {i}" for i in range(count)] if properties["row_names"] is None else properties["row_names"]
+    )
+    named = np.shape(names) == (count,) and (properties["hz"] is None or properties["hz"].shape == (count,))
     if not named:
         raise FileError(path, f"expected {count} entries in {name}/row_names and {name}/hz")
     names = [described.text(path, one) for one in names]
@@ -117,11 +131,11 @@ def _of_array(
         values = values.astype(np.float64) - offset[:, None] if offset.any() else values
         return described.narrowed(path, name, values)
 
-    options: dict[str, Any] = {"centres_hz": given["hz"], "reference": path.name}
-    options["unit"] = "" if given["unit"] is None else described.text(path, given["unit"])
+    options: dict[str, Any] = {"centres_hz": properties["hz"], "reference": path.name}
+    options["unit"] = "" if properties["unit"] is None else described.text(path, properties["unit"])
     if len(stored.shape) == 3:
-        options["time0_s"], options["hop_s"] = described.frame_times(path, name, given)
+        options["time0_s"], options["hop_s"] = described.frame_times(path, name, properties)
         options["frames"] = stored.shape[2]
-        if given["window_s"] is not None:
-            options["window_s"] = described.seconds(path, name, "window_s", given["window_s"])
-    return given_lib.make(name, of_clips, names, **options)
+        if properties["window_s"] is not None:
+            options["window_s"] = described.seconds(path, name, "window_s", properties["window_s"])
+    return tabulated.make(name, of_clips, names, **options)

@@ -17,13 +17,14 @@ most; anything else is a layer, whatever its name.
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from actjax.activations import comparisons as problems_lib
+from actjax.activations import comparisons
 from actjax.external import properties as described
 from actjax.external.formats.arrays import BOUND, open_arrays
 from actjax.external.formats.stored import Stored
@@ -53,10 +54,10 @@ class ExternalLayer:
     hz: np.ndarray | None = None
     offset: np.ndarray | None = None
 
-    def layer(self, setting: problems_lib.Setting) -> Layer:
+    def layer(self, setting: comparisons.Setting) -> Layer:
         """Its place, along time in samples of the audio; see `in_samples`."""
         *_, neurons = shape = self.stored.shape
-        if self.hop_s is None:
+        if self.time0_s is None or self.hop_s is None or self.field_s is None:
             return Layer(self.name, neurons, self.depth)
         rate = setting.frontend.sample_rate_hz
         time = LayerAxis(
@@ -118,15 +119,15 @@ def open_activations(
       FileNotFoundError, ValueError: one line that says what the file lacks, or why it is refused.
     """
     path = Path(path).expanduser()
-    arrays, about = open_arrays(path, bound)
-    clip_ids = described.read_clip_ids(path, arrays, about, bound)
+    arrays, attributes = open_arrays(path, bound)
+    clip_ids = described.read_clip_ids(path, arrays, attributes, bound)
     names = described.array_names(arrays)
     if not names:
         raise FileError(
             path, "holds no layer: expected arrays [clips, freq, time, channels] or [clips, units]"
         )
     layers = [
-        _layer(path, name, arrays, about, clips=len(clip_ids), depth=(i + 1) / (len(names) + 1))
+        _layer(path, name, arrays, attributes, clips=len(clip_ids), depth=(i + 1) / (len(names) + 1))
         for i, name in enumerate(names)
         if re.fullmatch(chosen, name)
     ]
@@ -140,24 +141,24 @@ def open_activations(
 
 
 def plan(
-    layers: Sequence[ExternalLayer], features: Sequence[Feature], setting: problems_lib.Setting
-) -> tuple[list[problems_lib.Problem], list[problems_lib.LeftOut]]:
+    layers: Sequence[ExternalLayer], features: Sequence[Feature], setting: comparisons.Setting
+) -> tuple[list[comparisons.Problem], list[comparisons.LeftOut]]:
     """All comparisons of a file's layers; see `comparisons.plan`."""
-    made, left_out = [], []
+    problems, left_out = [], []
     for one in layers:
         hz = one.hz if one.hz is not None else np.full(1, np.nan)
         wants = setting.wants if one.hz is not None else setting.wants - {("map", True)}
         # Axes are counted in samples of the audio, not in frames of some front end.
         front = dataclasses.replace(setting.frontend, hop_samples=1, n_fft=1)
         here = dataclasses.replace(setting, frontend=front, band_centres_hz=hz, wants=wants)
-        problems, out = problems_lib.plan([one.layer(here)], features, here)
-        made += problems
-        left_out += out
+        planned, lacking = comparisons.plan([one.layer(here)], features, here)
+        problems += planned
+        left_out += lacking
         if one.hop_s is not None and wants != setting.wants:
             reason = f"no centre frequencies: give {one.name}/hz to compare cell by cell"
             frequency = [f for f in features if f.axis == "frequency" and f.hop_samples is not None]
-            left_out += [problems_lib.LeftOut(one.name, "map", f.name, reason) for f in frequency]
-    return made, left_out
+            left_out += [comparisons.LeftOut(one.name, "map", f.name, reason) for f in frequency]
+    return problems, left_out
 
 
 def _depth(layer: ExternalLayer) -> float:
@@ -171,16 +172,23 @@ def _ready(layer: ExternalLayer, bound: int, say: Callable[[str], None]) -> Exte
     offset = described.offsets(layer.stored, lambda values: values.reshape(-1, neurons), neurons, bound)
     if not offset.any():
         return layer
-    moved = np.flatnonzero(offset)
+    shifted = np.flatnonzero(offset)
     line = (
-        f"{layer.stored.path}: {len(moved)} channels of {layer.name!r:.80} less their first value, "
-        f"{offset[moved[0]]:.9g} say, about which float32 would round their differences away"
+        f"{layer.stored.path}: {len(shifted)} channels of {layer.name!r:.80} less their first value, "
+        f"{offset[shifted[0]]:.9g} say, about which float32 would round their differences away"
     )
     say(printable(line))
     return dataclasses.replace(layer, offset=offset)
 
 
-def _layer(path: Path, name: str, arrays, about, clips: int, depth: float) -> ExternalLayer:
+def _layer(
+    path: Path,
+    name: str,
+    arrays: Mapping[str, Stored],
+    attributes: Mapping[str, Any],
+    clips: int,
+    depth: float,
+) -> ExternalLayer:
     stored = arrays[name]
     if len(stored.shape) not in (2, 3, 4) or stored.shape[0] != clips or 0 in stored.shape:
         of, _, last = name.rpartition("/")
@@ -195,19 +203,21 @@ def _layer(path: Path, name: str, arrays, about, clips: int, depth: float) -> Ex
     if stored.dtype.kind not in "fiub" and stored.dtype != ml_dtypes.bfloat16:
         raise FileError(path, f"expected numbers in layer {name!r}, got {stored.dtype}")
     bands = stored.shape[1] if len(stored.shape) == 4 else 1
-    given = described.properties_of(path, name, arrays, about, bands)
-    if given["depth"] is not None:
-        depth = described.numbers(path, name, "depth", given["depth"])
-        if depth.size != 1 or not 0 <= depth.item() <= 1:
-            raise FileError(path, f"expected {name}/depth as one number of 0 .. 1, got {depth!r:.60}")
-        depth = float(depth.item())
+    properties = described.properties_of(path, name, arrays, attributes, bands)
+    if properties["depth"] is not None:
+        stated = described.numbers(path, name, "depth", properties["depth"])
+        if stated.size != 1 or not 0 <= stated.item() <= 1:
+            raise FileError(path, f"expected {name}/depth as one number of 0 .. 1, got {stated!r:.60}")
+        depth = float(stated.item())
     if len(stored.shape) == 2:
         return ExternalLayer(name, stored, depth)
-    time0_s, hop_s = described.frame_times(path, name, given)
+    time0_s, hop_s = described.frame_times(path, name, properties)
     field_s = (
-        hop_s if given["field_s"] is None else described.seconds(path, name, "field_s", given["field_s"])
+        hop_s
+        if properties["field_s"] is None
+        else described.seconds(path, name, "field_s", properties["field_s"])
     )
-    hz = None if given["hz"] is None else described.numbers(path, name, "hz", given["hz"])
+    hz = None if properties["hz"] is None else described.numbers(path, name, "hz", properties["hz"])
     if hz is not None and (hz.shape != (bands,) or not (np.diff(hz) > 0).all() or not np.isfinite(hz).all()):
         raise FileError(path, f"expected {name}/hz as {bands} rising frequencies, got shape {hz.shape}")
     return ExternalLayer(name, stored, depth, time0_s, hop_s, field_s, hz)

@@ -37,7 +37,7 @@ def is_property(name: str, arrays: Mapping[str, Stored]) -> bool:
 
 
 def read_clip_ids(
-    path: Path, arrays: Mapping[str, Stored], about: Mapping[str, Any], bound: int
+    path: Path, arrays: Mapping[str, Stored], attributes: Mapping[str, Any], bound: int
 ) -> tuple[str, ...]:
     """The file's clip ids, from its array or attribute `clip_ids`.
 
@@ -49,8 +49,8 @@ def read_clip_ids(
         if stored.size * (ID_BYTES + stored.dtype.itemsize) > bound:
             raise FileError(path, f"{stored.size} clip ids are above the bound (score.memory_gib)")
         ids = stored.all(bound)
-    elif CLIP_IDS in about:
-        ids = about[CLIP_IDS]
+    elif CLIP_IDS in attributes:
+        ids = attributes[CLIP_IDS]
         if isinstance(ids, list) and not all(isinstance(one, str) for one in ids):
             ids = np.asarray([0])
         ids = np.asarray(ids)
@@ -100,34 +100,38 @@ def rows_of(path: Path, clip_ids: Sequence[str], wanted: Sequence[str]) -> np.nd
     return np.asarray([place[one] for one in wanted], np.int64)
 
 
-def frame_times(path: Path, name: str, given: Mapping[str, Any]) -> tuple[float, float]:
+def frame_times(path: Path, name: str, properties: Mapping[str, Any]) -> tuple[float, float]:
     """(time0_s, hop_s) of an array that has frames; FileError where one is missing."""
-    lacking = [f"{name}/{key}" for key in ("time0_s", "hop_s") if given[key] is None]
+    lacking = [f"{name}/{key}" for key in ("time0_s", "hop_s") if properties[key] is None]
     if lacking:
         raise FileError(
             path, f"lacks {' and '.join(lacking)}: the time of frame 0 and between frames, in seconds"
         )
-    return seconds(path, name, "time0_s", given["time0_s"]), seconds(path, name, "hop_s", given["hop_s"])
+    return seconds(path, name, "time0_s", properties["time0_s"]), seconds(
+        path, name, "hop_s", properties["hop_s"]
+    )
 
 
 def properties_of(
-    path: Path, name: str, arrays: Mapping[str, Stored], about: Mapping[str, Any], entries: int
+    path: Path, name: str, arrays: Mapping[str, Stored], attributes: Mapping[str, Any], entries: int
 ) -> dict[str, Any]:
     """{property: value or None} of an array with at most `entries` frequencies or rows.
 
     A property is an array `<name>/<key>`, an attribute of the array, or one of the file `<name>/<key>`.
     """
-    return {key: _property(path, name, key, arrays, about, entries) for key in PROPERTIES}
+    return {key: _property(path, name, key, arrays, attributes, entries) for key in PROPERTIES}
 
 
-def _property(path: Path, name: str, key: str, arrays, about, entries: int) -> Any:
+def _property(
+    path: Path, name: str, key: str, arrays: Mapping[str, Stored], attributes: Mapping[str, Any], entries: int
+) -> Any:
     full = f"{name}/{key}"
     if full in arrays and is_property(full, arrays):
         most = entries if key in ("hz", "row_names") else 1
         if arrays[full].size > most:
             raise FileError(path, f"expected {most} values in {full}, got shape {list(arrays[full].shape)}")
         return arrays[full].all(PROPERTY_BYTES)
-    return arrays[name].attributes.get(key, about.get(full))
+    return arrays[name].attributes.get(key, attributes.get(full))
 
 
 def check_count(path: Path, name: str, what: str, count: int, bound: int) -> None:
@@ -141,10 +145,10 @@ def check_count(path: Path, name: str, what: str, count: int, bound: int) -> Non
 
 def seconds(path: Path, name: str, key: str, value: Any) -> float:
     """A property that is one finite number."""
-    found = numbers(path, name, key, value)
-    if found.size != 1 or not np.isfinite(found).all() or (key != "time0_s" and found.item() <= 0):
+    number = numbers(path, name, key, value)
+    if number.size != 1 or not np.isfinite(number).all() or (key != "time0_s" and number.item() <= 0):
         raise FileError(path, f"expected one number of seconds in {name}/{key}, got {value!r:.60}")
-    return float(found.item())
+    return float(number.item())
 
 
 def numbers(path: Path, name: str, key: str, value: Any) -> np.ndarray:
@@ -157,8 +161,8 @@ def numbers(path: Path, name: str, key: str, value: Any) -> np.ndarray:
 
 def text(path: Path, value: Any) -> str:
     """A property that is one string."""
-    found = np.asarray(value)
-    return _text(path, found.reshape(-1)[0].item() if found.size == 1 and found.dtype.kind in "SU" else value)
+    array = np.asarray(value)
+    return _text(path, array.reshape(-1)[0].item() if array.size == 1 and array.dtype.kind in "SU" else value)
 
 
 def offsets(
@@ -201,10 +205,10 @@ def offset(low: np.ndarray, high: np.ndarray, first: np.ndarray) -> np.ndarray:
 def narrowed(path: Path, name: str, values: np.ndarray) -> np.ndarray:
     """Values as float32; FileError where finite ones are beyond its range."""
     with np.errstate(over="ignore"):
-        found = values.astype(np.float32)
-    if values.dtype.kind == "f" and (np.isinf(found) & np.isfinite(values)).any():
+        narrow = values.astype(np.float32)
+    if values.dtype.kind == "f" and (np.isinf(narrow) & np.isfinite(values)).any():
         raise FileError(path, f"{name!r} holds values beyond the range of float32: write it in another unit")
-    return found
+    return narrow
 
 
 def _text(path: Path, value: Any) -> str:

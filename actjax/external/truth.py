@@ -106,7 +106,13 @@ def check_options(name: str, options: dict[str, Any]) -> None:
             )
 
 
-def _of_examples(source: Source, name: str, fields, of_example, unit: str) -> tabulated.GivenFeature:
+def _of_examples(
+    source: Source,
+    name: str,
+    fields: tuple[str, ...],
+    of_example: Callable[[dict[str, Any]], float],
+    unit: str,
+) -> tabulated.GivenFeature:
     """A feature of one value a clip, read off the clip's example."""
     _need(source, name, fields)
 
@@ -118,8 +124,8 @@ def _of_examples(source: Source, name: str, fields, of_example, unit: str) -> ta
 
 
 def _need(source: Source, name: str, fields: tuple[str, ...]) -> None:
-    have = source[0]
-    lacking = [field for field in fields if field not in have]
+    example = source[0]
+    lacking = [field for field in fields if field not in example]
     if lacking:
         raise ValueError(
             f"{name} needs the clips' {' and '.join(lacking)}, which this data set does not have; "

@@ -1,5 +1,6 @@
 """Chroma energy normalised statistics."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -45,16 +46,17 @@ def feature(
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1, win_frames + 1) / (win_frames + 1))
     weights = np.asarray(hann / hann.sum(), np.float32)
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None):
         folded, _ = chroma(wave_s, grid, tuning, length)
         total = jnp.sum(folded, axis=0)
         share = folded / jnp.where(total > 0, total, 1.0)[None, :]
-        steps = sum((share > step).astype(share.dtype) for step in (0.4, 0.2, 0.1, 0.05)) / 4.0
+        thresholds = jnp.asarray((0.4, 0.2, 0.1, 0.05), share.dtype)[:, None, None]
+        steps = jnp.mean((share[None] > thresholds).astype(share.dtype), axis=0)
         smooth = jnp.stack([jnp.convolve(row, jnp.asarray(weights), mode="full") for row in steps])
         smooth = smooth[:, win_frames // 2 :][:, : steps.shape[1]]
-        length = dsp.magnitude(jnp.sum(smooth**2, axis=0))
-        valid = length > 0
-        return where_valid(smooth / jnp.where(valid, length, 1.0)[None, :], valid)
+        norm = dsp.magnitude(jnp.sum(smooth**2, axis=0))
+        valid = norm > 0
+        return where_valid(smooth / jnp.where(valid, norm, 1.0)[None, :], valid)
 
     return at.feature(
         "chroma_cens",

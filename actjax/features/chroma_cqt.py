@@ -1,5 +1,7 @@
 """Chromagram from the constant-Q transform."""
 
+import jax
+
 from actjax.extraction.analysis import Analysis
 from actjax.extraction.cqt_family import C1_HZ, chroma, chroma_grid, longest_window
 from actjax.extraction.shared import PITCH_CLASSES, scaled_to_peak
@@ -32,7 +34,7 @@ def feature(
     grid = chroma_grid(sample_rate_hz, hop_samples, fmin_hz, n_octaves, bins_per_octave)
     at = Analysis(sample_rate_hz, 2 * max(hop_samples, 4), hop_samples)
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None):
         return scaled_to_peak(chroma(wave_s, grid, tuning, length)[0])
 
     return at.feature(

@@ -1,5 +1,6 @@
 """Chromagram from the short-time Fourier transform."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax import dsp
@@ -31,7 +32,7 @@ def feature(
     """
     at = Analysis(sample_rate_hz, n_fft, hop_samples, least_rate_hz=4000)
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None):
         power, raised = at.power(wave_s), tuning
         if tuning is None:
             inside = at.inside(length, wave_s)

@@ -1,5 +1,6 @@
 """Constant-Q spectrogram."""
 
+import jax
 import numpy as np
 
 from actjax.dsp import cqt
@@ -36,7 +37,7 @@ def feature(
     raised = 0.0 if tuning is None else tuning
     centres = tuple(float(hz) for hz in cqt.centres_hz(grid) * np.exp2(raised / bins_per_octave))
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None):
         return every_frame(cqt.cqt_magnitude(wave_s, grid, tuning, length).T)
 
     return at.feature(

@@ -1,5 +1,6 @@
 """Dynamic range."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax.dsp import loudness
@@ -24,11 +25,11 @@ def feature(*, sample_rate_hz: int = 22050) -> Feature:
     window = int(loudness.BLOCK_S * sample_rate_hz)
     at = Analysis(sample_rate_hz, window + window % 2, max(window // 4, 1), least_rate_hz=4000)
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None):
         power = loudness.block_power(wave_s, sample_rate_hz)
-        kept = loudness.gated(power, -20.0, loudness.blocks_inside(length, len(power), sample_rate_hz))
-        count = jnp.sum(kept)
-        ranked = jnp.sort(jnp.where(kept, loudness.to_lufs(power), jnp.inf))
+        gated = loudness.gated(power, -20.0, loudness.blocks_inside(length, len(power), sample_rate_hz))
+        count = jnp.sum(gated)
+        ranked = jnp.sort(jnp.where(gated, loudness.to_lufs(power), jnp.inf))
         low, high = (_percentile(ranked, count, share) for share in (0.10, 0.95))
         valid = count >= 2
         return where_valid(jnp.where(valid, high - low, 0.0)[None, None], valid[None])
@@ -44,11 +45,11 @@ def feature(*, sample_rate_hz: int = 22050) -> Feature:
     )
 
 
-def _percentile(ranked_o, count, share):
+def _percentile(ranked_o: jax.Array, count: jax.Array, share: float):
     """The share-quantile of the first `count` of ascending values, interpolated."""
     position = share * jnp.maximum(count - 1, 0).astype(ranked_o.dtype)
     below = jnp.floor(position).astype(jnp.int32)
     above = jnp.minimum(below + 1, jnp.maximum(count - 1, 0))
-    part = position - jnp.floor(position)
+    fraction = position - jnp.floor(position)
     low, high = ranked_o[below], ranked_o[above]
-    return jnp.where(count > 0, low + part * (high - low), 0.0)
+    return jnp.where(count > 0, low + fraction * (high - low), 0.0)

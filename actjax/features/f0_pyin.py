@@ -2,6 +2,7 @@
 
 import warnings
 
+import jax
 import numpy as np
 
 from actjax.extraction.analysis import Analysis
@@ -33,7 +34,7 @@ def feature(
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
     check_pitch(at, fmin_hz, fmax_hz)
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         import librosa
 
         with warnings.catch_warnings():

@@ -1,5 +1,6 @@
 """Fundamental frequency by YIN."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax.extraction.analysis import Analysis
@@ -34,7 +35,7 @@ def feature(
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
     check_pitch(at, fmin_hz, fmax_hz)
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         pitch = find_pitch(at, wave_s, fmin_hz, fmax_hz, threshold)
         voiced = pitch.sounding & (pitch.aperiodicity < voicing)
         return jnp.where(pitch.sounding, pitch.f0_hz, 0.0)[None, :], voiced

@@ -1,5 +1,6 @@
 """Share of harmonic energy."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax import dsp
@@ -29,10 +30,10 @@ def feature(
     dsp.check_separation(kernel, (1.0, 1.0), 2.0)
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None):
         power = dsp.mirrored_beyond(at.power(wave_s), at.inside(length, wave_s))
-        parts = dsp.harmonic_percussive_power(power, kernel=kernel)
-        harmonic, percussive = (jnp.sum(part, axis=1) for part in parts)
+        components = dsp.harmonic_percussive_power(power, kernel=kernel)
+        harmonic, percussive = (jnp.sum(component, axis=1) for component in components)
         total = harmonic + percussive
         valid = total > jnp.finfo(total.dtype).tiny
         return where_valid((harmonic / jnp.where(valid, total, 1.0))[None, :], valid)

@@ -1,5 +1,6 @@
 """Harmonic-to-noise ratio."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax import dsp
@@ -35,7 +36,7 @@ def feature(
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
     check_pitch(at, fmin_hz, fmax_hz)
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         r, sounding = dsp.periodicity(
             at.frames(wave_s), sample_rate_hz=sample_rate_hz, fmin_hz=fmin_hz, fmax_hz=fmax_hz
         )

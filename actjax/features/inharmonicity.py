@@ -1,5 +1,6 @@
 """Inharmonicity."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax.extraction.analysis import Analysis
@@ -36,10 +37,10 @@ def feature(
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
     check_pitch(at, fmin_hz, fmax_hz, n_harmonics)
 
-    def fn(wave_s):
-        found, pitch, voiced = find_partials(at, wave_s, fmin_hz, fmax_hz, voicing, n_harmonics)
-        energy = found.magnitude**2
-        distance = jnp.abs(found.hz - found.number * pitch.f0_hz[:, None]) / pitch.f0_hz[:, None]
+    def fn(wave_s: jax.Array):
+        partials, pitch, voiced = find_partials(at, wave_s, fmin_hz, fmax_hz, voicing, n_harmonics)
+        energy = partials.magnitude**2
+        distance = jnp.abs(partials.hz - partials.number * pitch.f0_hz[:, None]) / pitch.f0_hz[:, None]
         total = jnp.sum(energy, axis=1)
         valid = voiced & (total > jnp.finfo(total.dtype).tiny)
         mean = jnp.sum(distance * energy, axis=1) / jnp.where(valid, total, 1.0)

@@ -33,7 +33,7 @@ def feature(
     if not 0 < start < stop <= 1:
         raise ValueError(f"expected 0 < start < stop <= 1, got {start:g} and {stop:g}")
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None):
         level = dsp.magnitude(dsp.frame_energy(wave_s, n_fft, hop_samples) / n_fft)
         inside = at.inside(length, wave_s)
         level = level if inside is None else jnp.where(inside, level, 0.0)

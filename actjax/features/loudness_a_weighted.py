@@ -1,5 +1,6 @@
 """A-weighted level."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -29,7 +30,7 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int =
     # The squares of a periodic Hann window sum to 3 / 8 of its length.
     weights = np.asarray(gain / (n_fft * 3.0 / 8.0 * n_fft), np.float32)
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         mean_square = jnp.dot(at.power(wave_s), jnp.asarray(weights), precision=dsp.PRECISION)
         return every_frame(dsp.power_to_db(mean_square, top_db=None)[None, :])
 

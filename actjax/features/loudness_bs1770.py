@@ -1,5 +1,6 @@
 """Loudness after ITU-R BS.1770."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax import dsp
@@ -26,17 +27,17 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, integrated: 
     window = int(loudness.BLOCK_S * sample_rate_hz)
     at = Analysis(sample_rate_hz, window + window % 2, hop_samples, least_rate_hz=4000)
 
-    def momentary(wave_s):
+    def momentary(wave_s: jax.Array):
         weighted = loudness.k_weighted(wave_s, sample_rate_hz)
         return every_frame(
             loudness.to_lufs(dsp.frame_energy(weighted, window, hop_samples) / window)[None, :]
         )
 
-    def whole(wave_s, length=None):
+    def whole(wave_s: jax.Array, length: jax.Array | None = None):
         power = loudness.block_power(wave_s, sample_rate_hz)
-        kept = loudness.gated(power, -10.0, loudness.blocks_inside(length, len(power), sample_rate_hz))
-        level = loudness.to_lufs(loudness.masked_mean(power, kept))
-        return where_valid(level[None, None], jnp.any(kept)[None])
+        gated = loudness.gated(power, -10.0, loudness.blocks_inside(length, len(power), sample_rate_hz))
+        level = loudness.to_lufs(loudness.masked_mean(power, gated))
+        return where_valid(level[None, None], jnp.any(gated)[None])
 
     return at.feature(
         "loudness_bs1770",

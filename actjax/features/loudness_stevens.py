@@ -1,5 +1,7 @@
 """Loudness by Stevens' power law."""
 
+import jax
+
 from actjax import dsp
 from actjax.extraction.analysis import Analysis
 from actjax.extraction.shared import every_frame
@@ -18,7 +20,7 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int =
     """
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         energy = dsp.frame_energy(wave_s, n_fft, hop_samples)
         return every_frame(dsp.power_law(energy, 0.67)[None, :])
 

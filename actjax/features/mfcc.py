@@ -1,5 +1,6 @@
 """Mel-frequency cepstral coefficients."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax import dsp
@@ -39,7 +40,7 @@ def feature(
     if not 0 <= deltas <= 2:
         raise ValueError(f"expected deltas 0, 1 or 2, got {deltas}")
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None):
         mel = dsp.mel_power(at.power(wave_s), sample_rate_hz, n_mels, fmin_hz, fmax_hz)
         db = dsp.power_to_db(mel, inside_t=at.inside(length, wave_s))
         basis = jnp.asarray(dsp.dct_matrix(n_mfcc, n_mels), db.dtype)

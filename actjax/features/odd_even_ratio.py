@@ -1,5 +1,6 @@
 """Odd-to-even harmonic ratio."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax.extraction.analysis import Analysis
@@ -36,9 +37,9 @@ def feature(
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
     check_pitch(at, fmin_hz, fmax_hz, n_harmonics)
 
-    def fn(wave_s):
-        found, _, voiced = find_partials(at, wave_s, fmin_hz, fmax_hz, voicing, n_harmonics)
-        energy = found.magnitude**2
+    def fn(wave_s: jax.Array):
+        partials, _, voiced = find_partials(at, wave_s, fmin_hz, fmax_hz, voicing, n_harmonics)
+        energy = partials.magnitude**2
         odd, even = jnp.sum(energy[:, 0::2], axis=1), jnp.sum(energy[:, 1::2], axis=1)
         valid = voiced & (even > jnp.finfo(even.dtype).tiny)
         return where_valid((odd / jnp.where(valid, even, 1.0))[None, :], valid)

@@ -1,5 +1,6 @@
 """Onset rate."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax import dsp
@@ -34,7 +35,7 @@ def feature(
     dsp.mel_bank(sample_rate_hz, n_fft, n_mels)
     settings = {"sample_rate_hz": sample_rate_hz, "hop_samples": hop_samples}
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None):
         envelope = dsp.onset_envelope(wave_s, n_fft=n_fft, n_mels=n_mels, length=length, **settings)
         peaks = dsp.pick_peaks(envelope, delta=delta, length=length, **settings)
         samples = len(wave_s) if length is None else jnp.maximum(length, 1).astype(jnp.float32)

@@ -1,5 +1,7 @@
 """Onset strength."""
 
+import jax
+
 from actjax import dsp
 from actjax.extraction.analysis import Analysis
 from actjax.extraction.shared import every_frame
@@ -27,7 +29,7 @@ def feature(
     dsp.mel_bank(sample_rate_hz, n_fft, n_mels)
     settings = {"sample_rate_hz": sample_rate_hz, "hop_samples": hop_samples}
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None):
         envelope = dsp.onset_envelope(wave_s, n_fft=n_fft, n_mels=n_mels, lag=lag, length=length, **settings)
         return every_frame(envelope[None, :])
 

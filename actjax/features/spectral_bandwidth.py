@@ -1,5 +1,6 @@
 """Spectral bandwidth."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -22,7 +23,7 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int =
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
     bins_hz = np.asarray(dsp.fft_frequencies_hz(sample_rate_hz, n_fft), np.float32)
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         shape, valid = spectral_shape(at.magnitude(wave_s))
         centroid = jnp.dot(shape, jnp.asarray(bins_hz), precision=dsp.PRECISION)
         deviation = jnp.asarray(bins_hz)[None, :] - centroid[:, None]

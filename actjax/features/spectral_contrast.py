@@ -39,7 +39,7 @@ def feature(
         raise ValueError(f"expected a quantile between 0 and 1, got {quantile}")
     bands = _bands(sample_rate_hz, n_fft, fmin_hz, n_bands)
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None):
         magnitude = at.magnitude(wave_s)
         extremes = [
             _extremes(magnitude[:, low:high], max(round(quantile * size), 1)) for low, high, size in bands
@@ -62,7 +62,7 @@ def feature(
     )
 
 
-def _bands(sample_rate_hz, n_fft, fmin_hz, n_bands):
+def _bands(sample_rate_hz: int, n_fft: int, fmin_hz: float, n_bands: int | None):
     """(first bin, end, bins counted for the quantile) of each band; neighbours share no bin."""
     nyquist = sample_rate_hz / 2
     if not 0 < fmin_hz < nyquist:
@@ -84,7 +84,7 @@ def _bands(sample_rate_hz, n_fft, fmin_hz, n_bands):
     return bands
 
 
-def _extremes(magnitude_tf, count):
+def _extremes(magnitude_tf: jax.Array, count: int):
     """([t] mean of the `count` smallest, [t] mean of the largest)."""
     if count == 1:
         return jnp.min(magnitude_tf, axis=1), jnp.max(magnitude_tf, axis=1)

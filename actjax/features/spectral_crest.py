@@ -1,5 +1,6 @@
 """Spectral crest."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax.extraction.analysis import Analysis
@@ -19,7 +20,7 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int =
     """
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         shape, valid = spectral_shape(at.magnitude(wave_s))
         return where_valid(jnp.max(shape, axis=1)[None, :] * shape.shape[1], valid)
 

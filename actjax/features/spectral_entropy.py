@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 
 from actjax.extraction.analysis import Analysis
@@ -24,7 +25,7 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int =
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
     most = math.log(n_fft // 2 + 1)
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         shape, valid = spectral_shape(at.power(wave_s))
         surprise = jnp.where(shape > 0, -jnp.log(jnp.where(shape > 0, shape, 1.0)), 0.0)
         return where_valid(jnp.sum(shape * surprise, axis=1)[None, :] / most, valid)

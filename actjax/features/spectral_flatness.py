@@ -1,5 +1,6 @@
 """Spectral flatness."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax.extraction.analysis import Analysis
@@ -20,7 +21,7 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int =
     """
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         power = at.power(wave_s)
         _, valid = spectral_shape(power)
         power = jnp.maximum(power, 1e-10)

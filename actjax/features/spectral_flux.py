@@ -1,5 +1,6 @@
 """Spectral flux."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax import dsp
@@ -20,7 +21,7 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int =
     """
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         magnitude = at.magnitude(wave_s)
         flux = dsp.magnitude(jnp.sum((magnitude[1:] - magnitude[:-1]) ** 2, axis=1))
         flux = jnp.concatenate([jnp.zeros(1, flux.dtype), flux])

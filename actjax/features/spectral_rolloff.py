@@ -1,5 +1,6 @@
 """Spectral rolloff."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -28,7 +29,7 @@ def feature(
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
     bins_hz = np.asarray(dsp.fft_frequencies_hz(sample_rate_hz, n_fft), np.float32)
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         shape, valid = spectral_shape(at.magnitude(wave_s))
         below = jnp.cumsum(shape, axis=1)
         reached = below >= share * below[:, -1:]

@@ -1,5 +1,6 @@
 """Spectral slope."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -26,7 +27,7 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int =
     centred = bins_hz - bins_hz.mean()
     weights = np.asarray(centred / np.sum(centred**2), np.float32)
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         shape, valid = spectral_shape(at.magnitude(wave_s))
         return where_valid(jnp.dot(shape, jnp.asarray(weights), precision=dsp.PRECISION)[None, :], valid)
 

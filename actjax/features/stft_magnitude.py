@@ -1,5 +1,7 @@
 """Magnitude spectrogram."""
 
+import jax
+
 from actjax import dsp
 from actjax.extraction.analysis import Analysis
 from actjax.extraction.shared import every_frame, hz_names
@@ -19,7 +21,7 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int =
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
     centres = tuple(float(hz) for hz in dsp.fft_frequencies_hz(sample_rate_hz, n_fft))
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         return every_frame(at.magnitude(wave_s).T)
 
     return at.feature(

@@ -1,5 +1,7 @@
 """Tempogram."""
 
+import jax
+
 from actjax import dsp
 from actjax.extraction.analysis import Analysis
 from actjax.extraction.shared import numbered, where_valid
@@ -32,7 +34,7 @@ def feature(
     dsp.mel_bank(sample_rate_hz, n_fft, n_mels)
     settings = {"sample_rate_hz": sample_rate_hz, "n_fft": n_fft, "hop_samples": hop_samples}
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None):
         envelope = dsp.onset_envelope(wave_s, n_mels=n_mels, length=length, **settings)
         local, valid = dsp.tempogram(envelope, win_frames, at.inside(length, wave_s))
         return where_valid(local.T, valid)

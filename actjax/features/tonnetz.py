@@ -1,5 +1,6 @@
 """Tonal centroids."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -44,7 +45,7 @@ def feature(
     radius = np.array([1.0, 1.0, 0.5])[:, None]
     basis = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1).reshape(6, 12)
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None):
         folded, valid = chroma(wave_s, grid, tuning, length)
         total = jnp.sum(folded, axis=0)
         share = folded / jnp.where(valid, total, 1.0)[None, :]

@@ -1,5 +1,6 @@
 """Zero-crossing rate."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax.extraction.analysis import Analysis
@@ -22,7 +23,7 @@ def feature(*, sample_rate_hz: int = 22050, hop_samples: int = 512, n_fft: int =
     """
     at = Analysis(sample_rate_hz, n_fft, hop_samples)
 
-    def fn(wave_s):
+    def fn(wave_s: jax.Array):
         negative = at.frames(wave_s, pad_mode="edge") < -1e-10
         crossings = jnp.sum((negative[:, 1:] != negative[:, :-1]).astype(jnp.float32), axis=1)
         return every_frame(crossings[None, :] / n_fft)

@@ -6,12 +6,13 @@ from typing import Any
 
 import jax
 
-from actjax import files, parallel, workdir
+from actjax import files, parallel
 from actjax import run as runs
 from actjax.data import loader
 from actjax.scoring import networks
 from actjax.statistics import controls
 from actjax.train import checkpoint, loop
+from actjax.workdir import checkpoint_files, recorded_config, train_record
 
 # Training clips on which a control's batch norm statistics are computed, the same for all of them.
 CALIBRATION_CLIPS = 512
@@ -34,8 +35,7 @@ def variables(run: runs.Run, train: loader.Source) -> dict[str, Any]:
     Raises:
       FileNotFoundError: the workdir, or the control's, holds no trained network.
     """
-    if not (run.workdir / "train.json").exists():
-        raise FileNotFoundError(f"{run.workdir} holds no trained network: run --stage=train (or all) first")
+    train_record.need(run.workdir)
     folder = label_control(run)
     trained = checkpoint.load_best(run.workdir)[0]
     own = {TRAINED: trained} | _kept_controls(run, train, trained)
@@ -52,8 +52,8 @@ def label_control(run: runs.Run) -> Path | None:
     if not run.config.findings.label_control:
         return None
     folder = run.workdir.parent / run.config.findings.label_control
-    made, own = map(workdir.read_config, (folder, run.workdir))
-    if not (folder / "train.json").exists():
+    made, own = map(recorded_config.read, (folder, run.workdir))
+    if not train_record.path_of(folder).exists():
         raise FileNotFoundError(
             f"findings.label_control: {folder} holds no trained network: train it there with "
             "--config.train.shuffled_labels=True --stage=train"
@@ -78,7 +78,7 @@ def _kept_controls(run: runs.Run, train: loader.Source, trained: Any) -> dict[st
         train.fingerprint,
         checkpoint.content_hash(trained),
     ]
-    folder = run.workdir / "checkpoints" / f"controls_{files.digest(about)}"
+    folder = checkpoint_files.path_of(run.workdir, f"controls_{files.digest(about)}")
     meta = {"seed": run.config.seed, "untrained": count}
     return checkpoint.kept_or_made(folder, lambda: _controls(run, train, trained, count), meta)
 

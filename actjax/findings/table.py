@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from actjax import files, workdir
+from actjax import files
 from actjax import run as runs
 from actjax.data import loader
 from actjax.findings import networks, summary
 from actjax.findings.claims.setting import Setting
 from actjax.findings.claims.sides import Sides
 from actjax.findings.cross_fit import Result
+from actjax.workdir import manifest, train_record
 
 
 def paths(folder: Path) -> tuple[Path, Path, Path]:
@@ -22,7 +23,8 @@ def paths(folder: Path) -> tuple[Path, Path, Path]:
 def made_from(run: runs.Run, test: loader.Source) -> str:
     """A hash of all that a table depends on."""
     control = networks.label_control(run)
-    trained = [workdir.read_trained(w) for w in (run.workdir, control) if w is not None]
+    records = [train_record.read(folder) for folder in (run.workdir, control) if folder is not None]
+    trained = [record and record.as_json() for record in records]
     return files.digest([_options(run), test.fingerprint, *trained])
 
 
@@ -70,7 +72,7 @@ def write(run: runs.Run, table: dict[str, Any]) -> Path:
     """Writes a table and keeps its hash in the manifest."""
     path = paths(run.workdir)[0]
     files.write_json(path, table)
-    workdir.update_manifest(run.workdir, findings=files.file_digest(path))
+    manifest.write(run.workdir, findings=files.file_digest(path))
     return path
 
 

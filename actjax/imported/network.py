@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from actjax import files, parallel, workdir
+from actjax import parallel
 from actjax import run as runs
 from actjax.nn.keras.importer import Imported
 from actjax.options import comma_list
 from actjax.train import checkpoint, options, state
+from actjax.workdir import checkpoint_files, manifest, recorded_config, train_record
+from actjax.workdir.train_record import ImportRecord, TrainRecord
 
 
 def weights_file(config: Any) -> Path:
@@ -27,11 +29,11 @@ def weights_file(config: Any) -> Path:
 
 def check_workdir(run: runs.Run, digest: str) -> None:
     """Refuses a workdir that has a network of its own, or of another file."""
-    before = workdir.read_config(run.workdir).get("import")
-    there = checkpoint.Checkpoints(run.workdir / "checkpoints").latest() is not None
-    if before is None and (there or (run.workdir / "train.json").exists()):
+    is_imported = recorded_config.is_imported(run.workdir)
+    has_checkpoint = checkpoint.Checkpoints(checkpoint_files.path_of(run.workdir)).latest() is not None
+    if not is_imported and (has_checkpoint or train_record.path_of(run.workdir).exists()):
         raise ValueError(f"{run.workdir} holds a network that was trained there: choose another --workdir")
-    if before is not None and before.get("weights") != digest:
+    if is_imported and recorded_config.imported_sha256(run.workdir) != digest:
         raise ValueError(f"{run.workdir} holds the weights of another file: choose another --workdir")
 
 
@@ -51,24 +53,34 @@ def save(run: runs.Run, found: Imported, classes: list[str], digest: str) -> Non
     chosen = options.of_config(run.config.train, run.config.seed, multilabel=False)
     optimizer = options.make_optimizer(chosen, run.config.train.steps, 1)
     start = state.create(found.variables, optimizer, run.config.seed)
-    kept = checkpoint.Checkpoints(run.workdir / "checkpoints")
+    checkpoints = checkpoint.Checkpoints(checkpoint_files.path_of(run.workdir))
     try:
-        kept.save(0, {"finished": True}, state=start, best=found.variables)
+        checkpoints.save(0, {"finished": True}, state=start, best=found.variables)
     finally:
-        kept.close()
+        checkpoints.close()
     if parallel.process_index() == 0:
         weights = checkpoint.content_hash(found.variables)
-        imported = {"file": Path(run.config.weights).name, "sha256": digest, "classes": classes}
-        imported |= {"hyper": found.hyper, "layers": found.report}
-        record = {"steps": 0, "best_step": 0, "seconds": 0.0, "stopped_early": False, "test_accuracy": None}
-        record |= {"weights": weights, "train_clips": 0, "imported": imported}
-        files.write_json(run.workdir / "train.json", record)
-        workdir.update_manifest(run.workdir, devices=parallel.describe_devices(), weights=weights)
+        origin = ImportRecord(Path(run.config.weights).name, digest, classes, found.hyper, list(found.report))
+        record = TrainRecord(
+            weights,
+            steps=0,
+            best_step=0,
+            stopped_early=False,
+            test_accuracy=None,
+            seconds=0.0,
+            train_clips=0,
+            imported=origin,
+        )
+        train_record.write(run.workdir, record)
+        manifest.write(run.workdir, devices=parallel.describe_devices(), weights=weights)
         made = ", ".join(f"{k} = {v}" for k, v in found.hyper.items())
         print(f"import: {len(found.report)} layers of {run.config.weights} fit; {made}")
     parallel.barrier()
 
 
-def about(run: runs.Run) -> dict[str, Any]:
-    """What train.json says of the imported weights."""
-    return workdir.read_trained(run.workdir, "imported")["imported"]
+def record_of(run: runs.Run) -> ImportRecord:
+    """What the workdir says of its imported weights."""
+    record = train_record.read(run.workdir)
+    if record is None or record.imported is None:
+        raise FileNotFoundError(f"{run.workdir} holds no imported network: run --stage=import first")
+    return record.imported

@@ -26,7 +26,7 @@ def predict(run: runs.Run) -> list[Path]:
         print("import: no predictions, as the data set is not prepared; run --stage=data, then this again")
         return []
     source = loader.open_source(builder, run.config.score.split)
-    classes = network.about(run)["classes"]
+    classes = network.record_of(run).classes
     batches = loader.batches(
         source,
         batch_size=run.config.score.batch_size,

@@ -18,7 +18,7 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
 
     Args:
       workdir: the run's folder.
-      examples: what to show as pictures, `actjax.artefacts.examples.Example`, instead of the workdir's.
+      examples: what to show as pictures, `actjax.workdir.examples.Example`, instead of the workdir's.
 
     Returns:
       The files written: the page, the tables, the pictures.

@@ -21,7 +21,7 @@ from actjax.report.tables import (
     undefined_table,
 )
 from actjax.report.verdicts import GAIN, OPEN, sort_features, standard_errors_needed
-from actjax.report.workdir_files import Material, quality
+from actjax.report.workdir_files import Material
 
 _NAMES = {UNTRAINED: "the untrained network", INPUT: "the input"}
 _TITLE = "actjax report"
@@ -99,7 +99,7 @@ def _cards(summary: Summary, material: Material) -> Markup:
         (str(len(summary.features)), "features"),
     ]
     if material.evaluation is not None:
-        value, name, clips = quality(material.evaluation)
+        value, name, clips = material.evaluation.quality()
         cards.insert(0, (f"{value:.1%}", f"{name} on {clips}"))
     cards.append((str(len(material.left_out)), "comparisons left out"))
     if material.skipped is not None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from actjax.artefacts.examples import Example
 from actjax.pages import style
 from actjax.report.summary import INPUT
-from actjax.report.workdir_files import Material, quality
+from actjax.report.workdir_files import Material
+from actjax.workdir.examples import Example
 
 _MOST_LINES = 8
 _PITCH = 3.4  # inches from one column of maps to the next
@@ -25,9 +25,8 @@ def map_pairs(examples: Sequence[Example], networks: tuple[str, ...], path: Path
     """
     lines: dict[tuple, dict[str, Example]] = {}
     for example in examples:
-        about = example.about
-        line = lines.setdefault((about["feature"], about["metric"], about["clip_id"]), {})
-        line.setdefault(about["network"], example)
+        line = lines.setdefault((example.feature, example.metric, example.clip_id), {})
+        line.setdefault(example.network, example)
     shown = [n for n in networks if any(n in line for line in lines.values())]
     lines = dict(list(lines.items())[:_MOST_LINES])
     width, each, top, bottom = 0.1 + _PITCH * (1 + len(shown)), 1.95, 0.75, 0.05
@@ -51,8 +50,8 @@ def map_pairs(examples: Sequence[Example], networks: tuple[str, ...], path: Path
 
 def confusion(material: Material, path: Path) -> Path:
     """Draws the confusion matrix: colour is the share of the true class, numbers count clips."""
-    names = list(material.evaluation["class_names"])
-    counts = np.asarray(material.evaluation["confusion"], int)
+    names = list(material.evaluation.class_names)
+    counts = material.evaluation.confusion
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     longest = 0.075 * max(map(len, names))
@@ -79,7 +78,7 @@ def confusion(material: Material, path: Path) -> Path:
         )
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0, labelsize=8)
-        value, name, clips = quality(material.evaluation)
+        value, name, clips = material.evaluation.quality()
         style.heading(fig, "Confusion", f"{name} {value:.3f}, {clips}; colour: share of the true class")
         return style.save(fig, path)
 
@@ -122,19 +121,18 @@ def _matrix(
     fig: Any, box: tuple[float, ...], example: Example, network: str, networks: tuple[str, ...]
 ) -> None:
     """One image with its axes: the example's map, or its feature where `network` is empty."""
-    about = example.about
-    values = np.asarray(example.map if network else example.feature, float)
+    values = np.asarray(example.map_ft if network else example.values_kt, float)
     axes = fig.add_axes(box)
     axes.set_facecolor("#f1f3f5")
-    times = np.asarray(about["times_s"], float)
+    times = np.asarray(example.times_s, float)
     half = (times[1] - times[0]) / 2 if len(times) > 1 else 0.5
     extent = (times[0] - half, times[-1] + half, -0.5, len(values) - 0.5)
     image = axes.imshow(
         np.ma.masked_invalid(values), origin="lower", aspect="auto", cmap="magma", extent=extent
     )
     axes.set_xlabel("time (s)", labelpad=1)
-    centres = about.get("map_hz" if network else "feature_hz")
-    _rows(axes, len(values), centres, None if network else about.get("row_names"))
+    centres_hz = example.map_hz if network else example.feature_hz
+    _rows(axes, len(values), centres_hz, None if network else example.row_names)
     axes.tick_params(length=2, labelsize=8)
     bar_box = (box[0] + box[2] + 0.012 * box[2] * 2, box[1], box[2] * 0.035, box[3])
     bar = fig.colorbar(image, cax=fig.add_axes(bar_box))
@@ -142,12 +140,12 @@ def _matrix(
     bar.ax.tick_params(length=0, labelsize=7.5)
     bar.ax.locator_params(nbins=4)
     if not network:
-        title, line, colour = about["feature"], f"clip {about['clip_id']}", style.INK
+        title, line, colour = example.feature, f"clip {example.clip_id}", style.INK
     else:
         unit = "band" if network == INPUT else "neuron"
-        title = f"{network} · {about['layer']}" if network != about["layer"] else network
-        title += f" · {unit} {about['neuron']}" if network != INPUT else ""
-        line, colour = f"{about['metric']} {about['score']:+.2f}", style.colour(network, networks)
+        title = f"{network} · {example.layer}" if network != example.layer else network
+        title += f" · {unit} {example.neuron}" if network != INPUT else ""
+        line, colour = f"{example.metric} {example.score:+.2f}", style.colour(network, networks)
     axes.text(0, 1.16, title, transform=axes.transAxes, size=9.5, weight="bold", color=colour, va="bottom")
     axes.text(0, 1.03, line, transform=axes.transAxes, size=8.5, color=style.MUTED, va="bottom")
 

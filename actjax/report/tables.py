@@ -11,7 +11,7 @@ from actjax.pages.rows import grid
 from actjax.report.markup import Markup, tag
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.verdicts import verdict
-from actjax.report.workdir_files import Material, quality
+from actjax.report.workdir_files import Material
 
 WIDTH = 110
 _LONGEST_LIST = 20
@@ -112,8 +112,8 @@ def undefined_table(summary: Summary) -> Table:
 
 def confusion_table(material: Material) -> Table:
     """Counts of clips, true class by predicted class."""
-    names, counts = material.evaluation["class_names"], np.asarray(material.evaluation["confusion"], int)
-    value, name, clips = quality(material.evaluation)
+    names, counts = material.evaluation.class_names, material.evaluation.confusion
+    value, name, clips = material.evaluation.quality()
     summary = f"{name[0].upper()}{name[1:]} {value:.3f} on {clips}"
     if len(names) > _MOST_CLASSES:
         return _mistaken_table(names, counts, summary)

@@ -14,8 +14,8 @@ CONTROLS = ("untrained", "input")
 def complete(found: Sequence[Any], recording_ids: Sequence[str], metrics: Sequence[Any]) -> Iterator[Any]:
     """The results with ci_low, ci_high and control_score [n, k] added, and std_error over recordings.
 
-    A standard error that a metric has over its clips is widened by the design effect, as if clips of
-    one recording were all alike; that of a null's moments is over recordings already.
+    A standard error that a metric has over its clips ("std_error") is widened by the design effect, as if
+    clips of one recording were all alike; one of moments ("recording_error") is over recordings already.
 
     Args:
       found: (network, comparison, metric, {"score", ...}) of the whole run.
@@ -27,9 +27,12 @@ def complete(found: Sequence[Any], recording_ids: Sequence[str], metrics: Sequen
     widen, recordings = np.sqrt(bootstrap.design_effect(recording_ids)), len(set(recording_ids))
     for network, comparison, name, outputs in found:
         metric, more = by_name[name], dict(outputs)
+        over_recordings = more.pop("recording_error", None)
         if "std_error" in more:
-            if "null_mean" not in more:
-                more["std_error"] = more["std_error"] * np.float32(widen)
+            more["std_error"] = more["std_error"] * np.float32(widen)
+        elif over_recordings is not None:
+            more["std_error"] = over_recordings
+        if "std_error" in more:
             more["std_error"] = np.where(np.isnan(more["score"]), np.float32(np.nan), more["std_error"])
             ends = bootstrap.score_interval(more["score"], more["std_error"], recordings, metric.range[:2])
             more["ci_low"], more["ci_high"] = ends

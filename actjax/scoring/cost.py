@@ -4,13 +4,20 @@ import jax
 import jax.numpy as jnp
 
 from actjax import run as runs
-from actjax.scoring import networks
+from actjax.activations.comparisons import Problem
+from actjax.scoring import networks, nulls, tasks
 from actjax.scoring.plan import Plan
+from actjax.statistics import metric_nulls
+from actjax.types import Metric
 
 # The quickstart's on two CPU cores; other metrics, networks and machines differ from it by factors.
 COMPILE_S = 1.5  # for each program that scores
 SCORES_A_SECOND = 20e6  # scores x clips
 TRAIN_FLOPS = 30e9  # a second, of three forward passes, which forward and backward come to
+# Of nulls: products of moments a second, and for each cost of a metric pairs x observations a second (of
+# "quadratic" metrics pairs x squared observations).
+MOMENTS_A_SECOND = 20e9
+SCORED_A_SECOND = {"product": 2e9, "steps": 100e6, "quadratic": 400e6}
 
 
 def score_rows(made: Plan) -> int:
@@ -48,6 +55,46 @@ def training_seconds(run: runs.Run, shape: tuple[int, int]) -> float:
 def scoring_seconds(made: Plan, clips: int) -> float:
     """How long scoring that many clips takes at the quickstart's rates."""
     return COMPILE_S * _programs(made) + score_rows(made) * clips / SCORES_A_SECOND
+
+
+def kept_mib(made: Plan, clips: int) -> float:
+    """What is kept on disk meanwhile: observations for metrics that need all at once, and for nulls."""
+    numbers = 0
+    for family, comparisons in made.families:
+        for c in (c for c in comparisons if c.collected or c.tested):
+            of_neuron, of_row = tasks.observations_of(c.problem)
+            held = sum(f.rows for f in c.problem.nuisances)
+            numbers += len(family.networks) * c.problem.neurons * of_neuron
+            numbers += (len(c.problem.rows) + held) * of_row
+    return 4 * numbers * clips / 2**20
+
+
+def null_seconds(made: Plan, rearrangements: nulls.Rearrangements, part: str, clips: int) -> dict[str, float]:
+    """Metric -> how long its nulls take at the quickstart's rates."""
+    seconds: dict[str, float] = {}
+    for family, comparisons in made.families:
+        for c in comparisons:
+            for metric in c.tested:
+                pairs = len(family.networks) * c.problem.neurons * len(tasks.columns(c.problem, metric))
+                each = _null_seconds_of_pair(metric, c.problem, rearrangements, part, clips)
+                seconds[metric.name] = seconds.get(metric.name, 0.0) + pairs * each
+    return seconds
+
+
+def _null_seconds_of_pair(
+    metric: Metric, problem: Problem, rearrangements: nulls.Rearrangements, part: str, clips: int
+) -> float:
+    o, several = tasks.observations_of(problem)[0], problem.view != "clip"
+    scored, shifts = rearrangements.replicates + 1, isinstance(rearrangements, nulls.Shifts)
+    partners = scored if shifts else rearrangements.partner_bj.shape[1]
+    way = metric_nulls.way_of(metric, part, several, shifts=shifts)
+    if way == "moments":
+        return clips * min(scored * o, partners * (o + scored)) / MOMENTS_A_SECOND
+    at_once = o if metric_nulls.is_clip_by_clip(metric, part, several) else clips * o
+    times = clips * partners if way == "pairs" else scored * clips * o / at_once
+    # An image's frames meet each other, whatever the metric makes of them.
+    squared = metric.cost == "quadratic" or metric.compares == "frames"
+    return times * (at_once**2 if squared else at_once) / SCORED_A_SECOND[metric.cost]
 
 
 def _programs(made: Plan) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from actjax import lookup, parallel, workdir
+from actjax import lookup, parallel
 from actjax import run as runs
 from actjax.activations import capture
 from actjax.activations.linen import AnyNetwork
@@ -13,13 +13,14 @@ from actjax.data import loader
 from actjax.nn.keras.importer import Imported, import_keras
 from actjax.train import checkpoint, loop
 from actjax.types import Layer
+from actjax.workdir import checkpoint_files, train_record
 
 
 def module(run: runs.Run, num_classes: int, **options: Any) -> Any:
     """The run's network: of imported weights with their own options and outputs, else for `num_classes`."""
-    record = (workdir.read_trained(run.workdir) or {}).get("imported")
-    if record is not None:
-        hyper = {k: tuple(v) if isinstance(v, list) else v for k, v in record["hyper"].items()}
+    record = train_record.read(run.workdir)
+    if record is not None and record.imported is not None:
+        hyper = {k: tuple(v) if isinstance(v, list) else v for k, v in record.imported.hyper.items()}
     else:
         hyper = read_weights(run).hyper if run.config.weights else {}
     return runs.module(run.config, **{"num_classes": num_classes, **options, **hyper})
@@ -60,7 +61,7 @@ def variables(run: runs.Run, network: str, source: loader.Source) -> Any:
     """
     if network == "trained":
         return checkpoint.load_best(run.workdir)[0]
-    folder, about = run.workdir / "checkpoints" / "untrained", {"seed": run.config.seed}
+    folder, about = checkpoint_files.path_of(run.workdir, "untrained"), {"seed": run.config.seed}
     return checkpoint.kept_or_made(folder, lambda: _untrained(run, source), about)
 
 

@@ -1,23 +1,35 @@
 """Nulls of a score run: what chance gives, and p-values corrected over families of tests."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from actjax.data import loader
 from actjax.options import comma_list
 from actjax.scoring.observations import Observations
-from actjax.similarity.api import make_metric
-from actjax.statistics import bootstrap, families, nulls, permutations
+from actjax.scoring.tasks import columns
+from actjax.statistics import bootstrap, families, metric_nulls, permutations
+from actjax.statistics.requirements import check_replicates
+from actjax.statistics.rescored import Sides
+from actjax.types import Metric
 
-# How each metric's moments are centred, in the clip view and otherwise; others have no moment null. Cosine
-# within clips is a mean over clips, of which the moments of all clips together know nothing.
-CENTRES = {"pearson": ("all", "clip"), "cosine": ("none", None)}
+SHIFT = "circular_shift"
 
 
-def draws(config: Any, source: loader.Source) -> permutations.Draws | None:
-    """The rearrangements of recordings shared by all pairs, or None where no null is asked for.
+class Shifts(NamedTuple):
+    """Rotations of clips in time, which are drawn for each grid: how many, by which seed, for which level."""
+
+    replicates: int
+    seed: int
+    level: float
+
+
+Rearrangements = permutations.Draws | Shifts
+
+
+def draws(config: Any, source: loader.Source) -> Rearrangements | None:
+    """The rearrangements of clips shared by all pairs, or None where no null is asked for.
 
     Raises:
       ValueError: too few recordings or replicates for the level; one line that says how many.
@@ -25,74 +37,87 @@ def draws(config: Any, source: loader.Source) -> permutations.Draws | None:
     options = config.score
     if options.null == "none" or options.replicates == 0:
         return None
-    chosen = {"replicates": options.replicates, "seed": config.seed, "level": options.level}
+    drawn = {"replicates": options.replicates, "seed": config.seed, "level": options.level}
+    if options.null == SHIFT:
+        check_replicates(options.replicates, options.level)
+        return Shifts(**drawn)
     if options.null == "unrestricted" or source.labels.ndim > 1:
-        return permutations.unrestricted(source.recording_ids, **chosen)
+        return permutations.unrestricted(source.recording_ids, **drawn)
     labels, names = source.labels.tolist(), source.class_names
-    return permutations.within_class(source.recording_ids, labels, class_names=names, **chosen)
+    return permutations.within_class(source.recording_ids, labels, class_names=names, **drawn)
 
 
-def tested(config: Any) -> tuple[str, ...]:
-    """The chosen metrics that get a null; those that may be named are the keys of CENTRES."""
-    if config.score.null == "none" or config.score.replicates == 0:
-        return ()
-    return tuple(comma_list(config.score.null_metrics))
+def is_tested(config: Any, metric: Metric, view: str) -> bool:
+    """Whether a metric gets a null in a view; one of the map view alone gets it there if it is named."""
+    options = config.score
+    if options.null == "none" or options.replicates == 0 or (options.null == SHIFT and view == "clip"):
+        return False
+    views = comma_list(options.null_views)
+    return metric.name in comma_list(options.null_metrics) and (view in views or metric.views == ("map",))
 
 
 def make(
-    chosen: permutations.Draws | None, recordings: Sequence[Any], part: str, memory_gib: float
-) -> Callable[..., Any] | None:
+    rearrangements: Rearrangements | None, recordings: Sequence[Any], part: str, memory_gib: float
+) -> Callable[[Observations, int, Metric], Mapping[str, Any]] | None:
     """What observations that are kept tell of a score's chance and error.
 
     Args:
-      chosen: from `draws`.
+      rearrangements: from `draws`.
       recordings: [b] the recording of each clip.
       part: `score.part`.
       memory_gib: `score.memory_gib`.
 
     Returns:
-      (observations, network, metric) -> {"null_mean", "null_std", "p_value", "std_error": [n, k],
-      "null": parts}, empty where the metric has no moment null in that view; or None.
+      (observations, network, metric) -> {"null_mean", "null_std", "p_value": [n, k], "null": members of the
+      family}, and "recording_error" [n, k] where the score is a correlation; or None.
     """
-    if chosen is None:
+    if rearrangements is None:
         return None
 
-    def null(kept: Observations, network: int, metric: str) -> Mapping[str, Any]:
-        clip_view = kept.problem.view == "clip"
-        centre = CENTRES[metric][0 if clip_view else 1]
-        if centre is None:
-            return {}
-        if part == "total" and not clip_view:
-            centre = "all"
-        rows, n = kept.rows(), kept.problem.neurons
-        order = np.argsort(kept.clips, kind="stable")
-        own = np.asarray(recordings)[kept.clips[order]]
-        names = ("null_mean", "null_std", "p_value", "std_error")
-        out = {name: np.full((n, len(rows)), np.nan, np.float32) for name in names}
-        parts = []
-        for valid, [together] in kept.groups(rows):
-            y = _blocked(np.where(valid, rows[together], np.float32(0)), kept.per_clip)[order]
-            mask = valid.reshape(-1, kept.per_clip)[order]
-            signed = make_metric(metric).signed
-            tiles = []
-            for first, stop in kept.tiles():
-                x = _blocked(kept.neurons(network, first, stop), kept.per_clip)[order]
-                tile = nulls.moment_null(
-                    x, y, mask, chosen, centre=centre, signed=signed, memory_gib=memory_gib
-                )
-                tiles.append(tile)
-                errors = bootstrap.correlation_errors(x, y, mask, own, centre=centre)
-                out["std_error"][first:stop, together] = errors
-            found = families.join_tiles(tiles)
-            for name, value in (("null_mean", found.mean), ("null_std", found.std), ("p_value", found.p)):
-                out[name][:, together] = value
-            parts.append((together, found))
-        return out | {"null": parts}
+    def null(kept: Observations, network: int, metric: Metric) -> Mapping[str, Any]:
+        rows, places = kept.rows(), columns(kept.problem, metric)
+        whole = metric.level == "feature" and metric.observes == "vector"
+        shape = (kept.problem.neurons, len(places))
+        out: dict[str, Any] = {}
+        members = []
+        for valid, calls in kept.groups(rows, "feature" if whole else "row"):
+            for together in calls:
+                name = kept.problem.rows[together[0]][0]
+                at = [[place for place, _ in places].index(name)] if whole else together
+                tiles = [
+                    _null_of_tile(kept, network, metric, tile, rows[together], valid) for tile in kept.tiles()
+                ]
+                joined = families.join_tiles([tile for tile, _ in tiles])
+                found = {"null_mean": joined.mean, "null_std": joined.std, "p_value": joined.p}
+                if tiles[0][1] is not None:
+                    found["recording_error"] = np.concatenate([error for _, error in tiles])
+                for key, value in found.items():
+                    out.setdefault(key, np.full(shape, np.nan, np.float32))[:, at] = value
+                members.append((at, joined))
+        return out | {"null": members}
+
+    def _null_of_tile(
+        kept: Observations,
+        network: int,
+        metric: Metric,
+        tile: tuple[int, int],
+        rows: np.ndarray,
+        valid: np.ndarray,
+    ) -> tuple[families.Null, np.ndarray | None]:
+        """The null of some neurons, and their standard errors over recordings where moments tell them."""
+        sides = _sides(kept, kept.neurons(network, *tile), rows, valid, metric)
+        chosen = _of_grid(rearrangements, sides)
+        found = metric_nulls.null_of(metric, sides, chosen, part=part, memory_gib=memory_gib)
+        if metric_nulls.way_of(metric, part, sides.mask.shape[1] > 1) != "moments":
+            return found, None
+        x, y, centre = metric_nulls.correlated_sides(metric, sides, part)
+        of_clip = np.asarray(recordings)[np.sort(kept.clips)]
+        return found, bootstrap.correlation_errors(x, y, sides.mask, of_clip, centre=centre)
 
     return null
 
 
-def correct(found: Sequence[Any]) -> None:
+def correct(results: Sequence[Any]) -> None:
     """Adds q_value and p_maxt, [n, k], to the results; a family is one network, layer, view and metric.
 
     Where a score is undefined everything of its null is NaN: the null is computed from all observations,
@@ -100,24 +125,57 @@ def correct(found: Sequence[Any]) -> None:
     largest of its family, which makes no p smaller.
     """
     members: dict[tuple[str, ...], list[tuple[Any, list[int], families.Null]]] = {}
-    for network, comparison, metric, outputs in found:
+    for network, comparison, metric, outputs in results:
         key = (network, comparison.problem.layer.name, comparison.problem.view, metric)
         undefined = np.isnan(outputs["score"])
         for name in ("null_mean", "null_std", "p_value"):
             if name in outputs:
                 outputs[name] = np.where(undefined, np.float32(np.nan), outputs[name])
-        for together, part in outputs.pop("null", []):
-            statistic = np.where(undefined[:, together], np.nan, part.statistic)
-            members.setdefault(key, []).append((outputs, together, part._replace(statistic=statistic)))
+        for at, null in outputs.pop("null", []):
+            statistic = np.where(undefined[:, at], np.nan, null.statistic)
+            members.setdefault(key, []).append((outputs, at, null._replace(statistic=statistic)))
     for family in members.values():
-        for (outputs, together, _), corrected in zip(
-            family, families.correct([part for *_, part in family]), strict=True
-        ):
+        corrections = families.correct([null for *_, null in family])
+        for (outputs, at, _), corrected in zip(family, corrections, strict=True):
             for name, value in (("q_value", corrected.q), ("p_maxt", corrected.p_maxt)):
                 whole = outputs.setdefault(name, np.full(outputs["score"].shape, np.nan, np.float32))
-                whole[:, together] = value
+                whole[:, at] = value
 
 
-def _blocked(columns_co: np.ndarray, per_clip: int) -> np.ndarray:
-    """[c, b * o] -> [b, o, c]."""
-    return columns_co.reshape(len(columns_co), -1, per_clip).transpose(1, 2, 0)
+def _sides(
+    kept: Observations, neurons: np.ndarray, rows: np.ndarray, valid: np.ndarray, metric: Metric
+) -> Sides:
+    """Both sides of all clips, in the order of the source.
+
+    Args:
+      kept: what holds them.
+      neurons: [n, b * o] of one network.
+      rows: [k, b * o] the rows that are scored together.
+      valid: [b * o] bool, where they are.
+      metric: which takes them as vectors or images.
+    """
+    order = np.argsort(kept.clips, kind="stable")
+    image, b = metric.observes == "image", len(order)
+
+    def by_clip(columns_co: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        if image:
+            return columns_co.reshape(len(columns_co), b, *shape).swapaxes(0, 1)[order]
+        return columns_co.reshape(len(columns_co), b, -1).transpose(1, 2, 0)[order]
+
+    y = by_clip(np.where(valid, rows, np.float32(0)), kept.row_shape)
+    mask = valid.reshape(b, *kept.row_shape)[order]
+    mask = mask.all(axis=1) if image else mask.reshape(b, -1)
+    nuisance = None
+    if "nuisance_oq" in metric.needs:
+        held = kept.nuisances()
+        nuisance = None if held is None else held.reshape(b, mask.shape[1], -1)[order]
+    x = by_clip(neurons, kept.neuron_shape)
+    return Sides(x, y, mask, kept.row_shape[-1], kept.folds[order], nuisance)
+
+
+def _of_grid(rearrangements: Rearrangements, sides: Sides) -> permutations.Draws:
+    """The rearrangements on a grid: shifts are the same shares of each clip's frames on every grid."""
+    if isinstance(rearrangements, permutations.Draws):
+        return rearrangements
+    frames_valid = sides.mask.reshape(len(sides.mask), -1, sides.frames).any(axis=1)
+    return permutations.circular_shift(frames_valid, **rearrangements._asdict())

@@ -1,6 +1,7 @@
 """Both sides of a comparison, kept on disk for the metrics and the nulls that need all of them at once."""
 
 import contextlib
+import math
 from pathlib import Path
 
 import jax
@@ -25,12 +26,15 @@ class Observations:
     Attributes:
       problem: whose sides these are.
       clips: [b] which clip of the split each one is, once `finish` was called.
-      per_clip: observations of each clip.
+      neuron_shape, row_shape: of one clip's observations of a neuron and of a feature row: (o,), or bands x
+        frames of images.
     """
 
     def __init__(self, problem: Problem, networks: int, folder: Path, stack: contextlib.ExitStack):
         folder.mkdir(parents=True, exist_ok=True)
-        self.problem, self.per_clip = problem, 0
+        self.problem = problem
+        self.neuron_shape: tuple[int, ...] = ()
+        self.row_shape: tuple[int, ...] = ()
         name = problem.name.replace("/", "_")
 
         def store(part: str, columns: int) -> ObservationStore:
@@ -43,16 +47,30 @@ class Observations:
         self._folds: list[np.ndarray] = []
 
     def add(self, x, y, valid, mask, context) -> None:
-        """One batch: x [d, networks, b, o, n], y [d, b, o, k], valid [d, b, o], mask [d, b]."""
+        """One batch: x [d, networks, b, o, n], y [d, b, o, k], valid [d, b, o], mask [d, b].
+
+        In the map view x [d, networks, b, n, f, t], y [d, b, k, rows, t] and valid [d, b, t].
+        """
         real = parallel.unshard(mask)
-        rows = np.where(parallel.unshard(valid)[..., None], parallel.unshard(y), np.float32(np.nan))[real]
-        self.per_clip = rows.shape[1]
-        self._rows.append(rows.reshape(-1, rows.shape[2]))
+        rows, defined = self._columns_last(parallel.unshard(y)), parallel.unshard(valid)
+        defined = defined.reshape(len(rows), *(1,) * (rows.ndim - 3), -1, 1)
+        rows = np.where(defined, rows, np.float32(np.nan))[real]
+        self.row_shape = rows.shape[1:-1]
+        self._rows.append(rows.reshape(-1, rows.shape[-1]))
         for i, store in enumerate(self._neurons):
-            neurons = parallel.unshard(x[:, i])[real]
-            store.append(neurons.reshape(-1, neurons.shape[2]))
+            neurons = self._columns_last(parallel.unshard(x[:, i])[real])
+            self.neuron_shape = neurons.shape[1:-1]
+            store.append(neurons.reshape(-1, neurons.shape[-1]))
         self._clips.append(parallel.unshard(context["clip"])[real])
         self._folds.append(parallel.unshard(context["fold"])[real])
+
+    def _columns_last(self, values: np.ndarray) -> np.ndarray:
+        return np.moveaxis(values, 1, -1) if self.problem.view == "map" else values
+
+    @property
+    def per_clip(self) -> int:
+        """Observations of a clip, the same for neurons and rows wherever both are taken as vectors."""
+        return math.prod(self.neuron_shape)
 
     def finish(self) -> None:
         """Ends the adding; brings together which clips all processes hold."""

@@ -20,7 +20,7 @@ from actjax.scoring.observations import Observations
 from actjax.scoring.tasks import Comparison
 from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.stream import PairStream
-from actjax.types import Batch, Context
+from actjax.types import Batch, Context, Metric
 
 Result = tuple[str, Comparison, str, Mapping[str, np.ndarray]]
 
@@ -33,7 +33,7 @@ def run_pass(
     folder: Path,
     folds_of_clip: np.ndarray,
     clip_ids: Sequence[str],
-    null: Callable[[Observations, int, str], Mapping[str, Any]] | None = None,
+    null: Callable[[Observations, int, Metric], Mapping[str, Any]] | None = None,
 ) -> Iterator[Result]:
     """Reads every clip once and yields (network, comparison, metric, {"score": [n, k], ...}).
 
@@ -110,12 +110,13 @@ class _Runner:
             jax.block_until_ready(self.state)
 
     def results(self, networks: Sequence[str], null) -> Iterator[Result]:
+        tested = {metric.name: metric for metric in self.comparison.tested}
         if self.kept:
             self.kept.finish()
         for i, network in enumerate(networks):
             for metric, found in self._scores(i):
-                if null is not None and metric in self.comparison.tested:
-                    found = dict(null(self.kept, i, metric)) | found  # a metric knows its own error best
+                if null is not None and metric in tested:
+                    found = dict(null(self.kept, i, tested[metric])) | found
                 yield network, self.comparison, metric, found
 
     def _scores(self, network: int) -> Iterator[tuple[str, Mapping[str, np.ndarray]]]:

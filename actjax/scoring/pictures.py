@@ -1,7 +1,7 @@
 """Pictures' raw material: the best map-view pair of each feature, on clips that were not picked by eye."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ import numpy as np
 from actjax import parallel
 from actjax.activations.capture import BothSides
 from actjax.activations.clips import Observer, observe_clips
-from actjax.artefacts import examples
 from actjax.data import loader
 from actjax.similarity.api import make_metric
+from actjax.workdir import examples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ def write(
         image = parallel.unshard(x[:, family.networks.index(pair.network)])[row, pair.neuron]
         column = [f.name for f in problem.features].index(pair.feature)
         matrix = _rows(problem, parallel.unshard(y)[row, column], pair.feature)
-        shown.append(examples.Example(image, matrix, _about(pair, problem, source.clip_ids[clips[row]])))
+        shown.append(_example(image, matrix, pair, problem, source.clip_ids[clips[row]]))
     examples.write(path, shown)
 
 
@@ -103,19 +103,33 @@ def _observe(
     return observed[0]
 
 
-def _about(pair: Best, problem: Any, clip_id: str) -> Mapping[str, Any]:
+def _example(
+    map_ft: np.ndarray, values_kt: np.ndarray, pair: Best, problem: Any, clip_id: str
+) -> examples.Example:
     [feature] = [f for f in problem.features if f.name == pair.feature]
-    about = {k: getattr(pair, k) for k in ("network", "neuron", "feature", "metric", "score")}
-    about |= {"layer": problem.layer.name, "clip_id": clip_id, "unit": feature.unit}
-    about["times_s"] = problem.time.edges.mean(axis=1).tolist()
-    about |= {"map_hz": _map_hz(problem), "feature_hz": None, "row_names": None}
+    map_hz, feature_hz, row_names = _map_hz(problem), None, None
     if problem.cells:
-        about["feature_hz"] = about["map_hz"]
+        feature_hz = map_hz
     elif feature.centres_hz is not None:
-        about["feature_hz"] = list(feature.centres_hz)
+        feature_hz = list(feature.centres_hz)
     else:
-        about["row_names"] = list(feature.row_names)
-    return about
+        row_names = list(feature.row_names)
+    return examples.Example(
+        map_ft,
+        values_kt,
+        network=pair.network,
+        layer=problem.layer.name,
+        neuron=pair.neuron,
+        feature=pair.feature,
+        metric=pair.metric,
+        score=pair.score,
+        clip_id=clip_id,
+        times_s=problem.time.edges.mean(axis=1).tolist(),
+        map_hz=map_hz,
+        feature_hz=feature_hz,
+        row_names=row_names,
+        unit=feature.unit,
+    )
 
 
 def _rows(problem: Any, image: np.ndarray, name: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Lays out a score run from shapes alone: which networks, layers, features and metrics meet."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,7 +58,7 @@ def plan(
 
     def add(family):
         tile_bytes = int(config.score.memory_gib * 2**30 / 4)
-        tested = nulls.tested(config)
+        tested = functools.partial(nulls.is_tested, config)
         comparisons = [
             tasks.compare(p, metrics, config.score.part, tile_bytes, tested, clips) for p in family.problems
         ]

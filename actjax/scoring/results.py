@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax import files, parallel
+from actjax import parallel
 from actjax import run as runs
 from actjax.activations.clips import Observer, make_observer
 from actjax.activations.comparisons import LeftOut
@@ -14,6 +14,7 @@ from actjax.data import loader
 from actjax.external.layers import Activations
 from actjax.scoring import columns, from_elsewhere, nulls, one_pass, pictures, plan
 from actjax.scoring import networks as scoring_networks
+from actjax.workdir import observations_folder
 
 
 def compute(
@@ -62,7 +63,7 @@ def _pass_over_clips(
         made.families,
         observer,
         batches,
-        folder=run.workdir / "scores" / f".observations-{files.RUN}-{parallel.process_index()}",
+        folder=observations_folder.path_of(run.workdir, parallel.process_index()),
         folds_of_clip=recordings,
         clip_ids=source.clip_ids,
         null=nulls.make(draws, source.recording_ids, run.config.score.part, run.config.score.memory_gib),

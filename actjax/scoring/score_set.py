@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from actjax import files, lookup, parallel, workdir
+from actjax import files, lookup, parallel
 from actjax import run as runs
 from actjax.data import loader
 from actjax.scores import files as scores_files
 from actjax.scoring import from_elsewhere, one_pass, tasks
 from actjax.similarity.api import make_metric
+from actjax.workdir import manifest, train_record
 
 
 def path_of(run: runs.Run, source: loader.Source) -> Path:
@@ -29,7 +30,7 @@ def name_of(run: runs.Run, source: loader.Source) -> str:
 
 def is_as_written(run: runs.Run, path: Path) -> bool:
     """Whether a table's hash is the one that the manifest keeps of it; says if it is not."""
-    recorded = workdir.read_manifest(run.workdir).get(f"scores/{path.name}")
+    recorded = manifest.read(run.workdir).get(f"scores/{path.name}")
     whole = recorded is None or recorded == files.file_digest(path)
     if not whole and parallel.process_index() == 0:
         print(f"score: {path} is damaged, its hash is not the one in manifest.json; scored again")
@@ -38,23 +39,21 @@ def is_as_written(run: runs.Run, path: Path) -> bool:
 
 def write(run: runs.Run, path: Path, source: loader.Source, results: Iterable[one_pass.Result]) -> None:
     """Writes the table of the results and keeps its hash in the manifest."""
-    step = (workdir.read_trained(run.workdir) or {}).get("best_step")
-    metadata = {"config": run.config.to_dict(), "checkpoint": {"hash": _checkpoint_id(run), "step": step}}
+    record = train_record.read(run.workdir)
+    trained = {"hash": _checkpoint_id(run), "step": record and record.best_step}
+    metadata = {"config": run.config.to_dict(), "checkpoint": trained}
     metadata |= {"clips": len(source), "recordings": len(set(source.recording_ids))}
     scores_files.write_scores(
         path, (block for result in results for block in _blocks(run, *result)), metadata
     )
     files_hashed = {f"scores/{path.name}": files.file_digest(path)}
-    workdir.update_manifest(run.workdir, scored_on=parallel.describe_devices(), **files_hashed)
+    manifest.write(run.workdir, scored_on=parallel.describe_devices(), **files_hashed)
 
 
 def _checkpoint_id(run: runs.Run) -> str:
     if "trained" not in from_elsewhere.networks(run.config):
         return "none"
-    record = workdir.read_trained(run.workdir)
-    if record is None:
-        raise FileNotFoundError(f"{run.workdir} holds no trained network: run --stage=train (or all) first")
-    return record["weights"]
+    return train_record.need(run.workdir).weights
 
 
 def _blocks(

@@ -1,7 +1,7 @@
 """Which metrics suit a problem, and how each of them is computed: streaming, or from kept observations."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,14 +24,14 @@ class Comparison:
       problem: what is compared.
       stream: the metrics that accumulate over batches, or None.
       collected: the metrics that need all observations at once.
-      tested: names of the metrics that get a null, from kept observations.
+      tested: the metrics that get a null, from kept observations.
       frames: what the stream is given, the problem's own and then masked ones; 0 for just its own.
     """
 
     problem: Problem
     stream: PairStream | None
     collected: tuple[Metric, ...]
-    tested: tuple[str, ...] = ()
+    tested: tuple[Metric, ...] = ()
     frames: int = 0
 
     @property
@@ -64,10 +64,17 @@ def compare(
     metrics: Sequence[Metric],
     part: str,
     tile_bytes: int,
-    tested: Sequence[str] = (),
+    tested: Callable[[Metric, str], bool] = lambda metric, view: False,
     clips: int = 1,
 ) -> Comparison:
     """Sorts the metrics that suit a problem into streaming and collecting ones.
+
+    Args:
+      problem, metrics: what is compared, and by what.
+      part: `score.part`.
+      tile_bytes: bound on what a stream prepares at a time.
+      tested: (metric, view) -> whether it gets a null there.
+      clips: how many clips there are.
 
     Raises:
       ValueError: a metric does not take as many observations as `clips` clips have.
@@ -97,15 +104,18 @@ def compare(
             tile_bytes=tile_bytes,
         )
     collected = tuple(m for m in fitting if m not in streaming)
-    per_clip = 1 if problem.time is None else problem.time.size
-    if problem.frequency is not None:
-        per_clip *= problem.frequency.size
+    per_clip = observations_of(problem)[0] if problem.cells or not images else problem.time.size
     for metric in fitting:
         # Before the pass over the clips, which may take hours.
         check_size(metric, per_clip * (clips if metric in collected else 1))
-    return Comparison(
-        problem, stream, collected, tuple(m.name for m in fitting if m.name in tested and not images)
-    )
+    return Comparison(problem, stream, collected, tuple(m for m in fitting if tested(m, problem.view)))
+
+
+def observations_of(problem: Problem) -> tuple[int, int]:
+    """How many numbers a clip has of each neuron and of each feature row."""
+    frames = 1 if problem.time is None else problem.time.size
+    bands = _rows(problem) or (1,)
+    return bands[0] * frames, bands[-1] * frames
 
 
 def share_programs(comparisons: Sequence[Comparison]) -> list[Comparison]:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from actjax import lookup
+from actjax.precision import checked, products
 from actjax.similarity import batches as batches_of
 from actjax.similarity import checks as inputs
 from actjax.similarity import devices as engine
 from actjax.similarity.chosen import chosen, make_metric, with_folds
 from actjax.similarity.grid import ImageMask
-from actjax.similarity.present import by_pattern
+from actjax.similarity.present import Pattern, by_pattern
 from actjax.types import Context, Metric
 
 __all__ = ["list_metrics", "make_metric", "score", "score_maps"]
@@ -35,6 +36,7 @@ def score(
     seed: int = 0,
     memory_gib: float = 1.0,
     details: bool = False,
+    precision: str = "fast",
     **hyper: Any,
 ) -> Any:
     """The similarity of every neuron to every feature row.
@@ -67,6 +69,8 @@ def score(
       seed: for the metrics that sample, from 0 to 2^32 - 1.
       memory_gib: bound on working memory beside inputs and outputs; neurons and rows are tiled to it.
       details: returns {"score", "valid", and the metric's other outputs} instead of the score.
+      precision: of matrix products on a GPU or TPU: "exact" (float32), "fast" (bfloat16 parts of float32,
+        errors of 1e-6) or "tf32" (1e-5). A CPU computes exactly.
       **hyper: the metric's options, where it is one metric and its name carries none.
 
     Returns:
@@ -78,6 +82,7 @@ def score(
         that is missing, values that are complex, no numbers, not finite or (for a metric that depends on
         scale) beyond float32's range.
     """
+    checked(precision)
     metrics, single = chosen(metric, hyper)
     for one in metrics.values():
         _on_vectors(one.metric)
@@ -93,7 +98,10 @@ def score(
         held, mask = _nuisance(nuisance, mask, o)
     context = Context(clip_ids_o=clips, folds_o=folds, nuisance_oq=held, key=inputs.key(seed))
     memory = inputs.memory_bytes(memory_gib)
-    found = {spec: _score_vectors(one, x, y, mask, context, memory, details) for spec, one in metrics.items()}
+    with products(precision):
+        found = {
+            spec: _score_vectors(one, x, y, mask, context, memory, details) for spec, one in metrics.items()
+        }
     return found.popitem()[1] if single else found
 
 
@@ -161,9 +169,9 @@ def _score_vectors(metric: Metric, x, y, mask, context: Context, memory: int, de
         # All rows are one feature, so an observation counts where all of them are there.
         y_present = np.broadcast_to(y_present.all(1, keepdims=True), y_present.shape)
 
-    def one(neurons, rows, of_x, of_y):
-        counts = _both(mask, _both(of_x, of_y))
-        sides = _columns(x.values, neurons), _columns(y.values, rows)
+    def one(of_x: Pattern, of_y: Pattern) -> dict[str, np.ndarray]:
+        counts = _both(mask, _both(of_x.present, of_y.present))
+        sides = _columns(x.values, of_x.columns), _columns(y.values, of_y.columns)
         return _score_columns(metric, *sides, counts, context, memory, details)
 
     found = by_pattern(one, x.present, y_present)
@@ -188,9 +196,9 @@ def _score_images(metric: Metric, x, y, mask, key, memory: int, details: bool) -
     inputs.finite_images(x, "maps", "neuron", mask, held_by_float32=held_by_float32)
     inputs.finite_images(y, "matrices", "feature", mask, held_by_float32=held_by_float32)
 
-    def one(neurons, features, of_x, of_y):
-        maps, matrices = _columns(x.values, neurons), _columns(y.values, features)
-        own_mask = ImageMask(mask, of_x, of_y)
+    def one(of_x: Pattern, of_y: Pattern) -> dict[str, np.ndarray]:
+        maps, matrices = _columns(x.values, of_x.columns), _columns(y.values, of_y.columns)
+        own_mask = ImageMask(mask, of_x.present, of_y.present)
 
         def batches(maps, matrices):
             return batches_of.image_batches(metric, maps, matrices, own_mask, memory)

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from actjax import parallel
+from actjax import parallel, precision
 from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.grid import regrid_images
 from actjax.similarity.host import lent
@@ -37,7 +37,7 @@ def score_vectors(metric: Metric, x, y, mask, context: Context, memory: int) -> 
         devices = 1
     tile_n, tile_k = _tile_sizes(metric, o, n, k, memory, devices)
     out = {name: np.empty((n, columns), np.float32) for name in metric.outputs}
-    run = _runner(metric, _neurons_first(x), memory // (4 * devices), devices)
+    run = _runner(metric, _neurons_first(x), memory // (4 * devices), devices, precision.current_way())
     for column in range(0, k, tile_k):
         column = min(column, k - tile_k)
         rows = _float32(metric, _tile(y, column, tile_k), mask)
@@ -74,11 +74,11 @@ def _even(items: int, most: int) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _runner(metric: Metric, neurons_first: bool, tile_bytes: int, devices: int):
+def _runner(metric: Metric, neurons_first: bool, tile_bytes: int, devices: int, way: str):
     def run(x, y, mask, context):
-        if neurons_first:
-            y = y.T
-        return pairwise(metric, x, y, mask, context, neurons_first=neurons_first, tile_bytes=tile_bytes)
+        y = y.T if neurons_first else y
+        with precision.products(way):
+            return pairwise(metric, x, y, mask, context, neurons_first=neurons_first, tile_bytes=tile_bytes)
 
     return jax.jit(run) if devices == 1 else parallel.pmap(run)
 

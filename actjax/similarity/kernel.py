@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from actjax import parallel
+from actjax import parallel, precision
 from actjax.similarity.accumulators import moments
 from actjax.similarity.host import lent
 from actjax.similarity.host.dispatch import host_allowed
@@ -64,7 +64,8 @@ def pairwise(
         mask_o = jnp.ones((x_on.shape[-1 if axis == 0 else 0],), bool)
     check_size(metric, len(mask_o))
     on_host = parallel.callbacks_are_safe()
-    return _pairwise(metric, x_on, y_ok, mask_o, context, axis=axis, tile_bytes=tile_bytes, on_host=on_host)
+    how = {"tile_bytes": tile_bytes, "on_host": on_host, "way": precision.current_way()}
+    return _pairwise(metric, x_on, y_ok, mask_o, context, axis=axis, **how)
 
 
 def clip_scores(
@@ -92,7 +93,8 @@ def clip_scores(
     """
     check_size(metric, mask_bo.shape[1])
     on_host = parallel.callbacks_are_safe()
-    return _clip_scores(metric, x_bon, y_bok, mask_bo, context, tile_bytes=tile_bytes, on_host=on_host)
+    how = {"tile_bytes": tile_bytes, "on_host": on_host, "way": precision.current_way()}
+    return _clip_scores(metric, x_bon, y_bok, mask_bo, context, **how)
 
 
 def check_size(metric: Metric, o: int) -> None:
@@ -104,16 +106,16 @@ def check_size(metric: Metric, o: int) -> None:
         )
 
 
-@functools.partial(jax.jit, static_argnames=("metric", "axis", "tile_bytes", "on_host"))
-def _pairwise(metric, x, y, mask, context, *, axis, tile_bytes, on_host):
-    # What may call the host is compiled apart from what may not.
-    with host_allowed(on_host):
+@functools.partial(jax.jit, static_argnames=("metric", "axis", "tile_bytes", "on_host", "way"))
+def _pairwise(metric, x, y, mask, context, *, axis, tile_bytes, on_host, way):
+    # What may call the host is compiled apart from what may not, and so is each way of products.
+    with host_allowed(on_host), precision.products(way):
         return score_pairs(metric, x, y, mask, context, axis=axis, tile_bytes=tile_bytes)
 
 
-@functools.partial(jax.jit, static_argnames=("metric", "tile_bytes", "on_host"))
-def _clip_scores(metric, x_bon, y_bok, mask_bo, context, *, tile_bytes, on_host):
-    with host_allowed(on_host):
+@functools.partial(jax.jit, static_argnames=("metric", "tile_bytes", "on_host", "way"))
+def _clip_scores(metric, x_bon, y_bok, mask_bo, context, *, tile_bytes, on_host, way):
+    with host_allowed(on_host), precision.products(way):
         return _score_clips(metric, x_bon, y_bok, mask_bo, context, tile_bytes)
 
 

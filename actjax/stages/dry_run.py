@@ -1,13 +1,10 @@
 """What a run would do: neurons, scores, memory, disk and time, from shapes alone."""
 
-import math
 import os
-from collections.abc import Mapping
-from typing import Any
 
 from actjax import run as runs
 from actjax.data import loader
-from actjax.scoring import cost, from_elsewhere, nulls, plan
+from actjax.scoring import cost, cost_lines, from_elsewhere, nulls, plan
 
 
 def describe(run: runs.Run) -> str:
@@ -18,8 +15,8 @@ def describe(run: runs.Run) -> str:
     shape = runs.image_shape(front, builder.clip_samples)
     prepared = os.path.isdir(builder.data_dir)
     source = loader.open_source(builder, config.score.split) if prepared else None
-    if source is not None:
-        nulls.draws(config, source)  # a null that the clips cannot support is refused
+    # A null that the clips cannot support is refused.
+    rearranged = None if source is None else nulls.draws(config, source)
     # What the data set and files know of its clips is counted once it is there.
     features = from_elsewhere.features(config, source) if source else runs.features(config)
     elsewhere = from_elsewhere.activations(config)
@@ -44,44 +41,19 @@ def describe(run: runs.Run) -> str:
         ("neurons", f"{neurons:,} in each of {max(len(own), 1)} networks"),
         ("features", f"{len(features)} with {sum(f.rows for f in features)} rows"),
         ("scores", f"{rows:,} by {metrics}; networks: {', '.join(from_elsewhere.networks(config))}"),
-        ("null", _null(config)),
+        ("null", cost_lines.null_line(config, made, rearranged, count)),
         (
             "accumulators",
             f"{mib:.1f} MiB a device; tiles up to {config.score.memory_gib} GiB",
         ),
+        (
+            "kept on disk",
+            f"{cost.kept_mib(made, count):.1f} MiB while it scores{'' if source else ', a clip'}",
+        ),
         ("table on disk", f"about {rows * 20 / 2**20:.1f} MiB"),
-        ("time", _time(run, made, clips, shape)),
+        ("time", cost_lines.time_line(run, made, clips, shape)),
         ("all bands padded", ", ".join(padded) or "no layer"),
         ("left out", f"{len(made.left_out)} comparisons" + "".join(f"\n  {reason}" for reason in reasons)),
     ]
     width = max(len(name) for name, _ in shown)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in shown)
-
-
-def _null(config: Any) -> str:
-    tested = ", ".join(nulls.tested(config))
-    if not tested:
-        return "none: no p-values"
-    return (
-        f"{config.score.null}, {config.score.replicates} replicates, of {tested} in the clip and frame views"
-    )
-
-
-def _time(run: runs.Run, made: plan.Plan, clips: Mapping[str, int] | None, shape: tuple[int, int]) -> str:
-    """Minutes at the quickstart's rates, of what the shapes tell."""
-    config, parts = run.config, []
-    if not (config.weights or config.score.activations):
-        parts.append(("training", cost.training_seconds(run, shape)))
-    if clips is None:
-        scoring = "scores: once the data set is prepared"
-    else:
-        parts.append(("scores", cost.scoring_seconds(made, clips[config.score.split])))
-        scoring = ""
-    said = ", ".join([f"{name} {_minutes(s)}" for name, s in parts] + ([scoring] if scoring else []))
-    return f"{said}, at the quickstart's rates on two CPU cores; data, findings and report come on top"
-
-
-def _minutes(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, math.ceil(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from actjax import parallel, report, workdir
+from actjax import parallel, report
 from actjax import run as runs
 from actjax.data import loader
 from actjax.findings import cross_fit, networks, observe, requirements, seeds, table
 from actjax.report import findings as report_findings
 from actjax.stages import Stage
+from actjax.workdir import recorded_config, train_record
 
 
 def put_to_the_test(run: runs.Run) -> list[Path]:
@@ -19,10 +20,10 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     if why:
         print(f"findings: left out, {why}")
         return []
-    of_sweep = [] if (run.workdir / "train.json").exists() else seeds.below(run.workdir)
+    of_sweep = [] if train_record.path_of(run.workdir).exists() else seeds.below(run.workdir)
     if of_sweep:
         return [table.write(run, seeds.join(of_sweep)), *report.build_findings(run.workdir)]
-    workdir.claim(run.workdir, "findings", run.config.to_dict())
+    recorded_config.write(run.workdir, "findings", run.config.to_dict())
     outputs = list(table.paths(run.workdir))
     setting, test = requirements.opened(run)
     count = 1 + 2 * run.config.findings.untrained + bool(run.config.findings.label_control)

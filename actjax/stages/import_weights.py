@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from actjax import files, workdir
+from actjax import files
 from actjax import run as runs
 from actjax.imported import network, predictions
 from actjax.scoring import networks
 from actjax.stages import Stage, refuse_nothing
 from actjax.train import checkpoint
+from actjax.workdir import recorded_config, train_record
 
 
 def take_weights(run: runs.Run) -> list[Path]:
@@ -18,22 +19,20 @@ def take_weights(run: runs.Run) -> list[Path]:
       FileNotFoundError: there is no such file.
       ValueError: config.weights is empty, a layer does not fit, or the workdir has another network.
     """
-    done = run.workdir / "train.json"
     file = network.weights_file(run.config)
     digest = files.file_digest(file)
     network.check_workdir(run, digest)
-    if workdir.read_trained(run.workdir) is None or not checkpoint.is_whole(run.workdir):
+    if train_record.read(run.workdir) is None or not checkpoint.is_whole(run.workdir):
         # Read and checked as a whole before the first file is written.
         found = networks.read_weights(run)
         classes = network.class_names(run, found.hyper["num_classes"])
-        workdir.claim(run.workdir, "train", run.config.to_dict())
-        recorded = workdir.read_config(run.workdir) | {"import": {"weights": digest}}
-        files.write_json(run.workdir / "config.json", recorded)
+        recorded_config.write(run.workdir, "train", run.config.to_dict())
+        recorded_config.write_import(run.workdir, digest)
         network.save(run, found, classes, digest)
     else:
-        workdir.claim(run.workdir, "train", run.config.to_dict())
-        print(f"import: done before, from {network.about(run)['file']}")
-    return [done, *predictions.predict(run)]
+        recorded_config.write(run.workdir, "train", run.config.to_dict())
+        print(f"import: done before, from {network.record_of(run).file}")
+    return [train_record.path_of(run.workdir), *predictions.predict(run)]
 
 
 def check_options(config: Any) -> None:

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from actjax import parallel, report, workdir
+from actjax import parallel, report
 from actjax import run as runs
 from actjax.stages import Stage, refuse_nothing
+from actjax.workdir import recorded_config
 
 
 def build(run: runs.Run) -> list[Path]:
     """Builds the report of the workdir's scores."""
-    workdir.claim(run.workdir, "report", run.config.to_dict())
+    recorded_config.write(run.workdir, "report", run.config.to_dict())
     return report.build(run.workdir) if parallel.process_index() == 0 else []
 
 

@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from actjax import memory, parallel, workdir
+from actjax import memory, parallel
 from actjax import run as runs
-from actjax.artefacts import examples, left_out
 from actjax.data import loader
 from actjax.scoring import from_elsewhere, nulls, results, score_set
 from actjax.stages import Stage
 from actjax.statistics.requirements import check_replicates
+from actjax.workdir import examples, left_out, recorded_config
 
 
 def score(run: runs.Run) -> list[Path]:
     """Scores the run's networks; a score set made before with the same options is kept."""
-    workdir.claim(run.workdir, "score", run.config.to_dict())
+    recorded_config.write(run.workdir, "score", run.config.to_dict())
     builder = runs.builder(run)
     elsewhere = from_elsewhere.activations(run.config)
     source = from_elsewhere.in_file_order(loader.open_source(builder, run.config.score.split), elsewhere)

@@ -3,28 +3,28 @@
 from pathlib import Path
 from typing import Any
 
-from actjax import memory, parallel, workdir
+from actjax import memory, parallel
 from actjax import run as runs
 from actjax.data import loader
 from actjax.stages import Stage, refuse_nothing
 from actjax.train import checkpoint, evaluation, loop, options, record
+from actjax.workdir import evaluation_record, recorded_config, train_record
 
 
 def train_network(run: runs.Run) -> list[Path]:
     """Fits, keeps the best checkpoint, counts every test clip once."""
     if run.config.weights:
         raise ValueError("config.weights is set: --stage=import takes them; leave it out to train a network")
-    done = run.workdir / "train.json"
-    if "import" in workdir.read_config(run.workdir):
+    if recorded_config.is_imported(run.workdir):
         raise ValueError(
             f"{run.workdir} is for imported weights: choose another --workdir to train a network"
         )
-    workdir.claim(run.workdir, "train", run.config.to_dict())
-    outputs = [run.workdir / "evaluation.json", done]
-    before = workdir.read_trained(run.workdir, "steps", "test_accuracy")
-    known = before is not None and before["test_accuracy"] is not None and outputs[0].exists()
-    if known and checkpoint.is_whole(run.workdir):
-        print(f"train: done before, {before['steps']} steps, test accuracy {before['test_accuracy']:.3f}")
+    recorded_config.write(run.workdir, "train", run.config.to_dict())
+    outputs = [evaluation_record.path_of(run.workdir), train_record.path_of(run.workdir)]
+    before = train_record.read(run.workdir)
+    tested = before is not None and before.test_accuracy is not None and outputs[0].exists()
+    if tested and checkpoint.is_whole(run.workdir):
+        print(f"train: done before, {before.steps} steps, test accuracy {before.test_accuracy:.3f}")
         return outputs
     train, validation, test = _open_splits(run)
     config = run.config.train
@@ -51,11 +51,11 @@ def train_network(run: runs.Run) -> list[Path]:
     result = evaluation.evaluate(
         *network, _batches(test, run), len(test.class_names), multilabel=test.multi_label
     )
-    scored = {}
+    f1 = []
     if test.multi_label:
-        scored["f1"] = evaluation.f1_of_excerpts(*network, _batches(test, run), test.clip_ids, test.labels)
+        f1 = evaluation.f1_of_excerpts(*network, _batches(test, run), test.clip_ids, test.labels)
     if parallel.process_index() == 0:
-        record.write(run.workdir, fitted, result, test, len(train), scored)
+        record.write(run.workdir, fitted, result, f1, data=test, train_clips=len(train))
     return outputs
 
 

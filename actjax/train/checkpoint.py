@@ -12,8 +12,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from actjax import files, parallel, workdir
-from actjax.train import hashes
+from actjax import files, parallel
+from actjax.workdir import checkpoint_files, train_record
 
 # The newest checkpoint, and the one before it to fall back on.
 KEPT = 2
@@ -112,7 +112,7 @@ class Checkpoints:
         Raises:
           FileError: it is damaged; the message names the file.
         """
-        hashes.check(self.folder / str(step), needed=not unhashed, remedy=AGAIN)
+        checkpoint_files.check(self.folder / str(step), needed=not unhashed, remedy=AGAIN)
         meta = self._restored(step, "meta", ocp.args.JsonRestore())
         trees = {item: self._restored(step, item, ocp.args.StandardRestore()) for item in items}
         return Saved(step, meta, {item: jax.tree.map(np.asarray, tree) for item, tree in trees.items()})
@@ -165,7 +165,7 @@ class Checkpoints:
             self._manager().save(
                 step, args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **args), force=True
             )
-            hashes.write(place)
+            checkpoint_files.write(place)
         except (OSError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise OSError(f"could not write the checkpoint {place}: {reason}") from error
@@ -211,14 +211,14 @@ def load_best(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
       FileNotFoundError: there is no checkpoint.
       FileError: it is damaged, or is not the network that the workdir's train.json records.
     """
-    checkpoints = Checkpoints(Path(folder) / "checkpoints")
-    record = workdir.read_trained(Path(folder))
+    checkpoints = Checkpoints(checkpoint_files.path_of(Path(folder)))
+    record = train_record.read(Path(folder))
     try:
         # Weights without hashes of their files are known by the hash of their content.
         saved = checkpoints.read(checkpoints.newest(), "best", unhashed=record is not None)
     finally:
         checkpoints.close()
-    if record is not None and content_hash(saved.items["best"]) != record["weights"]:
+    if record is not None and content_hash(saved.items["best"]) != record.weights:
         place = checkpoints.folder / str(saved.step) / "best"
         raise files.FileError(place, f"expected the weights that train.json names, found others; {AGAIN}")
     return saved.items["best"], saved.meta

@@ -14,6 +14,7 @@ from actjax.nn.frontend import images
 from actjax.train import prediction, step
 from actjax.train.state import apply_model
 from actjax.types import Batch, Frontend
+from actjax.workdir.evaluation_record import ExcerptF1
 
 Batches = Iterable[Batch]
 
@@ -95,7 +96,7 @@ def f1_of_excerpts(
     batches: Batches,
     clip_ids: Sequence[str],
     labels_bc: Any,
-) -> list[dict[str, Any]]:
+) -> list[ExcerptF1]:
     """F1 over the excerpts of a split whose clips have several labels; see `prediction.excerpt_f1`.
 
     Args:

@@ -10,7 +10,7 @@ import tqdm
 from tensorboardX import SummaryWriter
 
 from actjax import parallel
-from actjax.artefacts import curve
+from actjax.workdir import curve
 
 
 def every(step: int, interval: int, last: int) -> bool:
@@ -39,9 +39,7 @@ class Log:
             return
         workdir = Path(workdir)
         workdir.mkdir(parents=True, exist_ok=True)
-        path = workdir / curve.NAME
-        curve.keep_until(path, start_step)
-        self._lines = path.open("a", buffering=1, encoding="utf-8")
+        self._lines = curve.open_at(workdir, start_step)
         self._writer = SummaryWriter(str(workdir / "events"), purge_step=start_step + 1, flush_secs=10)
 
     def write(self, step: int, split: str, values: dict[str, float]) -> None:

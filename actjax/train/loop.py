@@ -20,6 +20,7 @@ from actjax.train.log import DivergedError, Log, StopRequest, every, progress_ba
 from actjax.train.options import TrainOptions, make_optimizer
 from actjax.train.state import init_variables
 from actjax.types import Batch, Frontend
+from actjax.workdir import checkpoint_files
 
 __all__ = [
     "EvalResult",
@@ -93,7 +94,7 @@ def fit(
     parallel.check_divisible(options.batch_size, "train.batch_size", parallel.device_count())
     if options.dropout is not None and hasattr(model, "dropout"):
         model = model.clone(dropout=options.dropout)
-    checkpoints = Checkpoints(Path(workdir) / "checkpoints")
+    checkpoints = Checkpoints(checkpoint_files.path_of(Path(workdir)))
     try:
         saved = checkpoints.newest_whole("state", "best")
         record = Record(**(saved.meta if saved else {}))

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from actjax.workdir.evaluation_record import ExcerptF1
+
 RULES = ("mean", "sum_over_max")
 F1_THRESHOLDS = (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
@@ -79,25 +81,21 @@ def f1_scores(named_rc: np.ndarray, labels_rc: np.ndarray) -> Scores:
     return Scores(tuple(map(float, micro)), tuple(map(float, per_class.mean(0))), per_class)
 
 
-def excerpt_f1(probabilities_bc: Any, clip_ids: Sequence[str], labels_bc: Any) -> list[dict[str, Any]]:
+def excerpt_f1(probabilities_bc: Any, clip_ids: Sequence[str], labels_bc: Any) -> list[ExcerptF1]:
     """F1 over excerpts of several labels, at the thresholds in use for IRMAS.
 
     Outputs of an excerpt's clips are summed and divided by the largest (`by_recording`). An
     excerpt is a file: clips that a long one is cut into bear its name, "#" and a number.
 
     Returns:
-      Dicts of threshold, excerpts, micro and macro: each [precision, recall, F1].
+      One for each threshold.
     """
     recordings = [re.sub(r"#\d+$", "", name) for name in clip_ids]
     names, values = by_recording(probabilities_bc, recordings, "sum_over_max")
     labels = np.asarray(labels_bc)[np.unique(recordings, return_index=True)[1]]
     values = values[np.argsort(names)]
-    found = []
-    for threshold in F1_THRESHOLDS:
-        scores = f1_scores(present(values, threshold), labels)
-        averages = {"micro": list(scores.micro), "macro": list(scores.macro)}
-        found.append({"threshold": threshold, "excerpts": len(names)} | averages)
-    return found
+    scores = {threshold: f1_scores(present(values, threshold), labels) for threshold in F1_THRESHOLDS}
+    return [ExcerptF1(at, len(names), score.micro, score.macro) for at, score in scores.items()]
 
 
 def _ratios(hits: np.ndarray, named: np.ndarray, labelled: np.ndarray) -> list[np.ndarray]:

@@ -10,12 +10,12 @@ import scipy.signal
 import soundfile
 from dataset_trees import tone, write
 
-from actjax import lock
 from actjax.data import loader
 from actjax.data.build.shards import BadAudio
 from actjax.data.recordings import decode
 from actjax.data.recordings import sound as recordings_sound
 from actjax.datasets import audio_folder
+from actjax.workdir import lock
 
 OPTIONS = {"clip_seconds": 1.0, "sample_rate_hz": 8_000, "workers": 1}
 

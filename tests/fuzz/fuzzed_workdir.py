@@ -35,13 +35,14 @@ def make_workdir(folder: Path) -> None:
     import test_report_findings
     from synthetic_scores import write_workdir
 
-    from actjax import files, workdir
+    from actjax import files
     from actjax import run as runs
-    from actjax.artefacts import left_out
     from actjax.data import loader
     from actjax.findings import summary
     from actjax.scoring import score_set
     from actjax.train import checkpoint
+    from actjax.workdir import checkpoint_files, left_out, manifest, recorded_config, train_record
+    from actjax.workdir.train_record import TrainRecord
 
     make_prepared(folder)
     place = folder / "run"
@@ -53,16 +54,15 @@ def make_workdir(folder: Path) -> None:
     weights = {
         "params": {"conv": {"kernel": np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)}}
     }
-    kept = checkpoint.Checkpoints(place / "checkpoints")
+    kept = checkpoint.Checkpoints(checkpoint_files.path_of(place))
     kept.save(2, {"best_step": 1, "finished": True}, state={"step": np.int32(2), **weights}, best=weights)
     kept.close()
-    record = {"steps": 2, "best_step": 1, "seconds": 0.1, "stopped_early": False, "test_accuracy": 0.5}
-    record |= {"weights": checkpoint.content_hash(weights), "train_clips": 2}
-    files.write_json(place / "train.json", record)
+    record = TrainRecord(checkpoint.content_hash(weights), 2, 1, False, 0.5, seconds=0.1, train_clips=2)
+    train_record.write(place, record)
     run = runs.Run(ml_collections.FrozenConfigDict(make_run(folder)), place, None, str(folder / "data"))
-    for stage in workdir.STAGES:
-        workdir.claim(place, stage, run.config.to_dict())
-    workdir.update_manifest(place, weights=record["weights"])
+    for stage in recorded_config.STAGES:
+        recorded_config.write(place, stage, run.config.to_dict())
+    manifest.write(place, weights=record.weights)
     source = loader.open_source(runs.builder(run), "test")
     named = score_set.name_of(run, source)
     (place / "scores" / "main.parquet").rename(place / "scores" / f"{named}.parquet")
@@ -129,9 +129,9 @@ def read_arrays(folder: Path) -> str:
 
 
 def read_manifest_json(folder: Path) -> None:
-    from actjax import workdir
+    from actjax.workdir import manifest
 
-    workdir.update_manifest(folder / "run", again=True)
+    manifest.write(folder / "run", again=True)
 
 
 def of_workdir(files: str, read: Callable, *mutators: Callable, checked: bool = False) -> Target:

@@ -1,14 +1,14 @@
 """A made-up workdir: scores with planted pairs, and all else that a report reads."""
 
-import json
-
 import numpy as np
 
 from actjax.activations.comparisons import LeftOut
-from actjax.artefacts import curve, left_out
-from actjax.artefacts.examples import Example
-from actjax.artefacts.examples import write as write_examples
+from actjax.defaults import default_config
 from actjax.scores.files import score_block, write_scores
+from actjax.workdir import curve, evaluation_record, examples, left_out, recorded_config, skipped
+from actjax.workdir.evaluation_record import Evaluation
+from actjax.workdir.examples import Example
+from actjax.workdir.skipped import Skipped
 
 FEATURES = {
     "log_mel": 24,
@@ -64,7 +64,7 @@ def blocks(seed=0, layers=LAYERS, features=FEATURES, networks=tuple(LEVEL)):
                     yield score_block(outputs, n_observations=90, whole_feature=True, **labels)
 
 
-def examples(seed=0):
+def make_examples(seed=0):
     """Maps beside features, as the score stage keeps them."""
     rng = np.random.default_rng(seed)
     t = np.arange(64)
@@ -78,46 +78,48 @@ def examples(seed=0):
     for feature, matrix in (("chroma_stft", chroma), ("harmonic", partials)):
         for network, noise in (("trained", 0.1), ("untrained", 0.6), ("input", 0.4)):
             image = matrix + noise * rng.normal(size=matrix.shape)
-            about = {
-                "network": network,
-                "layer": "input" if network == "input" else "conv3",
-                "neuron": 3 + len(made),
-                "feature": feature,
-                "view": "map",
-                "metric": "cka",
-                "score": 0.9 - noise,
-                "clip_id": "test-00012",
-                "map_hz": list(100.0 * 1.2 ** np.arange(len(matrix))),
-                "feature_hz": None if feature == "chroma_stft" else list(100.0 * 1.2 ** np.arange(24)),
-                "row_names": PITCHES if feature == "chroma_stft" else None,
-                "times_s": list(0.02 + t * 0.0427),
-            }
-            made.append(Example(image.astype(np.float32), matrix.astype(np.float32), about))
+            has_names = feature == "chroma_stft"
+            frequencies = list(100.0 * 1.2 ** np.arange(24))
+            made.append(
+                Example(
+                    image.astype(np.float32),
+                    matrix.astype(np.float32),
+                    network=network,
+                    layer="input" if network == "input" else "conv3",
+                    neuron=3 + len(made),
+                    feature=feature,
+                    metric="cka",
+                    score=0.9 - noise,
+                    clip_id="test-00012",
+                    times_s=list(0.02 + t * 0.0427),
+                    map_hz=list(100.0 * 1.2 ** np.arange(len(matrix))),
+                    feature_hz=None if has_names else frequencies,
+                    row_names=PITCHES if has_names else None,
+                )
+            )
     return made
 
 
 def write_workdir(workdir, seed=0, **kwargs):
     """Everything that a report reads."""
-    config = {"model": {"name": "vgg"}, "train": {"steps": 400, "seed": seed}, "dataset": "made-up"}
-    metadata = {"config": config, "step": 400, "recordings": 400}
+    metadata = {"config": {"model": {"name": "vgg"}}, "step": 400, "recordings": 400}
     scores = write_scores(workdir / "scores" / "main.parquet", list(blocks(seed, **kwargs)), metadata)
-    write_examples(workdir / "scores" / "main.examples.npz", examples(seed))
+    examples.write(examples.path_of(scores), make_examples(seed))
     reason = "conv4 and log_mel share 2 bands"
     left_out.write(left_out.path_of(scores), [LeftOut("conv4", "map", "log_mel", reason)])
     rng = np.random.default_rng(seed)
     confusion = rng.poisson(0.6, (6, 6)) + np.diag(rng.integers(15, 25, 6))
     accuracy = float(np.trace(confusion) / confusion.sum())
-    evaluation = {"accuracy": accuracy, "loss": 0.31, "class_names": CLASSES, "confusion": confusion.tolist()}
-    (workdir / "evaluation.json").write_text(json.dumps(evaluation))
-    lines = []
-    for step in range(10, 401, 10):
-        loss = 1.8 * np.exp(-step / 90) + 0.05 * rng.random()
-        lines.append(curve.line(step, "train", {"loss": loss, "accuracy": 1 - loss / 2}))
-        if step % 50 == 0:
-            lines.append(curve.line(step, "eval", {"loss": loss + 0.15, "accuracy": 0.93 - loss / 2}))
-    (workdir / curve.NAME).write_text("".join(lines))
-    skipped = [("a/broken.wav", "empty file"), ("b/silent.wav", "silent")]
-    skipped = [{"clip": clip, "reason": reason} for clip, reason in skipped]
-    (workdir / "skipped.json").write_text(json.dumps(skipped))
-    (workdir / "config.json").write_text(json.dumps(config))
+    evaluation_record.write(workdir, Evaluation(accuracy, 0.31, CLASSES, confusion, int(confusion.sum())))
+    with curve.open_at(workdir, 0) as lines:
+        for step in range(10, 401, 10):
+            loss = 1.8 * np.exp(-step / 90) + 0.05 * rng.random()
+            lines.write(curve.line(step, "train", {"loss": loss, "accuracy": 1 - loss / 2}))
+            if step % 50 == 0:
+                values = {"loss": loss + 0.15, "accuracy": 0.93 - loss / 2}
+                lines.write(curve.line(step, "eval", values))
+    skipped.write(workdir, [Skipped("a/broken.wav", "empty file"), Skipped("b/silent.wav", "silent")])
+    config = default_config()
+    config.train.steps = 400
+    recorded_config.write(workdir, "report", config.to_dict())
     return workdir

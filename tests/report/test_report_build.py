@@ -7,13 +7,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from synthetic_scores import CLASSES, blocks, examples, write_workdir
+from synthetic_scores import CLASSES, blocks, make_examples, write_workdir
 
-from actjax import files, report
+from actjax import report
 from actjax.activations.comparisons import LeftOut
-from actjax.artefacts import curve, left_out
-from actjax.artefacts.examples import read as read_examples
-from actjax.artefacts.examples import write as write_examples
+from actjax.defaults import default_config
 from actjax.files import FileError
 from actjax.pages.rows import csv_text
 from actjax.report import markup, tables
@@ -21,6 +19,9 @@ from actjax.report.summary import summarise
 from actjax.report.verdicts import sort_features
 from actjax.report.workdir_files import Material, read_material
 from actjax.scores.files import load_scores, write_scores
+from actjax.workdir import curve, evaluation_record, examples, left_out, recorded_config, skipped
+from actjax.workdir.evaluation_record import Evaluation
+from actjax.workdir.skipped import Skipped
 
 SMALL = {"layers": {"conv1": (0.3, 6), "conv4": (0.8, 8), "embedding": (1.0, 10)}}
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -60,7 +61,7 @@ def test_the_page_is_whole_and_loads_nothing(built):
 
     Check().feed(text)
     assert not open_tags
-    for words in ("chroma_stft", "broken.wav", "empty file", "made-up", "untrained", "How to read"):
+    for words in ("chroma_stft", "broken.wav", "empty file", "gm_instruments", "untrained", "How to read"):
         assert words in text
     assert text.count("<img ") == 9
 
@@ -126,8 +127,7 @@ def test_undefined_scores_are_counted_never_drawn_as_zero(built):
 
 def test_confusion_of_few_and_of_many_classes():
     def table(names, counts):
-        evaluation = {"accuracy": 0.5, "class_names": names, "confusion": counts.tolist()}
-        return tables.confusion_table(Material(evaluation))
+        return tables.confusion_table(Material(Evaluation(0.5, 1.0, names, counts, int(counts.sum()))))
 
     few = table(CLASSES, np.diag(range(6)))
     assert few.rows[0][-1] == "-" and few.rows[5][-1] == "1.00"
@@ -141,51 +141,54 @@ def test_confusion_of_few_and_of_many_classes():
 
 def test_examples_may_be_handed_in(tmp_path):
     assert read_material(tmp_path).examples == []
-    found = read_material(tmp_path, examples()).examples
-    assert [e.about["network"] for e in found[:3]] == ["trained", "untrained", "input"]
-    assert found[0].map.shape == (12, 64)
+    found = read_material(tmp_path, make_examples()).examples
+    assert [e.network for e in found[:3]] == ["trained", "untrained", "input"]
+    assert found[0].map_ft.shape == (12, 64)
 
 
 def test_examples_of_every_score_set_are_read_the_newest_first(tmp_path):
-    made = examples()
+    made = make_examples()
     for name, own, time in (("a", made[:3], 1), ("b", made[3:], 2)):
-        os.utime(write_examples(tmp_path / f"{name}.examples.npz", own), ns=(time, time))
-    found = read_examples(tmp_path)
-    assert [e.about["feature"] for e in found] == ["harmonic"] * 3 + ["chroma_stft"] * 3
-    np.testing.assert_array_equal(found[3].map, made[0].map)
-    assert found[3].about == made[0].about
+        os.utime(examples.write(tmp_path / f"{name}.examples.npz", own), ns=(time, time))
+    found = examples.read(tmp_path)
+    assert [e.feature for e in found] == ["harmonic"] * 3 + ["chroma_stft"] * 3
+    np.testing.assert_array_equal(found[3].map_ft, made[0].map_ft)
+    assert found[3].labels() == made[0].labels()
 
 
-def damage_about(change):
-    made = examples()
-    about = dict(made[1].about)
-    change(about)
-    return [made[0], dataclasses.replace(made[1], about=about)]
+def with_damaged_labels(path, change):
+    """A file of examples, of whose second one the labels are changed."""
+    examples.write(path, make_examples()[:2])
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    labels = json.loads(str(arrays["1_json"]))
+    change(labels)
+    np.savez(path, **{**arrays, "1_json": np.asarray(json.dumps(labels))})
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda about: about.pop("score"), "example 1 lacks score"),
-        (lambda about: about.update(neuron="3"), "example 1 lacks neuron"),
-        (lambda about: about.pop("times_s"), "times_s"),
-        (lambda about: about.update(times_s=[0.1]), "example 1: map, feature and times_s"),
-        (lambda about: about.update(row_names=["C"]), "expected 12 values of row_names, got 1"),
+        (lambda labels: labels.pop("score"), "example 1 lacks score"),
+        (lambda labels: labels.update(neuron="3"), "example 1 lacks neuron"),
+        (lambda labels: labels.pop("times_s"), "times_s"),
+        (lambda labels: labels.update(times_s=[0.1]), "example 1: map, feature and times_s"),
+        (lambda labels: labels.update(row_names=["C"]), "expected 12 values of row_names, got 1"),
     ],
 )
 def test_an_example_that_does_not_fit_is_named_with_its_file(tmp_path, change, message):
-    write_examples(tmp_path / "a.examples.npz", damage_about(change))
+    with_damaged_labels(tmp_path / "a.examples.npz", change)
     with pytest.raises(FileError, match=f"a.examples.npz: .*{message}"):
-        read_examples(tmp_path)
+        examples.read(tmp_path)
 
 
 def test_a_flipped_bit_in_the_examples_is_found(tmp_path):
-    path = write_examples(tmp_path / "a.examples.npz", examples())
+    path = examples.write(tmp_path / "a.examples.npz", make_examples())
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 4
     path.write_bytes(data)
     with pytest.raises(FileError, match="a.examples.npz"):
-        read_examples(tmp_path)
+        examples.read(tmp_path)
 
 
 GOOD = {"accuracy": 1.0, "class_names": ["a", "b"], "confusion": [[1, 0], [0, 2]]}
@@ -232,16 +235,16 @@ def test_bytes_that_are_no_text_are_refused_with_the_file(tmp_path):
 
 
 def test_a_last_line_cut_short_is_left_out(tmp_path):
-    path = tmp_path / curve.NAME
+    path = tmp_path / "metrics.jsonl"
     path.write_text(curve.line(1, "train", {"loss": 2.0}) + curve.line(2, "train", {"loss": 1.5})[:-9])
     assert [e["step"] for e in read_material(tmp_path).curve] == [1]
 
 
 def test_a_curve_of_the_first_version_is_read_and_goes_on_in_the_new_words(tmp_path):
-    path = tmp_path / curve.NAME
+    path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "part": "eval", "loss": 2.5}\n{"step": 2, "part": "train", "loss": NaN}\n')
-    assert [(e["step"], e["split"]) for e in curve.read(path)] == [(1, "eval"), (2, "train")]
-    curve.keep_until(path, 1)
+    assert [(e["step"], e["split"]) for e in curve.read(tmp_path)] == [(1, "eval"), (2, "train")]
+    curve.open_at(tmp_path, 1).close()
     assert path.read_text() == curve.line(1, "eval", {"loss": 2.5})
 
 
@@ -264,13 +267,16 @@ EVIL = '<script>alert("1")</script>\' onload="x" & $\\frac{$'
 def test_no_name_becomes_markup(tmp_path):
     """Names of classes, clips, features, layers, networks, reasons, options: real writers, real page."""
     workdir = write_workdir(tmp_path, layers={EVIL: (0.3, 4)}, features={"rms": 1, EVIL: 3})
-    shown = [dataclasses.replace(e, about={**e.about, "clip_id": EVIL, "feature": EVIL}) for e in examples()]
-    write_examples(workdir / "scores" / "main.examples.npz", shown)
-    evaluation = json.loads((workdir / "evaluation.json").read_text())
-    evaluation["class_names"][0] = EVIL
-    files.write_json(workdir / "evaluation.json", evaluation)
-    files.write_json(workdir / "skipped.json", [{"clip": EVIL, "reason": EVIL}])
-    files.write_json(workdir / "config.json", {"model": {EVIL: EVIL}})
+    shown = [dataclasses.replace(e, clip_id=EVIL, feature=EVIL) for e in make_examples()]
+    examples.write(workdir / "scores" / "main.examples.npz", shown)
+    evaluation = evaluation_record.read(workdir)
+    names = [EVIL, *evaluation.class_names[1:]]
+    evaluation_record.write(workdir, dataclasses.replace(evaluation, class_names=names))
+    skipped.write(workdir, [Skipped(EVIL, EVIL)])
+    config = default_config()
+    config.model.name = EVIL
+    (workdir / "config.json").unlink()
+    recorded_config.write(workdir, "report", config.to_dict())
     left_out.write(workdir / "scores" / "main.left_out.json", [LeftOut(EVIL, "map", EVIL, EVIL)])
     rate = {"check": "rejections", "family": EVIL, "null": EVIL, "sets": EVIL, "rate": 0.05}
     rows = [rate | {"low": 0.01, "high": 0.1}]

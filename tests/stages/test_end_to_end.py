@@ -18,6 +18,7 @@ SMALL = (
     "--config.report.examples=2",
     "--config.score.null=unrestricted",
     "--config.score.replicates=20",
+    "--config.score.null_metrics=pearson,cka",
 )
 
 
@@ -74,20 +75,24 @@ def test_the_input_is_its_own_best_match(finished):
 
 def test_every_file_of_the_workdir_is_read_by_its_reader(finished):
     """Written by a real run, read by what the report reads it with."""
-    from actjax.artefacts import curve, examples, left_out
     from actjax.report.workdir_files import read_material
+    from actjax.workdir import curve, data_summary, examples, left_out, manifest, train_record
 
     run = finished / "run"
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    found = curve.read(run / curve.NAME)
+    found = curve.read(run)
     assert found == lines and {e["split"] for e in found} == {"train", "eval"}
     [scores] = (run / "scores").glob("*.parquet")
     material = read_material(run)
-    assert {e.about["network"] for e in material.examples} == {"trained", "untrained", "input"}
+    assert {e.network for e in material.examples} == {"trained", "untrained", "input"}
     assert [p.name for p in (run / "scores").glob("*examples*")] == [examples.path_of(scores).name]
     kept = json.loads(left_out.path_of(scores).read_text())
     assert len(material.left_out) == len(kept) and material.config["data"]["data.config"] == "tiny"
-    assert sum(map(sum, material.evaluation["confusion"])) == material.evaluation["clips"] == 12
+    assert material.evaluation.confusion.sum() == material.evaluation.clips == 12
+    record = train_record.read(run)
+    assert record.as_json() == json.loads((run / "train.json").read_text())
+    assert record.weights == manifest.read(run)["weights"]
+    assert data_summary.read(run).splits["test"] == 12
 
 
 def test_the_report_shows_what_the_files_hold(finished):
@@ -113,6 +118,15 @@ def test_errors_intervals_and_controls_are_filled(finished):
     assert {r["control_score"] for r in rows if r["network"] != "trained"} == {None}
 
 
+def test_the_named_metrics_get_p_values_in_their_views(finished):
+    rows = [r for r in table(finished) if r["valid"]]
+    for name, views in (("pearson", {"clip", "frame"}), ("cka", {"map"})):
+        tested = [r for r in rows if r["metric"] == name and r["p_value"] is not None]
+        assert {r["view"] for r in tested} == views
+        assert all(1 / 21 <= r["p_value"] <= r["p_maxt"] <= 1 for r in tested)
+        assert all(abs(r["null_mean"]) < 1 and r["null_std"] > 0 and r["q_value"] <= 1 for r in tested)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -132,6 +146,9 @@ def test_a_dry_run_counts_the_scores_that_are_made(finished, changes):
     assert line.split()[1] == f"{len(kept):,}" and len(kept) > 1000
     [time] = [line for line in out.splitlines() if line.startswith("time ")]
     assert "training" in time and "scores" in time and " s" in time
+    [null] = [line for line in out.splitlines() if line.startswith("null ")]
+    assert re.search(r"unrestricted, 20 replicates, of pearson \([a-z, ]+\) \d+ s", null)
+    assert changes or re.search(r"cka \(map\) \d+ s", null)
 
 
 @pytest.mark.long

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from launching import ROOT, finish, launch
 
-from actjax import experiment, files, workdir
+from actjax import experiment
 from actjax import run as runs
 from actjax.defaults import default_config
 from actjax.findings import networks, requirements
 from actjax.stages import findings
 from actjax.stages import report as report_stage
+from actjax.workdir import recorded_config, train_record
+from actjax.workdir.train_record import TrainRecord
 
 SWEEP = """
 import runpy
@@ -42,8 +44,8 @@ def get_sweep():
 
 def made(folder, config):
     """A workdir that a training with this config left, without its network."""
-    workdir.claim(folder, "train", config.to_dict())
-    files.write_json(folder / "train.json", {"weights": folder.name})
+    recorded_config.write(folder, "train", config.to_dict())
+    train_record.write(folder, TrainRecord(folder.name, 3, 2, False, 0.5))
     return folder
 
 

@@ -19,13 +19,13 @@ def test_excerpts_are_files_and_their_clips_are_summed():
     probabilities = np.array([[0.6, 0.2], [0.1, 0.9], [0.4, 0.3], [0.1, 0.0]])
     clips = ["a", "b#x", "a#1", "b#x#12"]
     labels = np.array([[1, 0], [1, 1], [1, 0], [1, 1]])
-    rows = {row["threshold"]: row for row in excerpt_f1(probabilities, clips, labels)}
-    assert tuple(rows) == F1_THRESHOLDS and rows[0.5]["excerpts"] == 2
+    rows = {row.threshold: row for row in excerpt_f1(probabilities, clips, labels)}
+    assert tuple(rows) == F1_THRESHOLDS and rows[0.5].excerpts == 2
     # At 0.5 named are a: both classes, b#x: the second.
-    assert rows[0.5]["micro"] == pytest.approx([2 / 3, 2 / 3, 2 / 3])
-    assert rows[0.5]["macro"] == pytest.approx([0.75, 0.75, (2 / 3 + 2 / 3) / 2])
+    assert rows[0.5].micro == pytest.approx([2 / 3, 2 / 3, 2 / 3])
+    assert rows[0.5].macro == pytest.approx([0.75, 0.75, (2 / 3 + 2 / 3) / 2])
     # At 0.55 the second class of a is not.
-    assert rows[0.55]["micro"] == pytest.approx([1, 2 / 3, 0.8])
+    assert rows[0.55].micro == pytest.approx([1, 2 / 3, 0.8])
 
 
 def test_irmas_trains_is_evaluated_on_several_labels_and_reported(tmp_path, capsys):

@@ -174,56 +174,6 @@ def test_a_constant_neuron_is_undefined_and_leaves_the_family_alone():
     assert np.isnan(b.q[N]).all()
 
 
-def test_pair_null_equals_rescoring_of_rearranged_clips():
-    x, y = sides(7)
-    draws = permutations.within_class(np.arange(B), CLASSES, replicates=R, seed=4)
-
-    ranks_x, ranks_y = scipy.stats.rankdata(x, axis=1), scipy.stats.rankdata(y, axis=1)
-
-    def clip_score(i, j, n, k):
-        return np.nan if (i, j) == (2, 2) else np.corrcoef(ranks_x[i, :, n], ranks_y[j, :, k])[0, 1]
-
-    def pair_scores(clips, partners, chosen):
-        return table[clips[:, None], partners][:, :, chosen].astype(np.float32)
-
-    table = np.asarray(
-        [[[[clip_score(i, j, n, k) for k in range(K)] for n in range(N)] for j in range(B)] for i in range(B)]
-    )
-    part = nulls.pair_null(pair_scores, N, K, draws, signed=True)
-    want = np.stack([np.nanmean(table[np.arange(B), source], axis=0) for source in draws.source_rb])
-    np.testing.assert_allclose(part.mean, want.mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(part.std, want.std(axis=0, ddof=1), atol=1e-6)
-    observed = np.nanmean(table[np.arange(B), np.arange(B)], axis=0)
-    np.testing.assert_allclose(part.score, observed, atol=1e-6)
-
-
-def test_pair_null_is_undefined_where_too_few_clips_are_valid():
-    draws = permutations.within_class(np.arange(B), CLASSES, replicates=R, seed=4)
-
-    def pair_scores(clips, partners, chosen):
-        scores = np.random.default_rng(0).normal(size=(*partners.shape, len(range(N)[chosen]), K))
-        scores[:2, :, 0] = np.nan  # 2 of 12 clips: more than a tenth
-        return scores.astype(np.float32)
-
-    part = nulls.pair_null(pair_scores, N, K, draws, signed=True)
-    assert np.isnan(part.p[0]).all() and not np.isnan(part.p[1:]).any()
-
-
-def test_column_null_equals_scipy_spearman():
-    rng = np.random.default_rng(8)
-    x, y = rng.normal(size=(B, N)), rng.normal(size=(B, K)).astype(np.float32)
-    draws = permutations.within_class(np.arange(B), CLASSES, replicates=R, seed=4)
-
-    def score_columns(columns, mask):
-        assert mask.all()
-        return np.asarray(scipy.stats.spearmanr(x, np.asarray(columns)).statistic, np.float32)[:N, N:]
-
-    part = nulls.column_null(score_columns, y, draws, signed=True, chunk=7)
-    want = np.stack([scipy.stats.spearmanr(x, y[s]).statistic[:N, N:] for s in draws.source_rb])
-    np.testing.assert_allclose(part.mean, want.mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(part.std, want.std(axis=0, ddof=1), atol=1e-6)
-
-
 def test_the_cheaper_way_follows_class_size():
     small = permutations.within_class(np.arange(B), CLASSES, replicates=1000, seed=0)
     assert nulls.cheaper_way((B, 128, 4096), small) == "pairs"
@@ -237,6 +187,3 @@ def test_sides_that_disagree_are_refused():
     draws = permutations.within_class(np.arange(B), CLASSES, replicates=R, seed=4)
     with pytest.raises(StatisticsError, match="must agree in clips and observations"):
         nulls.moment_null(x[:-1], y, np.ones((B, OBS), bool), draws)
-    with pytest.raises(StatisticsError, match="takes permutations"):
-        shifts = permutations.circular_shift(np.ones((B, OBS), bool), replicates=R, seed=0)
-        nulls.pair_null(lambda *_: None, N, K, shifts, signed=True)

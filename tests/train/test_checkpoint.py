@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from actjax import files
-from actjax.train import checkpoint, hashes
+from actjax.train import checkpoint
+from actjax.workdir import train_record
+from actjax.workdir.checkpoint_files import NAME
+from actjax.workdir.train_record import TrainRecord
 
 TREE = {"a": np.arange(300, dtype=np.float32), "b": {"c": np.int32(1)}}
 
@@ -51,12 +54,12 @@ def test_damage_to_any_file_is_found_and_named(saved, tmp_path, damage):
         folder = tmp_path / str(i)
         shutil.copytree(saved, folder)
         damage(folder / name, rng)
-        if damage is remove and name.name == hashes.NAME:
+        if damage is remove and name.name == NAME:
             continue  # then it is as one of the first version: below
         with pytest.raises(files.FileError) as refused:
             read(folder)
         said = str(refused.value)
-        named = str(folder / "3") if name.name == hashes.NAME else str(folder / name)
+        named = str(folder / "3") if name.name == NAME else str(folder / name)
         assert said.startswith(named) and "\n" not in said and "run --stage=train" in said, said
 
 
@@ -77,14 +80,14 @@ def test_a_stray_file_and_a_pipe_in_it_are_refused(saved, tmp_path):
 
 def test_one_of_the_first_version_is_known_by_its_content(saved, tmp_path):
     shutil.copytree(saved, tmp_path / "checkpoints")
-    (tmp_path / "checkpoints" / "3" / hashes.NAME).unlink()
+    (tmp_path / "checkpoints" / "3" / NAME).unlink()
     with pytest.raises(files.FileError, match="expected the hashes of its files, found none"):
         checkpoint.load_best(tmp_path)
-    files.write_json(tmp_path / "train.json", {"weights": checkpoint.content_hash(TREE)})
+    train_record.write(tmp_path, TrainRecord(checkpoint.content_hash(TREE), 3, 3, False, None))
     best, meta = checkpoint.load_best(tmp_path)
     np.testing.assert_array_equal(best["a"], TREE["a"])
     assert meta == {"best_step": 3} and checkpoint.is_whole(tmp_path)
-    files.write_json(tmp_path / "train.json", {"weights": "0123"})
+    train_record.write(tmp_path, TrainRecord("0123", 3, 3, False, None))
     with pytest.raises(files.FileError, match="3/best: expected the weights that train.json names"):
         checkpoint.load_best(tmp_path)
     assert not checkpoint.is_whole(tmp_path)
@@ -93,7 +96,7 @@ def test_one_of_the_first_version_is_known_by_its_content(saved, tmp_path):
 def test_orbax_s_own_errors_name_the_folder(saved, tmp_path):
     shutil.copytree(saved, tmp_path / "c")
     for path in (tmp_path / "c" / "3").iterdir():
-        if path.name == hashes.NAME:
+        if path.name == NAME:
             path.unlink()
     (tmp_path / "c" / "3" / "meta" / "metadata").write_text("{")
     with pytest.raises(files.FileError, match="3/meta: cannot be read as an item of a checkpoint"):

@@ -18,10 +18,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from actjax import files, lock
+from actjax import files
 from actjax.data.build import prepared, records
 from actjax.data.build import shards as build_shards
 from actjax.data.build.index import check_index, read_index
+from actjax.workdir import lock
 
 # How long a run waits for another one that prepares the same data set.
 WAIT_SECONDS = 12 * 3600.0

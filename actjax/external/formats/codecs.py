@@ -5,6 +5,7 @@ import lzma
 import struct
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -58,14 +59,14 @@ def _folded(total: int) -> int:
     return (total - 1) % 65535 + 1 if total else 0
 
 
-def _stream(start: Callable[[], object]) -> Callable[[bytes, int, bool], bytes]:
+def _stream(start: Callable[[], Any]) -> Callable[[bytes, int, bool], bytes]:
     def decode(data: bytes, size: int, exact: bool) -> bytes:
         stream = start()
         # One byte more is asked for: it shows what is too long, and makes the stream check its sum.
-        found = stream.decompress(data, size + 1)
-        if len(found) <= size and not stream.eof:
+        decoded = stream.decompress(data, size + 1)
+        if len(decoded) <= size and not stream.eof:
             raise ValueError("a chunk that is cut short")
-        return found
+        return decoded
 
     return decode
 

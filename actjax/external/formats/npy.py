@@ -128,7 +128,7 @@ class _Deflated:
                 self._file = zipfile.ZipFile(self.path).open(self.entry)  # noqa: SIM115 (kept for the next read)
             self._skip_to(self.header + start * self.row)
             out = np.empty((stop - start, *self.shape[1:]) if self.shape else (), self.dtype)
-            view = memoryview(out.reshape(-1).view(np.uint8))
+            view = memoryview(out.reshape(-1).view(np.uint8).data)
             while view:
                 got = self._file.read(min(len(view), BLOCK))
                 if not got:

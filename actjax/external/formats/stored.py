@@ -109,7 +109,7 @@ def plain(
 
     def read(start: int, stop: int) -> np.ndarray:
         out = np.empty((stop - start, *shape[1:]) if shape else (), dtype)
-        view = memoryview(out.reshape(-1).view(np.uint8))
+        view = memoryview(out.reshape(-1).view(np.uint8).data)
         with open(path, "rb", buffering=0) as file:
             at = offset + start * row
             while view:

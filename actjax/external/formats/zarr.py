@@ -117,7 +117,7 @@ def _stored(path: Path, name: str, array: Array, files: Mapping[str, int], bound
     stored.check_name(name, path)
     texts = array.dtype == np.dtype("U")
     size = None if texts else math.prod(array.chunks) * array.itemsize
-    held = min(bound // 8, 2**26) if texts else 2 * size
+    held = min(bound // 8, 2**26) if size is None else 2 * size
     reader = _Reader(path, name, array, files, size, bound // 8)
     read = chunks.Chunked(array.shape, array.chunks, array.dtype, reader.decode, array.fill, bound // 8)
     return Stored(path, name, array.shape, array.dtype, read, array.attributes, held, reader.check_written)
@@ -183,6 +183,7 @@ class _Reader:
     def _shard_index(self, key: str, per: chunks.Index) -> np.ndarray:
         """[*per, 2]: (first byte, bytes) of each chunk in a shard."""
         count, shard = math.prod(per), self.array.shard
+        assert shard is not None, "only arrays whose chunks share files have an index"
         length = 16 * count + 4 * shard.checked
         if length > min(self.files[key], self.most):
             raise ValueError("is shorter than its index")

@@ -82,60 +82,64 @@ def parsed(path: Path, limit: int) -> dict[str, Any]:
     return found
 
 
-def of_format_2(path: Path, name: str, about: Any, attributes: Mapping[str, Any]) -> Array:
+def of_format_2(path: Path, name: str, metadata: Any, attributes: Mapping[str, Any]) -> Array:
     """An array by its .zarray."""
     with reading(path, f"{EXPECTED} ({name!r})"):
-        filters = [_id(one) for one in about.get("filters") or []]
-        texts = about["dtype"] == "|O" and filters and all(one in TEXT_CODECS for one in filters)
-        compressor = about.get("compressor")
+        filters = [_id(one) for one in metadata.get("filters") or []]
+        texts = metadata["dtype"] == "|O" and bool(filters) and all(one in TEXT_CODECS for one in filters)
+        compressor = metadata.get("compressor")
         used = [] if compressor is None else [_id(compressor)]
-        if "pickle" in (*filters, *used) or ("O" in json.dumps(about["dtype"]) and not texts):
+        if "pickle" in (*filters, *used) or ("O" in json.dumps(metadata["dtype"]) and not texts):
             stored.refuse_pickled(name, path)
         if filters and not texts:
             raise _unknown(path, name, filters[0], TEXT_CODECS)
         if not set(used) <= set(codecs.DECODERS):
             raise _unknown(path, name, used[0], codecs.DECODERS)
-        dtype, itemsize = (np.dtype("U"), 0) if texts else _dtype_2(path, name, about["dtype"])
-        shape, chunks = _shapes(path, name, about["shape"], about["chunks"])
-        separator, order = about.get("dimension_separator", "."), about.get("order", "C")
+        dtype, itemsize = (np.dtype("U"), 0) if texts else _dtype_2(path, name, metadata["dtype"])
+        shape, chunks = _shapes(path, name, metadata["shape"], metadata["chunks"])
+        separator, order = metadata.get("dimension_separator", "."), metadata.get("order", "C")
         if separator not in (".", "/") or order not in ("C", "F"):
             raise ValueError(f"dimension_separator {separator!r}, order {order!r}")
         steps = [functools.partial(codecs.decompress, one) for one in used]
         decode = functools.partial(_decode, steps, texts, dtype, chunks, _axes(order, len(shape)))
-        fill = _fill(about.get("fill_value"), dtype)
+        fill = _fill(metadata.get("fill_value"), dtype)
         key = functools.partial(_key, "", separator)
         return Array(shape, chunks, chunks, dtype, itemsize, fill, key, decode, None, attributes)
 
 
-def of_format_3(path: Path, name: str, about: Any) -> Array:
+def of_format_3(path: Path, name: str, metadata: Any) -> Array:
     """An array by its zarr.json."""
     with reading(path, f"{EXPECTED} ({name!r})"):
-        dtype, itemsize = _dtype_3(path, name, about["data_type"])
-        grid, encoding = about["chunk_grid"], about["chunk_key_encoding"]
-        if grid["name"] != "regular" or about.get("storage_transformers"):
+        dtype, itemsize = _dtype_3(path, name, metadata["data_type"])
+        grid = metadata["chunk_grid"]
+        if grid["name"] != "regular" or metadata.get("storage_transformers"):
             raise FileError(path, f"{name!r} has a chunk grid that is not regular, or storage transformers")
-        shape, files = _shapes(path, name, about["shape"], grid["configuration"]["chunk_shape"])
-        chain, shard, chunks = about["codecs"], None, files
+        shape, files = _shapes(path, name, metadata["shape"], grid["configuration"]["chunk_shape"])
+        chain, shard, chunks = metadata["codecs"], None, files
         if [_id(one) for one in chain][:1] == ["sharding_indexed"]:
             if len(chain) > 1:
                 raise _unknown(path, name, _id(chain[1]), ("sharding_indexed alone",))
             inner = chain[0]["configuration"]
             shard, chain = _shard(path, name, inner), inner["codecs"]
-            _, chunks = _shapes(path, name, about["shape"], inner["chunk_shape"])
+            _, chunks = _shapes(path, name, metadata["shape"], inner["chunk_shape"])
             if any(f % c for f, c in zip(files, chunks, strict=True)):
                 raise ValueError("shards that are no whole number of chunks")
         steps, texts, dtype, axes = _chain_3(path, name, chain, dtype, len(shape))
         decode = functools.partial(_decode, steps, texts, dtype, chunks, axes)
-        kind, separator = encoding["name"], encoding.get("configuration", {}).get("separator")
-        prefix, usual = {"default": ("c", "/"), "v2": ("", ".")}[kind]
-        separator = usual if separator is None else separator
-        if separator not in (".", "/"):
-            raise ValueError(f"separator {separator!r}")
-        fill, attributes = _fill(about.get("fill_value"), dtype), about.get("attributes", {})
-        key = functools.partial(_key, prefix, separator)
+        fill, attributes = _fill(metadata.get("fill_value"), dtype), metadata.get("attributes", {})
+        key = _key_of_format_3(metadata["chunk_key_encoding"])
         if not isinstance(attributes, dict):
             raise ValueError("attributes that are no object")
         return Array(shape, chunks, files, dtype, itemsize, fill, key, decode, shard, attributes)
+
+
+def _key_of_format_3(encoding: Any) -> Callable[[Index], str]:
+    prefix, usual = {"default": ("c", "/"), "v2": ("", ".")}[encoding["name"]]
+    separator = encoding.get("configuration", {}).get("separator")
+    separator = usual if separator is None else separator
+    if separator not in (".", "/"):
+        raise ValueError(f"separator {separator!r}")
+    return functools.partial(_key, prefix, separator)
 
 
 def _chain_3(
@@ -152,7 +156,8 @@ def _chain_3(
                 raise ValueError(f"an order of axes {axes!r}")
         elif codec == "bytes" and not serialised:
             serialised = True
-            dtype = dtype.newbyteorder({"little": "<", "big": ">"}[options.get("endian", "little")])
+            big = {"little": False, "big": True}[options.get("endian", "little")]
+            dtype = dtype.newbyteorder(">" if big else "<")
         elif codec in TEXT_CODECS and not serialised:
             serialised = texts = True
         elif codec == "crc32c" and serialised:
@@ -182,11 +187,13 @@ def _decode(
     data: bytes, size: int | None, most: int,
 ) -> np.ndarray:  # fmt: skip
     """Undoes the codecs, the last first. Between them a size is known where only checksums follow."""
-    after = [0] * (len(steps) + 1)
-    for i, step in enumerate(steps):
-        after[i + 1] = after[i] + 4 if step is _checked and after[i] is not None else None
+    after: list[int | None] = [0]
+    for step in steps:
+        before = after[-1]
+        after.append(before + 4 if step is _checked and before is not None else None)
     for i in reversed(range(len(steps))):
-        known = None if size is None or after[i] is None else size + after[i]
+        added = after[i]
+        known = None if size is None or added is None else size + added
         data = steps[i](data, known, most if known is None else known)
     if texts:
         return _texts(data, math.prod(chunks)).reshape(chunks)
@@ -203,16 +210,16 @@ def _texts(data: bytes, count: int) -> np.ndarray:
     """Strings, each after its length; their number stands first."""
     if struct.unpack("<I", data[:4])[0] != count or 4 * count > len(data):
         raise ValueError(f"other than {count} strings")
-    found, at = [], 4
+    texts, at = [], 4
     for _ in range(count):
         length = struct.unpack("<I", data[at : at + 4])[0]
         if at + 4 + length > len(data):
             raise ValueError("strings that are cut short")
-        found.append(data[at + 4 : at + 4 + length].decode())
+        texts.append(data[at + 4 : at + 4 + length].decode())
         at += 4 + length
-    if count * max(map(len, found), default=0) > 64 * len(data) + 2**20:
+    if count * max(map(len, texts), default=0) > 64 * len(data) + 2**20:
         raise ValueError("strings of very unlike lengths")
-    return np.asarray(found, str)
+    return np.asarray(texts, str)
 
 
 def _crc32c(data: bytes) -> bytes:
@@ -229,10 +236,10 @@ def _checked(data: bytes, size: int | None, most: int) -> bytes:
 
 def _id(codec: Any) -> str:
     """The name of a codec, "id" in format 2 and "name" in 3."""
-    found = codec if isinstance(codec, str) else codec.get("id", codec.get("name"))
-    if not isinstance(found, str):
+    name = codec if isinstance(codec, str) else codec.get("id", codec.get("name"))
+    if not isinstance(name, str):
         raise ValueError(f"a codec without a name: {codec!r:.60}")
-    return found
+    return name
 
 
 def _unknown(path: Path, name: str, codec: str, known: Any) -> FileError:
@@ -257,16 +264,16 @@ def _dtype_2(path: Path, name: str, text: Any) -> tuple[np.dtype, int]:
     return dtype, dtype.itemsize
 
 
-def _dtype_3(path: Path, name: str, about: Any) -> tuple[np.dtype, int]:
-    if about == "string" or about == {"name": "string"}:
+def _dtype_3(path: Path, name: str, dtype: Any) -> tuple[np.dtype, int]:
+    if dtype == "string" or dtype == {"name": "string"}:
         return np.dtype("U"), 0
-    if isinstance(about, dict) and about.get("name") == "fixed_length_utf32":
-        length = about["configuration"]["length_bytes"]
+    if isinstance(dtype, dict) and dtype.get("name") == "fixed_length_utf32":
+        length = dtype["configuration"]["length_bytes"]
         if type(length) is int and 4 <= length < 2**31 and length % 4 == 0:
             return np.dtype(f"U{length // 4}"), length
-    if about not in NUMBERS:
-        raise FileError(path, f"{name!r} holds {about!r:.60}: expected {', '.join(NUMBERS)} or string")
-    return np.dtype(about), np.dtype(about).itemsize
+    if dtype not in NUMBERS:
+        raise FileError(path, f"{name!r} holds {dtype!r:.60}: expected {', '.join(NUMBERS)} or string")
+    return np.dtype(dtype), np.dtype(dtype).itemsize
 
 
 def _fill(value: Any, dtype: np.dtype) -> Any:
@@ -281,5 +288,5 @@ def _fill(value: Any, dtype: np.dtype) -> Any:
 
 def _key(prefix: str, separator: str, index: Index) -> str:
     """The name of a chunk's file."""
-    parts = ([prefix] if prefix else []) + [str(i) for i in index]
-    return separator.join(parts) if parts else "0"
+    names = ([prefix] if prefix else []) + [str(i) for i in index]
+    return separator.join(names) if names else "0"

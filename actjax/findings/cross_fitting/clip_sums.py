@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.findings.cross_fitting.compiled import compiled
 from actjax.precision import PRECISION
 from actjax.statistics import moments
+from actjax.statistics.compiled import compiled
 
 centred = compiled(moments.centred, static_argnames="centre")
 

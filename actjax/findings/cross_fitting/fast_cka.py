@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.findings.cross_fitting.compiled import compiled
 from actjax.precision import PRECISION
 from actjax.similarity.families.frames import unit_frames
+from actjax.statistics.compiled import compiled
 
 # A geometry whose squared norm is below this share of its trace's square is rounding.
 _ROUNDING = 1e-6

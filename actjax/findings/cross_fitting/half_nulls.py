@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.findings.cross_fitting.compiled import compiled
 from actjax.precision import PRECISION
-from actjax.statistics import metric_nulls, moments
+from actjax.statistics import moments, rescored
+from actjax.statistics.compiled import compiled
 from actjax.statistics.permutations import Draws
 from actjax.types import Context, Metric
 
@@ -51,9 +51,8 @@ def clip_scores(
       metric: whose sides these are; [b, n, f, t] and [b, k, rows, t] with mask [b, t] for images.
       x, y, mask, draws, weights_hb: as in `moment_scores`.
     """
-    score = metric_nulls.clip_pair_scores(metric, np.asarray(x), np.asarray(y), np.asarray(mask, bool))
-    clips = np.arange(len(draws.partner_bj))
-    pairs_pnk = score(clips, draws.partner_bj, slice(None))
+    sides = rescored.Sides(np.asarray(x), np.asarray(y), np.asarray(mask, bool), mask.shape[-1])
+    pairs_pnk = rescored.pair_scorer(metric, sides, draws)(np.arange(len(draws.partner_bj)))
     pairs_pnk = pairs_pnk.reshape(-1, *pairs_pnk.shape[2:])
     chosen, found = _chosen(draws), []
     for own in jnp.asarray(weights_hb, jnp.float32):

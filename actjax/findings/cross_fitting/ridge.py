@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.findings.cross_fitting.compiled import compiled
 from actjax.precision import PRECISION
+from actjax.statistics.compiled import compiled
 
 # Candidates for the penalty, relative to the mean sum of squares of a unit.
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)

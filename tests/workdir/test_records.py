@@ -1,59 +1,38 @@
-"""Files appear whole or not at all; a workdir belongs to one config."""
-
-import json
+"""Records of a workdir: damaged ones are named; a workdir belongs to one config."""
 
 import pytest
 
-from actjax import files, workdir
+from actjax import files
 from actjax.defaults import default_config
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path):
-    path = tmp_path / "a.json"
-    files.write_json(path, {"old": 1})
-    with pytest.raises(OSError, match="disk full"), files.written_whole(path) as aside:
-        aside.write_text("half")
-        raise OSError("disk full")
-    assert json.loads(path.read_text()) == {"old": 1}
-    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+from actjax.workdir import data_summary, manifest, recorded_config, train_record
+from actjax.workdir.train_record import ImportRecord, TrainRecord
 
 
 def claim(tmp_path, stage, **changes):
     config = default_config()
     config.update_from_flattened_dict(changes)
-    workdir.claim(tmp_path, stage, config.to_dict())
+    recorded_config.write(tmp_path, stage, config.to_dict())
 
 
-TRAINED = {"steps": 3, "best_step": 2, "seconds": 1, "stopped_early": False, "test_accuracy": None}
-TRAINED |= {"weights": "ab", "train_clips": 8}
-TRAINED["imported"] = {"file": "w.h5", "sha256": "0", "classes": ["a"], "hyper": {}, "layers": []}
-
-
-def test_what_was_written_is_read(tmp_path):
-    files.write_json(tmp_path / "train.json", TRAINED)
-    assert workdir.read_trained(tmp_path, *TRAINED) == TRAINED
-    claim(tmp_path, "train")
-    assert workdir.read_config(tmp_path)["train"]["train.steps"] == 800
-    workdir.update_manifest(tmp_path, weights="ab")
-    assert workdir.read_manifest(tmp_path)["weights"] == "ab"
-    empty = tmp_path / "none"
-    assert workdir.read_trained(empty) is None and workdir.read_config(empty) == {}
+IMPORTED = ImportRecord("w.h5", "0", ["a"], {}, [])
+TRAINED = TrainRecord("ab", 3, 2, False, None, seconds=1, train_clips=8, imported=IMPORTED)
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"3", b"null", b'"a"', b"\xff{}", b"[" * 100_000, b""])
 @pytest.mark.parametrize(
     ("name", "read"),
     [
-        ("train.json", workdir.read_trained),
-        ("config.json", workdir.read_config),
-        ("manifest.json", workdir.read_manifest),
+        ("train.json", train_record.read),
+        ("config.json", recorded_config.read),
+        ("manifest.json", manifest.read),
         ("config.json", lambda folder: claim(folder, "train")),
-        ("manifest.json", lambda folder: workdir.update_manifest(folder, weights="")),
+        ("manifest.json", lambda folder: manifest.write(folder, weights="")),
+        ("data.json", data_summary.read),
     ],
 )
 def test_a_damaged_record_is_named_with_what_to_do(tmp_path, name, read, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(files.FileError, match=rf"{name}: .*; (delete it|choose another)") as refused:
+    with pytest.raises(files.FileError, match=rf"{name}: .*; (delete it|choose another|run )") as refused:
         read(tmp_path)
     assert "\n" not in str(refused.value)
     assert (tmp_path / name).read_bytes() == content, "and it stays as it is"
@@ -68,23 +47,31 @@ RIGHT |= {"file": str, "sha256": str, "classes": list, "hyper": dict, "layers": 
 @pytest.mark.parametrize("value", [None, [], "x", 3, 1.5, True])
 @pytest.mark.parametrize("key", RIGHT)
 def test_an_entry_of_another_type_is_named(tmp_path, key, value):
-    tree = json.loads(json.dumps(TRAINED))
+    tree = TRAINED.as_json()
     (tree if key in tree else tree["imported"])[key] = value
     files.write_json(tmp_path / "train.json", tree)
     if isinstance(value, RIGHT[key]) and (RIGHT[key] is bool or value is not True):
-        assert workdir.read_trained(tmp_path, "weights") == tree
+        assert train_record.read(tmp_path).as_json() == tree
         return
     with pytest.raises(files.FileError, match=rf"train\.json: expected '{key}' to be .*; delete it"):
-        workdir.read_trained(tmp_path, "weights")
+        train_record.read(tmp_path)
 
 
 @pytest.mark.parametrize("key", ["weights", "steps"])
 def test_an_entry_that_is_missing_is_named(tmp_path, key):
-    files.write_json(tmp_path / "train.json", {k: v for k, v in TRAINED.items() if k != key})
+    files.write_json(tmp_path / "train.json", {k: v for k, v in TRAINED.as_json().items() if k != key})
     with pytest.raises(
         files.FileError, match=rf"train\.json: expected an entry '{key}', found none; delete it"
     ):
-        workdir.read_trained(tmp_path, "steps")
+        train_record.read(tmp_path)
+
+
+def test_a_record_of_the_first_version_is_read(tmp_path):
+    """It had neither seconds nor the number of training clips."""
+    entries = {"weights": "ab", "steps": 3, "best_step": 2, "stopped_early": False, "test_accuracy": 0.5}
+    files.write_json(tmp_path / "train.json", entries)
+    assert train_record.read(tmp_path) == TrainRecord("ab", 3, 2, False, 0.5)
+    assert train_record.read(tmp_path).as_json() == entries, "and is hashed as it was"
 
 
 def test_another_training_config_is_refused_and_the_keys_are_named(tmp_path):

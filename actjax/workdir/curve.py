@@ -1,13 +1,22 @@
-"""The training curve, metrics.jsonl: one line for each split and step at which it was measured."""
+"""Keeps the training curve, metrics.jsonl: one line for each split and step at which it was measured."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from actjax import files
 
 NAME = "metrics.jsonl"
+
+
+def open_at(workdir: Path, step: int) -> TextIO:
+    """The file, open for more lines of `line`; those after `step` go, so that no step stands twice."""
+    path = workdir / NAME
+    lines = [line(**_with_values(**entry)) for entry in read(workdir) if entry["step"] <= step]
+    with files.written_whole(path) as aside:
+        aside.write_text("".join(lines), encoding="utf-8")
+    return path.open("a", buffering=1, encoding="utf-8")
 
 
 def line(step: int, split: str, values: Mapping[str, float]) -> str:
@@ -21,7 +30,7 @@ def line(step: int, split: str, values: Mapping[str, float]) -> str:
     return json.dumps({"step": step, "split": split, **values}) + "\n"
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read(workdir: Path) -> list[dict[str, Any]]:
     """The file's lines as dicts of "step" (int), "split" (str) and numbers; none where there is no file.
 
     Lines of the first version, which say "part" for "split", are read too. A last line cut short by an
@@ -30,6 +39,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     Raises:
       FileError: another line that is not as `line` makes it; names its number.
     """
+    path = workdir / NAME
     if not path.exists():
         return []
     files.regular_file(path)
@@ -44,24 +54,17 @@ def read(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def keep_until(path: Path, step: int) -> None:
-    """Drops the lines after `step`, so that a run that goes on from there writes none twice."""
-    kept = [line(**_apart(**entry)) for entry in read(path) if entry["step"] <= step]
-    with files.written_whole(path) as aside:
-        aside.write_text("".join(kept), encoding="utf-8")
-
-
-def _apart(step: int, split: str, **values: float) -> dict[str, Any]:
+def _with_values(step: int, split: str, **values: float) -> dict[str, Any]:
     return {"step": step, "split": split, "values": values}
 
 
-def _entry(found: Any) -> dict[str, Any]:
-    if not isinstance(found, dict):
-        raise ValueError(f"expected an object, got {type(found).__name__}")
-    step, split = found.get("step"), found.get("split", found.pop("part", None))
+def _entry(parsed: Any) -> dict[str, Any]:
+    if not isinstance(parsed, dict):
+        raise ValueError(f"expected an object, got {type(parsed).__name__}")
+    step, split = parsed.get("step"), parsed.get("split", parsed.pop("part", None))
     if type(step) is not int or not isinstance(split, str):
         raise ValueError("expected a step, a whole number, and a split, a name")
-    for name, value in found.items():
+    for name, value in parsed.items():
         if name not in ("step", "split") and type(value) not in (int, float):
             raise ValueError(f"expected a number for {name}, got {type(value).__name__}")
-    return found | {"split": split}
+    return parsed | {"split": split}

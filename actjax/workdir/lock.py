@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from actjax import files, lock_owner
+from actjax import files
+from actjax.workdir import lock_owner
 
 BEAT_SECONDS = 5.0
 # Without a heartbeat for as long, the process of another host counts as gone.

@@ -13,8 +13,9 @@ import time
 import ml_collections
 import pytest
 
-from actjax import experiment, files, lock, lock_owner, lookup, workdir
+from actjax import experiment, files, lookup
 from actjax.defaults import default_config
+from actjax.workdir import lock, lock_owner, writer
 
 
 @contextlib.contextmanager
@@ -71,7 +72,8 @@ def test_a_run_may_ask_again_for_what_it_holds(tmp_path):
 
 def test_a_killed_process_is_followed_at_once(tmp_path, capfd):
     path = tmp_path / "l"
-    code = f"from actjax import lock\nwith lock.held({str(path)!r}, 'it', ''): print(1, flush=True); input()"
+    block = f"with lock.held({str(path)!r}, 'it', ''): print(1, flush=True); input()"
+    code = f"from actjax.workdir import lock\n{block}"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout.read(1) == b"1"
     with pytest.raises(lock.LockedError, match=f"process {process.pid} of"), lock.held(path, "it", "wait"):
@@ -216,9 +218,9 @@ def test_leftovers_of_dead_runs_go_and_nothing_else(tmp_path):
     for name in gone + stay:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
-    with workdir.one_writer(tmp_path / "a"):
+    with writer.one_writer(tmp_path / "a"):
         files.write_json(tmp_path / "a" / ".own.part", {})
-        with workdir.one_writer(tmp_path / "a"):
+        with writer.one_writer(tmp_path / "a"):
             assert (tmp_path / "a" / ".own.part").exists(), "a run's own stay while it runs"
     assert not [name for name in gone if (tmp_path / name).exists()]
     assert all((tmp_path / name).exists() for name in stay)

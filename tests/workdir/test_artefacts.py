@@ -1,0 +1,144 @@
+"""Every artefact of a workdir: its writer writes it, its reader reads it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from actjax.activations import comparisons
+from actjax.defaults import default_config
+from actjax.workdir import (
+    checkpoint_files,
+    curve,
+    data_summary,
+    evaluation_record,
+    examples,
+    left_out,
+    manifest,
+    recorded_config,
+    skipped,
+    sweep_table,
+    train_record,
+)
+from actjax.workdir.data_summary import DataSummary
+from actjax.workdir.evaluation_record import Evaluation, ExcerptF1
+from actjax.workdir.examples import Example
+from actjax.workdir.skipped import Skipped
+from actjax.workdir.train_record import ImportRecord, TrainRecord
+
+
+def test_config(tmp_path):
+    assert recorded_config.read(tmp_path) == {} and not recorded_config.is_imported(tmp_path)
+    assert recorded_config.write(tmp_path, "train", default_config().to_dict()).name == "config.json"
+    recorded = recorded_config.read(tmp_path)
+    assert set(recorded) == {"data", "train", "latest"} and recorded["train"]["train.steps"] == 800
+    assert recorded_config.imported_sha256(tmp_path) is None
+    recorded_config.write_import(tmp_path, "0123")
+    assert recorded_config.is_imported(tmp_path) and recorded_config.imported_sha256(tmp_path) == "0123"
+    recorded_config.write(tmp_path, "score", default_config().to_dict())
+    assert recorded_config.is_imported(tmp_path)
+
+
+def test_manifest(tmp_path):
+    assert manifest.read(tmp_path) == {}
+    manifest.write(tmp_path, weights="ab")
+    manifest.write(tmp_path, scores={"count": 1})
+    entries = manifest.read(tmp_path)
+    assert entries.pop("versions")["numpy"] == np.__version__
+    assert entries == {"weights": "ab", "scores": {"count": 1}}
+
+
+@pytest.mark.parametrize("imported", [None, ImportRecord("w.h5", "01", ["a"], {"widths": [1]}, ["conv1"])])
+def test_train_record(tmp_path, imported):
+    assert train_record.read(tmp_path) is None
+    with pytest.raises(FileNotFoundError, match="holds no trained network: run --stage=train"):
+        train_record.need(tmp_path)
+    record = TrainRecord("ab", 9, 6, True, 0.5, seconds=1.5, train_clips=8, imported=imported)
+    assert train_record.write(tmp_path, record) == train_record.path_of(tmp_path)
+    assert train_record.read(tmp_path) == train_record.need(tmp_path) == record
+
+
+@pytest.mark.parametrize("f1", [(), (ExcerptF1(0.5, 2, (0.5, 1.0, 0.75), (0.25, 0.5, 0.375)),)])
+def test_evaluation(tmp_path, f1):
+    assert evaluation_record.read(tmp_path) is None
+    evaluation = Evaluation(2 / 3, 0.3, ("a", "b"), np.asarray([[1, 0], [1, 1]]), 3, f1)
+    evaluation_record.write(tmp_path, evaluation)
+    back = evaluation_record.read(tmp_path)
+    np.testing.assert_array_equal(back.confusion, evaluation.confusion)
+    assert (back.accuracy, back.loss, tuple(back.class_names), back.clips, back.f1) == (
+        *(2 / 3, 0.3, ("a", "b"), 3),
+        f1,
+    )
+    words = "micro F1 (macro 0.375)", "2 held-out excerpts"
+    assert back.quality() == ((0.75, *words) if f1 else (2 / 3, "accuracy", "3 held-out clips"))
+
+
+def test_curve(tmp_path):
+    assert curve.read(tmp_path) == []
+    values = [("train", {"loss": 2.0, "accuracy": 0.5}), ("eval", {"loss": 2.5})]
+    with curve.open_at(tmp_path, 0) as file:
+        file.writelines(curve.line(step, split, v) for step in (1, 2) for split, v in values)
+    expected = [{"step": step, "split": split, **v} for step in (1, 2) for split, v in values]
+    assert curve.read(tmp_path) == expected
+    with curve.open_at(tmp_path, 1) as file:
+        assert curve.read(tmp_path) == expected[:2], "what goes on from step 1 writes step 2 again"
+        file.write(curve.line(2, "train", {"loss": 1.0}))
+    assert curve.read(tmp_path)[2:] == [{"step": 2, "split": "train", "loss": 1.0}]
+
+
+def test_data_summary_and_skipped(tmp_path):
+    assert data_summary.read(tmp_path) is None and skipped.read(tmp_path) is None
+    summary = DataSummary({"train": 3, "test": 1}, ["a", "b"])
+    data_summary.write(tmp_path, summary)
+    assert data_summary.read(tmp_path) == summary
+    for rows in ([], [Skipped("a.wav", "silent"), Skipped("b.wav", "empty file")]):
+        skipped.write(tmp_path, rows)
+        assert skipped.read(tmp_path) == rows
+
+
+def test_left_out(tmp_path):
+    rows = [("conv1", "map", "rms", "has no frequency axis"), ("conv1", "map", "mfcc", "has none")]
+    for name in ("a", "b"):
+        path = left_out.path_of(tmp_path / f"{name}.parquet")
+        left_out.write(path, [comparisons.LeftOut(*row) for row in rows])
+    assert left_out.read(tmp_path) == sorted(rows), "each once"
+
+
+def test_examples(tmp_path):
+    rng = np.random.default_rng(0)
+    example = Example(
+        rng.normal(size=(3, 4)).astype(np.float32),
+        rng.normal(size=(2, 4)).astype(np.float32),
+        *("trained", "conv1", 3, "chroma", "pearson", -0.5, "clip"),
+        times_s=[0.1, 0.2, 0.3, 0.4],
+        map_hz=[100.0, 200.0, 300.0],
+        row_names=["C", "D"],
+        unit="1",
+    )
+    other = dataclasses.replace(example, map_hz=None, feature_hz=[1.0, 2.0], row_names=None)
+    path = examples.path_of(tmp_path / "a.parquet")
+    examples.write(path, [example, other])
+    for kept, written in zip(examples.read(tmp_path), (example, other), strict=True):
+        np.testing.assert_array_equal(kept.map_ft, written.map_ft)
+        np.testing.assert_array_equal(kept.values_kt, written.values_kt)
+        assert kept.labels() == written.labels()
+
+
+def test_hashes_of_a_checkpoint(tmp_path):
+    folder = checkpoint_files.path_of(tmp_path, "untrained") / "0"
+    (folder / "state").mkdir(parents=True)
+    (folder / "state" / "a").write_text("x")
+    assert checkpoint_files.read(folder) is None
+    checkpoint_files.write(folder)
+    assert list(checkpoint_files.read(folder)) == ["state/a"]
+    checkpoint_files.check(folder, needed=True, remedy="")
+
+
+def test_sweep_table(tmp_path):
+    assert sweep_table.read(tmp_path) == []
+    records = {"seed0": TrainRecord("ab", 9, 6, True, 0.98765, seconds=75.41), "elsewhere": None}
+    sweep_table.write(tmp_path, records)
+    assert sweep_table.read(tmp_path) == [
+        {"variant": "seed0", "test_accuracy": "0.9877", "best_step": "6", "seconds": "75.41"},
+        {"variant": "elsewhere", "test_accuracy": "", "best_step": "", "seconds": ""},
+    ]
