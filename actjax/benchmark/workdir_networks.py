@@ -1,14 +1,11 @@
 """What the benchmarks take of a trained workdir: networks for the causal check, neurons for calibration."""
 
-from typing import Any
-
 import jax
 import numpy as np
 
 from actjax import run as runs
 from actjax.benchmark import calibration
 from actjax.benchmark.metrics import causal
-from actjax.data import loader
 from actjax.findings import observe
 from actjax.scoring import networks as scoring_networks
 from actjax.workdir import recorded_config, train_record
@@ -26,12 +23,12 @@ def networks(run: runs.Run) -> dict[str, causal.Units] | None:
     if not train_record.path_of(run.workdir).exists():
         return None
     recorded_config.write(run.workdir, "train", run.config.to_dict())
-    source = loader.open_source(runs.builder(run), "train")
-    module: Any = scoring_networks.module(run, len(source.class_names))
+    source = run.open_source("train")
+    network = scoring_networks.open_network(run, len(source.class_names))
     found = {}
     for name in ("trained", "untrained"):
-        variables = jax.device_get(scoring_networks.variables(run, name, source))
-        found[name] = causal.module_units(module, variables, runs.frontend(run.config))
+        variables = jax.device_get(scoring_networks.variables(network, name, source))
+        found[name] = causal.module_units(network.module, variables, network.frontend)
     return found
 
 
@@ -44,10 +41,14 @@ def real(run: runs.Run) -> dict[str, calibration.Real] | None:
     if not train_record.path_of(run.workdir).exists():
         return None
     recorded_config.write(run.workdir, "train", run.config.to_dict())
-    source = loader.open_source(runs.builder(run), run.config.score.split)
+    source = run.open_source(run.setup.scored.split)
     if source.multi_label:
         raise ValueError("mismatched clips of one class need data with one label a clip")
-    sides = observe.collect(run, source, {"trained": scoring_networks.variables(run, "trained", source)})
+    network = scoring_networks.open_network(run, len(source.class_names))
+    weights = {"trained": scoring_networks.variables(network, "trained", source)}
+    planned = observe.plan(run.setup, network)
+    observe.check_memory(planned, len(weights), len(source), run.setup.scored.memory_bytes)
+    sides = observe.collect(planned, network, source, weights, run.setup.scored.batch_size)
     about = source.recording_ids, source.labels
     found = {}
     for deep in sides.networks["chroma"][:1]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from actjax import files
-from actjax.report.markup import Markup, folded, join, tag, trusted
-from actjax.report.tables import Table
+from actjax.pages.markup import Markup, folded, join, tag, trusted
+from actjax.pages.table import Table
 from actjax.workdir import benchmark_table
 
 _EXPLAINED = """

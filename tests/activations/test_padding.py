@@ -12,7 +12,7 @@ from actjax.activations import capture, comparisons, views
 from actjax.defaults import default_config
 from actjax.extraction.compute import compute, compute_host
 from actjax.models import singlelayer
-from actjax.run import band_centres_hz, image_shape
+from actjax.setup import band_centres_hz, image_shape
 from actjax.types import Feature, Frontend
 
 FRONT = Frontend(n_fft=512, hop_samples=256, n_mels=40)

@@ -13,8 +13,9 @@ from actjax import report
 from actjax.activations.comparisons import LeftOut
 from actjax.defaults import default_config
 from actjax.files import FileError
+from actjax.pages import markup, table
 from actjax.pages.rows import csv_text
-from actjax.report import markup, tables
+from actjax.report import tables
 from actjax.report.summary import summarise
 from actjax.report.verdicts import sort_features
 from actjax.report.workdir_files import Material, read_material
@@ -90,13 +91,11 @@ def test_the_planted_pair_is_found_and_the_rest_is_not_praised(built):
 def test_tables_keep_to_their_width(built, capsys):
     workdir, _ = built
     text = (workdir / "report" / "tables.txt").read_text()
-    assert max(map(len, text.splitlines())) <= tables.WIDTH
-    wide = tables.Table("t", (("a", "<"), ("b", ">")), [("x" * 300, "-0.50"), ("y", "+0.25")])
+    assert max(map(len, text.splitlines())) <= table.WIDTH
+    wide = table.Table("t", (("a", "<"), ("b", ">")), [("x" * 300, "-0.50"), ("y", "+0.25")])
     lines = wide.text().splitlines()
     assert (
-        max(map(len, lines)) == tables.WIDTH
-        and lines[-2].endswith("…  -0.50")
-        and lines[-1].endswith("+0.25")
+        max(map(len, lines)) == table.WIDTH and lines[-2].endswith("…  -0.50") and lines[-1].endswith("+0.25")
     )
     assert wide.markdown().count("\n| ") == 4
 
@@ -326,3 +325,12 @@ def test_building_again_gives_the_same_page(tmp_path):
     write_scores(tmp_path / "scores" / "a.parquet", list(made), {})
     first = {path: path.read_bytes() for path in report.build(tmp_path)}
     assert {path: path.read_bytes() for path in report.build(tmp_path)} == first
+
+
+def test_p_values_of_shifts_are_labelled_as_such():
+    from actjax.report.page import how_to_read
+
+    permuted = {"a": {"config": {"score": {"null": "within_class"}}}, "b": {}}
+    assert "(recordings permuted; in every" in how_to_read(permuted)
+    shifted = {"a": {"config": {"score": {"null": "circular_shift"}}}}
+    assert "(clips rotated in time, which rejects too often" in how_to_read(shifted)
