@@ -33,6 +33,9 @@ class Context(NamedTuple):
     key: Any = None
 
 
+NO_CONTEXT = Context()
+
+
 class Batch(NamedTuple):
     """Clips as the loader gives them to every reader: training, scoring, examples, users.
 
@@ -222,7 +225,7 @@ class LayerAxis:
             total = max((size - 1) * stride + kernel - self.size, 0)
             low, high = total // 2, total - total // 2
         else:
-            low, high = (0, 0) if padding == "VALID" else padding
+            low, high = (0, 0) if isinstance(padding, str) else padding
             size = (self.size + low + high - kernel) // stride + 1
         return LayerAxis(
             size=size,

@@ -1,6 +1,6 @@
 """Kendall's rank correlation."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +19,8 @@ class Ranked(NamedTuple):
       scale: scalar, NaN for a constant.
     """
 
-    twice: Any
-    scale: Any
+    twice: jax.Array
+    scale: jax.Array
 
 
 def metric() -> Metric:
@@ -54,7 +54,7 @@ def metric() -> Metric:
     )
 
 
-def _prepare(values_o, mask_o, outside):
+def _prepare(values_o: jax.Array, mask_o: jax.Array, outside: float):
     twice_o = twice_ranks(values_o, mask_o)
     tied = jnp.zeros((2 * values_o.shape[0] + 1,), jnp.float32)
     tied = tied.at[twice_o].add(mask_o.astype(jnp.float32))
@@ -67,15 +67,15 @@ def _prepare(values_o, mask_o, outside):
 
 
 def _compare(px: Ranked, py: Ranked) -> dict[str, jax.Array]:
-    found = sum_over_pairs(_signs_or_zero, _signs, px.twice, py.twice, tiny_integers=True)
-    return {"score": jnp.clip(found * px.scale * py.scale, -1.0, 1.0)}
+    signs = sum_over_pairs(_signs_or_zero, _signs, px.twice, py.twice, tiny_integers=True)
+    return {"score": jnp.clip(signs * px.scale * py.scale, -1.0, 1.0)}
 
 
-def _signs(left, right):
+def _signs(left: jax.Array, right: jax.Array):
     # Ranks that differ do so by a whole number at least, once doubled.
     return jnp.clip(left - right, -1.0, 1.0)
 
 
-def _signs_or_zero(left, right):
+def _signs_or_zero(left: jax.Array, right: jax.Array):
     signs = _signs(left, right)
     return jnp.where(jnp.isnan(signs), jnp.zeros_like(signs), signs)

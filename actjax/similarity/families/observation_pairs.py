@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from actjax.precision import PRECISION
 from actjax.similarity.arithmetic.inner import add_compensated
+from actjax.similarity.host.dispatch import cpu_or_device
 from actjax.similarity.host.threads import at_least_one
 
 # Time grows with the square of the observations: at twice as many a pair takes minutes.
@@ -44,7 +45,7 @@ def sum_over_pairs(
 
     a_step = max(1, min(o // 2, at_least_one(PAIRS_A_STEP, o)))
 
-    def add(step, carry):
+    def add(step: jax.Array, carry: tuple[jax.Array, jax.Array]):
         shift = 1 + step * a_step
         weight_a = _weights(shift + jnp.arange(a_step), o)
         left = weight_a[:, None] * of_x(_rows(x), _shifted(doubled_x, shift, a_step, o))
@@ -61,7 +62,7 @@ def squares_over_pairs(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.
     values = jax.tree.leaves(x)[0]
     doubled, o = _doubled(x), values.shape[0]
 
-    def add(shift, total):
+    def add(shift: jax.Array, total: jax.Array):
         return total + _weights(shift, o) * of_pair(_rows(x), _shifted(doubled, shift, 1, o))[0] ** 2
 
     return jnp.sum(jax.lax.fori_loop(1, o // 2 + 1, add, jnp.zeros_like(values)))
@@ -72,7 +73,7 @@ def row_sums(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.Array:
     values = jax.tree.leaves(x)[0]
     doubled, o = _doubled(x), values.shape[0]
 
-    def add(shift, total):
+    def add(shift: jax.Array, total: jax.Array):
         return total + of_pair(_rows(x), _shifted(doubled, shift, 1, o))[0]
 
     return jax.lax.fori_loop(1, o, add, jnp.zeros_like(values))
@@ -87,14 +88,14 @@ def _rows(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[None, :], tree)
 
 
-def _doubled(tree):
+def _doubled(tree: Any):
     return jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), tree)
 
 
-def _shifted(doubled: Any, shift, count: int, o: int) -> Any:
+def _shifted(doubled: Any, shift: jax.Array | int, count: int, o: int) -> Any:
     """[count, o] the observations moved by `shift` places and more, one place a row."""
 
-    def rows(leaf):
+    def rows(leaf: jax.Array):
         # Rows of a repeated window, one longer than it, start one place later each.
         window = jax.lax.dynamic_slice_in_dim(leaf, shift, o + count - 1)
         repeated = jnp.broadcast_to(window[None, :], (count + 1, window.shape[0])).ravel()
@@ -108,8 +109,8 @@ def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _dot_of_signs(a: jax.Array, b: jax.Array) -> jax.Array:
-    def in_bfloat16(a, b):
+    def in_bfloat16(a: jax.Array, b: jax.Array):
         small_a, small_b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
         return jnp.vdot(small_a, small_b, preferred_element_type=jnp.float32)
 
-    return jax.lax.platform_dependent(a, b, cpu=_dot, default=in_bfloat16)
+    return cpu_or_device(_dot, in_bfloat16, a, b)
