@@ -30,6 +30,7 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
     from actjax.report.summary import summarise
     from actjax.report.workdir_files import read_material
     from actjax.scores.files import load_scores, scores_metadata
+    from actjax.workdir import findings_table
 
     table = load_scores(workdir)
     summary, material = summarise(table), read_material(Path(workdir), examples)
@@ -38,17 +39,17 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
     text = tables.console(summary, material)
     print(text)
     pictures = _draw(summary, material, folder)
-    found, calibration = findings.read(Path(workdir)), findings.calibration_table(Path(workdir))
+    found, calibration = findings_table.read(Path(workdir)), findings.calibration_table(Path(workdir))
     if found:
         pictures.append(page.Picture("forest", forest.forest(found, folder / "forest.png")))
     front = page.front(found, calibration, pictures)
     markdown = "\n".join(t.markdown() for t in tables.all_tables(summary, material))
     written = [
-        _write(
+        files.write_text(
             folder / "index.html", page.render(summary, material, pictures, scores_metadata(table), front)
         ),
-        _write(folder / "tables.txt", text),
-        _write(folder / "tables.md", markdown),
+        files.write_text(folder / "tables.txt", text),
+        files.write_text(folder / "tables.md", markdown),
         *(picture.path for picture in pictures),
     ]
     for stale in set(folder.glob("*.png")) - set(written):
@@ -60,15 +61,16 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
 def build_findings(workdir: str | os.PathLike) -> list[Path]:
     """Prints findings and writes their report, of a workdir without scores such as a sweep's."""
     from actjax.report import findings, forest, page
+    from actjax.workdir import findings_table
 
-    folder, found = Path(workdir) / "report", findings.read(Path(workdir))
+    folder, found = Path(workdir) / "report", findings_table.need(Path(workdir))
     folder.mkdir(parents=True, exist_ok=True)
     text = findings.console(found)
     print(text)
     picture = page.Picture("forest", forest.forest(found, folder / "forest.png"))
     return [
-        _write(folder / "index.html", page.findings_page(found, [picture])),
-        _write(folder / "tables.txt", text),
+        files.write_text(folder / "index.html", page.findings_page(found, [picture])),
+        files.write_text(folder / "tables.txt", text),
         picture.path,
     ]
 
@@ -98,9 +100,3 @@ def _draw(summary: Any, material: Any, folder: Path) -> list[Any]:
     for picture, draw, arguments in tqdm(jobs, desc="report", unit="picture", disable=None):
         draw(*arguments, picture.path)
     return [picture for picture, _, _ in jobs]
-
-
-def _write(path: Path, text: str) -> Path:
-    with files.written_whole(path) as aside:
-        aside.write_text(text, encoding="utf-8")
-    return path

@@ -1,12 +1,14 @@
 """What a run costs, from its plan and shapes alone: rows of scores, bytes of state, seconds."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from actjax import run as runs
 from actjax.activations.comparisons import Problem
-from actjax.scoring import networks, nulls, tasks
+from actjax.network import make_module
+from actjax.scoring import nulls, tasks
 from actjax.scoring.plan import Plan
+from actjax.setup import Setup
 from actjax.statistics import metric_nulls
 from actjax.types import Metric
 
@@ -15,9 +17,9 @@ COMPILE_S = 1.5  # for each program that scores
 SCORES_A_SECOND = 20e6  # scores x clips
 TRAIN_FLOPS = 30e9  # a second, of three forward passes, which forward and backward come to
 # Of nulls: products of moments a second, and for each cost of a metric pairs x observations a second (of
-# "quadratic" metrics pairs x squared observations).
+# "quadratic" metrics pairs x squared observations). docs/measurements/statistics.md has the rates of some.
 MOMENTS_A_SECOND = 20e9
-SCORED_A_SECOND = {"product": 2e9, "steps": 100e6, "quadratic": 400e6}
+SCORED_A_SECOND = {"product": 1.3e9, "steps": 40e6, "quadratic": 8e9}
 
 
 def score_rows(made: Plan) -> int:
@@ -46,10 +48,10 @@ def state_mib(made: Plan) -> float:
     return sum(sizes) / 2**20
 
 
-def training_seconds(run: runs.Run, shape: tuple[int, int]) -> float:
-    """How long training takes at the quickstart's rate, on images of this shape."""
-    passes = run.config.train.steps * run.config.train.batch_size
-    return 3 * passes * _forward_flops(run, shape) / TRAIN_FLOPS
+def training_seconds(setup: Setup, clips: int) -> float:
+    """How long training on so many clips, each time counted, takes at the quickstart's rate."""
+    module = make_module(setup.model, num_classes=2)
+    return 3 * clips * _forward_flops(module, setup.image_shape_ft) / TRAIN_FLOPS
 
 
 def scoring_seconds(made: Plan, clips: int) -> float:
@@ -92,9 +94,12 @@ def _null_seconds_of_pair(
         return clips * min(scored * o, partners * (o + scored)) / MOMENTS_A_SECOND
     at_once = o if metric_nulls.is_clip_by_clip(metric, part, several) else clips * o
     times = clips * partners if way == "pairs" else scored * clips * o / at_once
-    # An image's frames meet each other, whatever the metric makes of them.
-    squared = metric.cost == "quadratic" or metric.compares == "frames"
-    return times * (at_once**2 if squared else at_once) / SCORED_A_SECOND[metric.cost]
+    if metric.compares == "frames":
+        # Frames meet each other, however many bands they have.
+        at_once = problem.time.size**2
+    elif metric.cost == "quadratic":
+        at_once = at_once**2
+    return times * at_once / SCORED_A_SECOND[metric.cost]
 
 
 def _programs(made: Plan) -> int:
@@ -106,10 +111,9 @@ def _programs(made: Plan) -> int:
     return len(streams) + collected + len(made.families)
 
 
-def _forward_flops(run: runs.Run, shape: tuple[int, int]) -> float:
+def _forward_flops(module: nn.Module, shape_ft: tuple[int, int]) -> float:
     """Floating-point operations of the network on one clip, from its program before it is compiled."""
-    module = networks.module(run, 2)
-    image = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    image = jax.ShapeDtypeStruct((1, *shape_ft), jnp.float32)
     variables = jax.eval_shape(lambda x: module.init(jax.random.key(0), x, train=False), image)
     program = jax.jit(lambda v, x: module.apply(v, x, train=False)).lower(variables, image)
     return float((program.cost_analysis() or {}).get("flops", 0.0))

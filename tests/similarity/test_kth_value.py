@@ -39,7 +39,7 @@ def test_values_at_places_are_those_of_a_sort(emulated, rows):
 @pytest.mark.parametrize("places", [[120], [3, 200], [0, 20, 50, 120, 299]])
 def test_order_statistics_of_rows_and_of_clips(emulated, rows, places):
     expected = np.sort(rows, 1)[:, places]
-    found = order._on_device
+    found = order._of_item
     places = jnp.asarray(places)
     np.testing.assert_array_equal(found(jnp.asarray(rows[0]), places), expected[0])
     np.testing.assert_array_equal(jax.vmap(found, (0, None))(rows, places), expected)

@@ -92,9 +92,7 @@ def test_a_device_ranks_all_rows_at_once(tied):
     mask[5:9] = False
     expected = ranks.host_twice_ranks(values, mask[None, None])
     outside = jnp.where(mask, values, jnp.inf)
-    for found in (
-        jax.jit(jax.vmap(jax.vmap(ranks._by_rows)))(outside),
-        jnp.stack([jax.vmap(ranks._by_rows)(clip) for clip in outside]),
-        jnp.stack([jnp.stack([ranks._by_rows(row) for row in clip]) for clip in outside]),
-    ):
-        np.testing.assert_array_equal(np.asarray(found)[..., mask], expected[..., mask])
+    found = np.asarray(jax.jit(jax.vmap(jax.vmap(ranks._by_rows)))(outside))
+    np.testing.assert_array_equal(found[..., mask], expected[..., mask])
+    one = np.asarray(jax.jit(ranks._by_rows)(outside[0, 1]))
+    np.testing.assert_array_equal(one[mask], expected[0, 1, mask])
