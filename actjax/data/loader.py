@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -53,16 +53,16 @@ class Source:
         """True where labels are multi-hot."""
         return self.labels.ndim == 2
 
-    def take(self, clips: Sequence[int]) -> "Source":
+    def take(self, clips: Sequence[int] | np.ndarray) -> "Source":
         """These clips in this order, under the same fingerprint."""
-        clips = np.asarray(clips, np.int64)
+        index_b = np.asarray(clips, np.int64)
         return dataclasses.replace(
             self,
-            reader=_Taken(self.reader, clips),
-            clip_ids=[self.clip_ids[i] for i in clips],
-            recording_ids=[self.recording_ids[i] for i in clips],
-            labels=self.labels[clips],
-            lengths=None if self.lengths is None else self.lengths[clips],
+            reader=_Taken(self.reader, index_b),
+            clip_ids=[self.clip_ids[i] for i in index_b],
+            recording_ids=[self.recording_ids[i] for i in index_b],
+            labels=self.labels[index_b],
+            lengths=None if self.lengths is None else self.lengths[index_b],
         )
 
 
@@ -111,10 +111,9 @@ def absent_classes(sources: Mapping[str, Source]) -> str:
     found = []
     for split, source in sources.items():
         labels = source.labels
-        present = (
-            labels.any(axis=0) if source.multi_label else np.isin(range(len(source.class_names)), labels)
-        )
-        lost = [name for name, there in zip(source.class_names, present, strict=True) if not there]
+        every = np.arange(len(source.class_names))
+        present = np.asarray(labels.any(axis=0) if source.multi_label else np.isin(every, labels))
+        lost = [name for name, is_present in zip(source.class_names, present, strict=True) if not is_present]
         if lost:
             more = f" and {len(lost) - 10} more" if len(lost) > 10 else ""
             found.append(f"{', '.join(lost[:10])}{more} in {split}")
@@ -171,7 +170,7 @@ def batches(
     plan = _Plan(source, batch_size, seed, epochs, process_index, process_count, total)
     # Few batches ahead: memory stays bounded whatever the size of the data set.
     read = grain.ReadOptions(num_threads=2, prefetch_buffer_size=3)
-    stream = grain.MapDataset.source(plan)[start_step:].to_iter_dataset(read)
+    stream = grain.MapDataset.source(cast(Any, plan))[start_step:].to_iter_dataset(read)
     if workers:
         _mark_flags_parsed()
         stream = stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
