@@ -119,7 +119,7 @@ def _by_pairs(
 
 
 class _How(NamedTuple):
-    """How correlations are taken: `centre` and `joint` of `moments.direct`, and the frames of a shifted map."""
+    """How correlations are taken: `centre` and `joint` of `moments.direct`, the frames of a shifted map."""
 
     centre: str
     joint: bool
