@@ -164,8 +164,8 @@ def _sides(
         return columns_co.reshape(len(columns_co), b, -1).transpose(1, 2, 0)[order]
 
     y = by_clip(np.where(valid, rows, np.float32(0)), kept.row_shape)
-    mask = valid.reshape(b, *kept.row_shape)[order]
-    mask = mask.all(axis=1) if image else mask.reshape(b, -1)
+    of_clip = valid.reshape(b, *kept.row_shape)[order]
+    mask = np.asarray(of_clip.all(axis=1) if image else of_clip.reshape(b, -1))
     nuisance = None
     if "nuisance_oq" in metric.needs:
         held = kept.nuisances()
@@ -178,5 +178,5 @@ def _of_grid(rearrangements: Rearrangements, sides: Sides) -> permutations.Draws
     """The rearrangements on a grid: shifts are the same shares of each clip's frames on every grid."""
     if isinstance(rearrangements, permutations.Draws):
         return rearrangements
-    frames_valid = sides.mask.reshape(len(sides.mask), -1, sides.frames).any(axis=1)
+    frames_valid = np.asarray(sides.mask.reshape(len(sides.mask), -1, sides.frames).any(axis=1))
     return permutations.circular_shift(frames_valid, **rearrangements._asdict())

@@ -99,7 +99,7 @@ def within_class(
     recording_b, clip_in_recording_b = _index_recordings(recording_ids)
     classes = _class_of_recording(recording_b, class_ids)
     counts = np.bincount(recording_b)
-    called = {str(c): class_names[c] if class_names else str(c) for c in classes}
+    called = {str(c): str(class_names[c]) if class_names is not None else str(c) for c in classes}
     if unequal == "same_count":
         strata = [f"{c} ({n} clips)" for c, n in zip(classes, counts, strict=True)]
     elif unequal == "cycle":
