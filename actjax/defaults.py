@@ -11,6 +11,8 @@ from actjax.options import COUNT, RANGES, SEED, Choice, Flag, Maybe, Names, Numb
 from actjax.precision import WAYS
 from actjax.types import VIEWS
 
+# An ml_collections.ConfigDict, frozen or not; its options are attributes that only the running program knows.
+Config = Any
 FROM_0 = Number(0, COUNT.high, whole=True)
 # What each option may be by itself; what several must be together is checked where they meet.
 RULES = {

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import ml_collections
 
-from actjax import lookup, parallel, precision, validation
+from actjax import lookup, parallel, precision
 from actjax import run as runs
+from actjax.defaults import Config
 from actjax.stages import Stage
 from actjax.types import Batch
 from actjax.workdir import recorded_config, writer
@@ -26,7 +26,7 @@ CLAIMS = {stage: stage for stage in recorded_config.STAGES} | {"import": "train"
 
 def run(
     *,
-    config: ml_collections.ConfigDict,
+    config: Config,
     workdir: str | None = None,
     stage: str = "all",
     config_path: str | None = None,
@@ -50,14 +50,8 @@ def run(
         raise lookup.UnknownNameError(
             f"unknown stage {stage!r}; {lookup.suggest(stage, ('all', *lookup.names('stage')))}"
         )
-    validate(config)
     name = Path(config_path.split(":")[0]).stem if config_path else "run"
-    this = runs.Run(
-        config=ml_collections.FrozenConfigDict(config),
-        workdir=Path(workdir or f"runs/{name}"),
-        config_path=config_path,
-        data_dir=data_dir,
-    )
+    this = runs.open_run(config, workdir or f"runs/{name}", config_path=config_path, data_dir=data_dir)
     for option, folder in (("--workdir", workdir), ("--data_dir", data_dir)):
         if folder is not None:
             check_folder(option, folder)
@@ -65,9 +59,9 @@ def run(
     if dry_run:
         _check_options(this, chosen)
         _check_workdir(this, chosen)
-        from actjax.stages import dry_run as dry_run_stage
+        from actjax.scoring import dry_run as scoring_dry_run
 
-        print(dry_run_stage.describe(this))
+        print(scoring_dry_run.describe(this))
         return []
     written = run_stages(this, chosen)
     if written and parallel.process_index() == 0:
@@ -81,7 +75,6 @@ def run_stages(this: runs.Run, stages: Sequence[str]) -> list[Path]:
     Raises:
       LockedError: another run is writing into the workdir; what `run` raises.
     """
-    validate(this.config)
     _check_options(this, stages)
     with _one_writer(this.workdir):
         _check_workdir(this, stages)
@@ -127,7 +120,7 @@ def _run_in_order(this: runs.Run, stages: Sequence[str]) -> list[Path]:
 def _check_options(this: runs.Run, stages: Sequence[str]) -> None:
     """What each stage refuses of the options, before any of them works."""
     for stage in map(_load_stage, stages):
-        stage.check_options(this.config)
+        stage.check_options(this)
 
 
 def _check_workdir(this: runs.Run, stages: Sequence[str]) -> None:
@@ -147,13 +140,8 @@ def _release_memory() -> None:
             trim(0)
 
 
-def validate(config: ml_collections.ConfigDict) -> None:
-    """Checks every option, without touching data or devices' memory; see `validation.check`."""
-    validation.check(config)
-
-
 def open_clips(
-    config: ml_collections.ConfigDict, *, batch_size: int, data_dir: str | None = None
+    config: Config, *, batch_size: int, data_dir: str | None = None
 ) -> tuple[Any, Iterator[Batch]]:
     """The clips that a run of this config scores, for those who compute activations of their own.
 
@@ -165,8 +153,7 @@ def open_clips(
     """
     from actjax.data import loader
 
-    config = ml_collections.FrozenConfigDict(config)
-    builder = runs.builder(runs.Run(config=config, workdir=Path("."), data_dir=data_dir))
+    builder = runs.make_builder(config, data_dir)
     builder.download_and_prepare()
     source = loader.open_source(builder, config.score.split)
     return source, loader.batches(source, batch_size=batch_size)
@@ -217,7 +204,7 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
         raise ConnectionError(f"cannot join the processes at {coordinator}: {error}") from error
 
 
-def stages_of_all(config: ml_collections.FrozenConfigDict) -> tuple[str, ...]:
+def stages_of_all(config: Config) -> tuple[str, ...]:
     """Every stage, in order; weights and activations made elsewhere need no training."""
     if config.score.activations:
         return tuple(s for s in recorded_config.STAGES if s != "train")

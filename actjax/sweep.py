@@ -1,6 +1,5 @@
 """Runs the variants of a config's get_sweep one by one: a table of results, and the findings over seeds."""
 
-import dataclasses
 import re
 import runpy
 from collections.abc import Mapping
@@ -45,15 +44,12 @@ def _variant(run: runs.Run, name: str, changes: Mapping[str, Any]) -> runs.Run:
     config = ml_collections.ConfigDict(run.config.to_dict())  # else variants would share what is nested
     try:
         config.update_from_flattened_dict(changes)
-        experiment.validate(config)
+        return runs.open_run(config, run.workdir / name, config_path=run.config_path, data_dir=run.data_dir)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"get_sweep's variant {name!r} changes what the config has not, or cannot be: "
             f"{failures.said(error)}"
         ) from error
-    return dataclasses.replace(
-        run, config=ml_collections.FrozenConfigDict(config), workdir=run.workdir / name
-    )
 
 
 def _of_a_seed(changes: Mapping[str, Any]) -> bool:

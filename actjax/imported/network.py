@@ -44,7 +44,7 @@ def class_names(run: runs.Run, count: int) -> list[str]:
         raise ValueError(f"config.classes names {len(names)} classes, the network has {count} outputs")
     if len(set(names)) != len(names):
         raise ValueError("config.classes names a class more than once")
-    own = tuple(runs.builder(run).class_names)
+    own = tuple(run.builder.class_names)
     return names or list(own if len(own) == count else map(str, range(count)))
 
 

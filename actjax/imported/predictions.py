@@ -19,26 +19,20 @@ from actjax.workdir.predictions import Prediction
 
 def predict(run: runs.Run) -> list[Path]:
     """Writes what the network calls every recording of the split that is scored, if that is prepared."""
-    path = predictions.path_of(run.workdir, run.config.score.split)
+    split = run.setup.scored.split
+    path = predictions.path_of(run.workdir, split)
     if path.exists():
         return [path]
-    builder = runs.builder(run)
-    if not os.path.isdir(builder.data_dir):
+    if not os.path.isdir(run.builder.data_dir):
         print("import: no predictions, as the data set is not prepared; run --stage=data, then this again")
         return []
-    source = loader.open_source(builder, run.config.score.split)
+    source = run.open_source(split)
     classes = network.record_of(run).classes
-    batches = loader.batches(
-        source,
-        batch_size=run.config.score.batch_size,
-        process_index=parallel.process_index(),
-        process_count=parallel.process_count(),
-    )
     own = evaluation.predict(
-        networks.module(run, len(source.class_names)),
-        runs.frontend(run.config),
+        networks.open_network(run, len(source.class_names)).module,
+        run.setup.frontend,
         checkpoint.load_best(run.workdir)[0],
-        batches,
+        runs.batches(source, run.setup.scored.batch_size),
         multilabel=source.multi_label,
     )
     values, index = (np.concatenate(parts) for parts in zip(*parallel.gather_hosts(own), strict=True))

@@ -1,12 +1,14 @@
 """What a run costs, from its plan and shapes alone: rows of scores, bytes of state, seconds."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from actjax import run as runs
 from actjax.activations.comparisons import Problem
-from actjax.scoring import networks, nulls, tasks
+from actjax.network import make_module
+from actjax.scoring import nulls, tasks
 from actjax.scoring.plan import Plan
+from actjax.setup import Setup
 from actjax.statistics import metric_nulls
 from actjax.types import Metric
 
@@ -46,10 +48,10 @@ def state_mib(made: Plan) -> float:
     return sum(sizes) / 2**20
 
 
-def training_seconds(run: runs.Run, shape: tuple[int, int]) -> float:
-    """How long training takes at the quickstart's rate, on images of this shape."""
-    passes = run.config.train.steps * run.config.train.batch_size
-    return 3 * passes * _forward_flops(run, shape) / TRAIN_FLOPS
+def training_seconds(setup: Setup, clips: int) -> float:
+    """How long training on so many clips, each time counted, takes at the quickstart's rate."""
+    module = make_module(setup.model, num_classes=2)
+    return 3 * clips * _forward_flops(module, setup.image_shape_ft) / TRAIN_FLOPS
 
 
 def scoring_seconds(made: Plan, clips: int) -> float:
@@ -111,10 +113,9 @@ def _programs(made: Plan) -> int:
     return len(streams) + collected + len(made.families)
 
 
-def _forward_flops(run: runs.Run, shape: tuple[int, int]) -> float:
+def _forward_flops(module: nn.Module, shape_ft: tuple[int, int]) -> float:
     """Floating-point operations of the network on one clip, from its program before it is compiled."""
-    module = networks.module(run, 2)
-    image = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    image = jax.ShapeDtypeStruct((1, *shape_ft), jnp.float32)
     variables = jax.eval_shape(lambda x: module.init(jax.random.key(0), x, train=False), image)
     program = jax.jit(lambda v, x: module.apply(v, x, train=False)).lower(variables, image)
     return float((program.cost_analysis() or {}).get("flops", 0.0))

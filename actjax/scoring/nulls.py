@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actjax.data import loader
-from actjax.options import comma_list
 from actjax.scoring.observations import Observations
 from actjax.scoring.tasks import columns
+from actjax.setup import NullOptions
 from actjax.statistics import bootstrap, families, metric_nulls, permutations
 from actjax.statistics.requirements import check_replicates
 from actjax.statistics.rescored import Sides
@@ -28,32 +28,29 @@ class AskedShifts(NamedTuple):
 Rearrangements = permutations.Draws | AskedShifts
 
 
-def draws(config: Any, source: loader.Source) -> Rearrangements | None:
+def draws(asked: NullOptions | None, source: loader.Source) -> Rearrangements | None:
     """The rearrangements of clips shared by all pairs, or None where no null is asked for.
 
     Raises:
       ValueError: too few recordings or replicates for the level; one line that says how many.
     """
-    options = config.score
-    if options.null == "none" or options.replicates == 0:
+    if asked is None:
         return None
-    drawn = {"replicates": options.replicates, "seed": config.seed, "level": options.level}
-    if options.null == SHIFT:
-        check_replicates(options.replicates, options.level)
+    drawn = {"replicates": asked.replicates, "seed": asked.seed, "level": asked.level}
+    if asked.kind == SHIFT:
+        check_replicates(asked.replicates, asked.level)
         return AskedShifts(**drawn)
-    if options.null == "unrestricted" or source.labels.ndim > 1:
+    if asked.kind == "unrestricted" or source.labels.ndim > 1:
         return permutations.unrestricted(source.recording_ids, **drawn)
     labels, names = source.labels.tolist(), source.class_names
     return permutations.within_class(source.recording_ids, labels, class_names=names, **drawn)
 
 
-def is_tested(config: Any, metric: Metric, view: str) -> bool:
+def is_tested(asked: NullOptions | None, metric: Metric, view: str) -> bool:
     """Whether a metric gets a null in a view; one of the map view alone gets it there if it is named."""
-    options = config.score
-    if options.null == "none" or options.replicates == 0 or (options.null == SHIFT and view == "clip"):
+    if asked is None or (asked.kind == SHIFT and view == "clip"):
         return False
-    views = comma_list(options.null_views)
-    return metric.name in comma_list(options.null_metrics) and (view in views or metric.views == ("map",))
+    return metric.name in asked.metrics and (view in asked.views or metric.views == ("map",))
 
 
 def make(

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from actjax import parallel
+from actjax import run as runs
 from actjax.activations.capture import BothSides
 from actjax.activations.clips import Observer, observe_clips
-from actjax.data import loader
+from actjax.data.loader import Source
 from actjax.similarity.api import make_metric
 from actjax.workdir import examples
 
@@ -62,16 +63,22 @@ def _rank(metric: str) -> tuple[bool, int, str]:
 
 
 def write(
-    path: Path, observer: Observer, families: Any, found: Any, source: loader.Source, config: Any
+    path: Path,
+    observer: Observer,
+    families: Any,
+    found: Any,
+    source: Source,
+    batch_size: int,
+    most_features: int,
 ) -> None:
     """Observes a few clips, evenly spread over the split, and keeps the chosen pairs' two sides."""
-    pairs = choose(families, found, config.report.examples)
+    pairs = choose(families, found, most_features)
     features = list(dict.fromkeys(b.feature for b in pairs))
     # One batch of them is observed, of which process 0 has its share.
-    most = config.score.batch_size // parallel.process_count()
+    most = batch_size // parallel.process_count()
     count = min(max(len(features), 1), most)
     clips = np.linspace(0, len(source) - 1, count + 2).astype(int)[1:-1]
-    sides = _observe(observer, source, clips, config.score.batch_size)
+    sides = _observe(observer, source, clips, batch_size)
     if parallel.process_index() != 0:
         return
     shown = []
@@ -87,16 +94,9 @@ def write(
     examples.write(path, shown)
 
 
-def _observe(
-    observer: Observer, source: loader.Source, clips: np.ndarray, batch_size: int
-) -> list[list[BothSides]]:
+def _observe(observer: Observer, source: Source, clips: np.ndarray, batch_size: int) -> list[list[BothSides]]:
     """Both sides of every comparison on some clips of the source, at most a batch."""
-    batches = loader.batches(
-        source.take(clips),
-        batch_size=batch_size,
-        process_index=parallel.process_index(),
-        process_count=parallel.process_count(),
-    )
+    batches = runs.batches(source.take(clips), batch_size)
     observed: list[list[list[BothSides]]] = []
     of_source = (batch._replace(index=clips[batch.index]) for batch in batches)
     observe_clips(observer, of_source, lambda _, sides: observed.append(sides), clip_ids=source.clip_ids)

@@ -1,18 +1,18 @@
 """The score set of a run: its name, which is a hash of all that its scores depend on, and its table."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from actjax import files, lookup, parallel
+from actjax import files, parallel
 from actjax import run as runs
 from actjax.data import loader
 from actjax.scores import files as scores_files
 from actjax.scoring import from_elsewhere, one_pass, tasks
-from actjax.similarity.api import make_metric
+from actjax.setup import ChosenMetric
 from actjax.workdir import manifest, train_record
 
 
@@ -23,7 +23,7 @@ def path_of(run: runs.Run, source: loader.Source) -> Path:
 
 def name_of(run: runs.Run, source: loader.Source) -> str:
     """The name of the score set: a hash of everything the scores depend on."""
-    elsewhere = from_elsewhere.fingerprint(run.config)
+    elsewhere = from_elsewhere.fingerprint(run.setup.scored)
     made_from = [run.config.score.to_dict(), _checkpoint_id(run), source.fingerprint, *elsewhere]
     return files.digest([scores_files.VERSION, *made_from])
 
@@ -43,29 +43,28 @@ def write(run: runs.Run, path: Path, source: loader.Source, results: Iterable[on
     trained = {"hash": _checkpoint_id(run), "step": record and record.best_step}
     metadata = {"config": run.config.to_dict(), "checkpoint": trained}
     metadata |= {"clips": len(source), "recordings": len(set(source.recording_ids))}
-    scores_files.write_scores(
-        path, (block for result in results for block in _blocks(run, *result)), metadata
-    )
+    metrics, part = {one.metric.name: one for one in run.setup.metrics}, run.setup.scored.part
+    blocks = (block for result in results for block in _blocks(metrics, part, *result))
+    scores_files.write_scores(path, blocks, metadata)
     files_hashed = {f"scores/{path.name}": files.file_digest(path)}
     manifest.write(run.workdir, scored_on=parallel.describe_devices(), **files_hashed)
 
 
 def _checkpoint_id(run: runs.Run) -> str:
-    if "trained" not in from_elsewhere.networks(run.config):
+    if "trained" not in run.setup.scored.networks:
         return "none"
     return train_record.need(run.workdir).weights
 
 
 def _blocks(
-    run: runs.Run, network: str, comparison: Any, metric: str, found: Any
+    metrics: Mapping[str, ChosenMetric], part: str, network: str, comparison: Any, metric: str, found: Any
 ) -> Iterator[dict[str, Any]]:
     """One table block for each feature of a comparison."""
-    problem = comparison.problem
-    [options] = [given for name, given in lookup.parse_specs(run.config.score.metrics) if name == metric]
-    places = tasks.columns(problem, make_metric(metric, **options))
+    problem, chosen = comparison.problem, metrics[metric]
+    places = tasks.columns(problem, chosen.metric)
     for feature in problem.features:
-        own = [i for i, (name, _) in enumerate(places) if name == feature.name]
-        span, whole = slice(own[0], own[-1] + 1), places[own[0]][1] < 0
+        of_feature = [i for i, (name, _) in enumerate(places) if name == feature.name]
+        span, whole = slice(of_feature[0], of_feature[-1] + 1), places[of_feature[0]][1] < 0
         outputs = {k: np.asarray(v)[:, span] for k, v in found.items() if np.ndim(v) == 2}
         yield scores_files.score_block(
             outputs,
@@ -76,7 +75,7 @@ def _blocks(
             depth=problem.layer.depth,
             feature=feature.name,
             view=problem.view,
-            part="between" if problem.view == "clip" else run.config.score.part,
+            part="between" if problem.view == "clip" else part,
             metric=metric,
-            options=json.dumps(options, sort_keys=True),
+            options=json.dumps(chosen.options, sort_keys=True),
         )

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from actjax import options, run
 from actjax.activations.comparisons import Problem, Setting
+from actjax.setup import Setup, band_centres_hz
 from actjax.similarity.kernel import check_size
 from actjax.similarity.stream import PairStream
-from actjax.types import Frontend, Metric
+from actjax.types import Metric
 
 # Of the frames of a comparison that shares its program with a longer one.
 LEAST_OWN_FRAMES = 0.75
@@ -46,16 +46,16 @@ def wants(metrics: Sequence[Metric], views: Sequence[str]) -> frozenset[tuple[st
     return frozenset((v, v == "map" and _by_cells(m)) for m in metrics for v in m.views if v in views)
 
 
-def setting(config: Any, front: Frontend, clip_samples: int, metrics: Sequence[Metric]) -> Setting:
-    """What the config says of how layers and features meet."""
+def setting(setup: Setup) -> Setting:
+    """How layers and features meet in a run."""
     return Setting(
-        frontend=front,
-        band_centres_hz=run.band_centres_hz(front),
-        clip_samples=clip_samples,
-        wants=wants(metrics, options.comma_list(config.score.views)),
-        neurons=config.score.neurons,
-        grid=config.score.grid,
-        nuisances=tuple(options.comma_list(config.score.nuisances)),
+        frontend=setup.frontend,
+        band_centres_hz=band_centres_hz(setup.frontend),
+        clip_samples=setup.clip_samples,
+        wants=wants([chosen.metric for chosen in setup.metrics], setup.scored.views),
+        neurons=setup.scored.neurons,
+        grid=setup.scored.grid,
+        nuisances=setup.scored.nuisances,
     )
 
 

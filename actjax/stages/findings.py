@@ -4,9 +4,9 @@ from pathlib import Path
 
 from actjax import parallel, report
 from actjax import run as runs
-from actjax.data import loader
 from actjax.findings import cross_fit, networks, observe, requirements, seeds, table
 from actjax.report import findings as report_findings
+from actjax.scoring import networks as scoring_networks
 from actjax.stages import Stage
 from actjax.workdir import findings_table, recorded_config, train_record
 
@@ -27,13 +27,15 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     outputs = list(table.paths(run.workdir))
     setting, test = requirements.opened(run)
     count = 1 + 2 * run.config.findings.untrained + bool(run.config.findings.label_control)
-    observe.check_memory(run, test, count)
-    weights = networks.variables(run, loader.open_source(runs.builder(run), "train"))
+    network = scoring_networks.open_network(run, len(test.class_names))
+    planned = observe.plan(run.setup, network)
+    observe.check_memory(planned, count, len(test), run.setup.scored.memory_bytes)
+    weights = networks.variables(run, network, run.open_source("train"))
     made_from = table.made_from(run, test)
     if table.is_made(run.workdir, made_from):
         print(f"findings: done before, {outputs[0]}")
         return outputs
-    sides = observe.collect(run, test, weights)
+    sides = observe.collect(planned, network, test, weights, run.setup.scored.batch_size)
     found, not_made = cross_fit.score(sides, setting, run.config.findings.rotations)
     if not found:
         raise ValueError(
@@ -52,4 +54,9 @@ def check(run: runs.Run) -> None:
     requirements.opened(run)
 
 
-stage = Stage("findings", check_options=requirements.check_options, check=check, run=put_to_the_test)
+def check_options(run: runs.Run) -> None:
+    """Refuses counts that cannot be; see `requirements.check_options`."""
+    requirements.check_options(run.config)
+
+
+stage = Stage("findings", check_options=check_options, check=check, run=put_to_the_test)

@@ -1,7 +1,6 @@
 """Takes a network's weights from a Keras file (config.weights) in place of training."""
 
 from pathlib import Path
-from typing import Any
 
 from actjax import files
 from actjax import run as runs
@@ -35,14 +34,14 @@ def take_weights(run: runs.Run) -> list[Path]:
     return [train_record.path_of(run.workdir), *predictions.predict(run)]
 
 
-def check_options(config: Any) -> None:
+def check_options(run: runs.Run) -> None:
     """Before any data is prepared: there is a file.
 
     Raises:
       FileNotFoundError: there is no such file.
       ValueError: config.weights is empty.
     """
-    network.weights_file(config)
+    network.weights_file(run.config)
 
 
 stage = Stage("import", check_options=check_options, check=refuse_nothing, run=take_weights)

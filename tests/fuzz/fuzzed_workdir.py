@@ -30,13 +30,11 @@ def make_run(folder: Path) -> Any:
 
 def make_workdir(folder: Path) -> None:
     """Written by the package's own writers, with made-up scores."""
-    import ml_collections
     import test_report_findings
     from synthetic_scores import write_workdir
 
     from actjax import run as runs
     from actjax.activations.comparisons import LeftOut
-    from actjax.data import loader
     from actjax.pages.rows import csv_text
     from actjax.scoring import score_set
     from actjax.train import checkpoint
@@ -67,11 +65,11 @@ def make_workdir(folder: Path) -> None:
     kept.close()
     record = TrainRecord(checkpoint.content_hash(weights), 2, 1, False, 0.5, seconds=0.1, train_clips=2)
     train_record.write(place, record)
-    run = runs.Run(ml_collections.FrozenConfigDict(make_run(folder)), place, None, str(folder / "data"))
+    run = runs.open_run(make_run(folder), place, data_dir=str(folder / "data"))
     for stage in recorded_config.STAGES:
         recorded_config.write(place, stage, run.config.to_dict())
     manifest.write(place, weights=record.weights)
-    source = loader.open_source(runs.builder(run), "test")
+    source = run.open_source("test")
     named = score_set.name_of(run, source)
     (place / "scores" / "main.parquet").rename(place / "scores" / f"{named}.parquet")
     findings_table.write(place, test_report_findings.table())

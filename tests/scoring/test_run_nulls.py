@@ -6,7 +6,7 @@ import types
 import numpy as np
 import pytest
 
-from actjax import defaults, parallel
+from actjax import defaults, parallel, setup
 from actjax.scoring import nulls
 from actjax.scoring.observations import Observations
 from actjax.similarity.api import make_metric
@@ -104,5 +104,5 @@ def test_the_null_of_a_map_view_takes_cells_or_frames(name, tmp_path):
 def test_which_views_get_a_null(metric, null, views, tested):
     config = defaults.default_config()
     config.score.null, config.score.null_views, config.score.null_metrics = null, views, "pearson,cka"
-    made = make_metric(metric)
-    assert {view for view in made.views if nulls.is_tested(config, made, view)} == tested
+    asked, made = setup.resolve(config).scored.null, make_metric(metric)
+    assert {view for view in made.views if nulls.is_tested(asked, made, view)} == tested

@@ -25,7 +25,7 @@ def fit(workdir, batches=synthetic.train_batches, num_steps=24, **options):
         eval_batches=synthetic.eval_batches,
         num_steps=num_steps,
         steps_per_epoch=8,
-        options=loop.TrainOptions(**options),
+        options=synthetic.train_options(**options),
         workdir=workdir,
         progress=False,
     )
