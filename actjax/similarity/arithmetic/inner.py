@@ -112,6 +112,9 @@ def count_both(a_o: jax.Array, b_o: jax.Array) -> jax.Array:
 
 def count_table(a_qo: jax.Array, b_ro: jax.Array) -> jax.Array:
     """[q, r] int32, `count_both` of all rows."""
+    if a_qo.dtype == jnp.int8:
+        along = (((1,), (1,)), ((), ()))
+        return jax.lax.dot_general(a_qo, b_ro, along, preferred_element_type=jnp.int32)
 
     def count(a, b):
         return jnp.dot(a, b.T, precision=EXACT).astype(jnp.int32)
