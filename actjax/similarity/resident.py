@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax import parallel
 from actjax.similarity.checks import Side
 from actjax.similarity.narrow import is_wide
 
@@ -62,4 +63,4 @@ def writable(values: jax.Array) -> np.ndarray:
 
 def _limit() -> int:
     """The device's memory in bytes; 0 where it does not say."""
-    return (jax.devices()[0].memory_stats() or {}).get("bytes_limit", 0)
+    return parallel.device_bytes() or 0

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from actjax import parallel
 from actjax.similarity.host.threads import at_least_one
 from actjax.types import Context
 
@@ -21,11 +22,9 @@ _SHARE = 32
 
 def default_bytes() -> int:
     """The bound on a tile that suits the device: its programs on an accelerator are short ones."""
-    device = jax.devices()[0]
-    if device.platform == "cpu":
+    if jax.default_backend() == "cpu":
         return TILE_BYTES
-    limit = (device.memory_stats() or {}).get("bytes_limit", 0)
-    return max(TILE_BYTES, limit // _SHARE)
+    return max(TILE_BYTES, (parallel.device_bytes() or 0) // _SHARE)
 
 
 def tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes) -> tuple[int, int]:

@@ -90,6 +90,29 @@ def test_a_product_of_rows_of_any_size(emulated):
     assert (np.abs(found - exact) / np.where(lengths > 0, lengths, 1)).max() < 3e-7
 
 
+@pytest.mark.parametrize("o", [20_000, 1_300_000])
+def test_kernels_are_programs_for_a_gpu(o):
+    """Up to where its driver takes over; places beyond 2^31 bytes are wide."""
+    long, short, items = ((4_096, o), (256, o), (4_096,))
+    arrays = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (long, short, items, items)]
+    mask, places = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in ((o,), items))
+    rows = jax.ShapeDtypeStruct((4_096, kth_value.MOST), jnp.float32)
+    for program, inputs in (
+        (split_product.product, arrays[:2]),
+        (functools.partial(split_product.centred_product, axis=1), [*arrays, mask]),
+        (kth_value.kth_values, [rows, places]),
+    ):
+        lowered = jax.jit(program).trace(*inputs).lower(lowering_platforms=("cuda",))
+        assert "triton" in lowered.as_text()
+
+
+def test_long_sums_are_shared_between_programs():
+    assert split_product._splits(4_096, 256, 20_000) == (4, 79)
+    splits, steps = split_product._splits(100_000, 1_000, 50_000)
+    assert splits * steps * 64 >= 50_000 and steps <= 200
+    assert split_product._splits(10, 10, 50) == (1, 1)
+
+
 @pytest.mark.parametrize("name", ["pearson", "cosine", "spearman", "auc"])
 def test_scores_are_those_of_the_plain_path(emulated, name):
     rng = np.random.default_rng(0)
