@@ -62,6 +62,17 @@ class Problem:
     nuisance_frames: tuple[views.Cells, ...] = ()
 
     @property
+    def common_time(self) -> views.Grid:
+        """The common frames of a frame or map view."""
+        assert self.time is not None, "the clip view has no frames"
+        return self.time
+
+    @property
+    def usable_bands(self) -> np.ndarray:
+        """The bands of a layer of maps that see no padding."""
+        return np.flatnonzero(np.zeros(0) if self.layer_usable_f is None else self.layer_usable_f)
+
+    @property
     def name(self) -> str:
         """A label that is unique in a plan."""
         features = "+".join(f.name for f in self.features)
