@@ -12,7 +12,7 @@ from actjax import experiment, failures, report
 from actjax import run as runs
 from actjax.findings import seeds, table
 from actjax.stages import Stage, refuse_nothing
-from actjax.workdir import sweep_table, train_record
+from actjax.workdir import findings_table, sweep_table, train_record
 
 _SHAPE = "it returns {name: {option: value}}, such as {'seed1': {'seed': 1}}"
 
@@ -33,7 +33,7 @@ def run_variants(run: runs.Run) -> list[Path]:
     print(sweep_table.text_of(records).expandtabs(16))
     path = sweep_table.write(run.workdir, records)
     folders = [run.workdir / name for name, changes in variants.items() if _of_a_seed(changes)]
-    folders = [folder for folder in folders if table.paths(folder)[0].exists()]
+    folders = [folder for folder in folders if findings_table.path_of(folder).exists()]
     if len(folders) > 1:
         outputs += [table.write(run, seeds.join(folders)), *report.build_findings(run.workdir)]
     return [path, *outputs]

@@ -1,12 +1,9 @@
 """From cross-fitted scores of one or several training seeds to effects, p-values and verdicts."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from actjax import files
 from actjax.findings.claims import CLAIMS, TITLES
 from actjax.findings.claims.claim import Claim
 from actjax.findings.claims.setting import Setting
@@ -14,9 +11,8 @@ from actjax.findings.claims.sides import Side, Sides
 from actjax.findings.cross_fit import KINDS, Result
 from actjax.findings.cross_fitting import effects, half_nulls, selection
 from actjax.statistics import bootstrap, controls, corrections
-
-# claim -> [1 + r] or [members, 1 + r] arrays, by kind of network; "null" is the trained network's.
-Arrays = Mapping[str, Mapping[str, np.ndarray]]
+from actjax.workdir.findings_arrays import Arrays
+from actjax.workdir.findings_table import ClaimRow, FindingRow, KindScores, UnitDetails
 
 
 def arrays_of(results: Sequence[Result]) -> dict[str, dict[str, np.ndarray]]:
@@ -24,32 +20,8 @@ def arrays_of(results: Sequence[Result]) -> dict[str, dict[str, np.ndarray]]:
     return {r.claim.name: {**r.scores, "null": r.null} for r in results}
 
 
-def write_arrays(path: Path, arrays: Arrays) -> Path:
-    """Keeps them, float32, for later tables over seeds."""
-    flat = {
-        f"{claim}.{kind}": v.astype(np.float32)
-        for claim, kinds in arrays.items()
-        for kind, v in kinds.items()
-    }
-    with files.written_whole(path) as aside, open(aside, "wb") as file:
-        np.savez_compressed(file, **flat)
-    return path
-
-
-def read_arrays(path: Path) -> dict[str, dict[str, np.ndarray]]:
-    """What `write_arrays` wrote."""
-    out: dict[str, dict[str, np.ndarray]] = {}
-    files.regular_file(path)
-    # Compressed members are read to their ends, where the archive's checksums are compared.
-    with files.reading(path, "the findings' arrays"), np.load(path, allow_pickle=False) as file:
-        for key in file.files:
-            claim, kind = key.split(".")
-            out.setdefault(claim, {})[kind] = file[key].astype(np.float64)
-    return out
-
-
-def conclude(seeds: Sequence[Arrays]) -> dict[str, Any]:
-    """{"parts": [...], "findings": [...]}: effects, intervals, Holm p-values and verdicts of claims.
+def conclude(seeds: Sequence[Arrays]) -> tuple[list[ClaimRow], list[FindingRow]]:
+    """Claims with their effects and intervals, and findings; both with p-values and verdicts.
 
     Raises:
       ValueError: the seeds' arrays do not hold the same claims or replicates.
@@ -65,10 +37,10 @@ def conclude(seeds: Sequence[Arrays]) -> dict[str, Any]:
     largest = [max(_or_one(row["p"]) for row in rows if row["finding"] == n) for n in numbers]
     replicates = len(seeds[0][claims[0].name]["null"]) - 1
     holm = dict(zip(numbers, corrections.holm(largest, replicates=replicates), strict=True))
-    return {"parts": rows, "findings": [_finding(n, float(holm[n]), rows) for n in numbers]}
+    return rows, [_finding(n, float(holm[n]), rows) for n in numbers]
 
 
-def _finding(number: int, p: float, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _finding(number: int, p: float, rows: Sequence[ClaimRow]) -> FindingRow:
     """A finding's row; gives each of its claims a verdict."""
     own = [row for row in rows if row["finding"] == number]
     for row in own:
@@ -80,7 +52,7 @@ def _finding(number: int, p: float, rows: Sequence[dict[str, Any]]) -> dict[str,
     return {"finding": number, "title": title, "short": short, "p": p, "verdict": word}
 
 
-def _concluded(claim: Claim, seeds: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
+def _concluded(claim: Claim, seeds: Sequence[Mapping[str, np.ndarray]]) -> ClaimRow:
     kinds = [kind for kind in KINDS if all(kind in arrays for arrays in seeds)]
     by_kind = {kind: np.stack([_over_members(arrays[kind]) for arrays in seeds]) for kind in kinds}
     trained = by_kind["trained"]
@@ -101,10 +73,11 @@ def _concluded(claim: Claim, seeds: Sequence[Mapping[str, np.ndarray]]) -> dict[
         "scores": {
             kind: _of_kind(value_sr, [arrays[kind] for arrays in seeds]) for kind, value_sr in by_kind.items()
         },
+        "verdict": "",  # of its finding's p, which all claims make together
     }
 
 
-def _of_kind(value_sr: np.ndarray, seeds: Sequence[np.ndarray]) -> dict[str, Any]:
+def _of_kind(value_sr: np.ndarray, seeds: Sequence[np.ndarray]) -> KindScores:
     """The score of a kind of network: its value, interval, and each member's."""
     low, high = bootstrap.percentile_interval(bootstrap.over_seeds(value_sr[:, 1:]))
     members = [members_mr[:, 0].tolist() for members_mr in seeds]
@@ -128,12 +101,12 @@ def _over_members(values_mr: np.ndarray) -> np.ndarray:
     return defined.mean(axis=0) if len(defined) else np.full(values_mr.shape[1], np.nan)
 
 
-def details(results: Sequence[Result], sides: Sides, setting: Setting) -> dict[str, dict[str, Any]]:
+def details(results: Sequence[Result], sides: Sides, setting: Setting) -> dict[str, UnitDetails]:
     """Claim -> what is known of the trained network's units beside the effect."""
     return {r.claim.name: _details(r, sides, setting) for r in results}
 
 
-def _details(result: Result, sides: Sides, setting: Setting) -> dict[str, Any]:
+def _details(result: Result, sides: Sides, setting: Setting) -> UnitDetails:
     claim, layers = result.claim, result.layers
     # Of all splits and halves, the candidate that was chosen most often.
     picks, counts = np.unique(result.chosen.chosen.reshape(-1, 2), axis=0, return_counts=True)

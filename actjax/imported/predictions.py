@@ -1,6 +1,5 @@
 """What an imported network calls every recording of the split that is scored."""
 
-import csv
 import json
 import os
 from pathlib import Path
@@ -8,18 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from actjax import files, parallel
+from actjax import parallel
 from actjax import run as runs
 from actjax.data import loader
 from actjax.imported import network
 from actjax.scoring import networks
 from actjax.train import checkpoint, evaluation, prediction
+from actjax.workdir import predictions
+from actjax.workdir.predictions import Prediction
 
 
 def predict(run: runs.Run) -> list[Path]:
     """Writes what the network calls every recording of the split that is scored, if that is prepared."""
     split = run.setup.scored.split
-    path = run.workdir / f"predictions_{split}.csv"
+    path = predictions.path_of(run.workdir, split)
     if path.exists():
         return [path]
     if not os.path.isdir(run.builder.data_dir):
@@ -39,7 +40,7 @@ def predict(run: runs.Run) -> list[Path]:
     first = dict(zip(reversed([source.recording_ids[i] for i in index]), index[::-1].tolist(), strict=True))
     labels = [_labels(source, first[name]) for name in names]
     if parallel.process_index() == 0:
-        _write(path, classes, names, labels, means)
+        predictions.write(path, classes, map(Prediction, names, labels, means))
         _say(classes, names, labels, means)
     return [path]
 
@@ -48,17 +49,6 @@ def _labels(source: loader.Source, clip: int) -> list[str]:
     """The labels of a clip's recording."""
     own = source.labels[clip]
     return [source.class_names[i] for i in (np.flatnonzero(own) if source.multi_label else [own])]
-
-
-def _write(path: Path, classes: list[str], names: list[str], labels: list[Any], means: np.ndarray) -> None:
-    with files.written_whole(path) as aside, open(aside, "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["recording_id", "labels", "named", "probability", *classes])
-        for name, own, row in zip(names, labels, means, strict=True):
-            best = int(row.argmax())
-            table.writerow(
-                [name, ";".join(own), classes[best], f"{row[best]:.4f}", *(f"{p:.4f}" for p in row)]
-            )
 
 
 def _say(classes: list[str], names: list[str], labels: list[Any], means: np.ndarray) -> None:

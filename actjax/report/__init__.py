@@ -30,6 +30,7 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
     from actjax.report.summary import summarise
     from actjax.report.workdir_files import read_material
     from actjax.scores.files import load_scores, scores_metadata
+    from actjax.workdir import findings_table
 
     table = load_scores(workdir)
     summary, material = summarise(table), read_material(Path(workdir), examples)
@@ -38,7 +39,7 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
     text = tables.console(summary, material)
     print(text)
     pictures = _draw(summary, material, folder)
-    found, calibration = findings.read(Path(workdir)), findings.calibration_table(Path(workdir))
+    found, calibration = findings_table.read(Path(workdir)), findings.calibration_table(Path(workdir))
     if found:
         pictures.append(page.Picture("forest", forest.forest(found, folder / "forest.png")))
     front = page.front(found, calibration, pictures)
@@ -60,8 +61,9 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
 def build_findings(workdir: str | os.PathLike) -> list[Path]:
     """Prints findings and writes their report, of a workdir without scores such as a sweep's."""
     from actjax.report import findings, forest, page
+    from actjax.workdir import findings_table
 
-    folder, found = Path(workdir) / "report", findings.read(Path(workdir))
+    folder, found = Path(workdir) / "report", findings_table.need(Path(workdir))
     folder.mkdir(parents=True, exist_ok=True)
     text = findings.console(found)
     print(text)

@@ -1,6 +1,5 @@
 """The findings on the report's front: what training adds over every control; the nulls' calibration."""
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from actjax import files
-from actjax.findings.cross_fitting.effects import VERDICTS
-from actjax.report.markup import Markup, folded, join, tag, trusted
-from actjax.report.tables import Table
+from actjax.pages.markup import Markup, folded, join, tag, trusted
+from actjax.pages.table import Table
+from actjax.workdir import benchmark_table
 
 _EXPLAINED = """
 Effect: the trained network's best unit minus the strongest control's, each chosen on one half of the held-out
@@ -24,38 +23,6 @@ _PERMUTED = {
     "unrestricted": "recordings permuted regardless of class (the data have no single classes: what merely "
     "differs between kinds of recordings is not ruled out)",
 }
-
-
-def read(workdir: Path) -> dict[str, Any] | None:
-    """The table that the findings stage left, or None.
-
-    Raises:
-      FileError: the file is damaged, or is of other types than the stage writes.
-    """
-    path = Path(workdir) / "findings.json"
-    table = files.read_json(path)
-    if table is not None:
-        with files.reading(path, "the table of the findings; run --stage=findings again"):
-            _check(table)
-    return table
-
-
-def _check(table: Mapping[str, Any]) -> None:
-    """Makes of a table, once, all that is made of it; raises what comes where it is not as it should be."""
-    for found in table["findings"]:
-        if found["verdict"] not in VERDICTS or not isinstance(found["title"], str):
-            raise ValueError(f"expected one of {', '.join(VERDICTS)}, got {found['verdict']!r}")
-    for part in table["parts"]:
-        ridge = table["details"][part["part"]]["ridge"]
-        if part["verdict"] not in VERDICTS:
-            raise ValueError(f"expected one of {', '.join(VERDICTS)}, got {part['verdict']!r}")
-        numbers = [0.0 if ridge is None else ridge]
-        for score in part["scores"].values():
-            numbers += [score["value"], score["low"], score["high"], *score["seeds"]]
-            numbers += [value for members in score["members"] for value in members]
-        np.asarray(numbers, np.float64)
-    console(table)
-    section(table, join())
 
 
 def findings_table(table: Mapping[str, Any]) -> Table:
@@ -174,18 +141,13 @@ def section(table: Mapping[str, Any], picture: Markup) -> Markup:
 
 
 def calibration_table(workdir: Path) -> Table | None:
-    """How often the nulls reject where nothing is to be found, if benchmark/calibration.csv is there.
-
-    The file's columns: check, family, null, sets, rate, low, high.
-    """
-    path = Path(workdir) / "benchmark" / "calibration.csv"
-    if not path.is_file():
+    """How often the nulls reject where nothing is to be found; None without that benchmark."""
+    rows = benchmark_table.read(workdir, "calibration")
+    if rows is None:
         return None
-    files.regular_file(path)
+    path = benchmark_table.path_of(workdir, "calibration")
     with files.reading(path, "the table of --stage=benchmark's calibration"):
-        with path.open(encoding="utf-8", newline="") as file:
-            every = list(csv.DictReader(file))
-        return _calibration(every)
+        return _calibration(rows)
 
 
 def _calibration(every: list[dict[str, str]]) -> Table:

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from actjax.pages.markup import Markup, document, folded, image, join, section, tag, trusted
+from actjax.pages.table import Table
 from actjax.report import findings
-from actjax.report.markup import Markup, document, folded, image, join, section, tag, trusted
-from actjax.report.page_text import CAUTION, CONTROLS, FEWER, READ, STYLE
+from actjax.report.page_text import CAUTION, CONTROLS, FEWER, PERMUTED, READ, REARRANGED, STYLE
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.tables import (
-    Table,
     confusion_table,
     feature_table,
     layer_table,
@@ -60,13 +60,24 @@ def render(
             tag("p", trusted(CAUTION), _fewer(summary)),
             *(_in_short(summary, s) for s in leading),
         ),
-        section("How to read", tag("p", trusted(READ)), tag("ul", trusted(CONTROLS))),
+        section("How to read", tag("p", trusted(how_to_read(metadata))), tag("ul", trusted(CONTROLS))),
         *(_view(summary, s, pictures) for s in leading),
         _pictures("Maps beside features", pictures, "maps"),
         _others(summary, pictures),
         _network(material, pictures),
         section("Files and settings", _files(summary, material, metadata)),
     )
+
+
+def how_to_read(metadata: Mapping[str, Any]) -> str:
+    """The page's explanation, with what the score sets' nulls rearrange."""
+    kinds = []
+    for score_set in metadata.values():
+        config = score_set.get("config")
+        options = config.get("score") if isinstance(config, dict) else None
+        kinds.append(options.get("null") if isinstance(options, dict) else None)
+    words = dict.fromkeys(REARRANGED.get(str(kind), PERMUTED) for kind in kinds)
+    return READ.format(rearranged=" or ".join(words) or PERMUTED)
 
 
 def findings_page(found: Mapping[str, Any], pictures: Sequence[Picture]) -> Markup:

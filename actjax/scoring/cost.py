@@ -17,9 +17,9 @@ COMPILE_S = 1.5  # for each program that scores
 SCORES_A_SECOND = 20e6  # scores x clips
 TRAIN_FLOPS = 30e9  # a second, of three forward passes, which forward and backward come to
 # Of nulls: products of moments a second, and for each cost of a metric pairs x observations a second (of
-# "quadratic" metrics pairs x squared observations).
+# "quadratic" metrics pairs x squared observations). docs/measurements/statistics.md has the rates of some.
 MOMENTS_A_SECOND = 20e9
-SCORED_A_SECOND = {"product": 2e9, "steps": 100e6, "quadratic": 400e6}
+SCORED_A_SECOND = {"product": 1.3e9, "steps": 40e6, "quadratic": 8e9}
 
 
 def score_rows(made: Plan) -> int:
@@ -94,9 +94,12 @@ def _null_seconds_of_pair(
         return clips * min(scored * o, partners * (o + scored)) / MOMENTS_A_SECOND
     at_once = o if metric_nulls.is_clip_by_clip(metric, part, several) else clips * o
     times = clips * partners if way == "pairs" else scored * clips * o / at_once
-    # An image's frames meet each other, whatever the metric makes of them.
-    squared = metric.cost == "quadratic" or metric.compares == "frames"
-    return times * (at_once**2 if squared else at_once) / SCORED_A_SECOND[metric.cost]
+    if metric.compares == "frames":
+        # Frames meet each other, however many bands they have.
+        at_once = problem.time.size**2
+    elif metric.cost == "quadratic":
+        at_once = at_once**2
+    return times * at_once / SCORED_A_SECOND[metric.cost]
 
 
 def _programs(made: Plan) -> int:

@@ -1,5 +1,6 @@
 """Runs the kernel over arrays of any size on all local devices, in tiles of bounded memory."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +38,11 @@ def score_vectors(metric: Metric, x, y, mask, context: Context, memory: int) -> 
         devices = 1
     tile_n, tile_k = _tile_sizes(metric, o, n, k, memory, devices)
     out = {name: np.empty((n, columns), np.float32) for name in metric.outputs}
-    run = _runner(metric, _neurons_first(x), memory // (4 * devices), devices, precision.current_way())
+    how = (metric, _neurons_first(x), memory // (4 * devices), devices)
+
+    def run(*sides):
+        return precision.guarded(lambda way: _runner(*how, way)(*sides))
+
     for column in range(0, k, tile_k):
         column = min(column, k - tile_k)
         rows = _float32(metric, _tile(y, column, tile_k), mask)
@@ -191,7 +196,11 @@ def _stream_tile(metric: Metric, n: int, k: int, memory: int, how: Mapping[str, 
 
 def run_stream(stream: PairStream, batches: Iterator[Any], key) -> dict[str, dict[str, np.ndarray]]:
     """Feeds (x, y, mask, clip_mask, context) batches, sharded over the local devices, and finalizes."""
-    update = _updater(stream)
+
+    def update(*arguments):
+        with precision.products(stream.way):
+            return precision.guarded(lambda way: _updater(dataclasses.replace(stream, way=way))(*arguments))
+
     states = parallel.replicate(stream.init())
     keys = parallel.replicate(key)
     for x, y, mask, clip_mask, context in batches:

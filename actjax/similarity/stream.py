@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from actjax import precision
 from actjax.similarity.accumulators import clip_means
 from actjax.similarity.arithmetic.deviations import deviations
-from actjax.similarity.kernel import TILE_BYTES, clip_scores
+from actjax.similarity.kernel import clip_scores
+from actjax.similarity.tiles import TILE_BYTES
 from actjax.types import Context, Metric
 
 

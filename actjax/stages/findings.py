@@ -8,7 +8,7 @@ from actjax.findings import cross_fit, networks, observe, requirements, seeds, t
 from actjax.report import findings as report_findings
 from actjax.scoring import networks as scoring_networks
 from actjax.stages import Stage
-from actjax.workdir import recorded_config, train_record
+from actjax.workdir import findings_table, recorded_config, train_record
 
 
 def put_to_the_test(run: runs.Run) -> list[Path]:
@@ -20,7 +20,7 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     if why:
         print(f"findings: left out, {why}")
         return []
-    of_sweep = [] if train_record.path_of(run.workdir).exists() else seeds.below(run.workdir)
+    of_sweep = [] if train_record.path_of(run.workdir).exists() else findings_table.folders_below(run.workdir)
     if of_sweep:
         return [table.write(run, seeds.join(of_sweep)), *report.build_findings(run.workdir)]
     recorded_config.write(run.workdir, "findings", run.config.to_dict())

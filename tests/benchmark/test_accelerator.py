@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from actjax.benchmark import timing
-from actjax.benchmark.accelerator import limits, references, rows, run, table, worker
+from actjax.benchmark.accelerator import limits, references, rows, run, scaling, table, worker
 from actjax.similarity.api import score
 
 
@@ -16,7 +16,7 @@ def test_a_table_is_made_and_not_made_again(tmp_path, capfd):
     assert first["ms"] > 0 and first["error"] < 1e-6 and first["shape"] == "24 x 6 x 300"
     assert limits.of_row(first, limits.rates(lines)).ms < first["ms"]
     page = (tmp_path / "table.md").read_text()
-    assert "| pearson, large |" in page and "## Ranks\n\nNot measured." in page
+    assert "| actjax.score of NumPy arrays |" in page and "## Ranks\n\nNot measured." in page
     assert "float32 product" in page and "jax" in page
     size = (tmp_path / "results.jsonl").stat().st_size
     run.benchmark(tmp_path, ["ceilings", "pearson"], tiny=True, seconds=300)
@@ -49,6 +49,31 @@ def test_what_ended_a_process_is_not_tried_again_and_what_was_cut_short_is(tmp_p
     rows.append(tmp_path, head | {"failed": "the process ended"})
     rows.append(tmp_path, head | {"cut_short": True})
     assert not rows.latest(rows.read(tmp_path))
+
+
+def test_lines_stand_beside_those_of_the_speed_benchmark(tmp_path):
+    speed_csv = tmp_path / "speed.csv"
+    speed_csv.write_text(
+        "part,name,pairs,seconds,observations,device\n"
+        "metrics,pearson,6144,0.1,1000,2-core CPU\n"
+        "scaling,pearson,1000,0.1,1000,2-core CPU\n"
+        "scaling,pearson,10000,0.3,1000,2-core CPU\n"
+    )
+    with pytest.raises(ValueError, match="section scaling"):
+        run.speed_picture(tmp_path, speed_csv)
+    rows.append(tmp_path, {"machine": {"device": "1 x H100"}})
+    for pairs in (1e5, 1e3):
+        point = {
+            "section": "scaling",
+            "row": f"{pairs}",
+            "line": "pearson",
+            "pairs": pairs,
+            "ms": pairs / 1e3,
+        }
+        rows.append(tmp_path, point)
+    curves = scaling.points(rows.latest(rows.read(tmp_path)))
+    assert curves == {"pearson": {1e3: 1e-3, 1e5: 0.1}}
+    assert run.speed_picture(tmp_path, speed_csv).stat().st_size > 0
 
 
 def test_limits_are_the_largest_of_what_must_be_done():

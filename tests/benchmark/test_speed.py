@@ -81,7 +81,7 @@ def _soft_wpmi_of_30(x, p):
 
 
 def test_cases_and_shapes():
-    assert {case.metric for case in cases.chosen(None, True)} >= {"ridge", "kendall", "pearson"}
+    assert {case.metric for case in cases.select(None, True)} >= {"ridge", "kendall", "pearson"}
     with pytest.raises(lookup.UnknownNameError, match="unknown metric 'persn'"):
         run.benchmark(metrics="persn")
     shapes = list(cases.scaling_shapes(10**5, 100))

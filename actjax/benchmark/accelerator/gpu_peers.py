@@ -1,8 +1,11 @@
 """The peers of the metrics, in PyTorch on the device, with normal values made there."""
 
+import importlib
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from actjax.benchmark.accelerator.references import ALPHA, TOP_SHARE
 from actjax.benchmark.accelerator.rows import Peer
@@ -87,6 +90,32 @@ def dissect(formula: Callable[..., Work], shape: Shape, **options: Any) -> Peer:
 def reorder(shape: Shape) -> Peer:
     """Rank reorder."""
     return dissect(torch_peers.reorder, shape, share=TOP_SHARE)
+
+
+def ridge(shape: Shape, folds_o: np.ndarray) -> Peer:
+    """Nested cross-validation by himalaya: a fold is predicted from the others, penalties by inner folds."""
+    try:
+        backends, models = (importlib.import_module(f"himalaya.{name}") for name in ("backend", "ridge"))
+    except ImportError:
+        return Peer("himalaya", None)
+
+    def works(torch: ModuleType) -> Works:
+        x_on, y_ok = _normal(torch, shape)
+        backends.set_backend("torch_cuda" if torch_peers.device(torch) == "cuda" else "torch")
+        outer = [torch.tensor(folds_o != fold, device=x_on.device) for fold in np.unique(folds_o)]
+        penalties = len(x_on) * np.logspace(-4, 2, 7)
+
+        def predict() -> list[Any]:
+            scores = []
+            for inside in outer:
+                model = models.RidgeCV(alphas=penalties, cv=len(outer) - 1)
+                model.fit(y_ok[inside], x_on[inside])
+                scores.append(model.score(y_ok[~inside], x_on[~inside]))
+            return scores
+
+        return [(predict, 1.0)]
+
+    return _peer("himalaya RidgeCV, nested", works)
 
 
 def _peer(name: str, works: Callable[[ModuleType], Works]) -> Peer:

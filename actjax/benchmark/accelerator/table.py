@@ -1,5 +1,6 @@
 """The table as Markdown: what was measured, beside the device's limits and the peers."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -92,7 +93,8 @@ def _rate(line: Mapping[str, Any]) -> str:
     said = [f"{_number(line['clips_per_s'])} clips/s"] if "clips_per_s" in line else []
     if "held_gib" in line:
         said.append(f"{line['pairs_per_s']:.2e} pairs/s")
-        said.append("held " + " and ".join(f"{held:.2f}" for held in line["held_gib"]) + " GiB")
+        held = [gib for gib in line["held_gib"] if math.isfinite(gib)]
+        said += ["held " + " and ".join(f"{gib:.2f}" for gib in held) + " GiB"] if held else []
         said.append(f"working memory {line['working_gib']:.2f} GiB")
     return ", ".join(said)
 

@@ -8,7 +8,16 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from actjax.benchmark.accelerator import ceilings, features, machine, rows, similarity, sweep, training
+from actjax.benchmark.accelerator import (
+    ceilings,
+    features,
+    machine,
+    rows,
+    scaling,
+    similarity,
+    sweep,
+    training,
+)
 from actjax.benchmark.accelerator.sides import free
 
 # In the order of the table.
@@ -20,6 +29,7 @@ SECTIONS: Mapping[str, rows.Section] = {
         features.SECTION,
         training.SECTION,
         sweep.SECTION,
+        scaling.SECTION,
     )
 }
 

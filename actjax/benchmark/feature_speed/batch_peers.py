@@ -99,14 +99,13 @@ def _torchaudio_centroid(settings: Settings) -> Callable[[Any], Any]:
 
 
 def _nnaudio(kind: str, *, windowed: bool = True, **options: Any) -> _Make:
-    """A module of nnAudio; `windowed` ones take n_fft."""
+    """A module of nnAudio2; `windowed` ones take n_fft."""
 
     def make(settings: Settings) -> Callable[[Any], Any]:
-        from nnAudio import features
-
+        features = importlib.import_module("nnAudio2.features")
         rate, n_fft, hop = settings
-        given = options | ({"n_fft": n_fft} if windowed else {})
-        return getattr(features, kind)(sr=rate, hop_length=hop, verbose=False, **given)
+        sizes = {"n_fft": n_fft} if windowed else {}
+        return getattr(features, kind)(sr=rate, hop_length=hop, verbose=False, **sizes, **options)
 
     return make
 
@@ -131,7 +130,7 @@ _KNOWN: Mapping[str, Mapping[str, _Make]] = {
         "mfcc": _torchaudio_mfcc,
         "spectral_centroid": _torchaudio_centroid,
     },
-    "nnAudio": {
+    "nnAudio2": {
         "stft_magnitude": _nnaudio("STFT", output_format="Magnitude"),
         "mel": _nnaudio("MelSpectrogram", n_mels=128),
         "mfcc": _nnaudio("MFCC", n_mfcc=20),

@@ -9,10 +9,10 @@ from actjax.benchmark.metrics import pictures
 from actjax.benchmark.metrics.leaderboard import TRACKS
 from actjax.benchmark.metrics.plants import DEFINITION, definition_hash
 from actjax.benchmark.metrics.published import DIFFERENT
+from actjax.pages.markup import Markup, document, folded, image, section, tag
 from actjax.pages.rows import csv_text
-from actjax.report.markup import Markup, document, folded, image, section, tag
+from actjax.pages.table import Table
 from actjax.report.page_text import STYLE
-from actjax.report.tables import Table
 
 _LEAD = (
     "Every metric of the registry, with its defaults, on neurons whose feature is known, on neurons that "

@@ -1,4 +1,4 @@
-"""Finding 2: deep maps folded into pitch classes, with the chromagram, cell by cell."""
+"""Compares deep maps folded into pitch classes with the chromagram, cell by cell: finding 2."""
 
 import numpy as np
 

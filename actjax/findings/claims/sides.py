@@ -1,4 +1,4 @@
-"""What the claims compare: a layer's neurons of all networks beside the features, kept in memory."""
+"""Holds what the claims compare in memory: a layer's neurons of all networks beside the features."""
 
 import dataclasses
 from collections.abc import Mapping
