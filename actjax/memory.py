@@ -83,9 +83,9 @@ def _refuse(option: str, batch_size: int, needed: StepBytes) -> None:
 
 def _bytes_of_a_device() -> int | None:
     """An accelerator's memory; CPU devices share the machine's."""
-    own = parallel.device_bytes()
-    if own is not None:
-        return own
+    accelerator = parallel.device_bytes()
+    if accelerator is not None:
+        return accelerator
     limits = [int(text) for path in LIMITS if (text := _read(path)).isdigit()]
     with contextlib.suppress(ValueError, OSError, AttributeError):  # not POSIX
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

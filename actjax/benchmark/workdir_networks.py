@@ -49,7 +49,7 @@ def real(run: runs.Run) -> dict[str, calibration.Real] | None:
     planned = observe.plan(run.setup, network)
     observe.check_memory(planned, len(weights), len(source), run.setup.scored.memory_bytes)
     sides = observe.collect(planned, network, source, weights, run.setup.scored.batch_size)
-    about = source.recording_ids, source.labels
+    about = source.recording_ids, source.labels.tolist()
     found = {}
     for deep in sides.networks["chroma"][:1]:
         maps = deep.x["trained"].reshape(len(source), *deep.shape_ft, -1).mean(axis=1)

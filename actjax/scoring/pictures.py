@@ -151,5 +151,5 @@ def _map_hz(problem: Problem) -> list[float] | None:
     """The centre frequencies of the bands that are compared; None where nobody knows them."""
     if problem.frequency is not None:
         return problem.frequency.edges.mean(axis=1).tolist()
-    centres = problem.layer_hz[problem.usable_bands]
+    centres = problem.band_hz
     return centres.tolist() if np.isfinite(centres).all() else None
