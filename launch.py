@@ -12,7 +12,7 @@ import os
 import runpy
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 # Before NumPy loads. Its small float64 products and decompositions lose more by threads that wait for each
 # other on a busy machine (measured: 53 s against 0.4 s) than they gain; JAX's own threads stay.
@@ -49,8 +49,7 @@ def main(argv: list[str]) -> int:
         return _complain(f"expected flags only, got {argv[1]!r}: write --name=value", failures.USAGE)
     logging.set_verbosity(logging.WARNING)
     try:
-        printable: Any = files.PrintableStream(sys.stdout)
-        with contextlib.redirect_stdout(printable):
+        with contextlib.redirect_stdout(cast(TextIO, files.PrintableStream(sys.stdout))):
             _run()
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has seen enough: `| head`
@@ -75,13 +74,19 @@ def _run() -> None:
     with compilation.kept(COMPILATION_CACHE.value) as programs:
         experiment.run(
             config=CONFIG.value,
-            config_path=config_flags.get_config_filename(flags.FLAGS["config"]),
+            config_path=_config_path(),
             workdir=WORKDIR.value,
             stage=STAGE.value,
             data_dir=DATA_DIR.value,
             dry_run=DRY_RUN.value,
         )
         compilation.say(programs)
+
+
+def _config_path() -> str:
+    """The file that --config names; the flag is ml_collections' and knows it."""
+    flag: Any = flags.FLAGS["config"]
+    return flag.config_filename
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -97,11 +102,11 @@ def parse_flags(argv: list[str]) -> list[str]:
     sys.exit(_complain(message, failures.USAGE))
 
 
-def _check_config_file(named: list[str]) -> None:
+def _check_config_file(values: list[str]) -> None:
     """Raises ValueError unless one config file is named, and there is one."""
-    if len(named) > 1:
-        raise ValueError(f"--config is given {len(named)} times ({', '.join(named)}): give one")
-    name = named[0].partition(":")[0]
+    if len(values) > 1:
+        raise ValueError(f"--config is given {len(values)} times ({', '.join(values)}): give one")
+    name = values[0].partition(":")[0]
     if not os.path.isfile(name):
         what = "is a folder" if os.path.isdir(name) else "is not there"
         raise ValueError(f"--config={name}: the file {what}; name a Python file with get_config()")

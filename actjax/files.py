@@ -126,18 +126,24 @@ def written_whole(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{path.name}.{RUN}.part")
     try:
         yield aside
-        with open(aside, "rb") as file:
-            os.fsync(file.fileno())
+        _fsync(aside)
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+    # The name is on disk when its folder is.
+    _fsync(path.parent)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Writes text in UTF-8 with the line ends that it has, whole or not at all."""
+    with written_whole(path) as aside:
+        aside.write_text(text, encoding="utf-8", newline="")
+    return path
 
 
 def write_json(path: Path, value: Any) -> Path:
     """Writes JSON, whole or not at all."""
-    with written_whole(path) as aside:
-        aside.write_text(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8")
-    return path
+    return write_text(path, json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
 
 
 def read_json(path: Path, default: Any = None, *, kind: type = dict, remedy: str = "") -> Any:
@@ -216,6 +222,15 @@ def file_digest(path: Path) -> str:
     """The SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fsync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _first_line(error: BaseException) -> str:

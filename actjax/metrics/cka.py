@@ -2,12 +2,13 @@
 
 import functools
 
+import jax
 import jax.numpy as jnp
 
 from actjax.similarity.families.frames import double_centred, frame_products, squared_distances, u_centred
 from actjax.similarity.families.vectors import cosine_of, unit_scaled
 from actjax.similarity.host.select import masked_median
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 KERNELS = ("linear", "rbf")
 
@@ -62,7 +63,15 @@ def metric(*, kernel: str = "linear", debiased: bool = True, bandwidth: float = 
     )
 
 
-def _prepare(values_ft, mask_t, context, *, kernel, debiased, bandwidth):
+def _prepare(
+    values_ft: jax.Array,
+    mask_t: jax.Array,
+    context: Context,
+    *,
+    kernel: str,
+    debiased: bool,
+    bandwidth: float,
+):
     if kernel == "linear":
         gram_tt = frame_products(values_ft, mask_t)
     else:

@@ -1,8 +1,10 @@
 """The cosine of the angle between uncentred vectors."""
 
+import jax
+
 from actjax.similarity.accumulators.moments import moments
 from actjax.similarity.families.vectors import cosine_of, masked, unit_scaled
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 
 def metric() -> Metric:
@@ -38,5 +40,5 @@ def metric() -> Metric:
     )
 
 
-def _prepare(values_o, mask_o, context):
+def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
     return unit_scaled(masked(values_o, mask_o))

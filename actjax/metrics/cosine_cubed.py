@@ -1,10 +1,11 @@
 """The cosine of centred, cubed vectors."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax.similarity.families.cubes import cubic_moments
 from actjax.similarity.families.vectors import centred, cosine_of, unit_scaled
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 
 def metric() -> Metric:
@@ -36,7 +37,7 @@ def metric() -> Metric:
     )
 
 
-def _prepare(values_o, mask_o, context):
+def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
     deviations_o = centred(values_o, mask_o)
     largest = jnp.max(jnp.abs(deviations_o))
     # Sixth powers leave float32 unless the largest is about 1.

@@ -49,7 +49,7 @@ def metric(
     )
 
 
-def _ratio(both, only_x, only_y, neither):
+def _ratio(both: jax.Array, only_x: jax.Array, only_y: jax.Array, neither: jax.Array):
     x, y = both + only_x, both + only_y
     no_x, no_y = only_y + neither, only_x + neither
     count = x + no_x
@@ -59,13 +59,13 @@ def _ratio(both, only_x, only_y, neither):
     return jnp.clip(shared / joint, 0.0, 1.0)
 
 
-def _shared(cell, row, column, count) -> jax.Array:
-    """A cell's part of the information, written so that no part is negative (see _information)."""
+def _shared(cell: jax.Array, row: jax.Array, column: jax.Array, count: jax.Array) -> jax.Array:
+    """What a cell adds to the information; no term is negative, as in `families.information`."""
     product = row / count * (column / count)
     excess = (cell / count - product) / product
     log = jnp.log1p(jnp.where(cell > 0, excess, 0.0))
     return product * jnp.where(cell > 0, (1 + excess) * log - excess, 1.0)
 
 
-def _surprise(share) -> jax.Array:
+def _surprise(share: jax.Array) -> jax.Array:
     return -share * jnp.log(jnp.where(share > 0, share, 1.0))

@@ -1,12 +1,13 @@
 """How much stronger a neuron is where a feature is than elsewhere."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax.similarity.accumulators import moments
 from actjax.similarity.arithmetic.inner import inner
 from actjax.similarity.families.binary import Active, active_set, check_sides, is_active
 from actjax.similarity.families.vectors import Scaled, centred
-from actjax.types import Accumulator, Metric
+from actjax.types import Accumulator, Context, Metric
 
 
 def metric(*, alpha_y: float = 0.05, threshold_y: float | None = None) -> Metric:
@@ -51,7 +52,7 @@ def metric(*, alpha_y: float = 0.05, threshold_y: float | None = None) -> Metric
     )
 
 
-def _prepare_x(values_o, mask_o, context):
+def _prepare_x(values_o: jax.Array, mask_o: jax.Array, context: Context):
     vector = centred(values_o, mask_o)
     return Scaled(vector, jnp.where(jnp.any(vector != 0), 1.0, jnp.nan))
 
@@ -65,7 +66,13 @@ def _difference(px: Scaled, py: Active):
 def _streamed(threshold_y: float) -> Accumulator:
     """The slope of x on the indicator of y, which is the difference of the two means."""
 
-    def update(state, x_on, y_ok, mask_o, context=None):
+    def update(
+        state: moments.Moments,
+        x_on: jax.Array,
+        y_ok: jax.Array,
+        mask_o: jax.Array,
+        context: Context | None = None,
+    ):
         hot = is_active(y_ok, mask_o[:, None], 0.5, threshold_y)
         return moments.update(state, x_on, hot.astype(jnp.float32), mask_o)
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from actjax.similarity.accumulators.partial import LEAST_LEFT, nuisances, partial_moments
 from actjax.similarity.arithmetic.least_squares import orthonormal, residuals
 from actjax.similarity.families.vectors import centred, cosine_of, unit_scaled
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 
 def metric() -> Metric:
@@ -45,7 +45,7 @@ def metric() -> Metric:
     )
 
 
-def _prepare(values_o, mask_o, context):
+def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
     # The kernel vmaps over rows, not over the context: the basis is computed once for all of them.
     basis_oq = orthonormal(jax.vmap(centred, (1, None), 1)(nuisances(context, mask_o), mask_o))
     deviations_o = centred(values_o, mask_o)

@@ -1,8 +1,10 @@
 """Pearson's correlation coefficient."""
 
+import jax
+
 from actjax.similarity.accumulators.moments import moments
 from actjax.similarity.families.vectors import centred, cosine_of, unit_scaled
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 
 def metric() -> Metric:
@@ -34,5 +36,5 @@ def metric() -> Metric:
     )
 
 
-def _prepare(values_o, mask_o, context):
+def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
     return unit_scaled(centred(values_o, mask_o))

@@ -3,14 +3,15 @@
 import functools
 import math
 
+import jax
 import jax.numpy as jnp
 
 from actjax.similarity.families.concept import PROBABILITIES, nan_if_constant
 from actjax.similarity.families.concept import probability as probability_of
 from actjax.similarity.families.observation_pairs import MOST_OBSERVATIONS
-from actjax.similarity.families.reorder import Order, place_type, reordered, strongest
+from actjax.similarity.families.reorder import Order, Strongest, place_type, reordered, strongest
 from actjax.similarity.host.ranks import twice_ranks
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 
 def metric(
@@ -77,13 +78,13 @@ def metric(
     )
 
 
-def _prepare_y(values_o, mask_o, context, *, kind) -> Order:
+def _prepare_y(values_o: jax.Array, mask_o: jax.Array, context: Context, *, kind: str) -> Order:
     twice = twice_ranks(values_o, mask_o)
     p = probability_of(values_o, mask_o, kind, twice)
     place = twice.astype(place_type(twice.size))
     return Order(place, jnp.where(mask_o, p + nan_if_constant(values_o, mask_o), 0.0))
 
 
-def _compare(px, py, *, power, scale_power):
+def _compare(px: Strongest, py: Order, *, power: float, scale_power: float):
     error, mean = reordered(px, py, power=power)
     return {"score": -error / mean**scale_power}

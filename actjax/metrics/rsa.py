@@ -9,7 +9,7 @@ from actjax.similarity.families.frames import unit_frames
 from actjax.similarity.families.geometry import MIN_FRAMES, distances_squared
 from actjax.similarity.families.vectors import centred, cosine_of, masked, unit_scaled
 from actjax.similarity.host.ranks import ranks
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 DISSIMILARITIES = ("euclidean", "squared_euclidean", "correlation")
 COMPARISONS = ("pearson", "spearman", "cosine")
@@ -60,7 +60,9 @@ def metric(*, dissimilarity: str = "euclidean", comparison: str = "pearson") -> 
     )
 
 
-def _prepare(values_ft, mask_t, context, *, dissimilarity, comparison):
+def _prepare(
+    values_ft: jax.Array, mask_t: jax.Array, context: Context, *, dissimilarity: str, comparison: str
+):
     if dissimilarity == "correlation":
         matrix_tt = distances_squared(_standard_frames(values_ft)) / 2
     else:

@@ -52,12 +52,12 @@ def metric(*, ties: str = "average") -> Metric:
     )
 
 
-def _prepare(values_o, mask_o, context):
+def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
     return unit_scaled(centred_ranks(twice_ranks(values_o, mask_o), mask_o))
 
 
 def _random_side(side: int):
-    def prepare(values_o, mask_o, context: Context):
+    def prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
         key = jax.random.key(0) if context.key is None else context.key
         twice_o = twice_random_ranks(values_o, mask_o, jax.random.fold_in(key, side))
         constant = jnp.ptp(jnp.where(mask_o, values_o, values_o[jnp.argmax(mask_o)])) == 0

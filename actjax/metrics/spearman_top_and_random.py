@@ -1,5 +1,7 @@
 """Spearman's rank correlation on a neuron's strongest inputs and random ones."""
 
+import jax
+
 from actjax.similarity.families.sampled import sampled_correlation
 from actjax.similarity.families.vectors import centred
 from actjax.similarity.host.ranks import ranks
@@ -39,5 +41,5 @@ def metric(*, k: int = 25) -> Metric:
     )
 
 
-def _centred_ranks(values_i, inside_i):
+def _centred_ranks(values_i: jax.Array, inside_i: jax.Array):
     return centred(ranks(values_i, inside_i), inside_i)

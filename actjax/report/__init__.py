@@ -45,11 +45,11 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
     front = page.front(found, calibration, pictures)
     markdown = "\n".join(t.markdown() for t in tables.all_tables(summary, material))
     written = [
-        _write(
+        files.write_text(
             folder / "index.html", page.render(summary, material, pictures, scores_metadata(table), front)
         ),
-        _write(folder / "tables.txt", text),
-        _write(folder / "tables.md", markdown),
+        files.write_text(folder / "tables.txt", text),
+        files.write_text(folder / "tables.md", markdown),
         *(picture.path for picture in pictures),
     ]
     for stale in set(folder.glob("*.png")) - set(written):
@@ -69,8 +69,8 @@ def build_findings(workdir: str | os.PathLike) -> list[Path]:
     print(text)
     picture = page.Picture("forest", forest.forest(found, folder / "forest.png"))
     return [
-        _write(folder / "index.html", page.findings_page(found, [picture])),
-        _write(folder / "tables.txt", text),
+        files.write_text(folder / "index.html", page.findings_page(found, [picture])),
+        files.write_text(folder / "tables.txt", text),
         picture.path,
     ]
 
@@ -100,9 +100,3 @@ def _draw(summary: Any, material: Any, folder: Path) -> list[Any]:
     for picture, draw, arguments in tqdm(jobs, desc="report", unit="picture", disable=None):
         draw(*arguments, picture.path)
     return [picture for picture, _, _ in jobs]
-
-
-def _write(path: Path, text: str) -> Path:
-    with files.written_whole(path) as aside:
-        aside.write_text(text, encoding="utf-8")
-    return path

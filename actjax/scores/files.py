@@ -77,7 +77,7 @@ def write_scores(
     columns: Mapping[str, Any] | Iterable[Mapping[str, Any]],
     metadata: Mapping[str, Any],
 ) -> Path:
-    """Writes one score set, whole or not at all (aside, fsync, rename).
+    """Writes one score set, whole or not at all.
 
     Args:
       path: of the `.parquet` file; its folder is made.
@@ -110,7 +110,6 @@ def write_scores(
     path, repeating = Path(path), [*STRINGS, "neuron", "row", "control_score"]
     with files.written_whole(path) as aside, open(aside, "wb") as file:
         pq.write_table(table, file, compression="zstd", use_dictionary=repeating, write_page_checksum=True)
-    _fsync_folder(path.parent)
     return path
 
 
@@ -162,11 +161,3 @@ def load_scores(workdir: str | os.PathLike):
 def scores_metadata(table) -> dict[str, dict]:
     """File name -> the metadata given to `write_scores`, for a table from `load_scores`."""
     return json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
-
-
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,7 +13,7 @@ from actjax.similarity import checks as inputs
 from actjax.similarity import devices as engine
 from actjax.similarity.chosen import chosen, make_metric, with_folds
 from actjax.similarity.grid import ImageMask
-from actjax.similarity.present import by_pattern
+from actjax.similarity.present import Pattern, by_pattern
 from actjax.types import Context, Metric
 
 __all__ = ["list_metrics", "make_metric", "score", "score_maps"]
@@ -169,9 +169,9 @@ def _score_vectors(metric: Metric, x, y, mask, context: Context, memory: int, de
         # All rows are one feature, so an observation counts where all of them are there.
         y_present = np.broadcast_to(y_present.all(1, keepdims=True), y_present.shape)
 
-    def one(neurons, rows, of_x, of_y):
-        counts = _both(mask, _both(of_x, of_y))
-        sides = _columns(x.values, neurons), _columns(y.values, rows)
+    def one(of_x: Pattern, of_y: Pattern) -> dict[str, np.ndarray]:
+        counts = _both(mask, _both(of_x.present, of_y.present))
+        sides = _columns(x.values, of_x.columns), _columns(y.values, of_y.columns)
         return _score_columns(metric, *sides, counts, context, memory, details)
 
     found = by_pattern(one, x.present, y_present)
@@ -196,9 +196,9 @@ def _score_images(metric: Metric, x, y, mask, key, memory: int, details: bool) -
     inputs.finite_images(x, "maps", "neuron", mask, held_by_float32=held_by_float32)
     inputs.finite_images(y, "matrices", "feature", mask, held_by_float32=held_by_float32)
 
-    def one(neurons, features, of_x, of_y):
-        maps, matrices = _columns(x.values, neurons), _columns(y.values, features)
-        own_mask = ImageMask(mask, of_x, of_y)
+    def one(of_x: Pattern, of_y: Pattern) -> dict[str, np.ndarray]:
+        maps, matrices = _columns(x.values, of_x.columns), _columns(y.values, of_y.columns)
+        own_mask = ImageMask(mask, of_x.present, of_y.present)
 
         def batches(maps, matrices):
             return batches_of.image_batches(metric, maps, matrices, own_mask, memory)

@@ -14,13 +14,10 @@ def path_of(workdir: Path, kind: str, suffix: str = ".csv") -> Path:
 
 def write(workdir: Path, kind: str, *, csv_text: str, markdown: str) -> list[Path]:
     """Writes the rows as comma-separated values, and as the table that people read."""
-    written = []
-    for suffix, text in ((".csv", csv_text), (".md", markdown + "\n")):
-        path = path_of(workdir, kind, suffix)
-        with files.written_whole(path) as aside:
-            aside.write_text(text, encoding="utf-8", newline="")
-        written.append(path)
-    return written
+    return [
+        files.write_text(path_of(workdir, kind), csv_text),
+        files.write_text(path_of(workdir, kind, ".md"), markdown + "\n"),
+    ]
 
 
 def read(workdir: Path, kind: str) -> list[dict[str, str]] | None:

@@ -79,9 +79,7 @@ def write(folder: Path) -> list[Path]:
     order = list(SECTIONS)
     latest = dict(sorted(latest.items(), key=lambda item: order.index(item[0][0])))
     command = "python -m actjax.benchmark.accelerator --out FOLDER"
-    page = folder / "table.md"
-    with files.written_whole(page) as aside:
-        aside.write_text(table.markdown(lines, latest, SECTIONS.values(), command))
+    page = files.write_text(folder / "table.md", table.markdown(lines, latest, SECTIONS.values(), command))
     written = [folder / rows.NAME, page]
     machines: list[Mapping[str, Any]] = [line["machine"] for line in lines if "machine" in line]
     try:

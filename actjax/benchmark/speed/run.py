@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from actjax import parallel
+from actjax import files, parallel
 from actjax.benchmark import timing
 from actjax.benchmark.speed import cases
 from actjax.benchmark.speed import plot as speed_plot
@@ -183,9 +183,8 @@ def main() -> None:
     rows = benchmark(full=arguments.full, **{k: _literal(v) for k, v in options.items()})
     print(table(rows))
     if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        (arguments.out / "speed.csv").write_text(csv_text(rows))
-        (arguments.out / "speed.md").write_text(table(rows) + "\n")
+        files.write_text(arguments.out / "speed.csv", csv_text(rows))
+        files.write_text(arguments.out / "speed.md", table(rows) + "\n")
         try:
             plot(rows, arguments.out / "speed.png")
         except ImportError as error:

@@ -11,9 +11,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from actjax.precision import PRECISION
 from actjax.similarity.arithmetic.inner import add_compensated
+from actjax.similarity.host.dispatch import cpu_or_device
 from actjax.similarity.host.threads import at_least_one
 
 # Time grows with the square of the observations: at twice as many a pair takes minutes.
@@ -44,7 +46,7 @@ def sum_over_pairs(
 
     a_step = max(1, min(o // 2, at_least_one(PAIRS_A_STEP, o)))
 
-    def add(step, carry):
+    def add(step: jax.Array, carry: tuple[jax.Array, jax.Array]):
         shift = 1 + step * a_step
         weight_a = _weights(shift + jnp.arange(a_step), o)
         left = weight_a[:, None] * of_x(_rows(x), _shifted(doubled_x, shift, a_step, o))
@@ -61,7 +63,7 @@ def squares_over_pairs(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.
     values = jax.tree.leaves(x)[0]
     doubled, o = _doubled(x), values.shape[0]
 
-    def add(shift, total):
+    def add(shift: jax.Array, total: jax.Array):
         return total + _weights(shift, o) * of_pair(_rows(x), _shifted(doubled, shift, 1, o))[0] ** 2
 
     return jnp.sum(jax.lax.fori_loop(1, o // 2 + 1, add, jnp.zeros_like(values)))
@@ -72,10 +74,21 @@ def row_sums(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.Array:
     values = jax.tree.leaves(x)[0]
     doubled, o = _doubled(x), values.shape[0]
 
-    def add(shift, total):
+    def add(shift: jax.Array, total: jax.Array):
         return total + of_pair(_rows(x), _shifted(doubled, shift, 1, o))[0]
 
     return jax.lax.fori_loop(1, o, add, jnp.zeros_like(values))
+
+
+def phi_of_table(both: Any, x: Any, y: Any, count: int) -> np.ndarray:
+    """Pearson's r of two sides of 0 and 1 from how many observations are 1 on both, on x and on y, of count.
+
+    On such sides Kendall's tau-b is phi; and their doubly centred distances are -2 (x_i - mean) (x_j - mean),
+    so that distance correlation is |phi|.
+    """
+    both, x, y = (np.asarray(number, float) for number in (both, x, y))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (count * both - x * y) / np.sqrt(x * (count - x) * y * (count - y))
 
 
 def _weights(shift_a: Any, o: int) -> jax.Array:
@@ -87,14 +100,14 @@ def _rows(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[None, :], tree)
 
 
-def _doubled(tree):
+def _doubled(tree: Any):
     return jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), tree)
 
 
-def _shifted(doubled: Any, shift, count: int, o: int) -> Any:
+def _shifted(doubled: Any, shift: jax.Array | int, count: int, o: int) -> Any:
     """[count, o] the observations moved by `shift` places and more, one place a row."""
 
-    def rows(leaf):
+    def rows(leaf: jax.Array):
         # Rows of a repeated window, one longer than it, start one place later each.
         window = jax.lax.dynamic_slice_in_dim(leaf, shift, o + count - 1)
         repeated = jnp.broadcast_to(window[None, :], (count + 1, window.shape[0])).ravel()
@@ -108,8 +121,8 @@ def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _dot_of_signs(a: jax.Array, b: jax.Array) -> jax.Array:
-    def in_bfloat16(a, b):
+    def in_bfloat16(a: jax.Array, b: jax.Array):
         small_a, small_b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
         return jnp.vdot(small_a, small_b, preferred_element_type=jnp.float32)
 
-    return jax.lax.platform_dependent(a, b, cpu=_dot, default=in_bfloat16)
+    return cpu_or_device(_dot, in_bfloat16, a, b)
