@@ -185,15 +185,14 @@ def initialize(
     Raises:
       ValueError: only some of the three are given, or process_id is out of range.
     """
-    given = (coordinator, num_processes, process_id)
-    if given == (None, None, None):
+    if coordinator is num_processes is process_id is None:
         return
-    if "cpu" in (jax.config.jax_platforms or os.environ.get("JAX_PLATFORMS", "")):
+    if "cpu" in (getattr(jax.config, "jax_platforms", None) or os.environ.get("JAX_PLATFORMS", "")):
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
     if coordinator == "auto":
         jax.distributed.initialize()
         return
-    if None in given:
+    if coordinator is None or num_processes is None or process_id is None:
         raise ValueError(
             f"expected coordinator, num_processes and process_id together, got {coordinator}, "
             f"{num_processes}, {process_id}; give all three, or coordinator='auto'"
@@ -274,6 +273,6 @@ def _gather_uint32(words: np.ndarray) -> np.ndarray:
     return everyone[[first_of[p] for p in range(process_count())]]
 
 
-def _pmap_devices() -> list[jax.Device]:
+def _pmap_devices() -> list[jax.Device]:  # pyright: ignore (a class that jax does not declare as one)
     """All devices in the order in which pmap numbers them: by process, then as each lists its own."""
     return [d for p in range(process_count()) for d in jax.local_devices(process_index=p)]

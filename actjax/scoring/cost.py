@@ -9,7 +9,7 @@ from actjax.network import make_module
 from actjax.scoring import nulls, tasks
 from actjax.scoring.plan import Plan
 from actjax.setup import Setup
-from actjax.statistics import metric_nulls, permutations
+from actjax.statistics import metric_nulls
 from actjax.types import Metric
 
 # The quickstart's on two CPU cores; other metrics, networks and machines differ from it by factors.
@@ -91,10 +91,10 @@ def _null_seconds_of_pair(
     metric: Metric, problem: Problem, rearrangements: nulls.Rearrangements, part: str, clips: int
 ) -> float:
     o, several = tasks.observations_of(problem)[0], problem.view != "clip"
-    scored, partners = rearrangements.replicates + 1, rearrangements.replicates + 1
-    if isinstance(rearrangements, permutations.Draws) and rearrangements.partner_bj is not None:
+    scored, shifts = rearrangements.replicates + 1, isinstance(rearrangements, nulls.AskedShifts)
+    partners = scored
+    if not isinstance(rearrangements, nulls.AskedShifts):
         partners = rearrangements.partner_bj.shape[1]
-    shifts = isinstance(rearrangements, nulls.Shifts)
     way = metric_nulls.way_of(metric, part, several, shifts=shifts)
     if way == "moments":
         return clips * min(scored * o, partners * (o + scored)) / MOMENTS_A_SECOND
