@@ -27,6 +27,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 # librosa's compiled functions go to a folder of each worker: two workers that fill one cache at once read
 # half-written code, which ends in a segmentation fault.
 os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba-")
+os.environ["NUMBA_OPT"] = "0"  # its functions run for less time than their optimisation takes
 
 import jax
 import pytest

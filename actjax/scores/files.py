@@ -96,7 +96,8 @@ def write_scores(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tables = [table_of(block) for block in ([columns] if isinstance(columns, Mapping) else columns)]
+    blocks: Iterable[Mapping[str, Any]] = [columns] if isinstance(columns, Mapping) else columns
+    tables = [table_of(block) for block in blocks]
     if not tables:
         raise ScoresError("no scores to write: expected at least one block of columns, got none")
     # The blocks stay where they are: putting 9 million rows in one piece took 0.7 GiB more.
@@ -109,7 +110,8 @@ def write_scores(
     table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(dict(metadata))})
     path, repeating = Path(path), [*STRINGS, "neuron", "row", "control_score"]
     with files.written_whole(path) as aside, open(aside, "wb") as file:
-        pq.write_table(table, file, compression="zstd", use_dictionary=repeating, write_page_checksum=True)
+        options: dict[str, Any] = {"use_dictionary": repeating, "write_page_checksum": True}
+        pq.write_table(table, file, compression="zstd", **options)
     return path
 
 

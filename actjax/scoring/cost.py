@@ -87,14 +87,16 @@ def _null_seconds_of_pair(
     metric: Metric, problem: Problem, rearrangements: nulls.Rearrangements, part: str, clips: int
 ) -> float:
     o, several = tasks.observations_of(problem)[0], problem.view != "clip"
-    scored, shifts = rearrangements.replicates + 1, isinstance(rearrangements, nulls.Shifts)
-    partners = scored if shifts else rearrangements.partner_bj.shape[1]
+    scored, shifts = rearrangements.replicates + 1, isinstance(rearrangements, nulls.AskedShifts)
+    partners = scored
+    if not isinstance(rearrangements, nulls.AskedShifts):
+        partners = rearrangements.partner_bj.shape[1]
     way = metric_nulls.way_of(metric, part, several, shifts=shifts)
     if way == "moments":
         return clips * min(scored * o, partners * (o + scored)) / MOMENTS_A_SECOND
     at_once = o if metric_nulls.is_clip_by_clip(metric, part, several) else clips * o
     times = clips * partners if way == "pairs" else scored * clips * o / at_once
-    if metric.compares == "frames":
+    if metric.compares == "frames" and problem.time is not None:
         # Frames meet each other, however many bands they have.
         at_once = problem.time.size**2
     elif metric.cost == "quadratic":

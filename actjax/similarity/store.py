@@ -36,8 +36,11 @@ class ObservationStore:
         self._file = open(self.path, "w+b", buffering=0)  # noqa: SIM115 (closed by close)
 
     def append(self, rows_oc: np.ndarray | jax.Array) -> None:
-        """Adds rows [o, columns]; raises ValueError for another number of columns."""
-        rows = np.asarray(rows_oc, np.float32)
+        """Adds rows [o, columns]; raises ValueError for another number of columns or a wider type."""
+        rows = np.asarray(rows_oc)
+        if not np.can_cast(rows.dtype, np.float32):
+            raise ValueError(f"expected rows that float32 holds, got {rows.dtype}; see similarity.narrow")
+        rows = rows.astype(np.float32, copy=False)
         if rows.ndim != 2 or rows.shape[1] != self.columns:
             raise ValueError(f"expected rows of {self.columns} columns, got shape {rows.shape}")
         self.rows += len(rows)

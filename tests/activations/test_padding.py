@@ -143,7 +143,7 @@ def test_padding_takes_no_part_in_either_side(optimised):
             np.testing.assert_allclose(whole[:, :kept][own_mask], own[own_mask], rtol=1e-4, atol=1e-4 * scale)
 
 
-def test_short_recordings_score_through_the_stages_as_in_clips_of_their_own_length(optimised, tmp_path):
+def test_short_recordings_score_through_the_stages_as_in_clips_of_their_own_length(tmp_path):
     for i in range(8):
         path = tmp_path / "audio" / f"{i}.wav"
         path.parent.mkdir(exist_ok=True)
@@ -155,7 +155,7 @@ def test_short_recordings_score_through_the_stages_as_in_clips_of_their_own_leng
         config.data.clip_seconds = seconds
         config.score.update({"networks": "input", "null": "none", "views": "clip,frame,map", "batch_size": 8})
         config.score.features = "log_mel,percussive(scale='db'),rms,onset_rate,log_attack_time"
-        config.score.metrics = "pearson,cka"
+        config.score.metrics = "pearson"
         for stage in ("data", "score"):
             workdir = str(tmp_path / f"{seconds}")
             experiment.run(config=config, workdir=workdir, stage=stage, data_dir=str(tmp_path / "data"))
