@@ -1,7 +1,7 @@
 """The public functions: arrays in, scores of all pairs out."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -10,41 +10,14 @@ from numpy.typing import ArrayLike
 from actjax import lookup
 from actjax.precision import checked, products
 from actjax.similarity import checks as inputs
-from actjax.similarity.batches import ClipBatch, clip_batches, image_batches
 from actjax.similarity.chosen import chosen, make_metric, with_folds
-from actjax.similarity.devices import score_vectors
-from actjax.similarity.grid import ImageMask
-from actjax.similarity.kernel import takes_blocks
 from actjax.similarity.labels import Labels
-from actjax.similarity.present import Columns, Pattern, by_pattern
-from actjax.similarity.streaming import stream_in_tiles
+from actjax.similarity.problem import Problem, both, of_images, of_vectors
 from actjax.types import Context, Metric
 
 __all__ = ["list_metrics", "make_metric", "score", "score_maps"]
 # Metrics as a caller names them.
 Asked = str | Metric | Sequence[str | Metric]
-Array = np.ndarray | jax.Array
-# {output: [n, k]}.
-Outputs = dict[str, np.ndarray]
-
-
-class Problem(NamedTuple):
-    """A caller's arguments, checked.
-
-    Attributes:
-      x, y: the sides.
-      mask: [o] bool of observations that count, None for all; [b, frames] for images.
-      context: what is neither side.
-      memory: bound in bytes.
-      details: asks for all outputs.
-    """
-
-    x: inputs.Side
-    y: inputs.Side
-    mask: np.ndarray | None
-    context: Context
-    memory: int
-    details: bool
 
 
 def list_metrics() -> tuple[str, ...]:
@@ -119,7 +92,7 @@ def score(
     )
     metrics = {spec: with_folds(one, fold_count) for spec, one in metrics.items()}
     with products(precision):
-        scores = {spec: _score_vectors(one, problem) for spec, one in metrics.items()}
+        scores = {spec: of_vectors(one, problem) for spec, one in metrics.items()}
     return scores.popitem()[1] if single else scores
 
 
@@ -170,7 +143,7 @@ def score_maps(
     frames = inputs.map_mask(x.values, y.values, mask)
     memory = inputs.memory_bytes(memory_gib)
     problem = Problem(x, y, frames, Context(key=inputs.key(seed)), memory, details)
-    scores = {spec: _score_images(one.metric, problem) for spec, one in metrics.items()}
+    scores = {spec: of_images(one.metric, problem) for spec, one in metrics.items()}
     return scores.popitem()[1] if single else scores
 
 
@@ -199,95 +172,15 @@ def _vectors(
     return Problem(x, y, counts, context, inputs.memory_bytes(memory_gib), details), of_folds.count
 
 
-def _score_vectors(metric: Metric, problem: Problem) -> Outputs | np.ndarray:
-    x, y, mask = problem.x, problem.y, problem.mask
-    # A value that is not finite makes moments NaN, so the inputs need reading again only then.
-    checks_itself = takes_blocks(metric)
-    if not checks_itself:
-        _finite_vectors(metric, problem)
-    y_present = y.present
-    if metric.level == "feature" and y_present is not None:
-        # All rows are one feature, so an observation counts where all of them are there.
-        y_present = np.broadcast_to(y_present.all(1, keepdims=True), y_present.shape)
-
-    def score_pattern(of_x: Pattern, of_y: Pattern) -> Outputs:
-        counts = _both(mask, _both(of_x.present, of_y.present))
-        some_x, some_y = _columns(x.values, of_x.columns), _columns(y.values, of_y.columns)
-        return _score_columns(metric, some_x, some_y, counts, problem)
-
-    outputs = by_pattern(score_pattern, x.present, y_present)
-    # Row by row: an array of truths would be a quarter of the output.
-    if checks_itself and any(np.isnan(row).any() for row in outputs["score"]):
-        _finite_vectors(metric, problem)
-    return outputs | {"valid": ~np.isnan(outputs["score"])} if problem.details else outputs["score"]
-
-
-def _score_columns(metric: Metric, x: Array, y: Array, mask: np.ndarray | None, problem: Problem) -> Outputs:
-    context, memory = problem.context, problem.memory
-    if context.clip_ids_o is None:
-        return score_vectors(metric, x, y, mask, context, memory)
-
-    def batches(some_x: Array, some_y: Array) -> Iterator[ClipBatch]:
-        return clip_batches(metric, some_x, some_y, mask, context._replace(key=None), memory)
-
-    return stream_in_tiles(metric, x, y, batches, context.key, memory, details=problem.details)
-
-
-def _score_images(metric: Metric, problem: Problem) -> Outputs | np.ndarray:
-    x, y, mask, context, memory, details = problem
-    assert mask is not None, "images have a mask"
-    held_by_float32 = "scale" not in metric.invariant_to
-    inputs.finite_images(x, "maps", "neuron", mask, held_by_float32=held_by_float32)
-    inputs.finite_images(y, "matrices", "feature", mask, held_by_float32=held_by_float32)
-
-    def score_pattern(of_x: Pattern, of_y: Pattern) -> Outputs:
-        maps, matrices = _columns(x.values, of_x.columns), _columns(y.values, of_y.columns)
-        counts = ImageMask(mask, of_x.present, of_y.present)
-
-        def batches(some_maps: Array, some_matrices: Array) -> Iterator[ClipBatch]:
-            return image_batches(metric, some_maps, some_matrices, counts, memory)
-
-        return stream_in_tiles(
-            metric, maps, matrices, batches, context.key, memory, details=details, images=True
-        )
-
-    whole_frames = metric.observes == "image"
-    outputs = by_pattern(score_pattern, *(_cells_present(side.present, whole_frames) for side in (x, y)))
-    return outputs if details else outputs["score"]
-
-
-def _cells_present(present: np.ndarray | None, whole_frames: bool) -> np.ndarray | None:
-    """[b, n, f, t] bool; [b, n, 1, t] for metrics that take frames whole or not at all."""
-    if present is None or not whole_frames:
-        return present
-    return np.asarray(present.all(2, keepdims=True))
-
-
-def _finite_vectors(metric: Metric, problem: Problem) -> None:
-    held_by_float32 = "scale" not in metric.invariant_to
-    mask = problem.mask
-    inputs.finite(problem.x, "activations", "neuron", mask, held_by_float32=held_by_float32)
-    inputs.finite(problem.y, "features", "feature row", mask, held_by_float32=held_by_float32)
-
-
 def _nuisance(
     values: ArrayLike, mask: np.ndarray | None, o: int
 ) -> tuple[np.ndarray | jax.Array, np.ndarray | None]:
     """(the rows, the mask without observations whose nuisances are masked)."""
     held_fixed = inputs.nuisance(values, o)
     if held_fixed.present is not None:
-        mask = _both(mask, np.asarray(held_fixed.present.all(1)))
+        mask = both(mask, np.asarray(held_fixed.present.all(1)))
     inputs.finite(held_fixed, "nuisance", "row", mask)
     return held_fixed.values, mask
-
-
-def _columns(values: Array, which: Columns) -> Array:
-    # Even a slice of everything would copy a JAX array.
-    return values if isinstance(which, slice) else values[:, which]
-
-
-def _both(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
-    return b if a is None else a if b is None else a & b
 
 
 def _on_vectors(metric: Metric) -> None:

@@ -73,8 +73,7 @@ def clip_batches(
     """Groups observations by clip and pads clips to one length."""
     grouped = _grouped(context.clip_ids_o)
     n, k, clips = x.shape[1], y.shape[1], len(grouped.start_c)
-    per_clip = 4 * int(grouped.length_c.max()) * (n + k) + _scores_bytes(metric, n, k)
-    size = _batch_size(clips, per_clip, memory)
+    size = _batch_size(clips, 4 * int(grouped.length_c.max()) * (n + k) + _scores_bytes(metric, n, k), memory)
     every = None if mask is None else mask[:, None]
     take_x, take_y = (_taker(metric, side, every, 1) for side in (x, y))
     take_z = None if context.nuisance_oq is None else _taker(None, context.nuisance_oq, every, 1)
@@ -83,13 +82,12 @@ def clip_batches(
         counts = counts & real_b[:, None]
         if mask is not None:
             counts &= mask[rows]
-        inside = counts[..., None]
         at = Context(
             clip_ids_o=np.broadcast_to(clips_b[:, None], rows.shape),
             folds_o=None if context.folds_o is None else context.folds_o[rows],
-            nuisance_oq=None if take_z is None else take_z(rows, inside),
+            nuisance_oq=None if take_z is None else take_z(rows, counts[..., None]),
         )
-        yield ClipBatch(take_x(rows, inside), take_y(rows, inside), counts, real_b, at)
+        yield ClipBatch(take_x(rows, counts[..., None]), take_y(rows, counts[..., None]), counts, real_b, at)
 
 
 def image_batches(
