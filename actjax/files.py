@@ -193,7 +193,7 @@ def fields(
     for name, kind in {**needed, **(optional or {})}.items():
         kinds = kind if isinstance(kind, tuple) else (kind,)
         if name in value and not any(_is(value[name], one) for one in kinds):
-            words = " or ".join(_WORDS.get(one, one.__name__) for one in kinds)
+            words = " or ".join(str(_WORDS.get(one, one.__name__)) for one in kinds)
             raise FileError(path, f"expected {name!r} to be {words}, got {_brief(value[name])}{remedy}")
     return value
 

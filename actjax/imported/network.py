@@ -44,23 +44,25 @@ def class_names(run: runs.Run, count: int) -> list[str]:
         raise ValueError(f"config.classes names {len(names)} classes, the network has {count} outputs")
     if len(set(names)) != len(names):
         raise ValueError("config.classes names a class more than once")
-    own = tuple(run.builder.class_names)
-    return names or list(own if len(own) == count else map(str, range(count)))
+    of_data = tuple(run.builder.class_names)
+    return names or list(of_data if len(of_data) == count else map(str, range(count)))
 
 
-def save(run: runs.Run, found: Imported, classes: list[str], digest: str) -> None:
+def save(run: runs.Run, imported: Imported, classes: list[str], digest: str) -> None:
     """A checkpoint of step 0, then train.json, which says that it is whole."""
     chosen = options.of_config(run.config.train, run.config.seed, multilabel=False)
     optimizer = options.make_optimizer(chosen, run.config.train.steps, 1)
-    start = state.create(found.variables, optimizer, run.config.seed)
+    start = state.create(imported.variables, optimizer, run.config.seed)
     checkpoints = checkpoint.Checkpoints(checkpoint_files.path_of(run.workdir))
     try:
-        checkpoints.save(0, {"finished": True}, state=start, best=found.variables)
+        checkpoints.save(0, {"finished": True}, state=start, best=imported.variables)
     finally:
         checkpoints.close()
     if parallel.process_index() == 0:
-        weights = checkpoint.content_hash(found.variables)
-        origin = ImportRecord(Path(run.config.weights).name, digest, classes, found.hyper, list(found.report))
+        weights = checkpoint.content_hash(imported.variables)
+        origin = ImportRecord(
+            Path(run.config.weights).name, digest, classes, imported.hyper, list(imported.report)
+        )
         record = TrainRecord(
             weights,
             steps=0,
@@ -73,8 +75,8 @@ def save(run: runs.Run, found: Imported, classes: list[str], digest: str) -> Non
         )
         train_record.write(run.workdir, record)
         manifest.write(run.workdir, devices=parallel.describe_devices(), weights=weights)
-        made = ", ".join(f"{k} = {v}" for k, v in found.hyper.items())
-        print(f"import: {len(found.report)} layers of {run.config.weights} fit; {made}")
+        words = ", ".join(f"{k} = {v}" for k, v in imported.hyper.items())
+        print(f"import: {len(imported.report)} layers of {run.config.weights} fit; {words}")
     parallel.barrier()
 
 

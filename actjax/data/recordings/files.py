@@ -14,7 +14,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -150,9 +150,8 @@ def make_builder(
         min_seconds=clip_seconds / 2 if min_seconds is None else min_seconds,
         classes=len(listing.class_names) if listing.multi_label else None,
     )
-    builder_class: type[B] = type(
-        name, (base,), {"name": name, "__module__": __name__}, skip_registration=True
-    )
+    members = {"name": name, "__module__": __name__}
+    builder_class = cast(type[B], type(name, (base,), members, skip_registration=True))
     digest = _digest(listing, cutting, identity)
     with quiet():
         builder = builder_class(
@@ -205,7 +204,7 @@ def split_recordings(recordings: Sequence[Recording], seed: int = 0) -> dict[str
     label_of = {r.recording_id: r.labels[:1] for r in recordings}
     split_of = {}
     for label in sorted(set(label_of.values())):
-        ids = sorted(i for i, own in label_of.items() if own == label)
+        ids = sorted(i for i, its_label in label_of.items() if its_label == label)
         order = np.random.default_rng([seed, *label]).permutation(len(ids))
         edges = np.round(np.cumsum([0.0, *SPLITS.values()]) * len(ids)).astype(int)
         for split, first, last in zip(SPLITS, edges, edges[1:], strict=False):
@@ -251,8 +250,8 @@ def why_not(path: pathlib.Path) -> str | None:
 
 def find_audio(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """The audio files of one folder by their names without suffix, in order of name."""
-    found = sorted(p for p in folder.iterdir() if why_not(p) is None and p.is_file())
-    return {path.stem: path for path in found}
+    paths = sorted(p for p in folder.iterdir() if why_not(p) is None and p.is_file())
+    return {path.stem: path for path in paths}
 
 
 def need_folder(name: str, path: str | os.PathLike | None, what: str) -> pathlib.Path:

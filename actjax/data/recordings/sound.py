@@ -88,8 +88,8 @@ def of_blocks(decoded: Decoded, sample_rate_hz: int) -> Sound:
         if held is not None:
             held.append(block)
         if held is not None and levels.samples * block.shape[1] > HELD:
-            for kept in held:
-                samples += len(resampled(_mean(kept)))
+            for earlier in held:
+                samples += len(resampled(_mean(earlier)))
             held = None
         elif held is None:
             samples += len(resampled(_mean(block)))
