@@ -106,6 +106,8 @@ def replicate(tree: Any) -> Any:
     """[...] -> [d, ...]: a copy of every leaf on each device of this process; made without a program."""
 
     def copies(leaf: Any) -> jax.Array:
+        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(copies(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
         host = np.asarray(leaf)[None]
         # Devices of the host would share one array, which a program that its memory is donated to overwrites.
         return _on_each_device(host, [host.copy() for _ in jax.local_devices()])
