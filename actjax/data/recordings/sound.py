@@ -1,7 +1,7 @@
 """Decodes sound files block by block into mono sound at the rate of a data set.
 
-The worker processes import this, so it imports no TFDS. However long a recording is, memory holds at most HELD
-samples of it; a longer one is decoded once to measure it and once more to cut it.
+The worker processes import this, so it imports no TFDS. However long a recording is, memory holds at most
+HELD samples of it; a longer one is decoded once to measure it and once more to cut it.
 """
 
 import dataclasses
