@@ -91,7 +91,13 @@ def clip_scores(
     """
     check_size(metric, mask_bo.shape[1])
     how = {"tile_bytes": tile_bytes or default_bytes(), "on_host": parallel.callbacks_are_safe()}
-    return precision.guarded(lambda way: _clip_scores(metric, x_bon, y_bok, mask_bo, context, way=way, **how))
+
+    def in_way(way: str) -> Mapping[str, jax.Array]:
+        # The kernel that splits takes one pair of matrices, not one for each clip.
+        way = "exact" if way == "fast" else way
+        return _clip_scores(metric, x_bon, y_bok, mask_bo, context, way=way, **how)
+
+    return precision.guarded(in_way)
 
 
 def check_size(metric: Metric, o: int) -> None:
