@@ -18,7 +18,7 @@ from actjax.workdir import manifest, train_record
 
 def path_of(run: runs.Run, source: loader.Source) -> Path:
     """Says where the table of the run's scores lies."""
-    return run.workdir / "scores" / f"{name_of(run, source)}.parquet"
+    return scores_files.path_of(run.workdir, name_of(run, source))
 
 
 def name_of(run: runs.Run, source: loader.Source) -> str:
