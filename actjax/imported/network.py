@@ -1,4 +1,4 @@
-"""The network of a Keras file in a workdir, kept as training would have kept its own."""
+"""Keeps the network of a Keras file in a workdir as training keeps its network."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def weights_file(config: Any) -> Path:
 
 
 def check_workdir(run: runs.Run, digest: str) -> None:
-    """Refuses a workdir that has a network of its own, or of another file."""
+    """Refuses a workdir whose network was trained there, or is of another file."""
     is_imported = recorded_config.is_imported(run.workdir)
     has_checkpoint = checkpoint.Checkpoints(checkpoint_files.path_of(run.workdir)).latest() is not None
     if not is_imported and (has_checkpoint or train_record.path_of(run.workdir).exists()):
@@ -38,7 +38,7 @@ def check_workdir(run: runs.Run, digest: str) -> None:
 
 
 def class_names(run: runs.Run, count: int) -> list[str]:
-    """Names of the network's outputs; their numbers where nobody knows."""
+    """Names of the network's outputs: config.classes, else the data set's if as many, else numbers."""
     names = comma_list(run.config.classes)
     if names and len(names) != count:
         raise ValueError(f"config.classes names {len(names)} classes, the network has {count} outputs")
@@ -49,7 +49,7 @@ def class_names(run: runs.Run, count: int) -> list[str]:
 
 
 def save(run: runs.Run, imported: Imported, classes: list[str], digest: str) -> None:
-    """A checkpoint of step 0, then train.json, which says that it is whole."""
+    """Writes a checkpoint of step 0, then the record that says that the network is complete."""
     chosen = options.of_config(run.config.train, run.config.seed, multilabel=False)
     optimizer = options.make_optimizer(chosen, run.config.train.steps, 1)
     start = state.create(imported.variables, optimizer, run.config.seed)
@@ -81,7 +81,7 @@ def save(run: runs.Run, imported: Imported, classes: list[str], digest: str) -> 
 
 
 def record_of(run: runs.Run) -> ImportRecord:
-    """What the workdir says of its imported weights."""
+    """The record of the workdir's imported weights."""
     record = train_record.read(run.workdir)
     if record is None or record.imported is None:
         raise FileNotFoundError(f"{run.workdir} holds no imported network: run --stage=import first")

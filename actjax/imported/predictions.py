@@ -1,4 +1,4 @@
-"""What an imported network calls every recording of the split that is scored."""
+"""Predicts the class of every recording of the scored split with an imported network."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from actjax.workdir.predictions import Prediction
 
 
 def predict(run: runs.Run) -> list[Path]:
-    """Writes what the network calls every recording of the split that is scored, if that is prepared."""
+    """Writes the predictions of the scored split, if the data set is prepared."""
     split = run.setup.scored.split
     path = predictions.path_of(run.workdir, split)
     if path.exists():
@@ -52,7 +52,7 @@ def _labels(source: loader.Source, clip: int) -> list[str]:
 
 
 def _say(classes: list[str], names: list[str], labels: list[Any], means: np.ndarray) -> None:
-    """The first few predictions, and how many are right where labels and outputs share names."""
+    """Prints the first few predictions, and how many are right where labels and outputs share names."""
     named = [classes[i] for i in means.argmax(axis=1)]
     for name, call, row in list(zip(names, named, means, strict=True))[:5]:
         print(f"import: {json.dumps(name)} is called {call}, p = {row.max():.3f}")

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock file that names its owner, kept fresh by a heartbeat.
+"""Lets one writer in at a time by a lock file that names its owner and is kept fresh by a heartbeat.
 
 The file is created exclusively, which also holds on file systems that several hosts share. A lock whose
 process is gone is taken over: at once on its own host, elsewhere when its heartbeat has stopped.
@@ -182,7 +182,7 @@ def _is_gone(path: Path, seen: _Seen) -> bool:
 
 
 def _describe(path: Path, seen: _Seen) -> str:
-    """The owner in words, and what is known of its life."""
+    """The owner in words, and when it last gave a sign of life."""
     silent_s = max(_now(path.parent) - seen.beat, 0)
     silent = f"last sign of life {silent_s:.0f} s ago, taken over after {STALE_SECONDS:.0f} s without one"
     if seen.owner is None:
@@ -235,7 +235,7 @@ class _Heartbeat:
 
 @contextlib.contextmanager
 def _stopped_politely() -> Iterator[None]:
-    """Makes SIGTERM and SIGHUP end the run as Ctrl-C does, so that it cleans up behind itself."""
+    """Makes SIGTERM and SIGHUP end the run as Ctrl-C does, so that it removes its lock."""
     names = [n for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
     numbers = [getattr(signal, name) for name in names]
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Columns of clips in one .npz file, whole and checked: of an index, and of a shard of examples."""
+"""Reads columns of clips from an .npz file, an index or a shard of examples, and checks them."""
 
 import io
 import zipfile

@@ -1,4 +1,4 @@
-"""What is known of a split's clips without reading audio, its checks, and what was left out."""
+"""Collects the index of a split, which says all of its clips but their audio, and checks it."""
 
 import collections
 import pathlib

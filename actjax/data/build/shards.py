@@ -1,4 +1,4 @@
-"""Resumable work for data sets: items in, files of examples out, on all cores, with a progress bar.
+"""Makes shards, files of examples, from the items of a data set: on all cores, and resumably.
 
 TFDS runs one generator in one process and starts again from nothing. Work that takes time is therefore
 done here first, in shards that appear whole or not at all, and the builder only collects them.
@@ -115,7 +115,7 @@ def skipped_and_pieces(
 
 
 def content_hash(*arrays: Any) -> str:
-    """Of the arrays' bytes, shapes and types: 16 hexadecimal digits."""
+    """A hash of the arrays' bytes, shapes and types: 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for array in map(np.asarray, arrays):
         digest.update(f"{array.dtype.str}{array.shape}".encode())

@@ -1,4 +1,4 @@
-"""Sound from a score: the General MIDI sound font, then the circumstances of a recording.
+"""Renders a score: plays it on the General MIDI sound font, then adds the circumstances of a recording.
 
 The chain, in order: sampled instruments (percussion apart) -> mono -> resampled -> tilt -> room ->
 noise -> band limits -> level drift -> hard clipping -> recording gain. What an intervention must not
@@ -45,7 +45,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class _Levels:
-    """What is measured on the unchanged clip and held under interventions."""
+    """Levels that are measured on the unchanged clip and held under interventions."""
 
     source_scale: float
     noise_rms: float
@@ -89,7 +89,7 @@ def _record(
     change: Intervention,
     levels: _Levels | None,
 ) -> tuple[np.ndarray, _Levels]:
-    """([s] float32, _Levels): the whole chain; levels are measured where they are None."""
+    """The sound [s] float32 after the whole chain, and its levels, which are measured if they are None."""
     samples = round(clip_seconds * sample_rate_hz)
     source = _play(score, samples, sample_rate_hz, percussion_db=change.percussion_db)
     tilt = scene.tilt_db_per_octave + change.brightness_db_per_octave

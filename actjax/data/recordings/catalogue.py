@@ -1,4 +1,4 @@
-"""Audio classification sets of the tensorflow-datasets catalogue, cut into clips like any other."""
+"""Builds clips from audio classification sets of the tensorflow-datasets catalogue."""
 
 import dataclasses
 import functools
@@ -74,8 +74,8 @@ def make(
 ) -> FileBuilder:
     """The builder `name` of a catalogue set.
 
-    Its own builder downloads and prepares it, as ArrayRecord files, when ours is prepared and it is not
-    there.
+    When our builder is prepared and the catalogue's set is not there, the catalogue's builder downloads and
+    prepares it as ArrayRecord files.
 
     Args:
       name: ours.

@@ -1,6 +1,6 @@
-"""Sounds to clips: cutting by a stated rule, however long a recording is.
+"""Cuts recordings of any length into clips by a stated rule.
 
-Imported by the worker processes, so without TFDS.
+The worker processes import this, so it imports no TFDS.
 """
 
 import dataclasses
@@ -130,7 +130,7 @@ def plan_clips(total: int, samples: int, rule: str) -> Iterator[Stretches]:
 
 
 def _taken(sound: Sound, clips: Iterator[Stretches]) -> Iterator[np.ndarray]:
-    """The samples of each clip; stretches ascend, so that one pass over the blocks meets them all."""
+    """The samples of each clip. Stretches ascend, so one pass over the blocks meets all of them."""
     blocks, held, first = sound.blocks(), np.zeros(0, np.float32), 0
 
     def take(begin: int, end: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The builder that all data sets of audio files share: a list of recordings in, clips out.
+"""Builds clips from lists of audio files; all data sets of recordings share it.
 
 A data set module lists its recordings (a `Listing`); splits, checks, decoding, cutting and what is left
 out are dealt with here.
@@ -61,17 +61,17 @@ class FileBuilder(ClipBuilder, skip_registration=True):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Of the listing."""
+        """The class names of the listing."""
         return self.builder_config.listing.class_names
 
     @property
     def multi_label(self) -> bool:
-        """Of the listing."""
+        """Whether recordings of the listing may have several labels."""
         return self.builder_config.listing.multi_label
 
     @property
     def citation(self) -> str:
-        """Of the listing."""
+        """The citation of the listing."""
         return self.builder_config.listing.citation
 
     def jobs(self) -> Mapping[str, Sequence[Recording]]:
@@ -79,7 +79,7 @@ class FileBuilder(ClipBuilder, skip_registration=True):
         return self.builder_config.listing.recordings
 
     def passed_over(self) -> Sequence[tuple[str, str]]:
-        """Those of the listing."""
+        """(what, why) of the files of the listing that are no recordings."""
         return self.builder_config.listing.passed_over
 
     def work(self) -> Callable[[Recording], Iterable[shards.Example]]:
@@ -255,7 +255,7 @@ def find_audio(folder: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def need_folder(name: str, path: str | os.PathLike | None, what: str) -> pathlib.Path:
-    """The folder as a path; one line on where to get what it should hold when it is not there."""
+    """The folder as a path; if it is not there, one line says where to get what it should hold."""
     if path is None:
         raise ValueError(f"{name}: give path=, the folder with {what}")
     folder = pathlib.Path(path).expanduser()
@@ -273,7 +273,7 @@ def misfits(name: str, expected: str, paths: Iterable[Any]) -> ValueError:
 
 
 def _digest(listing: Listing, cutting: Cutting, identity: str | None) -> str:
-    """Stands for everything the prepared files depend on: paths, sizes, times, labels, splits, cutting."""
+    """A hash of all that the prepared files depend on: paths, sizes, times, labels, splits, cutting."""
     whole = [listing.class_names, dataclasses.astuple(cutting), *([] if identity is None else [identity])]
     digest = hashlib.sha256(json.dumps(whole).encode())
     for split, recordings in listing.recordings.items():

@@ -1,4 +1,4 @@
-"""Manifests of audio_folder: CSV or JSONL in, one checked row a recording or a stretch of one out.
+"""Reads manifests of audio_folder, CSV or JSONL: one checked row for each recording or stretch of one.
 
 A manifest may come from anywhere: its paths stay within a folder that the user named, its splits are names
 of splits, and every refusal is one line that names the file and the line.
@@ -147,7 +147,7 @@ def _seconds(entry: dict[str, Any], name: str) -> float | None:
 
 
 def _with_ids(manifest: Path, rows: list[Row], lines: list[int]) -> list[Row]:
-    """The rows with clip ids: the path, and the stretch where it is none of the whole file.
+    """The rows with clip ids: the path, and the stretch if it is not the whole file.
 
     Times keep all their digits. The end is named only where it tells two stretches apart.
     """

@@ -1,4 +1,4 @@
-"""What the data sets read through mirdata share: a downloaded folder and its index in, a listing out."""
+"""Declares data sets that mirdata knows: lists the recordings of a downloaded folder and its index."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""What the two data sets of web videos share: a CSV of ids and class indices, and audio the user has."""
+"""Declares data sets of web videos: a CSV of ids and class indices, and audio that the user has."""
 
 import csv
 import io
