@@ -44,6 +44,7 @@ RULES = {
     "train.halve_epochs": COUNT,
     "train.weight_decay": Number(0, 1e38),
     "train.label_smoothing": Number(0, below=1),
+    "train.precision": Choice(("float32", "bfloat16")),
     "train.eval_every": FROM_0,
     "train.log_every": COUNT,
     "train.patience": FROM_0,
@@ -159,6 +160,7 @@ def _training(config: ml_collections.ConfigDict) -> None:
     config.train.halve_epochs = 10  # for schedule "halving"
     config.train.weight_decay = 1e-2
     config.train.label_smoothing = 0.1
+    config.train.precision = "float32"  # or bfloat16: products and activations; all else stays float32
     config.train.eval_every = 100  # steps; 0 for once an epoch
     config.train.log_every = 20  # steps
     config.train.patience = 10  # evaluations without a better one before training stops; 0 never

@@ -70,7 +70,7 @@ def _say_memory(error: BaseException) -> str:
 
 def _say_file(error: BaseException) -> str:
     """An OSError without its number, and with what helps against a full disk."""
-    if error.errno is None or error.strerror is None:
+    if not isinstance(error, OSError) or error.errno is None or error.strerror is None:
         return said(error)
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
     hint = "; free some, the same command goes on from here" if error.errno == errno.ENOSPC else ""

@@ -198,7 +198,13 @@ def fields(
     return value
 
 
-_WORDS = {dict: "an object", list: "a list", str: "text", int: "a whole number", float: "a number"}
+_WORDS: dict[Any, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+}
 _WORDS |= {bool: "true or false", type(None): "null"}
 
 

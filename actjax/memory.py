@@ -1,13 +1,9 @@
-"""Whether batches of the size asked for fit into memory: told from shapes, before anything is allocated."""
-
-import contextlib
-import os
-from pathlib import Path
+"""Refuses batches that do not fit into memory, by shapes alone, before anything is allocated."""
 
 import jax
 import numpy as np
 
-from actjax import failures, parallel
+from actjax import capacity, failures, parallel
 from actjax.network import make_module
 from actjax.setup import Setup
 from actjax.train.memory import StepBytes, step_bytes
@@ -16,7 +12,6 @@ from actjax.train.memory import StepBytes, step_bytes
 LEAST_SHARE = 0.5
 # Of two float64 edges, their overlap and what follows from it, for each pair of frames that meet in a grid.
 ALIGNMENT_BYTES = 40
-LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def check_training(setup: Setup, batch_size: int) -> None:
@@ -65,7 +60,7 @@ def check_scoring(setup: Setup) -> None:
 
 def _refuse(option: str, batch_size: int, needed: StepBytes) -> None:
     """Raises ValueError where a device, or the host that reads ahead, cannot hold its share of a batch."""
-    devices, bound = parallel.device_count(), _bytes_of_a_device()
+    devices, bound = parallel.device_count(), capacity.device_bytes()
     total = needed.fixed + -(-batch_size // devices) * needed.per_clip
     if bound is None or LEAST_SHARE * total <= bound:
         return
@@ -79,21 +74,3 @@ def _refuse(option: str, batch_size: int, needed: StepBytes) -> None:
         f"{option} = {batch_size} needs about {total / 2**30:,.3g} GiB on a device that has "
         f"{bound / 2**30:.3g} GiB: {hint}"
     )
-
-
-def _bytes_of_a_device() -> int | None:
-    """An accelerator's memory; CPU devices share the machine's."""
-    own = parallel.device_bytes()
-    if own is not None:
-        return own
-    limits = [int(text) for path in LIMITS if (text := _read(path)).isdigit()]
-    with contextlib.suppress(ValueError, OSError, AttributeError):  # not POSIX
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return min(limits) // parallel.local_device_count() if limits else None
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeError):
-        return ""

@@ -76,6 +76,11 @@ def device_count() -> int:
     return jax.device_count()
 
 
+def on_cpu() -> bool:
+    """True where the devices are those of the host."""
+    return jax.local_devices()[0].platform == "cpu"
+
+
 def process_index() -> int:
     """Index of this process."""
     return jax.process_index()
@@ -98,10 +103,28 @@ def device_bytes() -> int | None:
 
 
 def replicate(tree: Any) -> Any:
-    """[...] -> [d, ...]: a copy of every leaf on each device of this process."""
-    # Under the same axis name as every other program: arrays of another would compile it twice.
-    copy = jax.pmap(lambda _, one: one, axis_name=AXIS, in_axes=(0, None))
-    return copy(np.arange(local_device_count(), dtype=np.int32), tree)
+    """[...] -> [d, ...]: a copy of every leaf on each device of this process; made without a program."""
+
+    def copies(leaf: Any) -> jax.Array:
+        host = np.asarray(leaf)[None]
+        # Devices of the host would share one array, which a program that its memory is donated to overwrites.
+        return _on_each_device(host, [host.copy() for _ in jax.local_devices()])
+
+    return jax.tree.map(copies, tree)
+
+
+def hold(tree: Any) -> Any:
+    """[...] -> [d, ...] for large host arrays that are never donated: devices of the host share them."""
+
+    def shared(leaf: np.ndarray) -> jax.Array:
+        return _on_each_device(leaf[None], [leaf[None]] * local_device_count())
+
+    return jax.tree.map(shared, tree)
+
+
+def put(tree: Any) -> Any:
+    """[d, ...] -> [d, ...]: host arrays on their way to the devices; does not wait until they are there."""
+    return jax.device_put(tree, _local_sharding())
 
 
 def unreplicate(tree: Any) -> Any:
@@ -162,15 +185,14 @@ def initialize(
     Raises:
       ValueError: only some of the three are given, or process_id is out of range.
     """
-    given = (coordinator, num_processes, process_id)
-    if given == (None, None, None):
+    if coordinator is num_processes is process_id is None:
         return
-    if "cpu" in (jax.config.jax_platforms or os.environ.get("JAX_PLATFORMS", "")):
+    if "cpu" in (getattr(jax.config, "jax_platforms", None) or os.environ.get("JAX_PLATFORMS", "")):
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
     if coordinator == "auto":
         jax.distributed.initialize()
         return
-    if None in given:
+    if coordinator is None or num_processes is None or process_id is None:
         raise ValueError(
             f"expected coordinator, num_processes and process_id together, got {coordinator}, "
             f"{num_processes}, {process_id}; give all three, or coordinator='auto'"
@@ -212,6 +234,21 @@ def barrier() -> None:
     gather_bytes(b"")
 
 
+def _on_each_device(like: np.ndarray, arrays: Sequence[np.ndarray]) -> jax.Array:
+    """[1, ...] of each device -> [d, ...]."""
+    shape = (len(arrays), *like.shape[1:])
+    placed = [
+        jax.device_put(array, device) for array, device in zip(arrays, jax.local_devices(), strict=True)
+    ]
+    return jax.make_array_from_single_device_arrays(shape, _local_sharding(), placed)
+
+
+def _local_sharding() -> jax.sharding.NamedSharding:
+    """How pmap lays out an axis [d] over this process's devices."""
+    mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()), (AXIS,))
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+
+
 def _leaves(payload: bytes) -> list[np.ndarray]:
     """The arrays that gather_hosts wrote into one payload."""
     start = 8 + int.from_bytes(payload[:8], "little")
@@ -236,6 +273,6 @@ def _gather_uint32(words: np.ndarray) -> np.ndarray:
     return everyone[[first_of[p] for p in range(process_count())]]
 
 
-def _pmap_devices() -> list[jax.Device]:
+def _pmap_devices() -> list[jax.Device]:  # pyright: ignore (a class that jax does not declare as one)
     """All devices in the order in which pmap numbers them: by process, then as each lists its own."""
     return [d for p in range(process_count()) for d in jax.local_devices(process_index=p)]

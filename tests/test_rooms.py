@@ -52,8 +52,9 @@ EDGES = {
         "similarity",
         "types",
     },
+    "capacity": {"parallel"},
     "compilation": {"parallel"},
-    "data": {"data/build", "types"},
+    "data": {"capacity", "data/build", "parallel", "types"},
     "data/build": {"files", "workdir"},
     "data/gm": {"data/build"},
     "data/recordings": {"data/build", "files", "lookup"},
@@ -105,7 +106,7 @@ EDGES = {
     "findings/cross_fitting": {"precision", "statistics"},
     "imported": {"data", "nn/keras", "options", "parallel", "run", "scoring", "train", "workdir"},
     "lookup": {"arguments", "options"},
-    "memory": {"failures", "network", "parallel", "setup", "train"},
+    "memory": {"capacity", "failures", "network", "parallel", "setup", "train"},
     "metrics": {
         "precision",
         "similarity/accumulators",
@@ -203,7 +204,7 @@ EDGES = {
         "types",
     },
     "sweep": {"experiment", "failures", "findings", "report", "run", "stages", "workdir"},
-    "train": {"defaults", "files", "nn", "options", "parallel", "types", "workdir"},
+    "train": {"data", "defaults", "files", "nn", "options", "parallel", "types", "workdir"},
     "validation": {"defaults", "dsp", "lookup", "network", "options", "parallel", "types"},
     "workdir": {"defaults", "files", "options"},
 }

@@ -25,11 +25,11 @@ def networks(run: runs.Run) -> dict[str, causal.Units] | None:
     recorded_config.write(run.workdir, "train", run.config.to_dict())
     source = run.open_source("train")
     network = scoring_networks.open_network(run, len(source.class_names))
-    found = {}
+    units = {}
     for name in ("trained", "untrained"):
         variables = jax.device_get(scoring_networks.variables(network, name, source))
-        found[name] = causal.module_units(network.module, variables, network.frontend)
-    return found
+        units[name] = causal.module_units(network.module, variables, network.frontend)
+    return units
 
 
 def real(run: runs.Run) -> dict[str, calibration.Real] | None:
@@ -49,20 +49,20 @@ def real(run: runs.Run) -> dict[str, calibration.Real] | None:
     planned = observe.plan(run.setup, network)
     observe.check_memory(planned, len(weights), len(source), run.setup.scored.memory_bytes)
     sides = observe.collect(planned, network, source, weights, run.setup.scored.batch_size)
-    about = source.recording_ids, source.labels
-    found = {}
+    clip_names = list(source.recording_ids), source.labels.tolist()
+    neurons = {}
     for deep in sides.networks["chroma"][:1]:
         maps = deep.x["trained"].reshape(len(source), *deep.shape_ft, -1).mean(axis=1)
-        whole = deep.mask_bo.all(axis=0)
-        x, y = _some(maps)[:, whole], deep.y_bok[:, whole]
-        found[f"{deep.layer} x chroma by frames"] = calibration.Real(x, y, *about, "clip")
+        whole_o = deep.mask_bo.all(axis=0)
+        x, y = _spaced(maps)[:, whole_o], deep.y_bok[:, whole_o]
+        neurons[f"{deep.layer} x chroma by frames"] = calibration.Real(x, y, *clip_names, "clip")
     for units in sides.networks["clip"]:
-        x, y = _some(units.x["trained"]), units.y_bok
-        found[f"{units.layer} x scalars by clips"] = calibration.Real(x, y, *about, "all")
-    return found
+        x, y = _spaced(units.x["trained"]), units.y_bok
+        neurons[f"{units.layer} x scalars by clips"] = calibration.Real(x, y, *clip_names, "all")
+    return neurons
 
 
-def _some(values_bon: np.ndarray) -> np.ndarray:
-    """At most NEURONS of those that vary."""
+def _spaced(values_bon: np.ndarray) -> np.ndarray:
+    """At most NEURONS of those that vary, evenly spaced."""
     alive = np.flatnonzero(values_bon.std(axis=(0, 1)) > 0)
     return values_bon[:, :, alive[np.linspace(0, len(alive) - 1, min(NEURONS, len(alive))).astype(int)]]

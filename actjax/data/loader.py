@@ -10,6 +10,7 @@ import numpy as np
 
 from actjax.data.build import prepared
 from actjax.data.build.index import builder_skipped
+from actjax.data.plan import Plan, steps
 from actjax.types import Batch
 
 __all__ = ["Source", "batches", "builder_skipped", "open_source", "steps"]
@@ -55,14 +56,14 @@ class Source:
 
     def take(self, clips: Sequence[int]) -> "Source":
         """These clips in this order, under the same fingerprint."""
-        clips = np.asarray(clips, np.int64)
+        places = np.asarray(clips, np.int64)
         return dataclasses.replace(
             self,
-            reader=_Taken(self.reader, clips),
-            clip_ids=[self.clip_ids[i] for i in clips],
-            recording_ids=[self.recording_ids[i] for i in clips],
-            labels=self.labels[clips],
-            lengths=None if self.lengths is None else self.lengths[clips],
+            reader=_Taken(self.reader, places),
+            clip_ids=[self.clip_ids[i] for i in places],
+            recording_ids=[self.recording_ids[i] for i in places],
+            labels=self.labels[places],
+            lengths=None if self.lengths is None else self.lengths[places],
         )
 
 
@@ -108,22 +109,16 @@ def shuffled_labels(source: Source, seed: int) -> Source:
 
 def absent_classes(sources: Mapping[str, Source]) -> str:
     """Which classes have no clip in which split: "cello in train; oboe, horn in test"; "" for none."""
-    found = []
+    absent = []
     for split, source in sources.items():
         labels = source.labels
-        present = (
-            labels.any(axis=0) if source.multi_label else np.isin(range(len(source.class_names)), labels)
-        )
-        lost = [name for name, there in zip(source.class_names, present, strict=True) if not there]
+        classes = np.arange(len(source.class_names))
+        present = np.asarray(labels.any(axis=0) if source.multi_label else np.isin(classes, labels))
+        lost = [name for place, name in enumerate(source.class_names) if not present[place]]
         if lost:
             more = f" and {len(lost) - 10} more" if len(lost) > 10 else ""
-            found.append(f"{', '.join(lost[:10])}{more} in {split}")
-    return "; ".join(found)
-
-
-def steps(clips: int, batch_size: int, epochs: int = 1) -> int:
-    """Number of batches that hold `clips` clips `epochs` times."""
-    return -(-clips * epochs // batch_size)
+            absent.append(f"{', '.join(lost[:10])}{more} in {split}")
+    return "; ".join(absent)
 
 
 def batches(
@@ -163,15 +158,17 @@ def batches(
     """
     import grain
 
-    if len(source) == 0:
-        raise ValueError("the source holds no clips; expected at least one")
-    if batch_size < 1 or batch_size % process_count:
-        raise ValueError(f"batch_size must be a multiple of the {process_count} processes, got {batch_size}")
-    total = steps(len(source), batch_size, epochs) if epochs is not None else np.iinfo(np.int32).max
-    plan = _Plan(source, batch_size, seed, epochs, process_index, process_count, total)
+    plan = Plan(
+        len(source),
+        batch_size,
+        seed=seed,
+        epochs=epochs,
+        process_index=process_index,
+        process_count=process_count,
+    )
     # Few batches ahead: memory stays bounded whatever the size of the data set.
     read = grain.ReadOptions(num_threads=2, prefetch_buffer_size=3)
-    stream = grain.MapDataset.source(plan)[start_step:].to_iter_dataset(read)
+    stream = grain.MapDataset.source(_Batches(source, plan))[start_step:].to_iter_dataset(read)
     if workers:
         _mark_flags_parsed()
         stream = stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
@@ -191,58 +188,38 @@ class _Taken:
         return self.reader[int(self.clips[index])]
 
 
-class _Plan:
+class _Batches(Sequence[Batch]):
     """Batches by step: a random-access source for Grain."""
 
-    def __init__(self, source, batch_size, seed, epochs, process_index, process_count, total):
-        self.source, self.total = source, total
-        self.batch_size, self.seed, self.epochs = batch_size, seed, epochs
-        self.share = batch_size // process_count
-        self.offset = self.share * process_index
-        self._orders: dict[int, np.ndarray] = {}
+    def __init__(self, source: Source, plan: Plan) -> None:
+        self.source, self.plan = source, plan
 
     def __len__(self) -> int:
-        return self.total
+        return len(self.plan)
 
     def __getitem__(self, step: int) -> Batch:
-        start = int(step) * self.batch_size + self.offset
-        places = np.arange(start, start + self.share)
-        n = len(self.source)
-        mask = np.ones(self.share, bool) if self.epochs is None else places < n * self.epochs
-        index = np.zeros(self.share, np.int32)
-        index[mask] = [self._order(place // n)[place % n] for place in places[mask].tolist()]
-        audio = np.zeros((self.share, self.source.clip_samples), np.float32)
-        length = np.zeros(self.share, np.int32)
+        index, mask = self.plan[step]
+        audio = np.zeros((len(index), self.source.clip_samples), np.float32)
+        length = np.zeros(len(index), np.int32)
         for row in np.flatnonzero(mask):
-            length[row] = _fill(audio[row], self.source.reader[int(index[row])]["audio"])
+            length[row] = fill(audio[row], self.source.reader[int(index[row])]["audio"])
         if self.source.lengths is not None:
             length = np.minimum(length, self.source.lengths[index])
         label = self.source.labels[index].astype(np.float32 if self.source.multi_label else np.int32)
         label[~mask] = 0
         return Batch(audio=audio, mask=mask, length=length, label=label, index=index)
 
-    def _order(self, epoch: int) -> np.ndarray:
-        if self.seed is None:
-            return np.arange(len(self.source))
-        orders = self._orders
-        if epoch not in orders:
-            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.source))
-            # Two threads may stand on two sides of an epoch's end: keep its neighbours only.
-            self._orders = {**{e: o for e, o in orders.items() if abs(e - epoch) <= 1}, epoch: order}
-            return order
-        return orders[epoch]
 
+def fill(row_s: np.ndarray, audio_s: np.ndarray) -> int:
+    """Copies audio into row_s, cut at the end or padded with silence; returns the samples copied.
 
-def _fill(row: np.ndarray, audio: Any) -> int:
-    """Copies audio into row [s], cut at the end or padded with silence; returns the samples copied.
-
-    As float32 in -1 .. 1.
+    A float32 row gets int16 audio in -1 .. 1.
     """
-    audio = np.asarray(audio)
-    count = min(len(audio), len(row))
-    row[:count] = audio[:count]
-    if audio.dtype == np.int16:
-        row[:count] /= 32768.0
+    audio_s = np.asarray(audio_s)
+    count = min(len(audio_s), len(row_s))
+    row_s[:count] = audio_s[:count]
+    if audio_s.dtype == np.int16 and row_s.dtype == np.float32:
+        row_s[:count] /= 32768.0
     return count
 
 

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from actjax.data.gm.parts import CLASS_NAMES
+from actjax.data.gm.voices import CLASS_NAMES
 from actjax.data.recordings import videos
 from actjax.data.recordings.files import FileBuilder
 

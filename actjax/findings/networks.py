@@ -80,7 +80,7 @@ def _kept_controls(run: runs.Run, network: Network, train: loader.Source, traine
     ]
     folder = checkpoint_files.path_of(run.workdir, f"controls_{files.digest(about)}")
     meta = {"seed": run.config.seed, "untrained": count}
-    return checkpoint.kept_or_made(
+    return checkpoint.load_or_make(
         folder, lambda: _controls(network, train, trained, count, run.config.data.seed), meta
     )
 

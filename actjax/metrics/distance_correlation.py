@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from actjax.precision import PRECISION
 from actjax.similarity.families.observation_pairs import (
     MOST_OBSERVATIONS,
+    phi_of_table,
     row_sums,
     squares_over_pairs,
     sum_over_pairs,
@@ -81,6 +83,7 @@ def metric(*, debiased: bool = False) -> Metric:
         max_observations=MOST_OBSERVATIONS,
         options={"debiased": debiased},
         cost="quadratic",
+        of_table=None if debiased else lambda *table: np.abs(phi_of_table(*table)),
     )
 
 

@@ -6,7 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from actjax.similarity.arithmetic.inner import total
-from actjax.similarity.families.observation_pairs import MOST_OBSERVATIONS, sum_over_pairs
+from actjax.similarity.families.observation_pairs import (
+    MOST_OBSERVATIONS,
+    phi_of_table,
+    sum_over_pairs,
+)
 from actjax.similarity.host.ranks import twice_ranks
 from actjax.types import Metric
 
@@ -51,6 +55,7 @@ def metric() -> Metric:
         within="per_clip",
         max_observations=MOST_OBSERVATIONS,
         cost="quadratic",
+        of_table=phi_of_table,
     )
 
 

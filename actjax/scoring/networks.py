@@ -105,7 +105,7 @@ def variables(network: Network, name: str, source: Source) -> Any:
     if name == "trained":
         return checkpoint.load_best(network.workdir)[0]
     folder, about = checkpoint_files.path_of(network.workdir, "untrained"), {"seed": network.seed}
-    return checkpoint.kept_or_made(folder, lambda: _untrained(network, source), about)
+    return checkpoint.load_or_make(folder, lambda: _untrained(network, source), about)
 
 
 def _untrained(network: Network, source: Source) -> Any:

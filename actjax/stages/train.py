@@ -8,7 +8,7 @@ from actjax.data import loader
 from actjax.data.loader import Source
 from actjax.network import make_module
 from actjax.stages import Stage, refuse_nothing
-from actjax.train import checkpoint, evaluation, loop, options, record
+from actjax.train import checkpoint, clips, evaluation, loop, options, record
 from actjax.workdir import evaluation_record, recorded_config, train_record
 
 
@@ -36,13 +36,12 @@ def train_network(run: runs.Run) -> list[Path]:
     multilabel = train.labels.ndim == 2
     module = make_module(run.setup.model, len(train.class_names), axis_name=parallel.AXIS)
     front = run.setup.frontend
+    batches = clips.TrainingClips(train, validation, config.batch_size, run.config.seed, config.steps)
     fitted = loop.fit(
         model=module,
         frontend=front,
-        train_batches=lambda start: runs.batches(
-            train, config.batch_size, epochs=None, start_step=start, seed=run.config.seed
-        ),
-        eval_batches=lambda: runs.batches(validation, config.batch_size),
+        train_batches=batches.train_batches,
+        eval_batches=batches.eval_batches,
         num_steps=config.steps,
         steps_per_epoch=-(-len(train) // config.batch_size),
         options=options.of_config(config, run.config.seed, multilabel),

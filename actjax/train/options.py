@@ -1,4 +1,4 @@
-"""What a training run can be told, and the optimiser that follows from it."""
+"""Settings of a training run, and the optimiser that is made from them."""
 
 import dataclasses
 
@@ -36,6 +36,7 @@ class TrainOptions:
       halve_epochs: epochs between halvings.
       weight_decay: of kernels only; decoupled for adamw, an L2 penalty of half of it otherwise.
       label_smoothing: probability spread evenly over all classes.
+      precision: "float32", or "bfloat16" for the network's products and activations (see train/step.py).
       eval_every: steps between evaluations, 0 for once an epoch.
       log_every: steps between log lines.
       patience: evaluations without a better one before stopping, 0 never stops early.
@@ -54,6 +55,7 @@ class TrainOptions:
     halve_epochs: int
     weight_decay: float
     label_smoothing: float
+    precision: str
     eval_every: int
     log_every: int
     patience: int
@@ -98,14 +100,14 @@ def make_optimizer(
     """The optax chain of `options`."""
     rate = learning_rate(options, num_steps, steps_per_epoch)
     decay = optax.add_decayed_weights(options.weight_decay, mask=_kernels)
-    parts = [] if options.clip_norm is None else [optax.clip_by_global_norm(options.clip_norm)]
+    transforms = [] if options.clip_norm is None else [optax.clip_by_global_norm(options.clip_norm)]
     if options.optimizer == "sgd":
-        parts += [decay, optax.trace(decay=0.9, nesterov=True)]
+        transforms += [decay, optax.trace(decay=0.9, nesterov=True)]
     elif options.optimizer == "adam":
-        parts += [decay, optax.scale_by_adam()]
+        transforms += [decay, optax.scale_by_adam()]
     else:
-        parts += [optax.scale_by_adam(), decay]
-    return optax.chain(*parts, optax.scale_by_learning_rate(rate))
+        transforms += [optax.scale_by_adam(), decay]
+    return optax.chain(*transforms, optax.scale_by_learning_rate(rate))
 
 
 def _kernels(params: dict) -> dict:

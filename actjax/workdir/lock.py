@@ -207,7 +207,7 @@ class _Heartbeat:
     def __init__(self, path: Path, own: bytes):
         self.lost = False
         self._path, self._own, self._end = path, own, threading.Event()
-        self._main = threading.current_thread() is threading.main_thread()
+        self._of_main = threading.current_thread() is threading.main_thread()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._thread.start()
 
@@ -227,8 +227,9 @@ class _Heartbeat:
             except OSError:  # a file system that is away for a while
                 continue
             self.lost = True
-            if self._main:
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            main = threading.main_thread().ident
+            if self._of_main and main is not None:
+                signal.pthread_kill(main, signal.SIGINT)
             return
 
 

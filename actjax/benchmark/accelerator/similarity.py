@@ -13,6 +13,7 @@ from actjax.benchmark.accelerator import references
 from actjax.benchmark.accelerator.rows import Build, Job, Section
 from actjax.benchmark.accelerator.sides import Shape, concepts, job, largest_error, normal
 from actjax.benchmark.speed import torch_peers
+from actjax.benchmark.timing import Work
 from actjax.similarity.api import make_metric, score
 from actjax.similarity.kernel import pairwise
 from actjax.types import Context
@@ -189,9 +190,9 @@ def _ridge(shape: Shape) -> Job:
     return Job(work, str(shape), memory_bytes=shape.least_bytes, peers=[peers.ridge(shape, folds_o)])
 
 
-def _variant(shape: Shape, work: Any, **limits: Any) -> Job:
+def _variant(shape: Shape, work: Work, **limits: Any) -> Job:
     error = functools.partial(largest_error, references.pearson, normal(shape), (32, 64))
-    usual = {"memory_bytes": shape.least_bytes, "operations": shape.operations}
+    usual: dict[str, Any] = {"memory_bytes": shape.least_bytes, "operations": shape.operations}
     return Job(work, str(shape), pairs=shape.neurons * shape.rows, error=error, **(usual | limits))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from actjax import files
-from actjax.benchmark.metrics import pictures
+from actjax.benchmark.metrics import pictures, recall
 from actjax.benchmark.metrics.leaderboard import TRACKS
 from actjax.benchmark.metrics.plants import DEFINITION, definition_hash
 from actjax.benchmark.metrics.published import DIFFERENT
@@ -29,7 +29,7 @@ _PICTURES = (
 _DRAW = {
     "leaderboard": pictures.leaderboard,
     "recall": pictures.recall_curves,
-    "failures": pictures.failures,
+    "failures": recall.failures,
     "label_checks": pictures.label_checks,
     "causal": pictures.causal,
 }
@@ -42,8 +42,8 @@ def write(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
     for row in rows:
         parts.setdefault(row["part"], []).append({k: v for k, v in row.items() if k != "part"})
     written = []
-    for part, mine in parts.items():
-        written.append(files.write_text(folder / f"{part}.csv", csv_text(mine)))
+    for part, part_rows in parts.items():
+        written.append(files.write_text(folder / f"{part}.csv", csv_text(part_rows)))
     if "leaderboard" in parts:
         written.append(_parquet(folder / "leaderboard.parquet", parts["leaderboard"]))
     drawn = {}
@@ -91,9 +91,15 @@ def _notes(parts: Mapping[str, list[dict[str, Any]]]) -> dict[str, str]:
 
 def _tables(title: str, parts: Mapping[str, list[dict[str, Any]]]) -> list[Table]:
     if title == "Leaderboard":
-        return [_table(f"{t.capitalize()} track", [r for r in parts["leaderboard"] if r["track"] == t],
-                       ("rank", "metric", "total", "low", "high", "false_positives", *TRACKS[t]))
-                for t in TRACKS]  # fmt: skip
+        columns = ("rank", "metric", "total", "low", "high", "false_positives")
+        return [
+            _table(
+                f"{track.capitalize()} track",
+                [row for row in parts["leaderboard"] if row["track"] == track],
+                (*columns, *tasks),
+            )
+            for track, tasks in TRACKS.items()
+        ]
     if title == "Missing and extra labels":
         columns = ("metric", "check", "gamma", "delta", "published", "decrease", "auroc", "seeds")
         rows = [r for r in parts["sanity"] if r["gamma"] > 0]

@@ -101,7 +101,7 @@ def auc(
         inside = hot_oc.sum(0)
         for i in range(steps):
             total = (ranks[:, i : i + 1] * hot_oc).sum(0)
-            (total - inside * (inside - 1) / 2) / (inside * (~hot_oc).sum(0)).clip(min=1)
+            _ = (total - inside * (inside - 1) / 2) / (inside * (~hot_oc).sum(0)).clip(min=1)
 
     return rank, loop
 
@@ -114,7 +114,8 @@ def mean_difference(x_on: Tensor, hot_ok: Tensor, steps: int) -> Callable[[], No
         for i in range(steps):
             on = hot[:, i : i + 1]
             off = 1 - on
-            (x_on * on).sum(0) / on.sum().clamp(min=1) - (x_on * off).sum(0) / off.sum().clamp(min=1)
+            means = [(x_on * side).sum(0) / side.sum().clamp(min=1) for side in (on, off)]
+            _ = means[0] - means[1]
 
     return loop
 
@@ -156,11 +157,12 @@ def reorder(torch: ModuleType, x_on: Tensor, y_ok: Tensor, share: float) -> Call
         for i in range(x_on.shape[1]):
             there = y_ok[where[:, i]]
             order = torch.argsort(torch.argsort(there, dim=0), dim=0)
-            own = largest[:, i : i + 1]
-            ascending = own.flip(0)
+            descending = largest[:, i : i + 1]
+            ascending = descending.flip(0)
             shuffled = torch.cat([ascending[torch.randperm(top)] for _ in range(5)], 1)
             chance = ((ascending - shuffled).abs() ** 3).mean()
             moved = ascending.expand(-1, y_ok.shape[1]).gather(0, order)
-            ((own - moved).abs() ** 3).mean(0) / chance / there.sigmoid().mean(0) ** 0.5
+            error = ((descending - moved).abs() ** 3).mean(0)
+            _ = error / chance / there.sigmoid().mean(0) ** 0.5
 
     return loop

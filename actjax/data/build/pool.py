@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import IO, Any, cast
 
 
 def run(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], workers: int) -> Iterator[Any]:
@@ -63,11 +63,12 @@ def _drive(waiting: queue.SimpleQueue, done: queue.SimpleQueue) -> None:
         [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     )
     with child:
+        calls, answers = cast(IO[bytes], child.stdin), cast(IO[bytes], child.stdout)
         try:
             while True:
-                pickle.dump(waiting.get_nowait(), child.stdin)
-                child.stdin.flush()
-                done.put(pickle.load(child.stdout))
+                pickle.dump(waiting.get_nowait(), calls)
+                calls.flush()
+                done.put(pickle.load(answers))
         except queue.Empty:
             return
         except (EOFError, OSError, pickle.PickleError) as error:

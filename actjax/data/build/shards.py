@@ -142,7 +142,13 @@ def _write_shard(path: pathlib.Path, examples: list[Example], skipped: list, par
     names = examples[0] if examples else ()
     columns = {name: np.stack([np.asarray(example[name]) for example in examples]) for name in names}
     with files.written_whole(path) as aside, open(aside, "wb") as file:
-        np.savez(file, __skipped__=np.array(json.dumps(skipped)), __parts__=np.array(parts), **columns)
+        np.savez(
+            file,
+            allow_pickle=False,
+            __skipped__=np.array(json.dumps(skipped)),
+            __parts__=np.array(parts),
+            **columns,
+        )
 
 
 def _part(path: pathlib.Path, number: int) -> pathlib.Path:

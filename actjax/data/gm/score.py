@@ -1,7 +1,7 @@
 """The notes of a clip of gm_instruments: a pure function of the seed and the clip's index.
 
 Tempo, transposition and the phrase are drawn from the seed and the index alone. The phrase as heard
-(rhythm in beats and intervals) is hashed, and each split owns a part of the hash space: a phrase is
+(rhythm in beats and intervals) is hashed, and each split owns a share of the hashes: a phrase is
 drawn again until its hash belongs to the clip's split, so no two splits can share one, and until a note
 begins in the first half of the clip.
 """
@@ -11,8 +11,8 @@ import hashlib
 
 import numpy as np
 
-from actjax.data.gm import parts
-from actjax.data.gm.parts import CLASS_NAMES, DRUMS, LINEUPS, Part
+from actjax.data.gm import voices
+from actjax.data.gm.voices import CLASS_NAMES, DRUMS, LINEUPS, Lineup, Voice
 
 SPLITS = ("train", "validation", "test")
 # Clip i has class i % 12 and fold (i // 12) % 20: of 240 successive clips each class has 15, 2 and 3.
@@ -60,7 +60,7 @@ class Score:
       split: the split the phrase belongs to.
       notes: [n, 5] float64 as NOTE_FIELDS, by onset; times are relative to the clip's start, an
         onset below 0 began before it; program 128 is percussion. Every note touches the clip.
-      parts_of_notes: [n] the player of each note.
+      voice_of_note: [n] the player of each note.
       programs: the program of each player.
       tempo_bpm, transpose: as played.
       phrase: the hash of the phrase as written: what one hears of it at the unchanged tempo.
@@ -69,7 +69,7 @@ class Score:
     label: int
     split: str
     notes: np.ndarray
-    parts_of_notes: np.ndarray
+    voice_of_note: np.ndarray
     programs: tuple[int, ...]
     tempo_bpm: float
     transpose: int
@@ -113,11 +113,7 @@ def write_score(
     tempo = float(np.exp(rng.uniform(*np.log(TEMPO_BPM))))
     transpose = int(rng.integers(TRANSPOSE[0], TRANSPOSE[1] + 1))
     start_s = float(rng.uniform(-0.4, 0.2))
-    lineups = LINEUPS[CLASS_NAMES[label]]
-    lineup = lineups[rng.integers(len(lineups))]
-    if holdout_programs and len(lineups) > 1 and len(lineup) == 1:
-        lineup = _held_out_lineup(rng, lineups, split)
-    programs = tuple(_draw_program(rng, part, split, holdout_programs) for part in lineup)
+    lineup, programs = _draw_players(rng, label, split, holdout_programs)
     beats = (clip_seconds + 0.4) * tempo / 60.0
     bars = int(np.ceil(beats / BAR_BEATS))
 
@@ -130,36 +126,34 @@ def write_score(
             break
     else:
         raise ValueError(f"no phrase fits into clips of {clip_seconds:g} s; expected 0.5 s or more")
+    tempo, transpose = tempo * change.tempo_ratio, transpose + change.transpose_semitones
     # The phrase comes round again where a faster tempo reaches its end.
     rounds = int(np.ceil(beats * change.tempo_ratio / (bars * BAR_BEATS)))
     events = np.concatenate([events + np.array([i * bars * BAR_BEATS, 0, 0, 0, 0, 0]) for i in range(rounds)])
-    played = _play(
-        events, tempo * change.tempo_ratio, start_s, programs, transpose + change.transpose_semitones
-    )
-    heard = (played[:, 0] < clip_seconds) & (played[:, 1] > 0)
-    played = played[heard]
+    played = _play(events, tempo, start_s, programs, transpose)
+    played = played[(played[:, 0] < clip_seconds) & (played[:, 1] > 0)]
     return Score(
         label=label,
         split=split,
         notes=played[:, :5],
-        parts_of_notes=played[:, 5].astype(int),
+        voice_of_note=played[:, 5].astype(int),
         programs=programs,
-        tempo_bpm=tempo * change.tempo_ratio,
-        transpose=transpose + change.transpose_semitones,
+        tempo_bpm=tempo,
+        transpose=transpose,
         phrase=phrase,
     )
 
 
-def _draw_events(rng: np.random.Generator, lineup: tuple[Part, ...], beats: float) -> np.ndarray:
+def _draw_events(rng: np.random.Generator, lineup: Lineup, beats: float) -> np.ndarray:
     """[n, 6] onset_beat, duration_beats, pitch, velocity, player, delay_s of a phrase."""
-    plan = parts.draw_plan(rng, beats)
+    plan = voices.draw_plan(rng, beats)
     loudness, legato = rng.uniform(52, 112), rng.uniform(0.45, 1.03)
     swell = rng.uniform(-0.25, 0.25)
     rows = []
-    for player, part in enumerate(lineup):
-        line = np.array(parts.write_part(rng, part, plan), float).reshape(-1, 4)
+    for player, voice in enumerate(lineup):
+        line = np.array(voices.write_voice(rng, voice, plan), float).reshape(-1, 4)
         spread = 1.0 + swell * np.sin(2 * np.pi * line[:, 0] / 8.0) + rng.normal(0, 0.06, len(line))
-        velocity = np.clip(loudness * part.level * line[:, 3] * spread, 20, 127)
+        velocity = np.clip(loudness * voice.level * line[:, 3] * spread, 20, 127)
         delay = np.abs(rng.normal(0, 0.006, len(line)))
         rows.append(
             np.column_stack(
@@ -200,14 +194,21 @@ def _play(
     return notes[np.argsort(notes[:, 0], kind="stable")]
 
 
-def _draw_program(rng, part: Part, split: str, holdout: bool) -> int:
-    choices = part.programs
+def _draw_players(
+    rng: np.random.Generator, label: int, split: str, holdout: bool
+) -> tuple[Lineup, tuple[int, ...]]:
+    """A line-up of the class, and the program that each of its players plays on."""
+    lineups = LINEUPS[CLASS_NAMES[label]]
+    lineup = lineups[rng.integers(len(lineups))]
+    if holdout and len(lineups) > 1 and len(lineup) == 1:
+        # Solo classes whose line-ups differ by instrument (saxophones, flutes) keep the last for test.
+        choices = lineups[-1:] if split == "test" else lineups[:-1]
+        lineup = choices[rng.integers(len(choices))]
+    return lineup, tuple(_draw_program(rng, voice, split, holdout) for voice in lineup)
+
+
+def _draw_program(rng: np.random.Generator, voice: Voice, split: str, holdout: bool) -> int:
+    choices = voice.programs
     if holdout and len(choices) > 1:
         choices = choices[-1:] if split == "test" else choices[:-1]
     return int(choices[rng.integers(len(choices))])
-
-
-def _held_out_lineup(rng, lineups, split: str):
-    """Solo classes whose line-ups differ by instrument (saxophones, flutes) keep the last for test."""
-    choices = lineups[-1:] if split == "test" else lineups[:-1]
-    return choices[rng.integers(len(choices))]

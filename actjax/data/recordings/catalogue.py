@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from actjax import lookup
-from actjax.data.build import shards
+from actjax.data.build import prepared, preparing, shards
 from actjax.data.build.builder import quiet
 from actjax.data.recordings import decode, files
 from actjax.data.recordings import sound as recordings_sound
@@ -125,12 +125,15 @@ def _open(name: str, catalogue_name: str, source_dir: str | None) -> Any:
 
 
 def _prepare(name: str, origin: Any) -> None:
-    if origin.data_path.exists():
-        return
-    try:
-        origin.download_and_prepare(file_format="array_record")
-    except ImportError as error:
-        raise lookup.missing_package("tensorflow", f"{name}: preparing {origin.name}") from error
+    """Downloads and prepares the catalogue's own set unless it is there; one run at a time."""
+    if not origin.data_path.exists():
+        with preparing.one_preparer(origin):
+            if not origin.data_path.exists():
+                try:
+                    origin.download_and_prepare(file_format="array_record")
+                except ImportError as error:
+                    raise lookup.missing_package("tensorflow", f"{name}: preparing {origin.name}") from error
+    prepared.read_description(origin)
 
 
 def _feature(name: str, origin: Any, key: str) -> Any:
@@ -144,7 +147,7 @@ def _feature(name: str, origin: Any, key: str) -> Any:
 
 def _list(origin: Any, label: str, seed: int) -> dict[str, list[Recording]]:
     recordings: dict[str, list[Recording]] = {}
-    for split in origin.info.splits:
+    for split in map(str, origin.info.splits):
         source = origin.as_data_source(split)
         for number in range(len(source)):
             place = f"{origin.info.full_name}/{split}/{number}"

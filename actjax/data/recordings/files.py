@@ -14,7 +14,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -50,12 +50,14 @@ class Listing:
 class FileConfig(ClipConfig):
     """A listing and how it is cut."""
 
-    listing: Listing | None = None
-    cutting: Cutting | None = None
+    listing: Listing = dataclasses.field(kw_only=True)
+    cutting: Cutting = dataclasses.field(kw_only=True)
 
 
 class FileBuilder(ClipBuilder, skip_registration=True):
     """Clips of the recordings of a listing."""
+
+    builder_config: FileConfig
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -100,6 +102,9 @@ class FileBuilder(ClipBuilder, skip_registration=True):
             print(f"{self.name}: no usable recording is left of class {lost}", file=sys.stderr)
 
 
+B = TypeVar("B", bound=FileBuilder)
+
+
 def make_builder(
     name: str,
     listing: Listing,
@@ -110,9 +115,9 @@ def make_builder(
     cut: str = "consecutive",
     min_seconds: float | None = None,
     workers: int | None = None,
-    base: type[FileBuilder] = FileBuilder,
+    base: type[B] = FileBuilder,
     identity: str | None = None,
-) -> FileBuilder:
+) -> B:
     """The TFDS builder `name` of a listing.
 
     Args:
@@ -145,7 +150,9 @@ def make_builder(
         min_seconds=clip_seconds / 2 if min_seconds is None else min_seconds,
         classes=len(listing.class_names) if listing.multi_label else None,
     )
-    builder_class = type(name, (base,), {"name": name, "__module__": __name__}, skip_registration=True)
+    builder_class: type[B] = type(
+        name, (base,), {"name": name, "__module__": __name__}, skip_registration=True
+    )
     digest = _digest(listing, cutting, identity)
     with quiet():
         builder = builder_class(

@@ -113,7 +113,7 @@ def _row(folder: Path, entry: dict[str, Any]) -> Row:
         recording_id=_name(own, "a recording_id") if _given(own) else name,
         clip_id=name,
         labels=tuple(dict.fromkeys(_name(label, "a label") for label in listed if _given(label))),
-        split=split if _given(split) else "",
+        split=split if isinstance(split, str) else "",
         start=start or 0.0,
         end=end,
     )

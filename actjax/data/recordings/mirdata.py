@@ -83,8 +83,11 @@ def make(
 
 
 def number_in(text: str, pattern: str) -> str:
-    """The first group of the pattern in the text; AttributeError where it does not occur."""
-    return re.search(pattern, text).group(1)
+    """The first group of the pattern in the text; KeyError where it does not occur."""
+    match = re.search(pattern, text)
+    if match is None:
+        raise KeyError(text)
+    return match.group(1)
 
 
 def _read_index(index: str) -> dict[str, Any]:

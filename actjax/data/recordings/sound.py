@@ -12,6 +12,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from typing import IO, cast
 
 import numpy as np
 import soundfile
@@ -180,7 +181,7 @@ def _decoded(path: str, sample_rate_hz: int, start_s: float, end_s: float | None
     """By soundfile, or else by ffmpeg."""
     _check_file(path)
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
+        with _opened(path) as file:
             return _checked(path, file, start_s, end_s)
     except BadAudio:
         raise
@@ -190,6 +191,11 @@ def _decoded(path: str, sample_rate_hz: int, start_s: float, end_s: float | None
                 f"cannot be decoded ({_reason(path, error)}; ffmpeg, which may know it, is not installed)"
             ) from error
     return Decoded(sample_rate_hz, functools.partial(_ffmpeg_blocks, path, sample_rate_hz, start_s, end_s))
+
+
+def _opened(path: str) -> soundfile.SoundFile:
+    """The file by its name in bytes, which may be no text; soundfile's annotation leaves them out."""
+    return soundfile.SoundFile(cast(str, os.fsencode(path)))
 
 
 def _check_file(path: str) -> None:
@@ -224,7 +230,7 @@ def _file_blocks(path: str, start: int, stop: int, most: int) -> Blocks:
     """[n, channels] blocks of the samples from start to stop."""
     done, known = start, stop < 2**62
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
+        with _opened(path) as file:
             file.seek(start)
             size = max(BLOCK // file.channels, 1)
             while done < stop and len(block := file.read(min(stop - done, size), "float32", always_2d=True)):
@@ -258,7 +264,7 @@ def _ffmpeg_blocks(path: str, sample_rate_hz: int, start_s: float, end_s: float 
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as child,
     ):
         try:
-            while data := child.stdout.read(4 * BLOCK):
+            while data := cast(IO[bytes], child.stdout).read(4 * BLOCK):
                 block = np.frombuffer(data[: len(data) // 4 * 4], "<f4").reshape(-1, 1)
                 left -= len(block)
                 if left < 0:

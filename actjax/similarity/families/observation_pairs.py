@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from actjax.precision import PRECISION
 from actjax.similarity.arithmetic.inner import add_compensated
@@ -77,6 +78,17 @@ def row_sums(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.Array:
         return total + of_pair(_rows(x), _shifted(doubled, shift, 1, o))[0]
 
     return jax.lax.fori_loop(1, o, add, jnp.zeros_like(values))
+
+
+def phi_of_table(both: Any, x: Any, y: Any, count: int) -> np.ndarray:
+    """Pearson's r of two sides of 0 and 1 from how many observations are 1 on both, on x and on y, of count.
+
+    On such sides Kendall's tau-b is phi; and their doubly centred distances are -2 (x_i - mean) (x_j - mean),
+    so that distance correlation is |phi|.
+    """
+    both, x, y = (np.asarray(number, float) for number in (both, x, y))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (count * both - x * y) / np.sqrt(x * (count - x) * y * (count - y))
 
 
 def _weights(shift_a: Any, o: int) -> jax.Array:
