@@ -82,7 +82,7 @@ def make_workdir(folder: Path) -> None:
 
 
 def without_pictures() -> None:
-    """Leaves out drawing, while tables and pages are made all the same, and what a training step would need."""
+    """Leaves out drawing, while tables and pages are made all the same, and what a training step needs."""
     import gc
 
     from matplotlib.figure import Figure
