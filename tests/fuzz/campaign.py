@@ -1,6 +1,6 @@
 """Hands many mutated files to the readers, and starts the process that does so again where one ends it.
 
-python tests/fuzz/campaign.py 3000          # prints a summary by kind, then every fault and how to see it again
+python tests/fuzz/campaign.py 3000          # a summary by kind, then every fault and how to see it again
 python tests/fuzz/campaign.py 3000 3000     # the next 3,000
 """
 
