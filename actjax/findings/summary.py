@@ -1,4 +1,4 @@
-"""From cross-fitted scores of one or several training seeds to effects, p-values and verdicts."""
+"""Concludes effects, p-values and verdicts from cross-fitted scores of one or several training seeds."""
 
 from collections.abc import Mapping, Sequence
 

@@ -12,7 +12,7 @@ INK, MUTED, FAINT = "#1b2733", "#5f6b76", "#d9dee3"
 COLOURS = {"trained": "#0072B2", "untrained": "#D55E00", "input": "#6b7280"}
 _OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DPI = 130
-_RC = {
+_RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.titlesize": 10.5,

@@ -186,7 +186,7 @@ def _others(summary: Summary, pictures: Sequence[Picture]) -> Markup:
 def _network(material: Material, pictures: Sequence[Picture]) -> Markup:
     parts = [image(p.path) for p in pictures if p.kind in ("training", "confusion")]
     if material.evaluation is not None:
-        table = confusion_table(material)
+        table = confusion_table(material.evaluation)
         parts.append(folded("As a table", tag("p", table.note), table.html()))
     return section("The network", *parts) if parts else join()
 

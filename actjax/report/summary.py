@@ -1,4 +1,4 @@
-"""From a table of scores to what the report shows: the best row of each unit, the spread of each layer.
+"""Summarises a table of scores for the report: the best row of each unit, the spread of each layer.
 
 Everything is a group-by in NumPy on integer codes. A *score set* is what may be compared: one view,
 part, metric and options. Dense results carry the axes [set, network, layer, feature].
@@ -202,28 +202,31 @@ def spread_of(group: np.ndarray, strength: np.ndarray, shape: Sequence[int]) -> 
 
 def _best_rows(table: Any, labels: list[np.ndarray], signed: np.ndarray) -> Units:
     names = ("neuron", "row", "score", "std_error", "p_maxt", "ci_low", "ci_high")
-    neuron, row, score, *known = (table[name].to_numpy() for name in names)
+    numbers = {name: table[name].to_numpy() for name in names}
+    neuron, score = numbers["neuron"], numbers["score"]
     strength = np.where(signed[labels[0]], np.abs(score), score).astype(np.float32)
     strength = np.where(table["valid"].to_numpy(), strength, np.nan)
     key = np.zeros(len(score), np.int64)
     for digit in (*labels, neuron):
         key = key * (int(digit.max(initial=0)) + 1) + digit
     order = np.argsort(key, kind="stable")
+    columns = dict(zip(("set", "network", "layer", "feature"), labels, strict=True))
+    columns |= numbers | {"strength": strength}
     if not len(order):
-        return Units(*(label.astype(int) for label in labels), neuron, row, score, strength, *known)
+        return Units(**columns)
     ordered, level = key[order], np.nan_to_num(strength[order], nan=-np.inf)
     begin = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     best = np.repeat(np.maximum.reduceat(level, begin), np.diff(np.append(begin, len(order))))
     at_best = np.flatnonzero(level == best)
     segment = np.searchsorted(begin, at_best, side="right")
     pick = order[at_best[np.concatenate([[True], segment[1:] != segment[:-1]])]]
-    columns = (*labels, neuron, row, score, strength, *known)
-    return Units(*(column[pick] for column in columns))
+    return Units(**{name: column[pick] for name, column in columns.items()})
 
 
 def _recordings(table: Any) -> int | None:
-    known = [about.get("recordings") for about in scores_metadata(table).values()]
-    return min(known) if known and all(isinstance(count, int) for count in known) else None
+    counts = [of_set.get("recordings") for of_set in scores_metadata(table).values()]
+    known = [count for count in counts if isinstance(count, int)]
+    return min(known) if known and len(known) == len(counts) else None
 
 
 def _sets(table: Any) -> tuple[tuple[ScoreSet, ...], np.ndarray]:

@@ -38,6 +38,16 @@ VERSION = 2
 _METADATA_KEY = b"actjax"
 
 
+def folder_of(workdir: str | os.PathLike[str]) -> Path:
+    """The folder of a workdir's score sets."""
+    return Path(workdir) / "scores"
+
+
+def path_of(workdir: str | os.PathLike[str], name: str) -> Path:
+    """The file of a score set."""
+    return folder_of(workdir) / f"{name}.parquet"
+
+
 def score_block(
     outputs: Mapping[str, Any], *, n_observations: Any, whole_feature: bool = False, **labels: Any
 ) -> dict[str, Any]:
@@ -96,7 +106,8 @@ def write_scores(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tables = [table_of(block) for block in ([columns] if isinstance(columns, Mapping) else columns)]
+    blocks: Iterable[Mapping[str, Any]] = [columns] if isinstance(columns, Mapping) else columns
+    tables = [table_of(block) for block in blocks]
     if not tables:
         raise ScoresError("no scores to write: expected at least one block of columns, got none")
     # The blocks stay where they are: putting 9 million rows in one piece took 0.7 GiB more.
@@ -109,7 +120,8 @@ def write_scores(
     table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(dict(metadata))})
     path, repeating = Path(path), [*STRINGS, "neuron", "row", "control_score"]
     with files.written_whole(path) as aside, open(aside, "wb") as file:
-        pq.write_table(table, file, compression="zstd", use_dictionary=repeating, write_page_checksum=True)
+        options: dict[str, Any] = {"use_dictionary": repeating, "write_page_checksum": True}
+        pq.write_table(table, file, compression="zstd", **options)
     return path
 
 
@@ -126,7 +138,7 @@ def load_scores(workdir: str | os.PathLike):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    folder = Path(workdir) / "scores"
+    folder = folder_of(workdir)
     hint = f"run `python launch.py --stage=score --workdir={workdir}` first"
     if not Path(workdir).is_dir():
         raise ScoresError(f"no workdir {workdir}: expected a folder with scores/*.parquet; {hint}")
