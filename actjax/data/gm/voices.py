@@ -160,16 +160,18 @@ def _line(
     rng: np.random.Generator, voice: Voice, plan: PhrasePlan, pitches: np.ndarray, pace: float
 ) -> list[Event]:
     """A walk over the scale; long notes and beat starts move to the nearest note of the current chord."""
-    weights = np.exp(-0.5 * (np.log2(_DURATIONS * plan.density * voice.pace * pace) / 0.8) ** 2) + 1e-3
     # One draw of all random numbers: a call for each would cost more than the rest.
     longest = int(plan.beats / _DURATIONS[0]) + 1
+    weights = np.exp(-0.5 * (np.log2(_DURATIONS * plan.density * voice.pace * pace) / 0.8) ** 2) + 1e-3
     durations = _pick(rng.random(longest), _DURATIONS, weights)
     steps = _pick(rng.random(longest), _STEPS, _STEP_WEIGHTS)
-    homing, rest = rng.random(longest) < 0.2, rng.random(longest) < 0.08
+    homing, silences = rng.random(longest) < 0.2, rng.random(longest) < 0.08
     span = len(pitches)
     centre = int(rng.integers(span // 4, max(span - span // 4, span // 4 + 1)))
     place, beat, line = centre, 0.0, []
-    for duration, step, home, silent in zip(durations.tolist(), steps.tolist(), homing, rest, strict=True):
+    for duration, step, home, silent in zip(
+        durations.tolist(), steps.tolist(), homing, silences, strict=True
+    ):
         if beat >= plan.beats:
             break
         place = min(max(place + step + int(home) * ((centre > place) - (centre < place)), 0), span - 1)
