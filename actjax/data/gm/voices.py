@@ -162,8 +162,7 @@ def _line(
     """A walk over the scale; long notes and beat starts move to the nearest note of the current chord."""
     # One draw of all random numbers: a call for each would cost more than the rest.
     longest = int(plan.beats / _DURATIONS[0]) + 1
-    weights = np.exp(-0.5 * (np.log2(_DURATIONS * plan.density * voice.pace * pace) / 0.8) ** 2) + 1e-3
-    durations = _pick(rng.random(longest), _DURATIONS, weights)
+    durations = _pick(rng.random(longest), _DURATIONS, _duration_weights(plan.density * voice.pace * pace))
     steps = _pick(rng.random(longest), _STEPS, _STEP_WEIGHTS)
     homing, silences = rng.random(longest) < 0.2, rng.random(longest) < 0.08
     span = len(pitches)
@@ -182,6 +181,11 @@ def _line(
             line.append((beat, duration, pitch, 1.08 if beat % 1.0 == 0 else 0.96))
         beat += duration
     return line or [(0.0, 1.0, int(pitches[centre]), 1.0)]
+
+
+def _duration_weights(density: float) -> np.ndarray:
+    """How often each of _DURATIONS comes, so that about `density` notes fill a beat."""
+    return np.exp(-0.5 * (np.log2(_DURATIONS * density) / 0.8) ** 2) + 1e-3
 
 
 def _thicken(
