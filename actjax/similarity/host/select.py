@@ -11,7 +11,7 @@ def order_statistic(values_o: jax.Array, mask_o: jax.Array, rank: jax.Array) -> 
     """The valid value at place `rank` (int32, 0 = smallest) of the sorted ones; NaN if out of range."""
     keys = _ordered_bits(values_o)
 
-    def halve(_, bounds):
+    def halve(_: jax.Array, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         low, high = bounds
         middle = low + ((high - low) >> 1)
         enough = jnp.sum(mask_o & (keys <= middle)) > rank
