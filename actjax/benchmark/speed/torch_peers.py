@@ -166,3 +166,31 @@ def reorder(torch: ModuleType, x_on: Tensor, y_ok: Tensor, share: float) -> Call
             _ = error / chance / there.sigmoid().mean(0) ** 0.5
 
     return loop
+
+
+def himalaya() -> tuple[ModuleType, ModuleType] | None:
+    """(its backends, its ridge regressions), or None where it is not installed."""
+    try:
+        return importlib.import_module("himalaya.backend"), importlib.import_module("himalaya.ridge")
+    except ImportError:
+        return None
+
+
+def nested_ridge(
+    torch: ModuleType, library: tuple[ModuleType, ModuleType], x_on: Tensor, y_ok: Tensor, folds_o: np.ndarray
+) -> Callable[[], list[Tensor]]:
+    """himalaya's regression of all neurons on the rows; penalties are chosen by inner folds."""
+    backends, models = library
+    backends.set_backend("torch_cuda" if device(torch) == "cuda" else "torch")
+    trained_on = [torch.tensor(folds_o != fold, device=x_on.device) for fold in np.unique(folds_o)]
+    penalties = len(x_on) * np.logspace(-4, 2, 7)
+
+    def work() -> list[Tensor]:
+        scores = []
+        for inside in trained_on:
+            model = models.RidgeCV(alphas=penalties, cv=len(trained_on) - 1)
+            model.fit(y_ok[inside], x_on[inside])
+            scores.append(model.score(y_ok[~inside], x_on[~inside]))
+        return scores
+
+    return work
