@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import capacity, parallel
-from actjax.data.loader import Source, fill
 from actjax.data.plan import Plan, Rows
+from actjax.data.source import Source, fill
 from actjax.types import Batch
 
 # Of a device's memory, for all clips that stay there; the network and its steps need the other part.
