@@ -67,8 +67,8 @@ def open_run(
     data_dir: str | None = None,
 ) -> Run:
     """Checks and decodes a config, once for all stages; raises as `setup.resolve` does."""
-    frozen = ml_collections.FrozenConfigDict(config)
-    return Run(frozen, resolve(frozen), Path(workdir), config_path, data_dir)
+    setup = resolve(config)
+    return Run(ml_collections.FrozenConfigDict(config), setup, Path(workdir), config_path, data_dir)
 
 
 def make_builder(config: Config, data_dir: str | None) -> Any:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,14 +62,14 @@ class BothSides(NamedTuple):
     valid: jax.Array
 
 
-def network_outputs(module: Any) -> Callable[[Any, jax.Array], dict[str, jax.Array]]:
+def network_outputs(module: nn.Module) -> Callable[[Any, jax.Array], dict[str, jax.Array]]:
     """The layer outputs of a network in evaluation mode, as `Family.apply` wants them."""
-
     if isinstance(module, AnyNetwork):
         return module.outputs
 
-    def apply(variables, image_bft):
-        return module.apply(variables, image_bft, train=False)[1]
+    def apply(variables: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
+        result: Any = module.apply(variables, image_bft, train=False)
+        return result[1]
 
     return apply
 

@@ -51,7 +51,7 @@ def chroma(
     return jnp.where(sounding[None, :], folded, 0.0), sounding
 
 
-def _fold(grid):
+def _fold(grid: cqt.Grid) -> np.ndarray:
     """[12, bin] indicators: each bin belongs to the nearest pitch class."""
     per_class = grid.bins_per_octave // 12
     lowest = round(12 * np.log2(grid.fmin_hz / C1_HZ))

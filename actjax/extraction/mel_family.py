@@ -41,7 +41,7 @@ def mel_feature(
     if scale not in ("power", "db"):
         raise ValueError(f"expected scale 'power' or 'db', got {scale!r}")
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
         power = dsp.power_spectrum(wave_s, n_fft, hop_samples)
         inside = dsp.signal_frames(length, len(power), hop_samples)
         power = from_power(dsp.mirrored_beyond(power, inside) if over_time else power)

@@ -69,7 +69,7 @@ def values_and_validity(feature: GivenFeature, index: np.ndarray) -> tuple[np.nd
     values = np.asarray(feature.of_clips(index), np.float32)
     if feature.hop_samples is None:
         return values, np.ones((len(values), feature.frames), bool)
-    valid = np.isfinite(values).all(axis=1)
+    valid = np.asarray(np.isfinite(values).all(axis=1))
     return np.where(valid[:, None, :], values, np.float32(0)), valid
 
 

@@ -45,7 +45,8 @@ class Planned(NamedTuple):
 
 def plan(setup: Setup, network: Network) -> Planned:
     """Lays the findings' comparisons out, from shapes alone."""
-    features = {f.name: f for f in make_features(FEATURES, setup.frontend)}
+    made = make_features(FEATURES, setup.frontend)
+    features = {f.name: f for f in made if isinstance(f, Feature)}
     setting = comparisons.Setting(
         frontend=setup.frontend,
         band_centres_hz=band_centres_hz(setup.frontend),
@@ -82,7 +83,8 @@ def check_memory(planned: Planned, networks: int, clips: int, memory_bytes: int)
     for count, problems in ((networks, planned.of_networks), (1, planned.of_input)):
         for p in problems:
             frames = 1 if p.time is None else p.time.size
-            bands = 1 if p.view != "map" else p.frequency.size if p.cells else int(p.layer_usable_f.sum())
+            bands = p.frequency.size if p.frequency is not None else len(p.usable_bands)
+            bands = bands if p.view == "map" else 1
             cells += bands * frames * (p.neurons * count + len(p.features))
     needed, bound = 4 * cells * clips / 2**30, 4 * memory_bytes / 2**30
     if needed > bound:

@@ -38,6 +38,16 @@ VERSION = 2
 _METADATA_KEY = b"actjax"
 
 
+def folder_of(workdir: str | os.PathLike[str]) -> Path:
+    """The folder of a workdir's score sets."""
+    return Path(workdir) / "scores"
+
+
+def path_of(workdir: str | os.PathLike[str], name: str) -> Path:
+    """The file of a score set."""
+    return folder_of(workdir) / f"{name}.parquet"
+
+
 def score_block(
     outputs: Mapping[str, Any], *, n_observations: Any, whole_feature: bool = False, **labels: Any
 ) -> dict[str, Any]:
@@ -128,7 +138,7 @@ def load_scores(workdir: str | os.PathLike):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    folder = Path(workdir) / "scores"
+    folder = folder_of(workdir)
     hint = f"run `python launch.py --stage=score --workdir={workdir}` first"
     if not Path(workdir).is_dir():
         raise ScoresError(f"no workdir {workdir}: expected a folder with scores/*.parquet; {hint}")

@@ -53,7 +53,7 @@ def _costs(run: runs.Run, planned: plan.Plan, source: Source | None) -> dict[str
     # A null that the clips cannot support is refused.
     rearranged = None if source is None else nulls.draws(scored.null, source)
     held = f"{cost.state_mib(planned):.1f} MiB a device; tiles up to {scored.memory_bytes / 2**30:g} GiB"
-    kept = f"{cost.kept_mib(planned, clips):.1f} MiB while it scores{'' if source else ', a clip'}"
+    on_disk = f"{cost.kept_mib(planned, clips):.1f} MiB while it scores{'' if source else ', a clip'}"
     passes = None
     if not (run.config.weights or scored.activations):
         passes = run.config.train.steps * run.config.train.batch_size
@@ -62,7 +62,7 @@ def _costs(run: runs.Run, planned: plan.Plan, source: Source | None) -> dict[str
     return {
         "null": cost_lines.null_line(scored, planned, rearranged, clips),
         "accumulators": held,
-        "kept on disk": kept,
+        "kept on disk": on_disk,
         "table on disk": f"about {cost.score_rows(planned) * 20 / 2**20:.1f} MiB",
         "time": cost_lines.time_line(training_s, scoring_s),
     }

@@ -104,8 +104,8 @@ def variables(network: Network, name: str, source: Source) -> Any:
     """
     if name == "trained":
         return checkpoint.load_best(network.workdir)[0]
-    folder, about = checkpoint_files.path_of(network.workdir, "untrained"), {"seed": network.seed}
-    return checkpoint.load_or_make(folder, lambda: _untrained(network, source), about)
+    folder, made_from = checkpoint_files.path_of(network.workdir, "untrained"), {"seed": network.seed}
+    return checkpoint.load_or_make(folder, lambda: _untrained(network, source), made_from)
 
 
 def _untrained(network: Network, source: Source) -> Any:

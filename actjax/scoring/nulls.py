@@ -7,7 +7,7 @@ import numpy as np
 
 from actjax.data import loader
 from actjax.scoring.observations import Observations
-from actjax.scoring.tasks import columns
+from actjax.scoring.tasks import ScoredTask, columns
 from actjax.setup import NullOptions
 from actjax.statistics import bootstrap, families, metric_nulls, permutations
 from actjax.statistics.requirements import check_replicates
@@ -115,16 +115,16 @@ def make(
     return null
 
 
-def correct(results: Sequence[Any]) -> None:
-    """Adds q_value and p_maxt, [n, k], to the results; a family is one network, layer, view and metric.
+def correct(tasks: Sequence[ScoredTask]) -> None:
+    """Adds q_value and p_maxt, [n, k], to the outputs; a family is one network, layer, view and metric.
 
     Where a score is undefined everything of its null is NaN: the null is computed from all observations,
     while the score has conditions of its own (enough valid clips). Its replicates still count in the
     largest of its family, which makes no p smaller.
     """
     members: dict[tuple[str, ...], list[tuple[Any, list[int], families.Null]]] = {}
-    for network, comparison, metric, outputs in results:
-        key = (network, comparison.problem.layer.name, comparison.problem.view, metric)
+    for network, comparison, metric, outputs in tasks:
+        key = (network, comparison.problem.layer.name, comparison.problem.view, metric.name)
         undefined = np.isnan(outputs["score"])
         for name in ("null_mean", "null_std", "p_value"):
             if name in outputs:

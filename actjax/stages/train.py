@@ -24,7 +24,7 @@ def train_network(run: runs.Run) -> list[Path]:
     outputs = [evaluation_record.path_of(run.workdir), train_record.path_of(run.workdir)]
     before = train_record.read(run.workdir)
     tested = before is not None and before.test_accuracy is not None and outputs[0].exists()
-    if tested and checkpoint.is_whole(run.workdir):
+    if before is not None and tested and checkpoint.is_whole(run.workdir):
         print(f"train: done before, {before.steps} steps, test accuracy {before.test_accuracy:.3f}")
         return outputs
     train, validation, test = _open_splits(run)

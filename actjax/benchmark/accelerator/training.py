@@ -14,6 +14,7 @@ import optax
 from actjax import lookup, parallel
 from actjax.benchmark import timing
 from actjax.benchmark.accelerator.rows import Build, Measured, Section
+from actjax.data import resident
 from actjax.data.plan import Plan
 from actjax.train import state as states
 from actjax.train.step import train_steps
@@ -102,9 +103,6 @@ def _measure(case: Case, tiny: bool) -> Measured:
 
 
 def _training(case: Case, samples: int, steps: int, clips: int) -> Training:
-    # Prepared data are read with tqdm, which a bare machine may lack: then the row says so.
-    from actjax.data import resident
-
     model = _network(case.model, parallel.AXIS)
     # The chain of the configs' defaults; `train.options` needs ml_collections.
     optimizer = optax.adam(optax.cosine_decay_schedule(1e-3, 10_000))

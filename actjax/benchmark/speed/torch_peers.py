@@ -78,12 +78,17 @@ def set_overlap(name: str, x_on: Tensor, y_ok: Tensor, share: float) -> Callable
     taken = max(1, round(share * len(x_on)))
 
     def work() -> Tensor:
-        hot_x, hot_y = ((side >= side.topk(taken, dim=0).values[-1:]).to(side.dtype) for side in (x_on, y_ok))
+        hot_x, hot_y = ((side >= _threshold(side, taken)).to(side.dtype) for side in (x_on, y_ok))
         both = hot_x.T @ hot_y
         every = hot_x.sum(0)[:, None] + hot_y.sum(0)[None, :]
         return 2 * both / every if name == "f1" else both / (every - both)
 
     return work
+
+
+def _threshold(side: Tensor, taken: int) -> Tensor:
+    """[1, columns] the least of so many largest values of each column."""
+    return side.topk(taken, dim=0, sorted=False).values.amin(0, keepdim=True)
 
 
 def auc(
