@@ -13,7 +13,7 @@ from actjax.options import RANGES, Flag, Number, Rule, Text, shown
 
 
 def checked(what: str, make: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options for a function, each as its annotation and its range say.
+    """Checks options for a function, each by its annotation and its range.
 
     Args:
       what: whose options these are, for the message: "rms".
@@ -35,12 +35,12 @@ def checked(what: str, make: Callable[..., Any], options: Mapping[str, Any]) -> 
 
 
 def _ranged(name: str, rule: Rule, value: Any) -> Any:
-    """A value by its rule; of a tuple every item."""
+    """Checks a value by its rule; of a tuple every item."""
     return tuple(rule(name, one) for one in value) if isinstance(value, tuple) else rule(name, value)
 
 
 def _of_kind(name: str, annotation: Any, value: Any) -> Any:
-    """The value as the annotation's kind."""
+    """Converts a value to the annotation's kind."""
     if annotation in (Any, inspect.Parameter.empty):
         return value
     kinds = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
@@ -54,7 +54,7 @@ def _of_kind(name: str, annotation: Any, value: Any) -> Any:
 
 
 def _of_one_kind(kind: Any, value: Any) -> Any:
-    """The value as one kind; any of three errors if it is none."""
+    """Converts a value to one kind; raises one of three errors if it is none."""
     origin, items = typing.get_origin(kind) or kind, typing.get_args(kind)
     if kind is types.NoneType and value is None:
         return None

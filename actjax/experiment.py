@@ -118,13 +118,13 @@ def _run_in_order(run: runs.Run, stages: Sequence[str]) -> list[Path]:
 
 
 def _check_options(run: runs.Run, stages: Sequence[str]) -> None:
-    """What each stage refuses of the options, before any of them works."""
+    """Lets each stage refuse options, before any of them works."""
     for stage in map(_load_stage, stages):
         stage.check_options(run)
 
 
 def _check_workdir(run: runs.Run, stages: Sequence[str]) -> None:
-    """What any of the stages would refuse as another config; before the first of them leaves it there."""
+    """Refuses a workdir of another config, before any stage leaves this one there."""
     for stage in stages:
         if stage in CLAIMS:
             recorded_config.compare(run.workdir, CLAIMS[stage], run.config.to_dict())
@@ -143,7 +143,7 @@ def _release_memory() -> None:
 def open_clips(
     config: Config, *, batch_size: int, data_dir: str | None = None
 ) -> tuple[Any, Iterator[Batch]]:
-    """The clips that a run of this config scores, for those who compute activations of their own.
+    """Opens the clips that a run of this config scores, for those who compute activations of their own.
 
     Prepares the data set if it is not yet.
 
@@ -160,7 +160,7 @@ def open_clips(
 
 
 def listing(kind_plural: str) -> str:
-    """The table that --list prints."""
+    """Lists the plug-ins of a kind, as --list prints them."""
     kind = kind_plural.removesuffix("s")
     rows = [_describe(kind, name) for name in lookup.names(kind)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -205,7 +205,7 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
 
 
 def stages_of_all(config: Config) -> tuple[str, ...]:
-    """Every stage, in order; weights and activations made elsewhere need no training."""
+    """Names every stage, in order; weights and activations made elsewhere need no training."""
     if config.score.activations:
         return tuple(s for s in recorded_config.STAGES if s != "train")
     return tuple("import" if s == "train" and config.weights else s for s in recorded_config.STAGES)

@@ -197,13 +197,13 @@ def refuse_repeats(option: str, names: Sequence[str], least: int = 1) -> None:
 
 
 def shown(value: Any) -> str:
-    """A value in a message, short whatever it is."""
+    """Shows a value in a message, short whatever it is."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _number(value: Any, whole: bool) -> int | float | None:
-    """The value as an int or a finite float, None if it is none; a boolean is no number."""
+    """Reads the value as an int or a finite float; None if it is none. A boolean is no number."""
     value = _item(value)
     if isinstance(value, bool):
         return None
@@ -219,7 +219,7 @@ def _number(value: Any, whole: bool) -> int | float | None:
 
 
 def _item(value: Any) -> Any:
-    """What a NumPy or JAX scalar holds, else the value."""
+    """Takes what a NumPy or JAX scalar holds, else the value."""
     return value.item() if getattr(value, "shape", None) == () else value
 
 

@@ -63,7 +63,7 @@ class BothSides(NamedTuple):
 
 
 def network_outputs(module: nn.Module) -> Callable[[Any, jax.Array], dict[str, jax.Array]]:
-    """The layer outputs of a network in evaluation mode, as `Family.apply` wants them."""
+    """Makes what computes a network's layers in evaluation mode, as `Family.apply` wants them."""
     if isinstance(module, AnyNetwork):
         return module.outputs
 
@@ -75,7 +75,7 @@ def network_outputs(module: nn.Module) -> Callable[[Any, jax.Array], dict[str, j
 
 
 def input_outputs(_: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
-    """The input spectrogram as a network of its own.
+    """Computes the input spectrogram as a network of its own.
 
     Layer "bands" holds each band as a neuron and, last, their mean; layer "image" the whole as one map.
     """
@@ -85,7 +85,7 @@ def input_outputs(_: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
 
 
 def input_layers(shape_ft: tuple[int, int]) -> tuple[Layer, Layer]:
-    """The layers of `input_outputs`: (bands, image)."""
+    """Describes the layers of `input_outputs`: (bands, image)."""
     bands, frames = shape_ft
     time = LayerAxis.of_input(frames)
     all_bands = LayerAxis(size=1, first=(bands - 1) / 2, step=float(bands), field=bands, input_size=bands)

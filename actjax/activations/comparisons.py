@@ -136,7 +136,7 @@ class Setting:
 
 
 def frames_of(feature: Feature, clip_samples: int) -> int:
-    """The number of frames a feature has on a clip; of a host feature by computing it on silence."""
+    """Counts the frames that a feature has on a clip; of a host feature by computing it on silence."""
     if isinstance(feature, tabulated.GivenFeature):
         return feature.frames
     if feature.host:
@@ -148,7 +148,7 @@ def frames_of(feature: Feature, clip_samples: int) -> int:
 def plan(
     layers: Sequence[Layer], features: Sequence[Feature], setting: Setting
 ) -> tuple[list[Problem], list[LeftOut]]:
-    """All comparisons of the layers with the features in the views that the metrics ask for."""
+    """Lays out all comparisons of the layers with the features in the views that metrics ask for."""
     problems, left_out = [], []
     frames = {f.name: frames_of(f, setting.clip_samples) for f in features}
     held = _nuisances(features, setting)
@@ -174,7 +174,7 @@ def plan(
 
 
 def _nuisances(features: Sequence[Feature], setting: Setting) -> tuple[Feature, ...]:
-    """The features to be held fixed, which must be among the chosen ones and defined everywhere."""
+    """Finds the features to be held fixed, which must be among the chosen ones and defined everywhere."""
     known = {f.name: f for f in features}
     for name in setting.nuisances:
         if name not in known:
@@ -187,7 +187,7 @@ def _nuisances(features: Sequence[Feature], setting: Setting) -> tuple[Feature, 
 def _holding(
     problem: Problem, held: tuple[Feature, ...], frames: Mapping[str, int], setting: Setting
 ) -> Problem:
-    """The problem with the nuisances on its grid; comparisons of frame geometry hold nothing fixed."""
+    """Adds the nuisances on the problem's grid; comparisons of frame geometry hold nothing fixed."""
     if not held or (problem.view == "map" and not problem.cells):
         return problem
     if problem.view != "clip":
@@ -203,7 +203,7 @@ def _holding(
 
 
 def _unfit(layer: Layer, feature: Feature, view: str, cells: bool) -> str | None:
-    """None if the pair can be compared, '' if the view is not meant for it, else the reason."""
+    """Returns None if the pair can be compared, '' if the view is not meant for it, else the reason."""
     if view == "clip":
         return None
     if not layer.is_map or feature.hop_samples is None:
@@ -216,7 +216,7 @@ def _unfit(layer: Layer, feature: Feature, view: str, cells: bool) -> str | None
 
 
 def _group_key(feature: Feature, view: str, cells: bool, frames: Mapping[str, int]) -> tuple[Any, ...]:
-    """What features have in common that are compared together: on one grid, under one mask."""
+    """Makes the key that features share which are compared together: on one grid, under one mask."""
     if view == "clip" or feature.hop_samples is None:
         return ()
     rate = feature.sample_rate_hz
@@ -234,7 +234,7 @@ def _problem(
     frames: Mapping[str, int],
     setting: Setting,
 ) -> Problem | str:
-    """The comparison of a layer with a group of features, or why it cannot be made."""
+    """Makes the comparison of a layer with a group of features, or says why it cannot be made."""
     whole = view == "map"
     rows = tuple((f.name, -1 if whole else r) for f in features for r in range(1 if whole else f.rows))
     feature_frames = tuple(views.feature_time(f, frames[f.name], setting.clip_s) for f in features)
@@ -266,7 +266,7 @@ def _problem(
 
 
 def _too_few(layer: Layer, time: views.Grid, frequency: views.Grid | None) -> str | None:
-    """Why a common grid is too small to compare on, or None."""
+    """Says why a common grid is too small to compare on; None if it is not."""
     for grid, unit, needed in ((time, "frames", MIN_FRAMES), (frequency, "bands", MIN_BANDS)):
         if grid is not None and grid.size < needed:
             return f"only {grid.size} {unit} of {layer.name} see no padding, {needed} are needed"

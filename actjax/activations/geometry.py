@@ -33,7 +33,7 @@ Outputs = Callable[[Any, jax.Array], Mapping[str, jax.Array]]
 def measure(
     init: Callable[..., Any], outputs: Outputs, shape_ft: tuple[int, int], names: Sequence[str]
 ) -> dict[str, Placed]:
-    """The (frequency, time) axes of layers.
+    """Measures the (frequency, time) axes of layers.
 
     Layers of which fewer than two cells see no edge are measured on a longer input, where the network
     runs on one. What sees all of that too (attention, recurrence, a mean over the axis) has cells at
@@ -136,7 +136,7 @@ def _extents(gradient_bft: np.ndarray, cells: list[int], axis: int) -> dict[int,
 def _fit(
     seen: Mapping[int, tuple[int, int]], size: int, probed_size: int, input_size: int | None = None
 ) -> LayerAxis | None:
-    """The axis through the cells that see no edge of the probed input; None if there are not two."""
+    """Fits the axis through the cells that see no edge of the probed input; None if there are not two."""
     inner = {cell: at for cell, at in seen.items() if at[0] > 0 and at[1] < probed_size - 1}
     field = max((last - first + 1 for first, last in inner.values()), default=0)
     centres = {cell: (a + b) / 2 for cell, (a, b) in inner.items() if b - a + 1 == field}
@@ -157,7 +157,7 @@ def _regular(size: int, input_size: int) -> LayerAxis:
 
 
 def _longer(input_size: int, sizes: Sequence[int]) -> int:
-    """A longer input on which strides fall as on this one: by a multiple of all of them, if that is short."""
+    """Lengthens the input by a multiple of all strides, if that is short, so that they fall as here."""
     stride = math.lcm(*(max(round(input_size / size), 1) for size in sizes))
     stride = stride if stride <= LONGEST * input_size else max(round(input_size / size) for size in sizes)
     return input_size + stride * -(-2 * input_size // stride)

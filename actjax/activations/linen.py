@@ -42,7 +42,7 @@ class AnyNetwork(nn.Module):
         return logits, dict(out[1]) if with_layers else {}
 
     def outputs(self, variables: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
-        """All layer outputs in evaluation mode: name -> [b, f, t, c] or [b, c], in order of computation."""
+        """Computes all layers in evaluation mode: name -> [b, f, t, c] or [b, c], in order of computation."""
         result: Any = self.apply(
             variables, image_bft, train=False, capture_intermediates=True, mutable=["intermediates"]
         )

@@ -13,7 +13,7 @@ Values = Mapping[str, tuple[jax.Array, jax.Array]]
 
 
 def observe_layer(problem: Problem, output: jax.Array, length_s_b: jax.Array) -> jax.Array:
-    """The layer's side of a problem: [b, o, n], or [b, n, f, t] in the map view.
+    """Makes the layer's side of a problem: [b, o, n], or [b, n, f, t] in the map view.
 
     In the clip view a map layer's value is the mean over the cells that see signal alone. An embedding is
     one value for the whole of what the network was given, padding included.
@@ -43,7 +43,7 @@ def observe_layer(problem: Problem, output: jax.Array, length_s_b: jax.Array) ->
 
 
 def observe_features(problem: Problem, values: Values, length_s_b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The features' side and the mask of a problem.
+    """Makes the features' side and the mask of a problem.
 
     Args:
       problem: from `plan`.
@@ -75,7 +75,7 @@ def observe_features(problem: Problem, values: Values, length_s_b: jax.Array) ->
 
 
 def _features_on_grid(problem: Problem, values: Values, length_s_b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The features' side on the common grid, and where it is valid."""
+    """Averages the features onto the common grid, and says where they are valid."""
     averaged = [
         views.average_valid(problem.common_time.of_feature, *values[f.name]) for f in problem.features
     ]

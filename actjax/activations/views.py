@@ -58,19 +58,19 @@ class Grid:
 
     @property
     def size(self) -> int:
-        """The number of common cells."""
+        """Counts the common cells."""
         return len(self.edges)
 
 
 def layer_time(axis: LayerAxis, frontend: Frontend, clip_s: float) -> Cells:
-    """A layer's cells in seconds; input frame i is centred at i * hop and n_fft samples wide."""
+    """Places a layer's cells in seconds; input frame i is centred at i * hop and n_fft samples wide."""
     hop_s = frontend.hop_samples / frontend.sample_rate_hz
     seen_s = ((axis.field - 1) * frontend.hop_samples + frontend.n_fft) / frontend.sample_rate_hz
     return _regular_cells(axis.centres() * hop_s, axis.step * hop_s, seen_s, clip_s)
 
 
 def feature_time(feature: Feature, frames: int, clip_s: float) -> Cells:
-    """The feature's frames in seconds; one value a clip has no place in time and is always usable."""
+    """Places a feature's frames in seconds; one value a clip has no place in time and is always usable."""
     if feature.hop_samples is None:
         return Cells(np.zeros((frames, 2)), np.zeros((frames, 2)), np.ones(frames, bool))
     hop_s = feature.hop_samples / feature.sample_rate_hz
@@ -79,7 +79,7 @@ def feature_time(feature: Feature, frames: int, clip_s: float) -> Cells:
 
 
 def layer_frequency(axis: LayerAxis, band_centres_hz: np.ndarray) -> Cells:
-    """A layer's cells in Hz, given the centres of the input's bands.
+    """Places a layer's cells in Hz, given the centres of the input's bands.
 
     Bands that see padding are not usable, unless all of them do (deep layers, tall kernels): the edges
     of the spectrum are then part of what every neuron of the layer is, and all bands are used.
@@ -94,7 +94,7 @@ def layer_frequency(axis: LayerAxis, band_centres_hz: np.ndarray) -> Cells:
 
 
 def feature_frequency(feature: Feature) -> Cells:
-    """The feature's rows in Hz; edges lie midway between the rows' centres."""
+    """Places a feature's rows in Hz; edges lie midway between the rows' centres."""
     at = _band_to_hz(np.asarray(feature.centres_hz, np.float64))
     index = np.arange(feature.rows)
     edges = np.stack([at(index - 0.5), at(index + 0.5)], axis=1)

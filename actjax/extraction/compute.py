@@ -89,7 +89,7 @@ def compute(
 def compute_host(
     chosen: Feature, wave_bs: np.ndarray, length_b: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A host feature of each clip of [b, s]: (values [b, rows, frames] float32, valid [b, frames] bool).
+    """Computes a host feature of clips [b, s]: (values [b, rows, frames] float32, valid [b, frames] bool).
 
     Only the first length_b samples of a clip are looked at; frames beyond them are invalid.
     """
@@ -113,12 +113,12 @@ def _host_clip(chosen: Feature, wave_s: np.ndarray, length: int) -> tuple[np.nda
 
 @functools.lru_cache(maxsize=64)
 def host_frames(chosen: Feature, samples: int) -> int:
-    """The frames a host feature has on a clip, found by computing it on silence."""
+    """Counts the frames that a host feature has on a clip, by computing it on silence."""
     return chosen.fn(np.zeros(samples, np.float32))[0].shape[1]
 
 
 def _checked_wave(wave: Any) -> Any:
-    """The wave as an array: floating point, [s] or [b, s], in native byte order, finite in float32."""
+    """Checks a wave: floating point, [s] or [b, s], finite in float32; gives it in native byte order."""
     if isinstance(wave, Tracer):
         _check_shape(wave.shape, wave.dtype)
         return wave
@@ -167,7 +167,7 @@ def _chosen(name: str, sample_rate_hz: Any, hyper: dict[str, Any]) -> Feature:
 
 @functools.lru_cache(maxsize=256)
 def _make(name: str, sample_rate_hz: int, hyper: tuple[tuple[str, Any], ...]) -> Feature:
-    """One Feature object per setting, so that a second call finds its compiled program."""
+    """Makes one Feature object per setting, so that a second call finds its compiled program."""
     return lookup.load("feature", name, sample_rate_hz=sample_rate_hz, **dict(hyper))
 
 

@@ -39,7 +39,7 @@ def make(
     unit: str = "",
     reference: str = "",
 ) -> GivenFeature:
-    """A given feature; without hop_s it has one value a clip."""
+    """Makes a given feature; without hop_s it has one value a clip."""
     window_s = (hop_s or 0.0) if window_s is None else window_s
     return GivenFeature(
         name=name,

@@ -101,16 +101,19 @@ def _compared(
                 trained[claim.name] = score.chosen, _on_halves(table, setting)
     layers = np.concatenate([np.full(r.side.x["trained"].shape[2], r.side.layer) for r in ready])
     shared: Shared = {}
+    nulls = [(claim, _null(claim, ready, setting, shared)) for claim in claims]
     return [
         Result(
-            claim,
-            {kind: np.stack(of_kind) for kind, of_kind in lines[claim.name].items()},
-            *trained[claim.name],
-            *_null(claim, ready, setting, shared),
-            layers,
-            claim.ceiling(ready, claim, setting, shared),
+            claim=claim,
+            scores={kind: np.stack(of_kind) for kind, of_kind in lines[claim.name].items()},
+            chosen=trained[claim.name][0],
+            halves=trained[claim.name][1],
+            every=every,
+            null=null,
+            layers=layers,
+            ceiling=claim.ceiling(ready, claim, setting, shared),
         )
-        for claim in claims
+        for claim, (null, every) in nulls
     ]
 
 

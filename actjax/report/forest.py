@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from actjax.pages import style
 from actjax.report import findings
 from actjax.workdir.findings_table import ClaimRow, FindingRow, FindingsTable, KindScores, UnitDetails
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # kind -> (name, colour, marker)
 KINDS = {
@@ -56,7 +60,7 @@ def forest(table: FindingsTable, path: Path) -> Path:
         return style.save(fig, path)
 
 
-def _head(axes: Any, finding: FindingRow, y: float) -> None:
+def _head(axes: "Axes", finding: FindingRow, y: float) -> None:
     at = {"transform": axes.get_yaxis_transform(), "va": "center", "clip_on": False}
     axes.text(-0.44, y, f"{finding['finding']}. {finding['title']}", weight="bold", size=10, **at)
     colour = _COLOURS[finding["verdict"]]
@@ -64,7 +68,7 @@ def _head(axes: Any, finding: FindingRow, y: float) -> None:
     axes.text(1.03, y, text, weight="bold", size=9.5, color=colour, **at)
 
 
-def _row(axes: Any, claim: ClaimRow, details: UnitDetails, kinds: list[str], y: float, row: float) -> None:
+def _row(axes: "Axes", claim: ClaimRow, details: UnitDetails, kinds: list[str], y: float, row: float) -> None:
     at = {"transform": axes.get_yaxis_transform(), "va": "center", "clip_on": False}
     above, below = y + row / 2 - 0.08, y + row / 2 + 0.1
     axes.text(-0.42, above, claim["title"], size=9, **at)
@@ -83,7 +87,7 @@ def _row(axes: Any, claim: ClaimRow, details: UnitDetails, kinds: list[str], y: 
             _scores(axes, claim["scores"][kind], kind, y + 0.19 + 0.16 * i)
 
 
-def _scores(axes: Any, score: KindScores, kind: str, y: float) -> None:
+def _scores(axes: "Axes", score: KindScores, kind: str, y: float) -> None:
     """The score of one kind of network with its interval, and its networks or seeds as dots."""
     _, colour, marker = KINDS[kind]
     members = score["seeds"] if len(score["seeds"]) > 1 else score["members"][0]
@@ -93,7 +97,7 @@ def _scores(axes: Any, score: KindScores, kind: str, y: float) -> None:
     axes.plot([score["value"]], [y], marker, color=colour, markersize=5.5, zorder=4)
 
 
-def _frame(axes: Any, bottom: float, claims: Sequence[ClaimRow], table: FindingsTable) -> None:
+def _frame(axes: "Axes", bottom: float, claims: Sequence[ClaimRow], table: FindingsTable) -> None:
     scores = [score for claim in claims for score in claim["scores"].values()]
     values = [score["low"] for score in scores] + [score["high"] for score in scores]
     ceilings = [details["ridge"] for details in table["details"].values()]
@@ -108,7 +112,7 @@ def _frame(axes: Any, bottom: float, claims: Sequence[ClaimRow], table: Findings
     axes.set_xlabel("score on the half of the recordings that did not choose the unit")
 
 
-def _legend(fig: Any, kinds: list[str], x: float, y: float) -> None:
+def _legend(fig: "Figure", kinds: list[str], x: float, y: float) -> None:
     from matplotlib.lines import Line2D
 
     handles = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,10 @@ from actjax.report.summary import INPUT
 from actjax.report.workdir_files import Material
 from actjax.workdir.evaluation_record import Evaluation
 from actjax.workdir.examples import Example
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _MOST_LINES = 8
 _PITCH = 3.4  # inches from one column of maps to the next
@@ -75,7 +79,7 @@ def confusion(evaluation: Evaluation, path: Path) -> Path:
         return style.save(fig, path)
 
 
-def _shares(axes: Any, counts: np.ndarray, *, numbers: bool) -> Any:
+def _shares(axes: "Axes", counts: np.ndarray, *, numbers: bool) -> Any:
     """Draws counts as shares of their lines, with the counts themselves where there are few classes."""
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
@@ -121,7 +125,11 @@ def training_curve(material: Material, path: Path) -> Path:
 
 
 def _matrix(
-    fig: Any, box: tuple[float, ...], example: Example, network: str, networks: tuple[str, ...]
+    fig: "Figure",
+    box: tuple[float, float, float, float],
+    example: Example,
+    network: str,
+    networks: tuple[str, ...],
 ) -> None:
     """One image with its axes: the example's map, or its feature where `network` is empty."""
     values = np.asarray(example.map_ft if network else example.values_kt, float)
@@ -153,7 +161,7 @@ def _matrix(
     axes.text(0, 1.03, line, transform=axes.transAxes, size=8.5, color=style.MUTED, va="bottom")
 
 
-def _rows(axes: Any, rows: int, centres_hz: Sequence[float] | None, names: Sequence[str] | None) -> None:
+def _rows(axes: "Axes", rows: int, centres_hz: Sequence[float] | None, names: Sequence[str] | None) -> None:
     """Labels the rows: octave-spaced frequencies, names, or row numbers."""
     if centres_hz:
         centres = np.asarray(centres_hz, float)

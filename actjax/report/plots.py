@@ -4,13 +4,18 @@ All networks of a picture share one scale. What is not defined is hatched, never
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from actjax import lookup
 from actjax.pages import style
 from actjax.report.summary import INPUT, UNTRAINED, Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.figure import Figure
 
 _CELL = (0.43, 0.31)  # inches
 _WIDEST, _NARROWEST, _GAP, _BAR, _MOST_NUMBERS = 16.0, 0.95, 0.32, 0.62, 900
@@ -123,7 +128,7 @@ def scale(summary: Summary, score_set: int) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
-def _cells(axes: Any, panel: _Panel, limits: tuple[float, float], numbers: bool) -> Any:
+def _cells(axes: "Axes", panel: _Panel, limits: tuple[float, float], numbers: bool) -> Any:
     values = panel.values
     axes.set_facecolor("#f1f3f5")
     cmap = "PuOr_r" if panel.reach else "YlGnBu"
@@ -148,7 +153,7 @@ def _hatched(x: int, y: int) -> Any:
     return Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch="////", edgecolor="#c3cad1", linewidth=0)
 
 
-def _label(axes: Any, summary: Summary, panel: _Panel, features: list[str] | None) -> None:
+def _label(axes: "Axes", summary: Summary, panel: _Panel, features: list[str] | None) -> None:
     title = panel.title if len(panel.layers) > 3 else panel.title.replace(" network", "")
     axes.set_title(
         title.replace(" best control", "\nbest control") if len(panel.layers) < 4 else title, pad=7
@@ -162,7 +167,7 @@ def _label(axes: Any, summary: Summary, panel: _Panel, features: list[str] | Non
     axes.spines[:].set_visible(False)
 
 
-def _colour_bar(fig: Any, image: Any, box: tuple[float, ...], width: float) -> float:
+def _colour_bar(fig: "Figure", image: "ScalarMappable", box: tuple[float, ...], width: float) -> float:
     """Draws it right of the panel; returns the inches it takes."""
     axes = fig.add_axes((box[0] + box[2] + 0.12 / width, box[1], 0.11 / width, box[3]))
     bar = fig.colorbar(image, cax=axes)

@@ -44,7 +44,7 @@ def complete(tasks: Sequence[ScoredTask], recording_ids: Sequence[str]) -> Itera
 
 
 def _strongest_controls(tasks: Sequence[ScoredTask]) -> dict[Key, float]:
-    """The score of the controls' strongest unit in any layer, for each key."""
+    """Finds the score of the controls' strongest unit in any layer, for each key."""
     best: dict[Key, float] = {}
     for task in tasks:
         if task.network not in CONTROLS:

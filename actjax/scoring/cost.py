@@ -23,7 +23,7 @@ SCORED_A_SECOND = {"product": 1.3e9, "steps": 40e6, "quadratic": 8e9}
 
 
 def score_rows(planned: Plan) -> int:
-    """How many rows the score table will have."""
+    """Counts the rows that the score table will have."""
     return sum(
         len(family.networks) * c.pairs for family, comparisons in planned.families for c in comparisons
     )
@@ -39,7 +39,7 @@ def neurons(planned: Plan) -> dict[str, int]:
 
 
 def state_mib(planned: Plan) -> float:
-    """What the streaming metrics accumulate in."""
+    """Adds up what the streaming metrics accumulate in."""
     states = (
         (len(family.networks), jax.eval_shape(c.stream.init))
         for family, comparisons in planned.families
@@ -51,13 +51,13 @@ def state_mib(planned: Plan) -> float:
 
 
 def training_seconds(setup: Setup, clips: int) -> float:
-    """How long training on so many clips, each time counted, takes at the quickstart's rate."""
+    """Estimates how long training on so many clips takes at the quickstart's rate."""
     module = make_module(setup.model, num_classes=2)
     return 3 * clips * _forward_flops(module, setup.image_shape_ft) / TRAIN_FLOPS
 
 
 def scoring_seconds(planned: Plan, clips: int) -> float:
-    """How long scoring that many clips takes at the quickstart's rates."""
+    """Estimates how long scoring so many clips takes at the quickstart's rates."""
     return COMPILE_S * _programs(planned) + score_rows(planned) * clips / SCORES_A_SECOND
 
 
@@ -109,7 +109,7 @@ def _null_seconds_of_pair(
 
 
 def _programs(planned: Plan) -> int:
-    """How many programs scoring compiles: one for each stream and number of frames, one a family."""
+    """Counts the programs that scoring compiles: one for each stream and number of frames, one a family."""
     streams = {
         (c.stream, c.frames)
         for _, comparisons in planned.families

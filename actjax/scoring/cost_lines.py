@@ -7,7 +7,7 @@ from actjax.setup import Scored
 
 
 def null_line(scored: Scored, planned: plan.Plan, rearranged: nulls.Rearrangements | None, clips: int) -> str:
-    """Which metrics get p-values in which views, and how long that takes."""
+    """Says which metrics get p-values in which views, and how long that takes."""
     tested: dict[str, list[str]] = {}
     for comparison in (c for _, comparisons in planned.families for c in comparisons):
         for metric in comparison.tested:

@@ -119,7 +119,7 @@ class Observations:
         return [(first, min(first + step, n)) for first in range(0, n, step)]
 
     def score(self, metric: Metric, network: int) -> dict[str, np.ndarray]:
-        """The scores [n, k] of a metric over all observations."""
+        """Computes the scores [n, k] of a metric over all observations."""
         rows = self.rows()
         clips, folds = (np.repeat(ids, self.per_clip) for ids in (self.clips, self.folds))
         context = Context(clip_ids_o=clips, folds_o=folds, nuisance_oq=self.nuisances())
@@ -153,5 +153,5 @@ def _place(
 
 
 def _gathered(array: np.ndarray, axis: int = 0) -> np.ndarray:
-    """What all processes hold, one after another."""
+    """Joins what all processes hold, one after another."""
     return np.concatenate(parallel.gather_hosts(array), axis=axis)

@@ -121,7 +121,7 @@ class _Runner:
             jax.block_until_ready(self.state)
 
     def results(self, networks: Sequence[str], null: Null | None) -> Iterator[ScoredTask]:
-        """The scores of every network under every metric."""
+        """Yields the scores of every network under every metric."""
         if self.observations:
             self.observations.finish()
         for i, network in enumerate(networks):
@@ -179,7 +179,7 @@ def _with_masked_frames(
 
 
 def _split_nuisances(stream: PairStream, y: jax.Array) -> tuple[jax.Array, jax.Array | None]:
-    """The feature rows, and the nuisances [b, o, q] that follow them or None."""
+    """Splits off the nuisances: the feature rows, and the nuisances [b, o, q] that follow them or None."""
     axis = 1 if stream.images else 2
     rows, held = jnp.split(y, [stream.k], axis=axis)
     if held.shape[axis] == 0:

@@ -42,7 +42,7 @@ class Best:
 
 
 def choose(families: Families, tasks: Sequence[ScoredTask], most: int) -> list[Best]:
-    """The best pair of every network for each of at most `most` features."""
+    """Chooses the best pair of every network for each of at most `most` features."""
     best: dict[tuple[str, str, str], Best] = {}
     places = {id(c): (i, j) for i, (_, cs) in enumerate(families) for j, c in enumerate(cs)}
     for task in tasks:
@@ -63,7 +63,7 @@ def choose(families: Families, tasks: Sequence[ScoredTask], most: int) -> list[B
 
 
 def _best_of_task(task: ScoredTask, family: int, position: int) -> Iterator[Best]:
-    """The best neuron for each feature that has a score."""
+    """Finds the best neuron for each feature that has a score."""
     problem, scores_nk = task.comparison.problem, np.asarray(task.outputs["score"])
     for feature, scores in zip(problem.features, scores_nk.T, strict=True):
         if not np.isnan(scores).all():
@@ -73,7 +73,7 @@ def _best_of_task(task: ScoredTask, family: int, position: int) -> Iterator[Best
 
 
 def _rank(metric: Metric) -> tuple[bool, int, str]:
-    """The order in which metrics are shown: those that compare cells first, which a picture shows too."""
+    """Orders the metrics to be shown: those that compare cells first, which a picture shows too."""
     return metric.compares == "frames", metric.order, metric.name
 
 
@@ -112,7 +112,7 @@ def write(
 
 
 def _observe(observer: Observer, source: Source, clips: np.ndarray, batch_size: int) -> list[list[BothSides]]:
-    """Both sides of every comparison on some clips of the source, at most a batch."""
+    """Observes both sides of every comparison on some clips of the source, at most a batch."""
     batches = runs.batches(source.take(clips), batch_size)
     observed: list[list[list[BothSides]]] = []
     of_source = (batch._replace(index=clips[batch.index]) for batch in batches)
@@ -121,7 +121,7 @@ def _observe(observer: Observer, source: Source, clips: np.ndarray, batch_size: 
 
 
 def _example(pair: Best, map_ft: np.ndarray, values_kt: np.ndarray, clip_id: str) -> examples.Example:
-    """Both sides of a pair on one clip, with their axes."""
+    """Makes an example of both sides of a pair on one clip, with their axes."""
     problem, feature, row_names = pair.problem, pair.feature, None
     map_hz = feature_hz = _map_hz(problem)
     if not problem.cells:
@@ -148,7 +148,7 @@ def _example(pair: Best, map_ft: np.ndarray, values_kt: np.ndarray, clip_id: str
 
 
 def _map_hz(problem: Problem) -> list[float] | None:
-    """The centre frequencies of the bands that are compared; None where nobody knows them."""
+    """Lists the centre frequencies of the bands that are compared; None where nobody knows them."""
     if problem.frequency is not None:
         return problem.frequency.edges.mean(axis=1).tolist()
     centres = problem.band_hz

@@ -17,19 +17,19 @@ from actjax.workdir import manifest, train_record
 
 
 def path_of(run: runs.Run, source: loader.Source) -> Path:
-    """Where the table of the run's scores lies."""
+    """Says where the table of the run's scores lies."""
     return scores_files.path_of(run.workdir, name_of(run, source))
 
 
 def name_of(run: runs.Run, source: loader.Source) -> str:
-    """The name of the score set: a hash of everything the scores depend on."""
+    """Names the score set by a hash of everything the scores depend on."""
     elsewhere = from_elsewhere.fingerprint(run.setup.scored)
     made_from = [run.config.score.to_dict(), _checkpoint_id(run), source.fingerprint, *elsewhere]
     return files.digest([scores_files.VERSION, *made_from])
 
 
 def is_as_written(run: runs.Run, path: Path) -> bool:
-    """Whether a table's hash is the one that the manifest keeps of it; says if it is not."""
+    """Tells whether a table's hash is the one in the manifest; prints a line where it is not."""
     recorded = manifest.read(run.workdir).get(f"scores/{path.name}")
     whole = recorded is None or recorded == files.file_digest(path)
     if not whole and parallel.process_index() == 0:
@@ -58,7 +58,7 @@ def _checkpoint_id(run: runs.Run) -> str:
 
 
 def _blocks(task: ScoredTask, options: Mapping[str, Any], part: str) -> Iterator[dict[str, Any]]:
-    """One table block for each feature of a comparison."""
+    """Yields one table block for each feature of a comparison."""
     problem = task.comparison.problem
     places = columns(problem, task.metric)
     for feature in problem.features:

@@ -36,7 +36,7 @@ class Comparison:
 
     @property
     def pairs(self) -> int:
-        """How many scores one network gives."""
+        """Counts the scores that one network gives."""
         metrics = (*self.collected, *(self.stream.metrics if self.stream else ()))
         return self.problem.neurons * sum(len(columns(self.problem, metric)) for metric in metrics)
 
@@ -58,12 +58,12 @@ class ScoredTask(NamedTuple):
 
 
 def wants(metrics: Sequence[Metric], views: Sequence[str]) -> frozenset[tuple[str, bool]]:
-    """The (view, cells) that `comparisons.plan` is to make for these metrics."""
+    """Collects the (view, cells) that `comparisons.plan` is to make for these metrics."""
     return frozenset((v, v == "map" and _by_cells(m)) for m in metrics for v in m.views if v in views)
 
 
 def setting(setup: Setup) -> Setting:
-    """How layers and features meet in a run."""
+    """Says how layers and features meet in a run."""
     return Setting(
         frontend=setup.frontend,
         band_centres_hz=band_centres_hz(setup.frontend),
@@ -128,13 +128,13 @@ def compare(
 
 
 def observations_of(problem: Problem) -> tuple[int, int]:
-    """How many numbers a clip has of each neuron and of each feature row."""
+    """Counts the numbers that a clip has of each neuron and of each feature row."""
     bands = _rows(problem) or (1,)
     return bands[0] * _frames(problem), bands[-1] * _frames(problem)
 
 
 def share_programs(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """The comparisons, those that differ in their number of frames alone on as many, masked, frames.
+    """Gives comparisons that differ in their number of frames alone as many frames, some of them masked.
 
     Layers of a deep network often do, by the padding that they see; one compiled program then serves
     several. At most a quarter of the frames are masked ones.
@@ -155,12 +155,12 @@ def share_programs(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 
 def _frames(problem: Problem) -> int:
-    """How many frames both sides have; 1 in the clip view."""
+    """Counts the frames of both sides; 1 in the clip view."""
     return 1 if problem.time is None else problem.time.size
 
 
 def _rows(problem: Problem) -> tuple[int, ...]:
-    """How many rows the images of both sides have."""
+    """Counts the rows of both sides' images."""
     if problem.view != "map":
         return ()
     if problem.frequency is not None:
@@ -169,14 +169,14 @@ def _rows(problem: Problem) -> tuple[int, ...]:
 
 
 def columns(problem: Problem, metric: Metric) -> list[tuple[str, int]]:
-    """(feature, row) of each column of a metric's scores; row -1 is the whole feature."""
+    """Lists the (feature, row) of each column of a metric's scores; row -1 is the whole feature."""
     if metric.level == "feature" and metric.observes == "vector":
         return [(feature.name, -1) for feature in problem.features]
     return list(problem.rows)
 
 
 def spans(problem: Problem) -> tuple[tuple[int, int], ...]:
-    """The (start, stop) of each feature's rows."""
+    """Lists the (start, stop) of each feature's rows."""
     ends = np.cumsum([f.rows for f in problem.features]).tolist()
     return tuple(zip([0, *ends[:-1]], ends, strict=True))
 

@@ -117,9 +117,7 @@ def mismatched(
       centre: as in `nulls.moment_null`.
     """
     check_replicates(replicates, level)
-    first_b = np.unique(np.asarray(recording_ids), return_index=True)[1]
-    classes = np.asarray(class_ids)[first_b]
-    members = [first_b[classes == c] for c in np.unique(classes)]
+    members = _first_clips(recording_ids, class_ids)
     sizes = [len(m) // 2 for m in members]
     if min(sizes) < 2:
         raise StatisticsError("mismatched clips need at least 4 recordings in every class")
@@ -130,8 +128,8 @@ def mismatched(
         orders = [m[permutations.random_orders(rng, size, len(m))] for m in members]
         of_x = np.concatenate([o[:, :h] for o, h in zip(orders, sizes, strict=True)], axis=1)
         of_y = np.concatenate([o[:, h : 2 * h] for o, h in zip(orders, sizes, strict=True)], axis=1)
-        sides, test = (x_bon[of_x], y_bok[of_y]), _Test(replicates, level, centre)
-        rejected.update(_rejected(sides, labels, kinds, test, rng))
+        test = _Test(replicates, level, centre)
+        rejected.update(_rejected((x_bon[of_x], y_bok[of_y]), labels, kinds, test, rng))
     return [rate("mismatched clips", kind, rejected[kind], sets) for kind in kinds]
 
 
@@ -166,6 +164,15 @@ def rate(family: str, null: str, rejected: int, sets: int) -> Rate:
     centre = (share + z**2 / (2 * sets)) / (1 + z**2 / sets)
     half = z / (1 + z**2 / sets) * np.sqrt(share * (1 - share) / sets + z**2 / (4 * sets**2))
     return Rate(family, null, sets, share, float(centre - half), float(centre + half))
+
+
+def _first_clips(
+    recording_ids: Sequence[Any] | np.ndarray, class_ids: Sequence[Any] | np.ndarray
+) -> list[np.ndarray]:
+    """For each class the first clip of each of its recordings."""
+    first_b = np.unique(np.asarray(recording_ids), return_index=True)[1]
+    classes = np.asarray(class_ids)[first_b]
+    return [first_b[classes == label] for label in np.unique(classes)]
 
 
 class _Test(NamedTuple):

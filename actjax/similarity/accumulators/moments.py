@@ -31,7 +31,7 @@ class Moments(NamedTuple):
     """Count, means and centred sums of products over the observations so far.
 
     Attributes:
-      count: `_counts.Count`, the number of observations.
+      count: `long_counts.Count`, the number of observations.
       scale_n, scale_k: powers of two by which the values were multiplied; all that follows is of the
         products. NOTHING for an item that was 0 so far.
       origin_n, origin_k: what the means are relative to.
