@@ -142,6 +142,7 @@ def _values(argv: list[str], name: str) -> list[str]:
 
 
 def _keys(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The names of all options, "train.steps" say."""
     for key, value in config.items():
         yield f"{prefix}{key}"
         if hasattr(value, "items"):

@@ -117,7 +117,7 @@ def default_config() -> ml_collections.ConfigDict:
     config.classes = ""  # what the outputs of those weights mean, in order: cel,pia,...
     _training(config)
     _scoring(config)
-    _rest(config)
+    _reporting(config)
     return config
 
 
@@ -201,7 +201,7 @@ def _scoring(config: ml_collections.ConfigDict) -> None:
     )
 
 
-def _rest(config: ml_collections.ConfigDict) -> None:
+def _reporting(config: ml_collections.ConfigDict) -> None:
     """Benchmarks, findings and the report."""
     config.benchmark = ml_collections.ConfigDict()  # for --stage=benchmark
     config.benchmark.kind = "speed"  # a module of actjax/benchmark, with options: speed(neurons=512)

@@ -24,7 +24,7 @@ class ModelSpec(NamedTuple):
 
     @property
     def is_users(self) -> bool:
-        """Whether it names a module of the user's."""
+        """Says whether it names a module of the user's."""
         return "." in self.name
 
 

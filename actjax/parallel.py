@@ -1,4 +1,4 @@
-"""Work on all devices of all processes: the one file that names pmap, its axis and its collectives.
+"""Runs programs on all devices of all processes; the one file that names pmap, its axis and collectives.
 
 Arrays of a program on devices carry a leading axis `d`, one entry for each device of this process.
 """
@@ -92,13 +92,13 @@ def process_count() -> int:
 
 
 def describe_devices() -> dict[str, Any]:
-    """What runs this: kind and number of devices, and processes."""
+    """Kind and number of the devices that run this, and how many processes."""
     kinds = sorted({device.device_kind for device in jax.devices()})
     return {"kinds": kinds, "count": device_count(), "processes": process_count()}
 
 
 def device_bytes() -> int | None:
-    """Memory of a device of this process; None where it is the machine's, or not told."""
+    """Memory of a device of this process; None if it is the machine's memory or unknown."""
     return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
 
 
@@ -106,6 +106,8 @@ def replicate(tree: Any) -> Any:
     """[...] -> [d, ...]: a copy of every leaf on each device of this process; made without a program."""
 
     def copies(leaf: Any) -> jax.Array:
+        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(copies(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
         host = np.asarray(leaf)[None]
         # Devices of the host would share one array, which a program that its memory is donated to overwrites.
         return _on_each_device(host, [host.copy() for _ in jax.local_devices()])
@@ -133,7 +135,7 @@ def unreplicate(tree: Any) -> Any:
 
 
 def to_host(tree: Any) -> Any:
-    """[d, ...] -> [d, ...]: this process's devices' parts of every leaf, as NumPy arrays."""
+    """[d, ...] -> [d, ...]: every leaf on this process's devices, as NumPy arrays."""
 
     def fetch(leaf: Any) -> np.ndarray:
         if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
@@ -205,7 +207,7 @@ def initialize(
 
 
 def gather_bytes(payload: bytes) -> list[bytes]:
-    """What each process passed, in process order, at every process; lengths may differ."""
+    """The bytes that each process passed, in process order, at every process; lengths may differ."""
     if process_count() == 1:
         return [payload]
     longest = int(_gather_uint32(np.asarray([len(payload)], np.uint32)).max())

@@ -44,7 +44,7 @@ class Run:
         return make_builder(self.config, self.data_dir)
 
     def open_source(self, split: str) -> Source:
-        """The clips of a split of the prepared data set.
+        """Opens the clips of a split of the prepared data set.
 
         Raises:
           FileNotFoundError: it is not prepared.
@@ -67,12 +67,12 @@ def open_run(
     data_dir: str | None = None,
 ) -> Run:
     """Checks and decodes a config, once for all stages; raises as `setup.resolve` does."""
-    frozen = ml_collections.FrozenConfigDict(config)
-    return Run(frozen, resolve(frozen), Path(workdir), config_path, data_dir)
+    setup = resolve(config)
+    return Run(ml_collections.FrozenConfigDict(config), setup, Path(workdir), config_path, data_dir)
 
 
 def make_builder(config: Config, data_dir: str | None) -> Any:
-    """The builder of `config.data`, whose own options come before the config's."""
+    """Makes the builder of `config.data`, whose own options come before the config's."""
     data = config.data
     [(name, options)] = lookup.parse_specs(data.name)
     accepted = lookup.options_of("dataset", name)
@@ -89,7 +89,7 @@ def batches(
     epochs: int | None = 1,
     start_step: int = 0,
 ) -> Iterator[Batch]:
-    """This process's share of the batches of a source; see `loader.batches`."""
+    """Reads this process's share of the batches of a source; see `loader.batches`."""
     return loader.batches(
         source,
         batch_size=batch_size,

@@ -149,7 +149,7 @@ def resolve(config: Config) -> Setup:
 
 
 def make_frontend(config: Config) -> Frontend:
-    """What turns a wave into the network's input image."""
+    """Makes what turns a wave into the network's input image."""
     options = config.frontend.to_dict()
     path = options.pop("subtract")
     image = _subtracted(Path(path).expanduser(), options["n_mels"]) if path else None
@@ -157,7 +157,7 @@ def make_frontend(config: Config) -> Frontend:
 
 
 def make_features(specs: str, front: Frontend) -> tuple[Feature | KnownOfClips, ...]:
-    """The features of a comma list; they share the front end's analysis unless told otherwise."""
+    """Makes the features of a comma list; they share the front end's analysis unless told otherwise."""
     shared = {name: getattr(front, name) for name in SHARED_OPTIONS}
     named = lookup.parse_specs(specs)
     features = tuple(_feature(name, options, shared) for name, options in named)
@@ -220,7 +220,7 @@ def _scored(options: Config, null: NullOptions | None) -> Scored:
 
 
 def _subtracted(path: Path, bands: int) -> tuple[tuple[float, ...], ...]:
-    """The image of `frontend.subtract`, hashable as a front end is."""
+    """Reads the image of `frontend.subtract`, hashable as a front end is."""
     if not path.exists():
         raise FileNotFoundError(f"frontend.subtract: there is no file {path}; give a .npy [mel, frame]")
     try:

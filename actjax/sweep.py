@@ -18,7 +18,7 @@ _SHAPE = "it returns {name: {option: value}}, such as {'seed1': {'seed': 1}}"
 
 
 def run_variants(run: runs.Run) -> list[Path]:
-    """Every variant gets a sub-directory of its own; a sweep that was interrupted goes on.
+    """Runs every variant in a sub-directory of its own; a sweep that was interrupted goes on.
 
     Raises:
       ValueError: no get_sweep, or a variant that changes what cannot be; before the first one runs.
@@ -40,7 +40,7 @@ def run_variants(run: runs.Run) -> list[Path]:
 
 
 def _variant(run: runs.Run, name: str, changes: Mapping[str, Any]) -> runs.Run:
-    """The run of a variant, its options checked."""
+    """Opens the run of a variant."""
     config = ml_collections.ConfigDict(run.config.to_dict())  # else variants would share what is nested
     try:
         config.update_from_flattened_dict(changes)
@@ -53,7 +53,7 @@ def _variant(run: runs.Run, name: str, changes: Mapping[str, Any]) -> runs.Run:
 
 
 def _of_a_seed(changes: Mapping[str, Any]) -> bool:
-    """Whether a variant is another seed and nothing else: those are resampled together."""
+    """Says whether a variant is another seed and nothing else: those are resampled together."""
     return "seed" in changes and set(changes) <= {"seed", "findings.label_control"}
 
 

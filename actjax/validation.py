@@ -63,7 +63,7 @@ def check_sizes(config: Config) -> None:
 
 
 def _check_names(config: Config) -> None:
-    """The data set, the network and the benchmark exist and have the options that are given."""
+    """Checks that data set, network and benchmark exist and have the options that are named."""
     for kind, spec in (("dataset", config.data.name), ("benchmark", config.benchmark.kind)):
         [(name, options)] = lookup.parse_specs(spec)
         lookup.check(kind, name)
@@ -79,7 +79,7 @@ def _check_names(config: Config) -> None:
 
 
 def _check_frontend(config: Config) -> None:
-    """The network's image can be made of a clip, and no band of it is empty."""
+    """Checks that the network's image can be made of a clip, and that no band of it is empty."""
     front, data = config.frontend, config.data
     samples = round(data.clip_seconds * data.sample_rate_hz)
     if samples < front.n_fft:
@@ -95,7 +95,7 @@ def _check_frontend(config: Config) -> None:
 
 
 def _check_files(config: Config) -> None:
-    """The files that the options name are there; what they hold is checked by who reads them."""
+    """Checks that the files are there that options name; their readers check what they hold."""
     for option, text in (
         ("score.activations", config.score.activations),
         ("score.external_features", config.score.external_features),

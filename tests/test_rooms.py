@@ -19,6 +19,7 @@ EDGES = {
         "benchmark",
         "benchmark/feature_speed",
         "benchmark/speed",
+        "data",
         "files",
         "lookup",
         "pages",

@@ -54,7 +54,7 @@ class Source:
         """True where labels are multi-hot."""
         return self.labels.ndim == 2
 
-    def take(self, clips: Sequence[int]) -> "Source":
+    def take(self, clips: Sequence[int] | np.ndarray) -> "Source":
         """These clips in this order, under the same fingerprint."""
         places = np.asarray(clips, np.int64)
         return dataclasses.replace(

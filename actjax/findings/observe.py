@@ -1,9 +1,10 @@
-"""One pass over the clips for the findings: both sides of every comparison, kept in memory."""
+"""Observes every clip once for the findings, and holds both sides of every comparison in memory."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from actjax import parallel
@@ -13,6 +14,7 @@ from actjax.activations.clips import make_observer, observe_clips
 from actjax.data.loader import Source
 from actjax.findings.claims.sides import SCALARS, Side, Sides
 from actjax.scoring.networks import Network
+from actjax.scoring.tasks import observations_of
 from actjax.setup import Setup, band_centres_hz, make_features
 from actjax.types import Batch, Feature, Frontend, Layer
 
@@ -45,7 +47,7 @@ class Planned(NamedTuple):
 
 def plan(setup: Setup, network: Network) -> Planned:
     """Lays the findings' comparisons out, from shapes alone."""
-    features = {f.name: f for f in make_features(FEATURES, setup.frontend)}
+    features = {f.name: f for f in make_features(FEATURES, setup.frontend) if isinstance(f, Feature)}
     setting = comparisons.Setting(
         frontend=setup.frontend,
         band_centres_hz=band_centres_hz(setup.frontend),
@@ -81,9 +83,7 @@ def check_memory(planned: Planned, networks: int, clips: int, memory_bytes: int)
     cells = 0
     for count, problems in ((networks, planned.of_networks), (1, planned.of_input)):
         for p in problems:
-            frames = 1 if p.time is None else p.time.size
-            bands = 1 if p.view != "map" else p.frequency.size if p.cells else int(p.layer_usable_f.sum())
-            cells += bands * frames * (p.neurons * count + len(p.features))
+            cells += observations_of(p)[0] * (p.neurons * count + len(p.features))
     needed, bound = 4 * cells * clips / 2**30, 4 * memory_bytes / 2**30
     if needed > bound:
         raise runs.LeftOut(
@@ -119,13 +119,13 @@ def collect(
     kept = _Kept(len(source))
     batches = runs.batches(source, batch_size)
     observe_clips(observer, batches, kept.add, clip_ids=source.clip_ids, title="findings")
-    found = [
-        _side(problem, family.networks, *sides)
-        for family, own in zip(families, kept.gathered(), strict=True)
-        for problem, sides in zip(family.problems, own, strict=True)
+    sides = [
+        _side(problem, family.networks, *arrays)
+        for family, of_family in zip(families, kept.gathered(), strict=True)
+        for problem, arrays in zip(family.problems, of_family, strict=True)
     ]
     ends = len(planned.of_networks)
-    return Sides(_by_role(found[:ends]), _by_role(found[ends:]), planned.left_out)
+    return Sides(_by_role(sides[:ends]), _by_role(sides[ends:]), planned.left_out)
 
 
 class _Kept:
@@ -143,17 +143,17 @@ class _Kept:
         clips = len(self._index)
         if not self._sides:
             self._sides = [
-                [[np.empty((len(x), clips, *x.shape[2:]), x.dtype), *(_rows(v, clips) for v in rest)]
-                 for x, *rest in family]
+                [[np.empty((len(x), clips, *x.shape[2:]), x.dtype), *(_rows(v, clips) for v in features)]
+                 for x, *features in family]
                 for family in observed
             ]  # fmt: skip
         to = slice(self._filled, self._filled + int(mask.sum()))
         real = slice(None, int(mask.sum())) if mask[: mask.sum()].all() else mask
         for family, new in zip(self._sides, observed, strict=True):
-            for (x, *rest), (new_x, *new_rest) in zip(family, new, strict=True):
+            for (x, *features), (new_x, *new_features) in zip(family, new, strict=True):
                 x[:, to] = new_x[:, real]
-                for whole, part in zip(rest, new_rest, strict=True):
-                    whole[to] = part[real]
+                for whole, of_batch in zip(features, new_features, strict=True):
+                    whole[to] = of_batch[real]
         self._index[to] = batch.index[mask]
         self._filled = to.stop
 
@@ -171,9 +171,9 @@ class _Kept:
         return self._sides
 
     @staticmethod
-    def _on_host(x: Any, y: Any, valid: Any) -> tuple[np.ndarray, ...]:
-        parts = list(parallel.to_host(x))
-        joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    def _on_host(x: jax.Array, y: jax.Array, valid: jax.Array) -> tuple[np.ndarray, ...]:
+        shards = list(parallel.to_host(x))
+        joined = shards[0] if len(shards) == 1 else np.concatenate(shards, axis=1)
         return joined, parallel.unshard(y), parallel.unshard(valid)
 
 
@@ -181,13 +181,16 @@ def _rows(value: np.ndarray, clips: int) -> np.ndarray:
     return np.empty((clips, *value.shape[1:]), value.dtype)
 
 
-def _all(own: np.ndarray, axis: int = 0) -> np.ndarray:
-    """The parts of all processes, one after another."""
-    parts = parallel.gather_hosts(own)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
+def _all(of_process: np.ndarray, axis: int = 0) -> np.ndarray:
+    """The arrays of all processes, one after another."""
+    arrays = parallel.gather_hosts(of_process)
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)
 
 
-def _side(problem, networks, x, y, mask) -> Side:
+def _side(
+    problem: comparisons.Problem, networks: Sequence[str], x: np.ndarray, y: np.ndarray, mask: np.ndarray
+) -> Side:
+    """One problem's side of all networks, from x [networks, b, ...], y [b, ...] and mask [b, ...]."""
     if problem.view == "clip":
         mask = mask & np.isfinite(y).all(axis=2)
         y = np.where(mask[:, :, None], y, np.float32(0))

@@ -18,17 +18,15 @@ def left_out(config: Config) -> str | None:
     return None
 
 
-def opened(run: runs.Run) -> tuple[Setting, loader.Source] | None:
+def opened(run: runs.Run) -> tuple[Setting, loader.Source]:
     """Refuses what the data, the options or a missing control cannot support, before anything is computed.
 
     Returns:
-      What all networks share, and the clips that are scored; None where the stage is left out.
+      What all networks share, and the clips that are scored.
 
     Raises:
       StatisticsError, ValueError, FileNotFoundError: one line.
     """
-    if left_out(run.config):
-        return None
     check_options(run.config)
     test = run.open_source(run.setup.scored.split)
     networks.label_control(run)

@@ -30,5 +30,7 @@ def join(seeds: list[Path]) -> FindingsTable:
     table["seeds"] = [seed for one in tables for seed in one["seeds"]]
     for name, about in table["details"].items():
         ceilings = [t["details"][name]["ridge"] for t in tables]
-        table["details"][name] = {**about, "ridge": None if None in ceilings else float(np.mean(ceilings))}
+        known = [ceiling for ceiling in ceilings if ceiling is not None]
+        ridge = float(np.mean(known)) if len(known) == len(ceilings) else None
+        table["details"][name] = {**about, "ridge": ridge}
     return table

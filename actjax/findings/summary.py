@@ -1,4 +1,4 @@
-"""From cross-fitted scores of one or several training seeds to effects, p-values and verdicts."""
+"""Concludes effects, p-values and verdicts from cross-fitted scores of one or several training seeds."""
 
 from collections.abc import Mapping, Sequence
 
@@ -114,7 +114,7 @@ def _details(result: Result, sides: Sides, setting: Setting) -> UnitDetails:
     layer = str(layers[n])
     neuron = int(n - np.flatnonzero(layers == layer)[0])
     side = next(s for s in sides.networks[claim.comparison.role] if s.layer == layer)
-    out = {
+    out: UnitDetails = {
         "layer": layer,
         "neuron": neuron,
         "row": claim.columns[int(c)],
@@ -126,24 +126,25 @@ def _details(result: Result, sides: Sides, setting: Setting) -> UnitDetails:
             for name in dict.fromkeys(layers)
         },
     }
-    out |= _class_shares(side, neuron, claim.class_rows, setting)
+    if setting.class_b is not None:
+        out["eta2_neuron"], out["eta2_feature"] = _class_shares(
+            side, neuron, claim.class_rows, setting.class_b
+        )
     if claim.stability:
         stable = selection.stability(result.halves, np.arange(result.halves.shape[3]), signed=True)
         out["stability"] = {str(name): _mean(stable[layers == name]) for name in dict.fromkeys(layers)}
     return out
 
 
-def _class_shares(side: Side, neuron: int, rows: slice, setting: Setting) -> dict[str, float]:
+def _class_shares(side: Side, neuron: int, rows: slice, class_b: np.ndarray) -> tuple[float, float]:
     """Eta squared by class of the chosen neuron and of the feature's rows (their mean), over clips."""
-    if setting.class_b is None:
-        return {}
     count = np.maximum(side.mask_bo.sum(axis=1), 1)[:, None]
     y = np.where(side.mask_bo[:, :, None], side.y_bok, 0.0).sum(axis=1) / count
     neurons = side.x["trained"][:, :, neuron].mean(axis=1)[:, None]
-    return {
-        "eta2_neuron": _mean(controls.eta_squared(neurons, setting.class_b)),
-        "eta2_feature": _mean(controls.eta_squared(y[:, rows], setting.class_b)),
-    }
+    return (
+        _mean(controls.eta_squared(neurons, class_b)),
+        _mean(controls.eta_squared(y[:, rows], class_b)),
+    )
 
 
 def grid_ceilings(sides: Sides) -> dict[str, dict[str, float]]:

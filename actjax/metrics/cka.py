@@ -25,8 +25,8 @@ def metric(*, kernel: str = "linear", debiased: bool = True, bandwidth: float = 
     from 0 by chance, debiased or not: read the score against the one of mismatched clips. Symmetric, one
     inner product of Gram matrices.
 
-    Missed in the benchmark of metrics, at 10 dB: lags (recall at 1 0.25) and sparse maps (0.57); it
-    cannot see where in frequency the similarity lies.
+    It is blind to where in frequency the similarity lies, to delays, and to much of what sparse maps hold.
+    See docs/measurements/metric_benchmark.md.
 
     Args:
       kernel: "linear" (inner products of frames) or "rbf" (Gaussian).

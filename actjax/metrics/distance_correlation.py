@@ -56,9 +56,8 @@ def metric(*, debiased: bool = False) -> Metric:
     the observations and memory does not. Needs all observations at once, at most 131,072, so it does not
     stream.
 
-    Missed in the benchmark of metrics, at 10 dB: lags of maps (recall at 1 0.25) and of binary concepts
-    (0.50), and rectified and sparse series 0.03, being undefined where a neuron is silent in more than a
-    tenth of the clips.
+    It is blind to delays, to the direction of a relation, and is undefined within clips where the neuron is
+    silent in more than a tenth of them. See docs/measurements/metric_benchmark.md.
 
     Args:
       debiased: takes the bias-corrected squared correlation of Székely and Rizzo.

@@ -24,9 +24,8 @@ def metric(
     a side is constant. Symmetric for equal options, unsigned, one inner product; streams exactly when both
     thresholds are given.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), lags (0.50), maps shifted in
-    frequency (0.50), and rectified and sparse series 0.03, being undefined where a neuron is silent in
-    more than a tenth of the clips.
+    It is blind to the direction of a relation, to delays and shifts in frequency, and is undefined within
+    clips where the neuron is silent in more than a tenth of them. See docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_x, alpha_y: share of the observations that count as active.

@@ -37,9 +37,8 @@ def metric() -> Metric:
     o^2 / 2 pairs, in steps of o, so time grows with the square of the observations and memory does not.
     Needs all observations at once, at most 131,072, so it does not stream.
 
-    Missed in the benchmark of metrics, at 10 dB: sparse neurons between clips (recall at 1 0.38), warps
-    there (0.75), and rectified and sparse series 0.03, being undefined where a neuron is silent in more
-    than a tenth of the clips.
+    It is weak where a neuron is sparse or a relation warped between clips, and is undefined within clips
+    where the neuron is silent in more than a tenth of them. See docs/measurements/metric_benchmark.md.
 
     Reference: M. Kendall, "The treatment of ties in ranking problems", 1945.
     """

@@ -39,8 +39,8 @@ def metric(*, neighbours: int = 10, distance: str = "euclidean") -> Metric:
     where frames change slowly. NaN for an image of equal frames, for fewer than 16 valid frames, and
     where every other frame would be a neighbour. Symmetric, unsigned, not an inner product.
 
-    Missed in the benchmark of metrics, at 10 dB: lags (recall at 1 0.25), sparse maps (0.57), and weak
-    signals (0.33 at -10 dB, where pearson has 1.00).
+    It is blind to delays, to much of what sparse maps hold, and to signals that are weaker than the noise.
+    See docs/measurements/metric_benchmark.md.
 
     Args:
       neighbours: size of the sets.

@@ -48,8 +48,8 @@ def metric(*, view: str = "map", max_lag: int = 8, max_shift: int = 2, min_overl
     the null. NaN where no offset leaves both sides with variance. The score is symmetric (lag and shift
     change their signs), signed; each offset is one matrix product. Per clip.
 
-    In the benchmark of metrics: it misses no distortion (recall at 1 1.00 throughout); being a maximum
-    over offsets it is far from 0 by chance, so its null must search as well.
+    It misses no distortion of the benchmark, but as a maximum over offsets it is far above 0 by chance, so
+    its null must search as well. See docs/measurements/metric_benchmark.md.
 
     Args:
       view: "map" (images with the same rows), or "frame" (one series a side; there is no shift).

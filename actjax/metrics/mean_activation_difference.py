@@ -20,10 +20,9 @@ def metric(*, alpha_y: float = 0.05, threshold_y: float | None = None) -> Metric
     as it is. Unbounded, 0 for no relation, NaN where a side is constant. Not symmetric; signed; one inner
     product; streams exactly through centred moments when the threshold is given.
 
-    Missed in the benchmark of metrics, at 10 dB: rectified and sparse series (recall at 1 0.03), being
-    undefined where a neuron is silent in more than a tenth of the clips; as it carries the neuron's unit,
-    19 % (series) and 28 % (binary) of the negatives pass for plants, even where all neurons have one
-    deviation, and of concepts active in 0.001 of the inputs or fewer, missing labels go unnoticed.
+    It carries the neuron's unit, so a loud neuron scores high without any relation; it hardly sees missing
+    labels of a rare concept, and is undefined within clips where the neuron is silent in more than a tenth of
+    them. See docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_y: share of the observations that count as the feature's.

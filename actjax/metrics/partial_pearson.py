@@ -20,9 +20,8 @@ def metric() -> Metric:
     signed, one inner product; streams through moments of deviations from the first batch's regression,
     which keeps their digits where little is left.
 
-    Missed in the benchmark of metrics, at 10 dB: lags and mixtures of binary concepts (recall at 1 0.62
-    and 0.75); what the nuisance holds cannot be found: 4 % of the pairs between clips were undefined with
-    loudness held fixed.
+    It is blind to whatever the nuisances hold, and weak where a relation is delayed or several concepts add
+    up. See docs/measurements/metric_benchmark.md.
 
     Raises:
       ValueError: no nuisance rows, or too many, when it is called.

@@ -15,8 +15,8 @@ def metric() -> Metric:
     Range [-1, 1], 0 for no linear relation, NaN where a side is constant or fewer than 3 observations
     count. Symmetric, signed, one inner product; streams exactly through centred moments.
 
-    Missed in the benchmark of metrics, at 10 dB: maps lagged (recall at 1 0.25) or shifted in frequency
-    (0.50), as cells must coincide, and mixtures of binary concepts (0.75).
+    It is blind to relations that are delayed or shifted in frequency, as cells must coincide, and weak where
+    several concepts add up. See docs/measurements/metric_benchmark.md.
 
     Reference: K. Pearson, "Note on regression and inheritance in the case of two parents", 1895.
     """

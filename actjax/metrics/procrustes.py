@@ -27,7 +27,7 @@ def metric() -> Metric:
     [0, 1], 0 for orthogonal rows, NaN for constant images and for fewer than 16 valid frames. Symmetric,
     unsigned, not an inner product.
 
-    Missed in the benchmark of metrics, at 10 dB: lags (recall at 1 0.25) and sparse maps (0.57).
+    It is blind to delays, and to much of what sparse maps hold. See docs/measurements/metric_benchmark.md.
 
     Reference: J. Gower, "Generalized Procrustes analysis", 1975.
     """

@@ -29,9 +29,8 @@ def metric(
     -1 / sqrt(0.5); NaN where a side is constant, there or throughout. No inner product: each pair is
     sorted, on a CPU by the host; does not stream, and takes at most 131,072 / top_share observations.
 
-    Missed in the benchmark of metrics, at 10 dB: flips and lags (recall at 1 0.00), pooling (0.12), every
-    binary concept (0.03, mostly undefined), and nearly all between clips (0.08), where its top share is
-    two or three clips.
+    It is blind to relations that are inverted, delayed or pooled and to binary concepts, and needs many clips
+    between clips, where its top share is two or three of them. See docs/measurements/metric_benchmark.md.
 
     Args:
       top_share: share of the inputs that are taken.

@@ -47,8 +47,8 @@ def metric(
     penalty). Not symmetric, no sign. Scores a whole feature; the factorisations are the feature's, one
     for each training set; streams exactly through moments of each fold.
 
-    In the benchmark of metrics: it says nothing of single rows, so it takes part in the label checks
-    alone, both of which it passes.
+    It says nothing of single rows: any row may carry the prediction. See
+    docs/measurements/metric_benchmark.md.
 
     Args:
       folds: number of folds, at least 3 (2 with a single penalty).

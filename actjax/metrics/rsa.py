@@ -25,7 +25,7 @@ def metric(*, dissimilarity: str = "euclidean", comparison: str = "pearson") -> 
     frames and where all dissimilarities are equal. Short, autocorrelated clips are far from 0 by chance:
     read the score against the one of mismatched clips. Symmetric, one inner product of vectors of pairs.
 
-    Missed in the benchmark of metrics, at 10 dB: lags (recall at 1 0.25) and sparse maps (0.57).
+    It is blind to delays, and to much of what sparse maps hold. See docs/measurements/metric_benchmark.md.
 
     Args:
       dissimilarity: between two frames: "euclidean", "squared_euclidean", or "correlation" (1 - r over the

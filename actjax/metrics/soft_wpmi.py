@@ -44,9 +44,9 @@ def metric(
     constant. One inner product: log(1 + m (p - 1)) is interpolated in logit m to 1e-6, from 9 stacked
     vectors by default. Does not stream.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), sparse and rectified neurons
-    between clips (0.38 and 0.50), and rectified and sparse series 0.03, being undefined where a neuron is
-    silent in more than a tenth of the clips, for it sees the strongest inputs alone.
+    It sees the strongest inputs alone, so it is blind to relations that are inverted, weak for sparse
+    neurons, and is undefined within clips where the neuron is silent in more than a tenth of them. See
+    docs/measurements/metric_benchmark.md.
 
     Args:
       k: number of strongest inputs.

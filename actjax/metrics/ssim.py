@@ -37,8 +37,7 @@ def metric(*, window: str = "uniform", size: int | None = None, k1: float = 0.01
     constant image or where no window is valid. Symmetric, signed; not an inner product, so pairs are
     computed in tiles. On small grids the window shrinks to the largest odd size that fits, at least 3.
 
-    Missed in the benchmark of metrics, at 10 dB: lags (recall at 1 0.25), and a sixth of the plants
-    without distortion at 0 dB and below (0.83).
+    It is blind to delays, and misses weak structure in noise. See docs/measurements/metric_benchmark.md.
 
     Args:
       window: "uniform" (sample covariance) or "gaussian" (deviation size / 7.33 cells: 1.5 for 11).

@@ -44,9 +44,9 @@ def metric(
     -1 + lam log 2; NaN where a side is constant. One inner product; streams when `threshold_x` and
     probabilities are given.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), sparse, rectified and warped
-    neurons between clips (0.50, 0.62, 0.62), and rectified and sparse series 0.03, being undefined where
-    a neuron is silent in more than a tenth of the clips, for it sees the strongest inputs alone.
+    It sees the strongest inputs alone, so it is blind to relations that are inverted, weak for sparse or
+    warped neurons, and is undefined within clips where the neuron is silent in more than a tenth of them. See
+    docs/measurements/metric_benchmark.md.
 
     Args:
       k: number of strongest inputs (CLIP-Dissect's 28).

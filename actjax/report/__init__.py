@@ -3,9 +3,14 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actjax import files
+
+if TYPE_CHECKING:
+    from actjax.report.page import Picture
+    from actjax.report.summary import Summary
+    from actjax.report.workdir_files import Material
 
 _MOST_OTHER_MAPS = 6
 
@@ -75,7 +80,7 @@ def build_findings(workdir: str | os.PathLike) -> list[Path]:
     ]
 
 
-def _draw(summary: Any, material: Any, folder: Path) -> list[Any]:
+def _draw(summary: "Summary", material: "Material", folder: Path) -> list["Picture"]:
     """Draws every picture: all kinds for each view's leading scores, a heat map for some others."""
     from tqdm import tqdm
 
@@ -96,7 +101,9 @@ def _draw(summary: Any, material: Any, folder: Path) -> list[Any]:
     if material.curve:
         jobs.append((Picture("training", folder / "training.png"), pictures.training_curve, (material,)))
     if material.evaluation is not None:
-        jobs.append((Picture("confusion", folder / "confusion.png"), pictures.confusion, (material,)))
+        jobs.append(
+            (Picture("confusion", folder / "confusion.png"), pictures.confusion, (material.evaluation,))
+        )
     for picture, draw, arguments in tqdm(jobs, desc="report", unit="picture", disable=None):
         draw(*arguments, picture.path)
     return [picture for picture, _, _ in jobs]

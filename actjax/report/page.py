@@ -22,6 +22,7 @@ from actjax.report.tables import (
 )
 from actjax.report.verdicts import GAIN, OPEN, sort_features, standard_errors_needed
 from actjax.report.workdir_files import Material
+from actjax.workdir.findings_table import FindingsTable
 
 _NAMES = {UNTRAINED: "the untrained network", INPUT: "the input"}
 _TITLE = "actjax report"
@@ -80,17 +81,17 @@ def how_to_read(metadata: Mapping[str, Any]) -> str:
     return READ.format(rearranged=" or ".join(words) or PERMUTED)
 
 
-def findings_page(found: Mapping[str, Any], pictures: Sequence[Picture]) -> Markup:
+def findings_page(table: FindingsTable, pictures: Sequence[Picture]) -> Markup:
     """The page of a workdir that has findings and no scores."""
-    return document(_TITLE, STYLE, tag("h1", "What does training add?"), front(found, None, pictures))
+    return document(_TITLE, STYLE, tag("h1", "What does training add?"), front(table, None, pictures))
 
 
-def front(found: Mapping[str, Any] | None, calibration: Table | None, pictures: Sequence[Picture]) -> Markup:
+def front(table: FindingsTable | None, calibration: Table | None, pictures: Sequence[Picture]) -> Markup:
     """The sections of the findings and of the nulls' calibration, as far as the workdir holds them."""
     parts = []
-    if found:
+    if table:
         drawn = join(*(image(p.path) for p in pictures if p.kind == "forest"))
-        parts.append(section("The four findings", findings.section(found, drawn)))
+        parts.append(section("The four findings", findings.section(table, drawn)))
     if calibration:
         note = tag("p", calibration.note, class_="note")
         parts.append(section(calibration.title, note, calibration.html()))
@@ -175,18 +176,18 @@ def _view(summary: Summary, score_set: int, pictures: Sequence[Picture]) -> Mark
 
 
 def _others(summary: Summary, pictures: Sequence[Picture]) -> Markup:
-    rest = [s for s in range(len(summary.sets)) if s not in summary.leading()]
+    others = [s for s in range(len(summary.sets)) if s not in summary.leading()]
     parts = []
-    for s in rest:
+    for s in others:
         drawn = (image(p.path) for p in pictures if p.score_set == s)
         parts.append(folded(_title(summary, s), *drawn, feature_table(summary, s).html()))
-    return section("Other metrics", *parts) if rest else join()
+    return section("Other metrics", *parts) if others else join()
 
 
 def _network(material: Material, pictures: Sequence[Picture]) -> Markup:
     parts = [image(p.path) for p in pictures if p.kind in ("training", "confusion")]
     if material.evaluation is not None:
-        table = confusion_table(material)
+        table = confusion_table(material.evaluation)
         parts.append(folded("As a table", tag("p", table.note), table.html()))
     return section("The network", *parts) if parts else join()
 

@@ -45,20 +45,21 @@ class Verdict(NamedTuple):
 
 def verdict(summary: Summary, score_set: int, feature: int) -> Verdict:
     """Says plainly whether a control comes as close to a feature as the trained network."""
-    names = (summary.main, *(n if n != summary.main else "" for n in (UNTRAINED, INPUT)))
-    trained, *controls = (summary.best_of(score_set, summary.network(name), feature) for name in names)
+    names = [summary.main, *(n if n != summary.main else "" for n in (UNTRAINED, INPUT))]
+    best = [summary.best_of(score_set, summary.network(name), feature) for name in names]
+    trained, controls = best[0], (best[1], best[2])
     strength = summary.units.strength
-    found = [(name, i) for name, i in zip(names[1:], controls, strict=True) if i >= 0]
-    if trained < 0 or not found:
+    scored = [(name, i) for name, i in zip(names[1:], controls, strict=True) if i >= 0]
+    if trained < 0 or not scored:
         words = f"no {summary.main} score" if trained < 0 else "no control scored"
         return Verdict(trained, *controls, float("nan"), (), False, words)
     close, tested = [], True
-    for name, i in found:
+    for name, i in scored:
         gap, margin = strength[trained] - strength[i], _margin(summary, score_set, trained, i)
         tested &= bool(np.isfinite(margin))
         if gap <= np.nan_to_num(margin):
             close.append(f"{name} {'closer' if gap < -margin else 'as close'}")
-    gain = float(strength[trained] - max(strength[i] for _, i in found))
+    gain = float(strength[trained] - max(strength[i] for _, i in scored))
     p = summary.units.p_maxt[trained]
     announced = not close and tested and not p >= LEVEL
     said = f"{summary.main} closer by {gain:.2f}" if announced else f"+{gain:.2f}, {_why(summary, trained)}"

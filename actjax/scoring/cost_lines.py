@@ -6,10 +6,10 @@ from actjax.scoring import cost, nulls, plan
 from actjax.setup import Scored
 
 
-def null_line(scored: Scored, made: plan.Plan, rearranged: nulls.Rearrangements | None, clips: int) -> str:
-    """Which metrics get p-values in which views, and how long that takes."""
+def null_line(scored: Scored, planned: plan.Plan, rearranged: nulls.Rearrangements | None, clips: int) -> str:
+    """Says which metrics get p-values in which views, and how long that takes."""
     tested: dict[str, list[str]] = {}
-    for comparison in (c for _, comparisons in made.families for c in comparisons):
+    for comparison in (c for _, comparisons in planned.families for c in comparisons):
         for metric in comparison.tested:
             views = tested.setdefault(metric.name, [])
             views += [comparison.problem.view] * (comparison.problem.view not in views)
@@ -17,13 +17,13 @@ def null_line(scored: Scored, made: plan.Plan, rearranged: nulls.Rearrangements 
         return "none: no p-values"
     seconds = {}
     if rearranged is not None:
-        seconds = cost.null_seconds(made, rearranged, scored.part, clips)
-    parts = [
+        seconds = cost.null_seconds(planned, rearranged, scored.part, clips)
+    lines = [
         f"{name} ({', '.join(views)})" + (f" {_minutes(seconds[name])}" if name in seconds else "")
         for name, views in tested.items()
     ]
     when = "" if seconds else "; how long: once the data set is prepared"
-    return f"{scored.null.kind}, {scored.null.replicates} replicates, of {', '.join(parts)}{when}"
+    return f"{scored.null.kind}, {scored.null.replicates} replicates, of {', '.join(lines)}{when}"
 
 
 def time_line(training_s: float | None, scoring_s: float | None) -> str:

@@ -8,7 +8,7 @@ from actjax.scoring import cost, cost_lines, from_elsewhere, networks, nulls, pl
 
 
 def describe(run: runs.Run) -> str:
-    """A table of what --stage=all would do; touches neither data nor devices' memory."""
+    """Tells what --stage=all would do, as a table; touches neither data nor devices' memory."""
     run.check_split()
     source = run.open_source(run.setup.scored.split) if os.path.isdir(run.builder.data_dir) else None
     planned = _planned(run, source)
@@ -29,7 +29,7 @@ def _planned(run: runs.Run, source: Source | None) -> plan.Plan:
 
 
 def _compared(run: runs.Run, planned: plan.Plan, source: Source | None) -> dict[str, str]:
-    """The data, both sides of the comparisons, and the scores that they give."""
+    """Tells the data, both sides of the comparisons, and how many scores they give."""
     info, scored = run.builder.info, run.setup.scored
     clips = {split: len(run.open_source(split)) for split in info.splits} if source else None
     bands, frames = run.setup.image_shape_ft
@@ -48,12 +48,12 @@ def _compared(run: runs.Run, planned: plan.Plan, source: Source | None) -> dict[
 
 
 def _costs(run: runs.Run, planned: plan.Plan, source: Source | None) -> dict[str, str]:
-    """The null, what is held, kept and written, and how long it takes."""
+    """Tells the null, what is held, kept and written, and how long it takes."""
     scored, clips = run.setup.scored, len(source) if source else 1
     # A null that the clips cannot support is refused.
     rearranged = None if source is None else nulls.draws(scored.null, source)
     held = f"{cost.state_mib(planned):.1f} MiB a device; tiles up to {scored.memory_bytes / 2**30:g} GiB"
-    kept = f"{cost.kept_mib(planned, clips):.1f} MiB while it scores{'' if source else ', a clip'}"
+    on_disk = f"{cost.kept_mib(planned, clips):.1f} MiB while it scores{'' if source else ', a clip'}"
     passes = None
     if not (run.config.weights or scored.activations):
         passes = run.config.train.steps * run.config.train.batch_size
@@ -62,14 +62,14 @@ def _costs(run: runs.Run, planned: plan.Plan, source: Source | None) -> dict[str
     return {
         "null": cost_lines.null_line(scored, planned, rearranged, clips),
         "accumulators": held,
-        "kept on disk": kept,
+        "kept on disk": on_disk,
         "table on disk": f"about {cost.score_rows(planned) * 20 / 2**20:.1f} MiB",
         "time": cost_lines.time_line(training_s, scoring_s),
     }
 
 
 def _left_out(planned: plan.Plan) -> dict[str, str]:
-    """What is not compared, and why."""
+    """Tells what is not compared, and why."""
     layers = {p.layer.name: p.layer for family, _ in planned.families for p in family.problems}
     padded = [x.name for x in layers.values() if x.frequency is not None and not x.frequency.inside().any()]
     reasons = sorted({f"{one.view} view: {one.reason}" for one in planned.left_out})

@@ -18,7 +18,7 @@ from actjax.types import Feature
 
 
 def activations(scored: Scored) -> external_layers.Activations | None:
-    """The file of `score.activations`, opened, or None."""
+    """Opens the file of `score.activations`; None where there is none."""
     if scored.activations is None:
         return None
     return external_layers.open_activations(
@@ -27,7 +27,7 @@ def activations(scored: Scored) -> external_layers.Activations | None:
 
 
 def in_file_order(source: loader.Source, opened: external_layers.Activations | None) -> loader.Source:
-    """The clips in the order in which they stand in the file, so that it is read from start to end."""
+    """Takes the clips in the order in which they stand in the file, so that it is read from start to end."""
     if opened is None:
         return source
     return source.take(np.argsort(rows_of(opened.path, opened.clip_ids, source.clip_ids)))
@@ -36,7 +36,7 @@ def in_file_order(source: loader.Source, opened: external_layers.Activations | N
 def features(
     chosen: Sequence[Feature | KnownOfClips], scored: Scored, source: loader.Source
 ) -> tuple[Feature, ...]:
-    """The features of `score.features` and those of the files in `score.external_features`.
+    """Makes the features of `score.features` and those of the files in `score.external_features`.
 
     Args:
       chosen: of the setup.
@@ -57,7 +57,7 @@ def features(
 def family(
     opened: external_layers.Activations, features: Sequence[Feature], setting: comparisons.Setting
 ) -> tuple[capture.Family, list[comparisons.LeftOut]]:
-    """The layers of a file as a network of their own."""
+    """Makes the layers of a file a network of their own."""
     problems, left_out = external_layers.plan(opened.layers, features, setting)
     # One network, whose only variable is not used: what is stacked needs a leading axis.
     return capture.Family(
@@ -66,7 +66,7 @@ def family(
 
 
 def fingerprint(scored: Scored) -> list[tuple[str, int, int]]:
-    """Which files a run reads: their names, sizes and times of change, for the score set's name."""
+    """Lists the files that a run reads: names, sizes and times of change, for the score set's name."""
     listed = []
     for path in (*([scored.activations] if scored.activations else ()), *scored.external_features):
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path, *_beside(path)]
@@ -75,7 +75,7 @@ def fingerprint(scored: Scored) -> list[tuple[str, int, int]]:
 
 
 def _beside(path: Path) -> list[Path]:
-    """What a single .npy is read with."""
+    """Lists what a single .npy is read with."""
     if path.suffix.lower() != ".npy":
         return []
     return [path.parent / "clip_ids.npy", *sorted(path.with_suffix("").rglob("*.npy"))]
@@ -84,7 +84,7 @@ def _beside(path: Path) -> list[Path]:
 def layer_reader(
     opened: external_layers.Activations | None, families: Sequence[capture.Family], source: loader.Source
 ) -> ReadLayers | None:
-    """What reads the outputs of a file's layers on some clips; only of layers that a problem needs.
+    """Makes what reads a file's layers on some clips; only layers that a problem needs.
 
     Args:
       opened: the file, or None.

@@ -60,7 +60,7 @@ class Network(NamedTuple):
 
 
 def open_network(run: runs.Run, num_classes: int) -> Network:
-    """The run's network: of imported weights with their own options and outputs, else for `num_classes`."""
+    """Opens the run's network: of imported weights with their options, else with `num_classes` outputs."""
     record = train_record.read(run.workdir)
     if record is not None and record.imported is not None:
         hyper = {k: tuple(v) if isinstance(v, list) else v for k, v in record.imported.hyper.items()}
@@ -80,7 +80,7 @@ def open_network(run: runs.Run, num_classes: int) -> Network:
 
 
 def read_weights(run: runs.Run) -> Imported:
-    """The Keras file config.weights as the model of the config, whose own options come first."""
+    """Reads the Keras file config.weights as the model of the config, whose own options come first."""
     model = run.setup.model
     return import_keras(
         Path(run.config.weights).expanduser(),
@@ -92,7 +92,7 @@ def read_weights(run: runs.Run) -> Imported:
 
 
 def variables(network: Network, name: str, source: Source) -> Any:
-    """The weights of the trained or the untrained network.
+    """Reads the weights of the trained network, or makes those of the untrained one.
 
     The untrained one has the initial weights of the same seed, and batch-norm statistics computed on
     the training clips; it is kept beside the trained one's checkpoint.
@@ -104,8 +104,8 @@ def variables(network: Network, name: str, source: Source) -> Any:
     """
     if name == "trained":
         return checkpoint.load_best(network.workdir)[0]
-    folder, about = checkpoint_files.path_of(network.workdir, "untrained"), {"seed": network.seed}
-    return checkpoint.load_or_make(folder, lambda: _untrained(network, source), about)
+    folder, made_from = checkpoint_files.path_of(network.workdir, "untrained"), {"seed": network.seed}
+    return checkpoint.load_or_make(folder, lambda: _untrained(network, source), made_from)
 
 
 def _untrained(network: Network, source: Source) -> Any:

@@ -78,7 +78,7 @@ def plan(
 def _input_family(
     features: Sequence[Feature], setting: Setting, image_shape_ft: tuple[int, int]
 ) -> capture.Family:
-    """The input as a network of its own: its bands as series, all of it as one map."""
+    """Makes the input a network of its own: its bands as series, all of it as one map."""
     bands, image = capture.input_layers(image_shape_ft)
     series = frozenset(want for want in setting.wants if want[0] != "map")
     problems = []

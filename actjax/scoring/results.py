@@ -11,12 +11,13 @@ from actjax.activations.comparisons import LeftOut
 from actjax.data.loader import Source
 from actjax.external.layers import Activations
 from actjax.scoring import columns, from_elsewhere, networks, nulls, one_pass, pictures, plan
+from actjax.scoring.tasks import ScoredTask
 from actjax.workdir import observations_folder
 
 
 def compute(
     run: runs.Run, source: Source, elsewhere: Activations | None, examples: Path
-) -> tuple[list[one_pass.Result], tuple[LeftOut, ...]]:
+) -> tuple[list[ScoredTask], tuple[LeftOut, ...]]:
     """Scores a run's networks on the clips of `source`, with nulls and corrected p-values.
 
     Args:
@@ -26,7 +27,7 @@ def compute(
       examples: where the pairs that pictures show are written.
 
     Returns:
-      The results, and the comparisons that could not be made.
+      The scores, and the comparisons that could not be made.
     """
     setup, scored = run.setup, run.setup.scored
     draws = nulls.draws(scored.null, source)
@@ -52,8 +53,7 @@ def compute(
         )
     )
     nulls.correct(results)
-    metrics = [chosen.metric for chosen in setup.metrics]
-    results = list(columns.complete(results, source.recording_ids, metrics))
-    most = run.config.report.examples
-    pictures.write(examples, observer, planned.families, results, source, scored.batch_size, most)
+    results = list(columns.complete(results, source.recording_ids))
+    pairs = pictures.choose(planned.families, results, run.config.report.examples)
+    pictures.write(examples, observer, pairs, source, scored.batch_size)
     return results, planned.left_out

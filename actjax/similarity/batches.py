@@ -56,6 +56,12 @@ class _Clips(NamedTuple):
         return self.order_o[places], offset < self.length_c[clips_b, None]
 
 
+def _grouped(clip_ids_o: np.ndarray) -> _Clips:
+    order_o = np.argsort(clip_ids_o, kind="stable")
+    _, start_c, length_c = np.unique(clip_ids_o[order_o], return_index=True, return_counts=True)
+    return _Clips(order_o, start_c, length_c)
+
+
 def clip_batches(
     metric: Metric,
     x: np.ndarray | jax.Array,
@@ -65,26 +71,23 @@ def clip_batches(
     memory: int,
 ) -> Iterator[ClipBatch]:
     """Groups observations by clip and pads clips to one length."""
-    order_o = np.argsort(context.clip_ids_o, kind="stable")
-    _, start_c, length_c = np.unique(context.clip_ids_o[order_o], return_index=True, return_counts=True)
-    grouped = _Clips(order_o, start_c, length_c)
-    n, k = x.shape[1], y.shape[1]
-    size = _batch_size(len(start_c), 4 * int(length_c.max()) * (n + k) + _scores_bytes(metric, n, k), memory)
+    grouped = _grouped(context.clip_ids_o)
+    n, k, clips = x.shape[1], y.shape[1], len(grouped.start_c)
+    size = _batch_size(clips, 4 * int(grouped.length_c.max()) * (n + k) + _scores_bytes(metric, n, k), memory)
     every = None if mask is None else mask[:, None]
     take_x, take_y = (_taker(metric, side, every, 1) for side in (x, y))
     take_z = None if context.nuisance_oq is None else _taker(None, context.nuisance_oq, every, 1)
-    for clips_b, real_b in _in_batches(len(start_c), size):
+    for clips_b, real_b in _in_batches(clips, size):
         rows, counts = grouped.rows(clips_b)
         counts = counts & real_b[:, None]
         if mask is not None:
             counts &= mask[rows]
-        inside = counts[..., None]
         at = Context(
             clip_ids_o=np.broadcast_to(clips_b[:, None], rows.shape),
             folds_o=None if context.folds_o is None else context.folds_o[rows],
-            nuisance_oq=None if take_z is None else take_z(rows, inside),
+            nuisance_oq=None if take_z is None else take_z(rows, counts[..., None]),
         )
-        yield ClipBatch(take_x(rows, inside), take_y(rows, inside), counts, real_b, at)
+        yield ClipBatch(take_x(rows, counts[..., None]), take_y(rows, counts[..., None]), counts, real_b, at)
 
 
 def image_batches(

@@ -8,7 +8,7 @@ from actjax.run import Run
 
 
 def refuse_nothing(run: Run) -> None:
-    """The check of a stage that takes whatever a valid config says."""
+    """Refuses nothing: a stage with this check takes whatever a valid config says."""
 
 
 class Stage(NamedTuple):

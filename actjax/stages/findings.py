@@ -36,22 +36,25 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
         print(f"findings: done before, {outputs[0]}")
         return outputs
     sides = observe.collect(planned, network, test, weights, run.setup.scored.batch_size)
-    found, not_made = cross_fit.score(sides, setting, run.config.findings.rotations)
-    if not found:
+    results, not_made = cross_fit.score(sides, setting, run.config.findings.rotations)
+    if not results:
         raise ValueError(
             "no finding can be tested: score.layers leaves no shallow, deep or embedding layer to compare"
         )
     if parallel.process_index() == 0:
-        made = table.of_network(run, setting, test, sides, found, not_made=not_made, made_from=made_from)
-        table.write_beside(run.workdir, found)
-        table.write(run, made)
-        print(report_findings.console(made))
+        findings = table.of_network(
+            run, setting, test, sides, results, not_made=not_made, made_from=made_from
+        )
+        table.write_beside(run.workdir, results)
+        table.write(run, findings)
+        print(report_findings.console(findings))
     return outputs
 
 
 def check(run: runs.Run) -> None:
     """Refuses what the data, the options or a missing control cannot support; see `requirements.opened`."""
-    requirements.opened(run)
+    if requirements.left_out(run.config) is None:
+        requirements.opened(run)
 
 
 def check_options(run: runs.Run) -> None:

@@ -23,11 +23,11 @@ def take_weights(run: runs.Run) -> list[Path]:
     network.check_workdir(run, digest)
     if train_record.read(run.workdir) is None or not checkpoint.is_whole(run.workdir):
         # Read and checked as a whole before the first file is written.
-        found = networks.read_weights(run)
-        classes = network.class_names(run, found.hyper["num_classes"])
+        imported = networks.read_weights(run)
+        classes = network.class_names(run, imported.hyper["num_classes"])
         recorded_config.write(run.workdir, "train", run.config.to_dict())
         recorded_config.write_import(run.workdir, digest)
-        network.save(run, found, classes, digest)
+        network.save(run, imported, classes, digest)
     else:
         recorded_config.write(run.workdir, "train", run.config.to_dict())
         print(f"import: done before, from {network.record_of(run).file}")

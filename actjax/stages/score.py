@@ -25,12 +25,12 @@ def score(run: runs.Run) -> list[Path]:
     absent = loader.absent_classes({split: source})
     if absent and parallel.process_index() == 0:
         print(f"score: no clip of class {absent}")
-    found, reasons = results.compute(run, source, elsewhere, outputs[1])
+    tasks, reasons = results.compute(run, source, elsewhere, outputs[1])
     if parallel.process_index() == 0:
         left_out.write(outputs[2], reasons)
         if reasons:
             print(f"score: {len(reasons)} comparisons left out; the report says which and why")
-        score_set.write(run, path, source, found)
+        score_set.write(run, path, source, tasks)
     return outputs
 
 

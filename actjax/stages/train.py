@@ -14,17 +14,12 @@ from actjax.workdir import evaluation_record, recorded_config, train_record
 
 def train_network(run: runs.Run) -> list[Path]:
     """Fits, keeps the best checkpoint, counts every test clip once."""
-    if run.config.weights:
-        raise ValueError("config.weights is set: --stage=import takes them; leave it out to train a network")
-    if recorded_config.is_imported(run.workdir):
-        raise ValueError(
-            f"{run.workdir} is for imported weights: choose another --workdir to train a network"
-        )
+    _refuse_imported(run)
     recorded_config.write(run.workdir, "train", run.config.to_dict())
     outputs = [evaluation_record.path_of(run.workdir), train_record.path_of(run.workdir)]
     before = train_record.read(run.workdir)
     tested = before is not None and before.test_accuracy is not None and outputs[0].exists()
-    if tested and checkpoint.is_whole(run.workdir):
+    if before is not None and tested and checkpoint.is_whole(run.workdir):
         print(f"train: done before, {before.steps} steps, test accuracy {before.test_accuracy:.3f}")
         return outputs
     train, validation, test = _open_splits(run)
@@ -68,8 +63,18 @@ def check_options(run: runs.Run) -> None:
     memory.check_training(run.setup, run.config.train.batch_size)
 
 
+def _refuse_imported(run: runs.Run) -> None:
+    """Raises ValueError where weights are imported in place of training."""
+    if run.config.weights:
+        raise ValueError("config.weights is set: --stage=import takes them; leave it out to train a network")
+    if recorded_config.is_imported(run.workdir):
+        raise ValueError(
+            f"{run.workdir} is for imported weights: choose another --workdir to train a network"
+        )
+
+
 def _open_splits(run: runs.Run) -> list[Source]:
-    """The clips to train, validate and test on; says which classes have none."""
+    """Opens the clips to train, validate and test on; says which classes have none."""
     sources = {split: run.open_source(split) for split in ("train", "validation", "test")}
     absent = loader.absent_classes(sources)
     if absent and parallel.process_index() == 0:

@@ -37,7 +37,7 @@ def made(name):
 def shown(feature, values, valid, length):
     """The frames that lie within the signal, NaN where undefined."""
     frames = values.shape[1]
-    cells = comparisons._frames(feature, frames, WHOLE / 12_000)
+    cells = views.feature_time(feature, frames, WHOLE / 12_000)
     inside = np.ones(frames, bool)
     if feature.hop_samples is not None:
         inside = np.asarray(views.ends_within(cells.reach[:, 1], np.array([length / 12_000], np.float32)))[0]

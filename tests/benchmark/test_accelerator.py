@@ -1,10 +1,11 @@
 """The table of an accelerator, on sizes that a CPU does in seconds."""
 
+import flax.linen as nn
 import numpy as np
 import pytest
 
 from actjax.benchmark import timing
-from actjax.benchmark.accelerator import limits, references, rows, run, scaling, table, worker
+from actjax.benchmark.accelerator import limits, references, rows, run, scaling, table, training, worker
 from actjax.similarity.api import score
 
 
@@ -94,6 +95,17 @@ def test_references_agree(name):
     x = y[:, [0, 1, 1, 2]] + rng.standard_normal((90, 4))
     expected = getattr(references, name)(x.T, y.T)
     np.testing.assert_allclose(score(x, y, name), expected, atol=1e-6)
+
+
+def test_operations_are_those_of_convolutions_and_dense_layers():
+    class Network(nn.Module):
+        @nn.compact
+        def __call__(self, image_bft, *, train):
+            x = nn.Conv(7, (3, 5), strides=2, padding="VALID")(image_bft[..., None])
+            return nn.Dense(11)(nn.relu(x).reshape(len(x), -1))
+
+    cells = 4 * 6 * 7
+    assert training.forward_operations(Network(), (9, 15)) == 2 * cells * 3 * 5 + 2 * cells * 11
 
 
 def test_medians_leave_the_first_run_out():

@@ -18,7 +18,7 @@ from actjax.pages.rows import csv_text
 from actjax.report import tables
 from actjax.report.summary import summarise
 from actjax.report.verdicts import sort_features
-from actjax.report.workdir_files import Material, read_material
+from actjax.report.workdir_files import read_material
 from actjax.scores.files import load_scores, write_scores
 from actjax.workdir import (
     benchmark_table,
@@ -134,7 +134,7 @@ def test_undefined_scores_are_counted_never_drawn_as_zero(built):
 
 def test_confusion_of_few_and_of_many_classes():
     def table(names, counts):
-        return tables.confusion_table(Material(Evaluation(0.5, 1.0, names, counts, int(counts.sum()))))
+        return tables.confusion_table(Evaluation(0.5, 1.0, names, counts, int(counts.sum())))
 
     few = table(CLASSES, np.diag(range(6)))
     assert few.rows[0][-1] == "-" and few.rows[5][-1] == "1.00"

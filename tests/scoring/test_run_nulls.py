@@ -54,7 +54,7 @@ def test_the_null_of_a_frame_view_is_that_of_its_sides_in_the_source_s_order(nam
     draws = permutations.unrestricted(RECORDINGS, replicates=20, seed=0)
     rearranged = draws
     if chosen == "shifted":
-        rearranged = nulls.Shifts(replicates=20, seed=0, level=0.05)
+        rearranged = nulls.AskedShifts(replicates=20, seed=0, level=0.05)
         draws = permutations.circular_shift(valid, replicates=20, seed=0)
     metric = make_metric(name)
     with contextlib.ExitStack() as stack:

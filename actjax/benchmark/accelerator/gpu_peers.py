@@ -1,6 +1,5 @@
 """The peers of the metrics, in PyTorch on the device, with normal values made there."""
 
-import importlib
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -93,27 +92,13 @@ def reorder(shape: Shape) -> Peer:
 
 
 def ridge(shape: Shape, folds_o: np.ndarray) -> Peer:
-    """Nested cross-validation by himalaya: a fold is predicted from the others, penalties by inner folds."""
-    try:
-        backends, models = (importlib.import_module(f"himalaya.{name}") for name in ("backend", "ridge"))
-    except ImportError:
+    """Regression of all neurons on the rows, in folds."""
+    library = torch_peers.himalaya()
+    if library is None:
         return Peer("himalaya", None)
 
     def works(torch: ModuleType) -> Works:
-        x_on, y_ok = _normal(torch, shape)
-        backends.set_backend("torch_cuda" if torch_peers.device(torch) == "cuda" else "torch")
-        outer = [torch.tensor(folds_o != fold, device=x_on.device) for fold in np.unique(folds_o)]
-        penalties = len(x_on) * np.logspace(-4, 2, 7)
-
-        def predict() -> list[Any]:
-            scores = []
-            for inside in outer:
-                model = models.RidgeCV(alphas=penalties, cv=len(outer) - 1)
-                model.fit(y_ok[inside], x_on[inside])
-                scores.append(model.score(y_ok[~inside], x_on[~inside]))
-            return scores
-
-        return [(predict, 1.0)]
+        return [(torch_peers.nested_ridge(torch, library, *_normal(torch, shape), folds_o), 1.0)]
 
     return _peer("himalaya RidgeCV, nested", works)
 

@@ -143,8 +143,7 @@ def _work(folder: Path, names: Sequence[str], tiny: bool, until: float) -> None:
     """One process that measures; it is ended where it does not end by itself in time."""
     options = ["--out", str(folder), "--sections", ",".join(names), "--until", str(until)]
     command = [sys.executable, "-m", "actjax.benchmark.accelerator.worker", *options]
-    programs = {"JAX_COMPILATION_CACHE_DIR": str(folder.absolute() / "compiled")}
-    worker = subprocess.Popen(command + ["--tiny"] * tiny, env={**_ENVIRONMENT, **programs, **os.environ})
+    worker = subprocess.Popen(command + ["--tiny"] * tiny, env=_environment(folder))
     try:
         worker.wait(until + 0.5 * _RESERVE_S - time.time())
     except subprocess.TimeoutExpired:
@@ -154,6 +153,16 @@ def _work(folder: Path, names: Sequence[str], tiny: bool, until: float) -> None:
         if "failed" in last:
             print(f"the time is spent: {last['section']}: {last['row']} is cut short", flush=True)
             rows.append(folder, {"section": last["section"], "row": last["row"], "cut_short": True})
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """That of this process, which goes before what is set here."""
+    programs = {"JAX_COMPILATION_CACHE_DIR": str(folder.absolute() / "compiled")}
+    environment = {**_ENVIRONMENT, **programs, **os.environ}
+    # JAX refuses to start where the share of memory is given under both of its names.
+    if "XLA_PYTHON_CLIENT_MEM_FRACTION" in os.environ:
+        del environment["XLA_PYTHON_CLIENT_MEM_FRACTION"]
+    return environment
 
 
 def main() -> None:

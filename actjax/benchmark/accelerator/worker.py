@@ -33,6 +33,15 @@ SECTIONS: Mapping[str, rows.Section] = {
     )
 }
 
+# Errors after which a process may not be able to use the device.
+_OF_THE_DEVICE = (
+    "JaxRuntimeError",
+    "XlaRuntimeError",
+    "RuntimeError",
+    "OutOfMemoryError",
+    "AcceleratorError",
+)
+
 
 def measure(folder: Path, names: Sequence[str], *, tiny: bool, until: float) -> None:
     """Measures the rows of the sections that the folder does not have, until that time (of time.time())."""
@@ -53,6 +62,9 @@ def measure(folder: Path, names: Sequence[str], *, tiny: bool, until: float) -> 
             line = head | rows.measure(build) | {"seconds": time.perf_counter() - started}
             rows.append(folder, line)
             print(rows.say(line), flush=True)
+            if line.get("failed", "").startswith(_OF_THE_DEVICE):
+                # Its memory may be full, or every later call fail: the next process goes on.
+                return
         free()
 
 

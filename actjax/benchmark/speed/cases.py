@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import lookup
-from actjax.benchmark.speed.peers import Data, Peer, peers
+from actjax.benchmark.speed.peers import Data, Peer, folds_of, peers
 from actjax.benchmark.timing import Work
 from actjax.precision import PRECISION
 from actjax.similarity.api import make_metric, score
@@ -126,7 +126,7 @@ def _context(metric: Metric, o: int) -> Context:
     ids = np.arange(o, dtype=np.int32) * 50 // o
     rng = np.random.default_rng(1)
     nuisance = rng.standard_normal((o, 2), dtype=np.float32) if "nuisance_oq" in metric.needs else None
-    return Context(ids, ids % 5, nuisance, jax.random.key(0))
+    return Context(ids, folds_of(o), nuisance, jax.random.key(0))
 
 
 @jax.jit

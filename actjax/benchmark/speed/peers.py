@@ -165,6 +165,22 @@ def _rank_reorder(data: Data, missing: set[str]) -> Iterator[Peer]:
         yield Peer("PyTorch formula, looped", ((steps, len(data.x_no) / STEPS),))
 
 
+def _ridge(data: Data, missing: set[str]) -> Iterator[Peer]:
+    library = torch_peers.himalaya()
+    if library is None:
+        missing.add("himalaya")
+    elif torch := _torch(missing):
+        o = data.x_no.shape[1]
+        sides = (torch_peers.tensor(torch, side) for side in (data.x_on, data.y_ok))
+        work = torch_peers.nested_ridge(torch, library, *sides, folds_of(o))
+        yield Peer("himalaya RidgeCV, nested", ((work, 1.0),))
+
+
+def folds_of(o: int) -> np.ndarray:
+    """[o] the fold of each observation: fifty clips, in turn in five folds."""
+    return np.arange(o, dtype=np.int32) * 50 // o % 5
+
+
 def _by_pair(name: str, data: Data, score: Any, active: bool = False, turned: bool = False) -> Peer:
     """`score` of some pairs; the first made a set where `active`, sides exchanged where `turned`."""
     count = _count(data)
@@ -226,4 +242,5 @@ _PEERS: dict[str, Callable[[Data, set[str]], Iterator[Peer]]] = {
     "distance_correlation": _distance_correlation,
     "kendall": _kendall,
     "rank_reorder": _rank_reorder,
+    "ridge": _ridge,
 }

@@ -78,12 +78,17 @@ def set_overlap(name: str, x_on: Tensor, y_ok: Tensor, share: float) -> Callable
     taken = max(1, round(share * len(x_on)))
 
     def work() -> Tensor:
-        hot_x, hot_y = ((side >= side.topk(taken, dim=0).values[-1:]).to(side.dtype) for side in (x_on, y_ok))
+        hot_x, hot_y = ((side >= _threshold(side, taken)).to(side.dtype) for side in (x_on, y_ok))
         both = hot_x.T @ hot_y
         every = hot_x.sum(0)[:, None] + hot_y.sum(0)[None, :]
         return 2 * both / every if name == "f1" else both / (every - both)
 
     return work
+
+
+def _threshold(side: Tensor, taken: int) -> Tensor:
+    """[1, columns] the least of so many largest values of each column."""
+    return side.topk(taken, dim=0, sorted=False).values.amin(0, keepdim=True)
 
 
 def auc(
@@ -166,3 +171,31 @@ def reorder(torch: ModuleType, x_on: Tensor, y_ok: Tensor, share: float) -> Call
             _ = error / chance / there.sigmoid().mean(0) ** 0.5
 
     return loop
+
+
+def himalaya() -> tuple[ModuleType, ModuleType] | None:
+    """(its backends, its ridge regressions), or None where it is not installed."""
+    try:
+        return importlib.import_module("himalaya.backend"), importlib.import_module("himalaya.ridge")
+    except ImportError:
+        return None
+
+
+def nested_ridge(
+    torch: ModuleType, library: tuple[ModuleType, ModuleType], x_on: Tensor, y_ok: Tensor, folds_o: np.ndarray
+) -> Callable[[], list[Tensor]]:
+    """himalaya's regression of all neurons on the rows; penalties are chosen by inner folds."""
+    backends, models = library
+    backends.set_backend("torch_cuda" if device(torch) == "cuda" else "torch")
+    trained_on = [torch.tensor(folds_o != fold, device=x_on.device) for fold in np.unique(folds_o)]
+    penalties = len(x_on) * np.logspace(-4, 2, 7)
+
+    def work() -> list[Tensor]:
+        scores = []
+        for inside in trained_on:
+            model = models.RidgeCV(alphas=penalties, cv=len(trained_on) - 1)
+            model.fit(y_ok[inside], x_on[inside])
+            scores.append(model.score(y_ok[~inside], x_on[~inside]))
+        return scores
+
+    return work

@@ -1,4 +1,4 @@
-"""What all of actjax's TFDS builders share: shards first, then ArrayRecord files without TensorFlow.
+"""Builds data sets as TFDS builders: makes shards first, then ArrayRecord files without TensorFlow.
 
 Beside the records of a prepared data set lie `index_<split>.npz` (clip and recording ids, labels and
 content hashes in the records' order) and `skipped.json` (what was left out, and why).
@@ -61,7 +61,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         try:
             super().__init__(**kwargs)
         except Exception:
-            # TFDS reads the description of what is prepared; where it does not get that far, it is no file's.
+            # TFDS reads the description of a prepared data set; without a folder no file is at fault.
             if not os.path.isdir(getattr(self, "_data_dir", None) or ""):
                 raise
             with prepared.opening(self.data_dir):
@@ -84,17 +84,17 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return {}
 
     def check(self, index: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        """Called with the index of every split before anything is written."""
+        """Checks the index of every split before anything is written."""
         check_index(index)
 
     @property
     def sample_rate_hz(self) -> int:
-        """Of every clip."""
+        """The sample rate of every clip."""
         return self.builder_config.sample_rate_hz
 
     @property
     def clip_samples(self) -> int:
-        """Of every clip."""
+        """How many samples every clip has."""
         return self.builder_config.clip_samples
 
     def download_and_prepare(self, **kwargs: Any) -> None:
@@ -229,7 +229,7 @@ class _LocalInfo(tfds.core.DatasetInfo):
     """Information that is never looked for in the catalogue's cloud bucket."""
 
     def initialize_from_bucket(self) -> None:
-        """Nothing: TFDS would leave an empty folder in the system's temporary one each time."""
+        """Does nothing: TFDS would leave an empty folder in the system's temporary one each time."""
 
 
 def _plain(value: Any) -> Any:
@@ -239,7 +239,7 @@ def _plain(value: Any) -> Any:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """TFDS's own banner, bars and remarks off: the shards have a bar, collecting them takes seconds."""
+    """Silences TFDS's banner, bars and remarks: the shards have a bar, and collecting them takes seconds."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     tfds.disable_progress_bar()

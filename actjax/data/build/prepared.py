@@ -1,7 +1,7 @@
 """Opens a prepared data set: its index, checked against its records, and its records one by one.
 
 Every chunk of an ArrayRecord file carries a hash that is checked as it is read, and so does every member of
-an index file; what is damaged is therefore noticed, and said in one line with what to do.
+an index file. Damage is therefore noticed, and one line names the file and says what to do.
 """
 
 import bisect

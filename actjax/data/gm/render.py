@@ -1,4 +1,4 @@
-"""Sound from a score: the General MIDI sound font, then the circumstances of a recording.
+"""Renders a score: plays it on the General MIDI sound font, then adds the circumstances of a recording.
 
 The chain, in order: sampled instruments (percussion apart) -> mono -> resampled -> tilt -> room ->
 noise -> band limits -> level drift -> hard clipping -> recording gain. What an intervention must not
@@ -16,6 +16,7 @@ import numpy as np
 import soxr
 
 from actjax.data.gm import scene as scenes
+from actjax.data.gm.scene import Scene
 from actjax.data.gm.score import Intervention, Score, write_score
 from actjax.data.gm.voices import DRUMS
 
@@ -44,7 +45,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class _Levels:
-    """What is measured on the unchanged clip and held under interventions."""
+    """Levels that are measured on the unchanged clip and held under interventions."""
 
     source_scale: float
     noise_rms: float
@@ -78,8 +79,17 @@ def render_clip(
     return Clip(audio=audio, score=score, scene=scene)
 
 
-def _record(seed, index, scene, clip_seconds, sample_rate_hz, score, change, levels):
-    """([s] float32, _Levels): the whole chain; levels are measured where none are given."""
+def _record(
+    seed: int,
+    index: int,
+    scene: Scene,
+    clip_seconds: float,
+    sample_rate_hz: int,
+    score: Score,
+    change: Intervention,
+    levels: _Levels | None,
+) -> tuple[np.ndarray, _Levels]:
+    """The sound [s] float32 after the whole chain, and its levels, which are measured if they are None."""
     samples = round(clip_seconds * sample_rate_hz)
     source = _play(score, samples, sample_rate_hz, percussion_db=change.percussion_db)
     tilt = scene.tilt_db_per_octave + change.brightness_db_per_octave

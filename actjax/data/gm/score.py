@@ -1,4 +1,4 @@
-"""The notes of a clip of gm_instruments: a pure function of the seed and the clip's index.
+"""Writes the notes of a clip of gm_instruments, a pure function of the seed and the clip's index.
 
 Tempo, transposition and the phrase are drawn from the seed and the index alone. The phrase as heard
 (rhythm in beats and intervals) is hashed, and each split owns a share of the hashes: a phrase is
@@ -34,7 +34,7 @@ _PHRASE, _PERFORMANCE = 1, 2  # streams of random numbers, so that one does not 
 
 @dataclasses.dataclass(frozen=True)
 class Intervention:
-    """Changes of one clip, everything else (phrase, room, noise, levels) staying the same.
+    """Changes of one clip; everything else (phrase, room, noise, levels) stays the same.
 
     Attributes:
       gain_db: added to the recording gain: source and noise alike.
@@ -165,7 +165,7 @@ def _draw_events(rng: np.random.Generator, lineup: Lineup, beats: float) -> np.n
 
 
 def _phrase_hash(events: np.ndarray, beats: float) -> str:
-    """Of the rhythm and the intervals within the first `beats` beats, whatever key and tempo."""
+    """A hash of the rhythm and the intervals within the first `beats` beats, whatever key and tempo."""
     heard = events[events[:, 0] <= beats]
     content = np.column_stack([heard[:, 0] * 48, heard[:, 2] - heard[0, 2]]) if len(heard) else heard
     return hashlib.sha256(np.round(content).astype("<i4").tobytes()).hexdigest()[:16]

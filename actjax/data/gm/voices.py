@@ -1,4 +1,4 @@
-"""The twelve classes of gm_instruments and how each of their voices is written, in beats.
+"""Writes the voices of the twelve classes of gm_instruments, in beats.
 
 A voice is a list of events `(onset_beat, duration_beats, pitch, accent)`; pitches are written in C and
 transposed later, so that key, tempo and gain can be drawn independently of the class.
@@ -159,7 +159,7 @@ def write_voice(rng: np.random.Generator, voice: Voice, plan: PhrasePlan) -> lis
 def _line(
     rng: np.random.Generator, voice: Voice, plan: PhrasePlan, pitches: np.ndarray, pace: float
 ) -> list[Event]:
-    """A walk over the scale; long notes and beat starts lean to the chord of the moment."""
+    """A walk over the scale; long notes and beat starts move to the nearest note of the current chord."""
     weights = np.exp(-0.5 * (np.log2(_DURATIONS * plan.density * voice.pace * pace) / 0.8) ** 2) + 1e-3
     # One draw of all random numbers: a call for each would cost more than the rest.
     longest = int(plan.beats / _DURATIONS[0]) + 1
@@ -232,7 +232,7 @@ def _drums(rng: np.random.Generator, plan: PhrasePlan) -> list[Event]:
 
 
 def _timpani(rng: np.random.Generator, voice: Voice, plan: PhrasePlan) -> list[Event]:
-    """A stroke on some beats, now and then a roll."""
+    """Strokes on some beats, and some rolls."""
     events = []
     for beat in np.arange(0.0, plan.beats, 1.0):
         if rng.random() < 0.3:
@@ -243,7 +243,7 @@ def _timpani(rng: np.random.Generator, voice: Voice, plan: PhrasePlan) -> list[E
 
 
 def _chord(plan: PhrasePlan, beat: float) -> tuple[int, ...]:
-    """Pitch classes of the triad on the scale degree of the moment, root first."""
+    """Pitch classes of the triad on the current scale degree, root first."""
     degree = plan.roots[min(int(beat // 2), len(plan.roots) - 1)]
     return tuple(plan.scale[(degree + 2 * i) % len(plan.scale)] for i in range(3))
 

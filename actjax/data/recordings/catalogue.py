@@ -1,4 +1,4 @@
-"""Audio classification sets of the tensorflow-datasets catalogue, cut into clips like any other."""
+"""Builds clips from audio classification sets of the tensorflow-datasets catalogue."""
 
 import dataclasses
 import functools
@@ -74,8 +74,8 @@ def make(
 ) -> FileBuilder:
     """The builder `name` of a catalogue set.
 
-    Its own builder downloads and prepares it, as ArrayRecord files, when ours is prepared and it is not
-    there.
+    When our builder is prepared and the catalogue's set is not there, the catalogue's builder downloads and
+    prepares it as ArrayRecord files.
 
     Args:
       name: ours.
@@ -138,10 +138,10 @@ def _prepare(name: str, origin: Any) -> None:
 
 def _feature(name: str, origin: Any, key: str) -> Any:
     feature = origin.info.features
-    for part in key.split("."):
-        if part not in feature:
+    for step in key.split("."):
+        if step not in feature:
             raise ValueError(f"{name}: {origin.name} has no feature {key!r}; it has {', '.join(feature)}")
-        feature = feature[part]
+        feature = feature[step]
     return feature
 
 
@@ -151,9 +151,9 @@ def _list(origin: Any, label: str, seed: int) -> dict[str, list[Recording]]:
         source = origin.as_data_source(split)
         for number in range(len(source)):
             place = f"{origin.info.full_name}/{split}/{number}"
-            own = (int(_get(source[number], label)),)
+            labels = (int(_get(source[number], label)),)
             recordings.setdefault(_SPLIT_NAMES.get(split, split), []).append(
-                Recording(place, place, place, own)
+                Recording(place, place, place, labels)
             )
     if set(recordings) == {"train"}:
         recordings = files.split_recordings(recordings["train"], seed)
@@ -161,7 +161,7 @@ def _list(origin: Any, label: str, seed: int) -> dict[str, list[Recording]]:
 
 
 def _cut_example(
-    sources, audio_key: str, rate: int, cutting: Cutting, recording: Recording
+    sources: Mapping[str, Any], audio_key: str, rate: int, cutting: Cutting, recording: Recording
 ) -> Iterable[shards.Example]:
     split, number = recording.path.split("/")[-2:]
     audio = np.asarray(_get(sources[split][int(number)], audio_key))
@@ -175,4 +175,4 @@ def _cut_example(
 
 
 def _get(example: Any, key: str) -> Any:
-    return functools.reduce(lambda value, part: value[part], key.split("."), example)
+    return functools.reduce(lambda value, name: value[name], key.split("."), example)

@@ -1,7 +1,7 @@
-"""Sound files decoded block by block: what is in them, and their mono sound at the rate of a data set.
+"""Decodes sound files block by block into mono sound at the rate of a data set.
 
-Imported by the worker processes, so without TFDS. However long a recording is, memory holds at most HELD
-samples of it; a longer one is decoded once to measure it and once more to cut it.
+The worker processes import this, so it imports no TFDS. However long a recording is, memory holds at most
+HELD samples of it; a longer one is decoded once to measure it and once more to cut it.
 """
 
 import dataclasses
@@ -88,8 +88,8 @@ def of_blocks(decoded: Decoded, sample_rate_hz: int) -> Sound:
         if held is not None:
             held.append(block)
         if held is not None and levels.samples * block.shape[1] > HELD:
-            for kept in held:
-                samples += len(resampled(_mean(kept)))
+            for earlier in held:
+                samples += len(resampled(_mean(earlier)))
             held = None
         elif held is None:
             samples += len(resampled(_mean(block)))
@@ -109,7 +109,7 @@ def of_blocks(decoded: Decoded, sample_rate_hz: int) -> Sound:
 
 
 class Levels:
-    """What is measured of a recording as its blocks go by."""
+    """Levels of a recording, measured block by block."""
 
     def __init__(self) -> None:
         self.samples, self.peak = 0, 0.0
@@ -118,7 +118,7 @@ class Levels:
         self.mixed = 0.0
 
     def add(self, block: np.ndarray) -> None:
-        """Adds [n, channels]."""
+        """Measures one block [n, channels]."""
         if not np.isfinite(block).all():
             raise BadAudio("holds NaN or infinite samples")
         if len(block) == 0:
@@ -168,7 +168,7 @@ class _Resampler:
         return wave if self._stream is None else self._stream.resample_chunk(wave)
 
     def rest(self) -> np.ndarray:
-        """What is left once all blocks were given."""
+        """The samples that are left after the last block."""
         nothing = np.zeros(0, np.float32)
         return nothing if self._stream is None else self._stream.resample_chunk(nothing, last=True)
 
@@ -178,7 +178,7 @@ def _mean(block: np.ndarray) -> np.ndarray:
 
 
 def _decoded(path: str, sample_rate_hz: int, start_s: float, end_s: float | None) -> Decoded:
-    """By soundfile, or else by ffmpeg."""
+    """Decodes a file by soundfile, or else by ffmpeg."""
     _check_file(path)
     try:
         with _opened(path) as file:

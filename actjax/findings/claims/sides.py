@@ -43,9 +43,17 @@ class Sides:
     left_out: list[comparisons.LeftOut]
 
 
+def usable_hz(side: Side) -> np.ndarray:
+    """[f] the centre frequencies of a map's bands that see no padding, at least 0.001 Hz."""
+    hz_f, usable_f = side.problem.layer_hz, side.problem.layer_usable_f
+    if hz_f is None or usable_f is None:
+        raise TypeError(f"expected maps, got the values of {side.layer}")
+    return np.maximum(hz_f[np.flatnonzero(usable_f)], 1e-3)
+
+
 def bands_apart(side: Side) -> np.ndarray:
     """[f] how many semitones lie between neighbouring bands of a layer's maps (geometric, at each)."""
-    hz = np.maximum(side.problem.layer_hz[np.flatnonzero(side.problem.layer_usable_f)], 1e-3)
+    hz = usable_hz(side)
     if len(hz) < 2:
         return np.full(len(hz), np.inf)
     return np.abs(12 * np.gradient(np.log2(hz)))

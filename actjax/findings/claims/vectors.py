@@ -70,9 +70,10 @@ def select(ready: Rows, every: clip_sums.Table, claim: Claim) -> clip_sums.Table
         return clip_sums.Table(every.xy[:, :, rows], every.xx, every.yy[:, :, rows])
     xe, ee = every.xy[:, :, claim.fixed], ready.cross_bkk[:, claim.fixed, claim.fixed][:, None]
     slope = _slope(ready, every, claim.fixed)
-    xx = every.xx - 2 * slope * xe + slope**2 * ee
+    all_xx = clip_sums.squares(every)
+    xx = all_xx - 2 * slope * xe + slope**2 * ee
     xy = every.xy[:, :, rows] - slope[None, :, None] * ready.cross_bkk[:, claim.fixed, rows][:, None, :]
-    left = (xx.sum(axis=0) > LEAST_LEFT * every.xx.sum(axis=0)).astype(np.float64)
+    left = (xx.sum(axis=0) > LEAST_LEFT * all_xx.sum(axis=0)).astype(np.float64)
     return clip_sums.Table(xy, np.maximum(xx, 0.0) * left, every.yy[:, :, rows])
 
 
@@ -91,12 +92,12 @@ def null(ready: Rows, claim: Claim, setting: Setting, shared: Shared) -> np.ndar
         shared[layer] = clip_sums.clip_sums(*sides, centre=ready.centre), products
     sums, products = shared[layer]
     n, rows = x.shape[2], list(claim.rows)
-    of_neurons = clip_sums.Table(sums.xy[:, :n], sums.xx[:, :n], sums.yy[:, :n])
+    of_neurons = clip_sums.Table(sums.xy[:, :n], clip_sums.squares(sums)[:, :n], sums.yy[:, :n])
     chosen, paired = select(ready, of_neurons, claim), products[:, :, :n, rows]
     if claim.fixed is not None:
         slope = _slope(ready, of_neurons, claim.fixed).astype(np.float32)
         paired = paired - slope[None, None, :, None] * products[:, :, n + claim.fixed, rows][:, :, None]
-    return half_nulls.from_products(paired, chosen.xx, chosen.yy[:, 0], draws, weights)
+    return half_nulls.from_products(paired, clip_sums.squares(chosen), chosen.yy[:, 0], draws, weights)
 
 
 def ceiling(
@@ -122,7 +123,9 @@ def predicted(ready: Rows, claim: Claim, x_bon: np.ndarray, setting: Setting) ->
     z = ridge.out_of_fold(_neurons_of(ready, claim, x_bon), rows, ready.mask, setting.folds)
     sums = clip_sums.clip_sums(z, rows, ready.mask, centre=ready.centre)
     k = np.arange(rows.shape[2])
-    return clip_sums.Table(sums.xy[:, k, k][:, None], sums.xx[:, None, k], sums.yy[:, k, k][:, None])
+    return clip_sums.Table(
+        sums.xy[:, k, k][:, None], clip_sums.squares(sums)[:, None, k], sums.yy[:, k, k][:, None]
+    )
 
 
 def without(values_bov: np.ndarray, nuisance_bo: np.ndarray, mask_bo: np.ndarray, centre: str) -> np.ndarray:

@@ -72,9 +72,16 @@ def clip_means(scores_bnk: np.ndarray) -> Table:
     return Table(np.where(valid, scores, 0.0), None, valid.astype(np.float64))
 
 
+def squares(table: Table) -> np.ndarray:
+    """[b, n] the neurons' sums of squares, of a table that is no means of per-clip scores."""
+    if table.xx is None:
+        raise TypeError("expected sums of products, got scores of clips")
+    return table.xx
+
+
 def join(tables: Sequence[Table]) -> Table:
     """Candidates of several layers, one after another."""
-    xx = None if tables[0].xx is None else np.concatenate([t.xx for t in tables], axis=1)
+    xx = None if tables[0].xx is None else np.concatenate([squares(t) for t in tables], axis=1)
     xy, yy = (np.concatenate([getattr(t, name) for t in tables], axis=1) for name in ("xy", "yy"))
     return Table(xy, xx, yy, tables[0].known)
 

@@ -35,7 +35,9 @@ class Candidates(NamedTuple):
     signed: bool
 
 
-def _share(r: np.ndarray, known: np.ndarray, least: float) -> np.ndarray:
+def _share(r: np.ndarray, known: np.ndarray | None, least: float) -> np.ndarray:
+    if known is None:
+        raise TypeError("a share needs the r of all units together")
     return np.abs(r) / np.where(known > least, known, np.nan)
 
 
@@ -152,7 +154,7 @@ def effect(trained_sr: np.ndarray, controls: Mapping[str, np.ndarray], *, level:
     if not means or np.isnan(trained_sr[:, 0]).any():
         undefined = np.full(trained_sr.shape[1] - 1, np.nan)
         return Effect(float("nan"), float("nan"), float("nan"), "none", undefined)
-    strongest = max(means, key=means.get)
+    strongest = max(means, key=means.__getitem__)
     gap_sr = trained_sr - controls[strongest]
     draws = bootstrap.over_seeds(gap_sr[:, 1:])
     low, high = bootstrap.percentile_interval(draws, level=level)

@@ -26,7 +26,11 @@ class CrossFitted(NamedTuple):
 
 
 def split_halves(
-    recording_ids: Sequence[Any], class_ids: Sequence[Any] | None, *, splits: int = 1, seed: int = 0
+    recording_ids: Sequence[Any] | np.ndarray,
+    class_ids: Sequence[Any] | np.ndarray | None,
+    *,
+    splits: int = 1,
+    seed: int = 0,
 ) -> np.ndarray:
     """[s, 2, b] bool: random halves of the recordings, whole recordings, each class divided evenly.
 
