@@ -116,16 +116,15 @@ def write_score(
     lineup, programs = _draw_players(rng, label, split, holdout_programs)
     beats = (clip_seconds + 0.4) * tempo / 60.0
     bars = int(np.ceil(beats / BAR_BEATS))
-
-    for attempt in range(10_000):
-        draw = np.random.default_rng([seed, index, _PHRASE, attempt])
-        events = _draw_events(draw, lineup, bars * BAR_BEATS)
-        phrase = _phrase_hash(events, beats - (0.4 + start_s) * tempo / 60.0)
-        onset_s = start_s + events[:, 0] * 60.0 / tempo
-        if _owner(phrase) == split and ((onset_s >= 0) & (onset_s <= clip_seconds / 2)).any():
-            break
-    else:
-        raise ValueError(f"no phrase fits into clips of {clip_seconds:g} s; expected 0.5 s or more")
+    events, phrase = _draw_phrase(
+        (seed, index),
+        split,
+        lineup,
+        bars * BAR_BEATS,
+        tempo=tempo,
+        start_s=start_s,
+        clip_seconds=clip_seconds,
+    )
     tempo, transpose = tempo * change.tempo_ratio, transpose + change.transpose_semitones
     # The phrase comes round again where a faster tempo reaches its end.
     rounds = int(np.ceil(beats * change.tempo_ratio / (bars * BAR_BEATS)))
@@ -142,6 +141,36 @@ def write_score(
         transpose=transpose,
         phrase=phrase,
     )
+
+
+def _draw_phrase(
+    clip: tuple[int, int],
+    split: str,
+    lineup: Lineup,
+    phrase_beats: int,
+    *,
+    tempo: float,
+    start_s: float,
+    clip_seconds: float,
+) -> tuple[np.ndarray, str]:
+    """The events of the first phrase that is the split's and begins in the clip's first half, and its hash.
+
+    Args:
+      clip: (seed, index).
+      split: that must own the phrase.
+      lineup: who plays it.
+      phrase_beats: its length.
+      tempo, start_s, clip_seconds: beats a minute, where it begins in the clip, and the clip's length.
+    """
+    beats = (clip_seconds + 0.4) * tempo / 60.0
+    for attempt in range(10_000):
+        rng = np.random.default_rng([*clip, _PHRASE, attempt])
+        events = _draw_events(rng, lineup, phrase_beats)
+        phrase = _phrase_hash(events, beats - (0.4 + start_s) * tempo / 60.0)
+        onset_s = start_s + events[:, 0] * 60.0 / tempo
+        if _owner(phrase) == split and ((onset_s >= 0) & (onset_s <= clip_seconds / 2)).any():
+            return events, phrase
+    raise ValueError(f"no phrase fits into clips of {clip_seconds:g} s; expected 0.5 s or more")
 
 
 def _draw_events(rng: np.random.Generator, lineup: Lineup, beats: float) -> np.ndarray:

@@ -160,16 +160,17 @@ def _line(
     rng: np.random.Generator, voice: Voice, plan: PhrasePlan, pitches: np.ndarray, pace: float
 ) -> list[Event]:
     """A walk over the scale; long notes and beat starts move to the nearest note of the current chord."""
-    weights = np.exp(-0.5 * (np.log2(_DURATIONS * plan.density * voice.pace * pace) / 0.8) ** 2) + 1e-3
     # One draw of all random numbers: a call for each would cost more than the rest.
     longest = int(plan.beats / _DURATIONS[0]) + 1
-    durations = _pick(rng.random(longest), _DURATIONS, weights)
+    durations = _pick(rng.random(longest), _DURATIONS, _duration_weights(plan.density * voice.pace * pace))
     steps = _pick(rng.random(longest), _STEPS, _STEP_WEIGHTS)
-    homing, rest = rng.random(longest) < 0.2, rng.random(longest) < 0.08
+    homing, silences = rng.random(longest) < 0.2, rng.random(longest) < 0.08
     span = len(pitches)
     centre = int(rng.integers(span // 4, max(span - span // 4, span // 4 + 1)))
     place, beat, line = centre, 0.0, []
-    for duration, step, home, silent in zip(durations.tolist(), steps.tolist(), homing, rest, strict=True):
+    for duration, step, home, silent in zip(
+        durations.tolist(), steps.tolist(), homing, silences, strict=True
+    ):
         if beat >= plan.beats:
             break
         place = min(max(place + step + int(home) * ((centre > place) - (centre < place)), 0), span - 1)
@@ -180,6 +181,11 @@ def _line(
             line.append((beat, duration, pitch, 1.08 if beat % 1.0 == 0 else 0.96))
         beat += duration
     return line or [(0.0, 1.0, int(pitches[centre]), 1.0)]
+
+
+def _duration_weights(density: float) -> np.ndarray:
+    """How often each of _DURATIONS comes, so that about `density` notes fill a beat."""
+    return np.exp(-0.5 * (np.log2(_DURATIONS * density) / 0.8) ** 2) + 1e-3
 
 
 def _thicken(

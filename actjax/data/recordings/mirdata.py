@@ -1,5 +1,6 @@
 """Declares data sets that mirdata knows: lists the recordings of a downloaded folder and its index."""
 
+import inspect
 import os
 import pathlib
 import re
@@ -58,7 +59,7 @@ def declare(
       draws_splits: whether any splits are drawn, so that the function has an option `seed`.
     """
 
-    def with_seed(
+    def dataset(
         *,
         path: str | None = None,
         index: str | None = None,
@@ -81,31 +82,11 @@ def declare(
             workers=workers,
         )
 
-    def without_seed(
-        *,
-        path: str | None = None,
-        index: str | None = None,
-        data_dir: str | None = None,
-        clip_seconds: float = clip_seconds,
-        sample_rate_hz: int = 12_000,
-        cut: str = cut,
-        min_seconds: float | None = min_seconds,
-        workers: int | None = None,
-    ) -> FileBuilder:
-        return with_seed(
-            path=path,
-            index=index,
-            data_dir=data_dir,
-            clip_seconds=clip_seconds,
-            sample_rate_hz=sample_rate_hz,
-            cut=cut,
-            min_seconds=min_seconds,
-            workers=workers,
-        )
-
-    dataset = with_seed if draws_splits else without_seed
+    if not draws_splits:
+        signature = inspect.signature(dataset)
+        options = [option for name, option in signature.parameters.items() if name != "seed"]
+        vars(dataset)["__signature__"] = signature.replace(parameters=options)
     dataset.__doc__ = doc.rstrip() + _OPTIONS
-    dataset.__name__ = dataset.__qualname__ = "dataset"
     return dataset
 
 
