@@ -134,24 +134,24 @@ def pair_rows(tiny: bool) -> Mapping[str, Build]:
 def dissect_rows(tiny: bool) -> Mapping[str, Build]:
     """CLIP-Dissect's job: few neurons, 20,000 concepts, and probabilities where its metrics take them."""
     shape = TINY_DISSECT if tiny else DISSECT
-    given = functools.partial(job, shape=shape, make=concepts)
+    on_probabilities = functools.partial(job, shape=shape, make=concepts)
     ordered = int(shape.neurons * shape.rows * shape.observations * references.TOP_SHARE)
     return {
         "cosine": lambda: job("cosine", shape, references.cosine, peers=[peers.cosine(shape)]),
         "cosine_cubed": lambda: job(
             "cosine_cubed", shape, references.cosine_cubed, peers=[peers.cosine(shape, cubed=True)]
         ),
-        "wpmi": lambda: given(
+        "wpmi": lambda: on_probabilities(
             'wpmi(probability="given")',
             reference=references.wpmi,
             peers=[peers.dissect(torch_peers.wpmi, shape)],
         ),
-        "soft_wpmi": lambda: given(
+        "soft_wpmi": lambda: on_probabilities(
             'soft_wpmi(probability="given")',
             reference=references.soft_wpmi,
             peers=[peers.dissect(torch_peers.soft_wpmi, shape)],
         ),
-        "rank_reorder": lambda: given(
+        "rank_reorder": lambda: on_probabilities(
             'rank_reorder(probability="given")',
             reference=references.rank_reorder,
             sorted_keys=ordered,

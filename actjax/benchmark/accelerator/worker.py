@@ -62,7 +62,7 @@ def measure(folder: Path, names: Sequence[str], *, tiny: bool, until: float) -> 
             line = head | rows.measure(build) | {"seconds": time.perf_counter() - started}
             rows.append(folder, line)
             print(rows.say(line), flush=True)
-            if line.get("failed", "").startswith(_OF_THE_DEVICE):
+            if str(line.get("failed", "")).startswith(_OF_THE_DEVICE):
                 # Its memory may be full, or every later call fail: the next process goes on.
                 return
         free()

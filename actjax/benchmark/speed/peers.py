@@ -171,8 +171,8 @@ def _ridge(data: Data, missing: set[str]) -> Iterator[Peer]:
         missing.add("himalaya")
     elif torch := _torch(missing):
         o = data.x_no.shape[1]
-        sides = (torch_peers.tensor(torch, side) for side in (data.x_on, data.y_ok))
-        work = torch_peers.nested_ridge(torch, library, *sides, folds_of(o))
+        x_on, y_ok = (torch_peers.tensor(torch, side) for side in (data.x_on, data.y_ok))
+        work = torch_peers.nested_ridge(torch, library, x_on, y_ok, folds_of(o))
         yield Peer("himalaya RidgeCV, nested", ((work, 1.0),))
 
 
