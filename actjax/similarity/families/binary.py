@@ -89,10 +89,10 @@ def table_metric(
     score: Score,
     sides: Sides,
     *,
-    views: tuple[str, ...],
-    range: tuple[float, float, float],
-    reference: str,
-    symmetric: bool,
+    views: tuple[str, ...] = ("clip", "frame"),
+    range: tuple[float, float, float] = (0.0, 1.0, 0.0),
+    reference: str = "Oikarinen, Yan and Weng 2025",
+    symmetric: bool = False,
 ) -> Metric:
     """A metric that is `score` of the 2 x 2 table; `symmetric` says that swapping x and y keeps it."""
     alpha_x, alpha_y, threshold_x, threshold_y = sides
