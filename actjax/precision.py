@@ -15,7 +15,6 @@ import contextvars
 import functools
 import logging
 from collections.abc import Callable, Iterator
-from types import ModuleType
 from typing import TypeVar
 
 import jax
@@ -62,13 +61,13 @@ def current_way() -> str:
         return asked if asked == "tf32" else _PLAIN
     if asked == _PLAIN or _stopped or not _has_matrix_units(device):
         return _PLAIN
-    return "exact" if asked == "fast" and not _holds(split_product) else asked
+    return "exact" if asked == "fast" and not _holds(split_product.holds) else asked
 
 
 def kernel_selects() -> bool:
     """Whether the kernel that finds values at places is used in what is being traced."""
     on_gpu = jax.devices()[0].platform != "tpu"
-    return on_gpu and current_way() != _PLAIN and _holds(kth_value)
+    return on_gpu and current_way() != _PLAIN and _holds(kth_value.holds)
 
 
 def of_products() -> jax.lax.Precision:
@@ -103,16 +102,16 @@ def _has_matrix_units(device: jax.Device) -> bool:
 
 
 @functools.cache
-def _holds(kernel: ModuleType) -> bool:
+def _holds(tried: Callable[[], bool]) -> bool:
     """Whether a kernel compiles here and gives what it should; one that does not is left out, said once."""
     try:
-        if kernel.holds():
+        if tried():
             return True
         reason = "a result is wrong"
     except Exception as error:
         # Pallas may be missing, or raise anything over a device that it does not know.
         reason = f"{type(error).__name__}: {error}"
-    _say(f"{kernel.__name__.rpartition('.')[2]} is left out", reason)
+    _say(f"{tried.__module__.rpartition('.')[2]} is left out", reason)
     return False
 
 

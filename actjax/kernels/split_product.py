@@ -7,7 +7,7 @@ side is read once and split on the way; the short side comes in parts.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -111,9 +111,9 @@ def _launched(
     k = short.shape[1 - axis]
     splits, steps = _splits(n, k, o)
     shapes = [(splits, n, k)] if len(about_long) == 1 else [(splits, n, k), (splits, n), (splits, n)]
-    kernel = functools.partial(_multiply, n=n, k=k, o=o, steps=steps, axis=axis, inputs=3 + len(about_long))
+    plan = _Plan(n, k, o, steps, axis, centres=len(about_long) > 1)
     parts = pl.pallas_call(
-        kernel,
+        functools.partial(_multiply, plan=plan),
         out_shape=[jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes],
         grid=(-(-k // _COLUMNS) * -(-n // _ROWS) * splits,),
         compiler_params=gpu.CompilerParams(num_warps=_WARPS, num_stages=_STAGES),
@@ -129,61 +129,99 @@ def _splits(n: int, k: int, o: int) -> tuple[int, int]:
     return splits, -(-steps // splits)
 
 
-def _multiply(long_ref, high_ref, low_ref, scale_ref, *refs, n, k, o, steps, axis, inputs):
+class _Plan(NamedTuple):
+    """The sizes of a product, the steps of a program, the observations' axis, and whether it centres."""
+
+    n: int
+    k: int
+    o: int
+    steps: int
+    axis: int
+    centres: bool
+
+
+class _Some(NamedTuple):
+    """A stretch of items or observations: its first place, its length, and [length] whether each exists."""
+
+    start: jax.Array
+    size: int
+    inside: jax.Array
+
+
+def _some(start: jax.Array, size: int, of: int) -> _Some:
+    return _Some(start, size, start + jnp.arange(size) < of)
+
+
+def _multiply(long_ref: Any, high_ref: Any, low_ref: Any, scale_ref: Any, *refs: Any, plan: _Plan) -> None:
     """One program: a block of results from a share of the observations."""
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
-    centres = inputs > 4
-    about_ref, out_refs = refs[: inputs - 4], refs[inputs - 4 :]
-    columns, rows = -(-k // _COLUMNS), -(-n // _ROWS)
+    axis = plan.axis
+    columns, rows = -(-plan.k // _COLUMNS), -(-plan.n // _ROWS)
     program = pl.program_id(0)
-    column, row = program % columns * _COLUMNS, program // columns % rows * _ROWS
+    some_n = _some(program // columns % rows * _ROWS, _ROWS, plan.n)
+    some_k = _some(program % columns * _COLUMNS, _COLUMNS, plan.k)
     split = program // (columns * rows)
-    some_n, some_k = pl.ds(row, _ROWS), pl.ds(column, _COLUMNS)
-    inside_n, inside_k = row + jnp.arange(_ROWS) < n, column + jnp.arange(_COLUMNS) < k
+    scale = jnp.expand_dims(_load_items(scale_ref, some_n), axis)
+    origin = jnp.expand_dims(_load_items(refs[0], some_n), axis) if plan.centres else 0.0
 
-    def plane(of_item, of_observation):
-        """One truth for each item and observation, laid out as a side is."""
-        if axis == 1:
-            return of_item[:, None] & of_observation[None, :]
-        return of_observation[:, None] & of_item[None, :]
-
-    def block(ref, some, inside, start, inside_o):
-        at = (some, pl.ds(start, _STEP)) if axis == 1 else (pl.ds(start, _STEP), some)
-        return gpu.load(ref.at[at], mask=plane(inside, inside_o), other=0.0)
-
-    def dot(a, b):
-        return gpu.dot(a, b, trans_b=True) if axis == 1 else gpu.dot(a, b, trans_a=True)
-
-    def of_item(ref):
-        item = gpu.load(ref.at[some_n], mask=inside_n, other=0.0)
-        return item[:, None] if axis == 1 else item[None, :]
-
-    scale = of_item(scale_ref)
-    origin = of_item(about_ref[0]) if centres else None
-
-    def add(step, sums):
-        start = (split * steps + step) * _STEP
-        inside_o = start + jnp.arange(_STEP) < o
-        values = block(long_ref, some_n, inside_n, start, inside_o)
-        if centres:
-            valid = gpu.load(about_ref[1].at[pl.ds(start, _STEP)], mask=inside_o, other=0) != 0
-            values = jnp.where(plane(inside_n, valid), values - origin, 0.0)
+    def add(step: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        some_o = _some((split * plan.steps + step) * _STEP, _STEP, plan.o)
+        values = _load(long_ref, some_n, some_o, axis)
+        if plan.centres:
+            counts = _load_items(refs[1], some_o) != 0
+            values = jnp.where(_plane(some_n.inside, counts, axis), values - origin, 0.0)
         values = values * scale
-        short_high, short_low = (block(ref, some_k, inside_k, start, inside_o) for ref in (high_ref, low_ref))
-        high = values.astype(jnp.float16)
-        low = (values - high.astype(jnp.float32)).astype(jnp.float16)
-        # A fresh sum of the matrix units, added by ordinary float32.
-        fresh = (dot(low, short_high) + dot(high, short_low)) + dot(high, short_high)
-        grown = [sums[0] + fresh]
-        if centres:
+        parts = (_load(ref, some_k, some_o, axis) for ref in (high_ref, low_ref))
+        grown = [sums[0] + _fresh_sum(values, *parts, axis)]
+        if plan.centres:
             grown += [sums[1] + jnp.sum(values, axis), sums[2] + jnp.sum(values * values, axis)]
         return tuple(grown)
 
-    sums = [jnp.zeros((_ROWS, _COLUMNS), jnp.float32)] + [jnp.zeros((_ROWS,), jnp.float32)] * (2 * centres)
-    found = jax.lax.fori_loop(0, steps, add, tuple(sums))
-    gpu.store(out_refs[0].at[split, some_n, some_k], found[0], mask=inside_n[:, None] & inside_k[None, :])
-    for ref, values in zip(out_refs[1:], found[1:], strict=True):
+    zeros = jnp.zeros((_ROWS,), jnp.float32)
+    sums = (jnp.zeros((_ROWS, _COLUMNS), jnp.float32), *[zeros] * (2 * plan.centres))
+    sums = jax.lax.fori_loop(0, plan.steps, add, sums)
+    products_ref, *sums_refs = refs[2:] if plan.centres else refs
+    at_n, at_k = pl.ds(some_n.start, _ROWS), pl.ds(some_k.start, _COLUMNS)
+    gpu.store(products_ref.at[split, at_n, at_k], sums[0], mask=_plane(some_n.inside, some_k.inside, 1))
+    for ref, values in zip(sums_refs, sums[1:], strict=True):
         # The programs of all column blocks write the same numbers.
-        gpu.store(ref.at[split, some_n], values, mask=inside_n)
+        gpu.store(ref.at[split, at_n], values, mask=some_n.inside)
+
+
+def _fresh_sum(values: jax.Array, short_high: jax.Array, short_low: jax.Array, axis: int) -> jax.Array:
+    """The products of a step, in sums of the matrix units that ordinary float32 is to add."""
+    from jax.experimental.pallas import triton as gpu
+
+    def dot(a: jax.Array, b: jax.Array) -> jax.Array:
+        return gpu.dot(a, b, trans_b=True) if axis == 1 else gpu.dot(a, b, trans_a=True)
+
+    high = values.astype(jnp.float16)
+    low = (values - high.astype(jnp.float32)).astype(jnp.float16)
+    return (dot(low, short_high) + dot(high, short_low)) + dot(high, short_high)
+
+
+def _load(ref: Any, items: _Some, observations: _Some, axis: int) -> jax.Array:
+    """A block of a side, laid out as the side is; 0 beyond its ends."""
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import triton as gpu
+
+    at = pl.ds(items.start, items.size), pl.ds(observations.start, observations.size)
+    inside = _plane(items.inside, observations.inside, axis)
+    return gpu.load(ref.at[at if axis == 1 else at[::-1]], mask=inside, other=0.0)
+
+
+def _load_items(ref: Any, items: _Some) -> jax.Array:
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import triton as gpu
+
+    nothing = 0 if jnp.issubdtype(ref.dtype, jnp.integer) else 0.0
+    return gpu.load(ref.at[pl.ds(items.start, items.size)], mask=items.inside, other=nothing)
+
+
+def _plane(of_item: jax.Array, of_observation: jax.Array, axis: int) -> jax.Array:
+    """Whether both hold, for each item and observation, laid out as a side is."""
+    if axis == 1:
+        return of_item[:, None] & of_observation[None, :]
+    return of_observation[:, None] & of_item[None, :]

@@ -73,7 +73,8 @@ def indicator_type() -> Any:
 def count_both(a_o: jax.Array, b_o: jax.Array) -> jax.Array:
     """int32, how often two vectors of 0 and 1 are both 1, of the `indicator_type`."""
     if a_o.dtype == jnp.int8:
-        return jax.lax.dot(a_o, b_o, preferred_element_type=jnp.int32)
+        along = (((0,), (0,)), ((), ()))
+        return jax.lax.dot_general(a_o, b_o, along, preferred_element_type=jnp.int32)
 
     def count(a, b):
         return jnp.vdot(a, b, precision=EXACT).astype(jnp.int32)
