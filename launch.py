@@ -11,6 +11,8 @@ import difflib
 import os
 import runpy
 import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, TextIO, cast
 
 # Before NumPy loads. Its small float64 products and decompositions lose more by threads that wait for each
 # other on a busy machine (measured: 53 s against 0.4 s) than they gain; JAX's own threads stay.
@@ -47,7 +49,7 @@ def main(argv: list[str]) -> int:
         return _complain(f"expected flags only, got {argv[1]!r}: write --name=value", failures.USAGE)
     logging.set_verbosity(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(files.PrintableStream(sys.stdout)):
+        with contextlib.redirect_stdout(cast(TextIO, files.PrintableStream(sys.stdout))):
             _run()
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has seen enough: `| head`
@@ -72,7 +74,7 @@ def _run() -> None:
     with compilation.kept(COMPILATION_CACHE.value) as programs:
         experiment.run(
             config=CONFIG.value,
-            config_path=flags.FLAGS["config"].config_filename,
+            config_path=_config_path(),
             workdir=WORKDIR.value,
             stage=STAGE.value,
             data_dir=DATA_DIR.value,
@@ -81,10 +83,15 @@ def _run() -> None:
         compilation.say(programs)
 
 
+def _config_path() -> str:
+    """The file that --config names; the flag is ml_collections' and knows it."""
+    flag: Any = flags.FLAGS["config"]
+    return flag.config_filename
+
+
 def parse_flags(argv: list[str]) -> list[str]:
     """Parses the command line; a wrong flag or config key ends the program with one line."""
-    given = _values(argv, "config")
-    if not given:
+    if not _values(argv, "config"):
         # Not the flag's default: that would be parsed, overrides and all, before errors can be caught.
         argv.insert(1, f"--config={QUICKSTART}")
     try:
@@ -95,11 +102,11 @@ def parse_flags(argv: list[str]) -> list[str]:
     sys.exit(_complain(message, failures.USAGE))
 
 
-def _check_config_file(given: list[str]) -> None:
+def _check_config_file(values: list[str]) -> None:
     """Raises ValueError unless one config file is named, and there is one."""
-    if len(given) > 1:
-        raise ValueError(f"--config is given {len(given)} times ({', '.join(given)}): give one")
-    name = given[0].partition(":")[0]
+    if len(values) > 1:
+        raise ValueError(f"--config is given {len(values)} times ({', '.join(values)}): give one")
+    name = values[0].partition(":")[0]
     if not os.path.isfile(name):
         what = "is a folder" if os.path.isdir(name) else "is not there"
         raise ValueError(f"--config={name}: the file {what}; name a Python file with get_config()")
@@ -114,8 +121,8 @@ def _explain(argv: list[str], error: Exception) -> str:
         make = runpy.run_path(path).get("get_config")
         if make is None:
             return f"--config={path}: the file has no get_config()"
-        made = make(argument) if argument else make()
-        known = list(_keys(made))
+        config = make(argument) if argument else make()
+        known = list(_keys(config))
     except BaseException as broken:  # the file itself is at fault, and says how
         if isinstance(broken, KeyboardInterrupt):
             raise
@@ -134,7 +141,8 @@ def _values(argv: list[str], name: str) -> list[str]:
     return values + [b for a, b in zip(argv[1:], argv[2:], strict=False) if a in (f"--{name}", f"-{name}")]
 
 
-def _keys(config, prefix: str = ""):
+def _keys(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The names of all options, "train.steps" say."""
     for key, value in config.items():
         yield f"{prefix}{key}"
         if hasattr(value, "items"):

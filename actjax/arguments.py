@@ -12,13 +12,13 @@ from typing import Any
 from actjax.options import RANGES, Flag, Number, Rule, Text, shown
 
 
-def checked(what: str, make: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options for a function, each as its annotation and its range say.
+def checked(what: str, make: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks options for a function, each by its annotation and its range.
 
     Args:
       what: whose options these are, for the message: "rms".
       make: the function.
-      given: option -> value.
+      options: option -> value.
 
     Raises:
       ValueError: a value of another kind, or out of its range; one line.
@@ -26,7 +26,7 @@ def checked(what: str, make: Callable[..., Any], given: Mapping[str, Any]) -> di
     parameters = inspect.signature(make, eval_str=True).parameters
     ranges = RANGES | getattr(inspect.getmodule(make), "RANGES", {})
     out = {}
-    for option, value in given.items():
+    for option, value in options.items():
         name = f"{what}({option}=...)"
         if option in parameters:  # else it is one of **options
             value = _of_kind(name, parameters[option].annotation, value)
@@ -35,12 +35,12 @@ def checked(what: str, make: Callable[..., Any], given: Mapping[str, Any]) -> di
 
 
 def _ranged(name: str, rule: Rule, value: Any) -> Any:
-    """A value by its rule; of a tuple every item."""
+    """Checks a value by its rule; of a tuple every item."""
     return tuple(rule(name, one) for one in value) if isinstance(value, tuple) else rule(name, value)
 
 
 def _of_kind(name: str, annotation: Any, value: Any) -> Any:
-    """The value as the annotation's kind."""
+    """Converts a value to the annotation's kind."""
     if annotation in (Any, inspect.Parameter.empty):
         return value
     kinds = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
@@ -54,7 +54,7 @@ def _of_kind(name: str, annotation: Any, value: Any) -> Any:
 
 
 def _of_one_kind(kind: Any, value: Any) -> Any:
-    """The value as one kind; any of three errors if it is none."""
+    """Converts a value to one kind; raises one of three errors if it is none."""
     origin, items = typing.get_origin(kind) or kind, typing.get_args(kind)
     if kind is types.NoneType and value is None:
         return None
@@ -65,7 +65,8 @@ def _of_one_kind(kind: Any, value: Any) -> Any:
     if origin in (tuple, list, Sequence, Iterable) and isinstance(value, Iterable):
         if isinstance(value, str | bytes | Mapping):
             raise TypeError("a string is no list")
-        listed = tuple(value.tolist() if hasattr(value, "tolist") else value)
+        to_list = getattr(value, "tolist", None)
+        listed = tuple(value if to_list is None else to_list())
         if not listed:
             raise ValueError("an empty list")
         of_each = items[:1] * len(listed) if origin is not tuple or items[-1:] == (...,) else items

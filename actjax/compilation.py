@@ -56,15 +56,15 @@ class Programs:
             f"{self.read} found compiled and read in {self.reading_seconds:.1f} s"
         )
 
-    def _count(self, event: str, seconds: float, **_: str | int) -> None:
+    def _count(self, event: str, duration_secs: float, **_: str | int) -> None:
         if event == READ:
             self.read += 1
-            self.reading_seconds += seconds
+            self.reading_seconds += duration_secs
             self.compiled -= 1
-            self.compiling_seconds -= seconds
+            self.compiling_seconds -= duration_secs
         elif event == COMPILED:
             self.compiled += 1
-            self.compiling_seconds += seconds
+            self.compiling_seconds += duration_secs
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ from actjax.options import COUNT, RANGES, SEED, Choice, Flag, Maybe, Names, Numb
 from actjax.precision import WAYS
 from actjax.types import VIEWS
 
+# An ml_collections.ConfigDict, frozen or not; its options are attributes that only the running program knows.
+Config = Any
 FROM_0 = Number(0, COUNT.high, whole=True)
 # What each option may be by itself; what several must be together is checked where they meet.
 RULES = {
@@ -42,6 +44,7 @@ RULES = {
     "train.halve_epochs": COUNT,
     "train.weight_decay": Number(0, 1e38),
     "train.label_smoothing": Number(0, below=1),
+    "train.precision": Choice(("float32", "bfloat16")),
     "train.eval_every": FROM_0,
     "train.log_every": COUNT,
     "train.patience": FROM_0,
@@ -114,7 +117,7 @@ def default_config() -> ml_collections.ConfigDict:
     config.classes = ""  # what the outputs of those weights mean, in order: cel,pia,...
     _training(config)
     _scoring(config)
-    _rest(config)
+    _reporting(config)
     return config
 
 
@@ -157,6 +160,7 @@ def _training(config: ml_collections.ConfigDict) -> None:
     config.train.halve_epochs = 10  # for schedule "halving"
     config.train.weight_decay = 1e-2
     config.train.label_smoothing = 0.1
+    config.train.precision = "float32"  # or bfloat16: products and activations; all else stays float32
     config.train.eval_every = 100  # steps; 0 for once an epoch
     config.train.log_every = 20  # steps
     config.train.patience = 10  # evaluations without a better one before training stops; 0 never
@@ -197,7 +201,7 @@ def _scoring(config: ml_collections.ConfigDict) -> None:
     )
 
 
-def _rest(config: ml_collections.ConfigDict) -> None:
+def _reporting(config: ml_collections.ConfigDict) -> None:
     """Benchmarks, findings and the report."""
     config.benchmark = ml_collections.ConfigDict()  # for --stage=benchmark
     config.benchmark.kind = "speed"  # a module of actjax/benchmark, with options: speed(neurons=512)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import ml_collections
 
-from actjax import lookup, parallel, precision, validation
+from actjax import lookup, parallel, precision
 from actjax import run as runs
+from actjax.defaults import Config
 from actjax.stages import Stage
 from actjax.types import Batch
 from actjax.workdir import recorded_config, writer
@@ -26,7 +26,7 @@ CLAIMS = {stage: stage for stage in recorded_config.STAGES} | {"import": "train"
 
 def run(
     *,
-    config: ml_collections.ConfigDict,
+    config: Config,
     workdir: str | None = None,
     stage: str = "all",
     config_path: str | None = None,
@@ -50,42 +50,35 @@ def run(
         raise lookup.UnknownNameError(
             f"unknown stage {stage!r}; {lookup.suggest(stage, ('all', *lookup.names('stage')))}"
         )
-    validate(config)
     name = Path(config_path.split(":")[0]).stem if config_path else "run"
-    this = runs.Run(
-        config=ml_collections.FrozenConfigDict(config),
-        workdir=Path(workdir or f"runs/{name}"),
-        config_path=config_path,
-        data_dir=data_dir,
-    )
+    opened = runs.open_run(config, workdir or f"runs/{name}", config_path=config_path, data_dir=data_dir)
     for option, folder in (("--workdir", workdir), ("--data_dir", data_dir)):
         if folder is not None:
             check_folder(option, folder)
-    chosen = stages_of_all(this.config) if stage == "all" else (stage,)
+    chosen = stages_of_all(opened.config) if stage == "all" else (stage,)
     if dry_run:
-        _check_options(this, chosen)
-        _check_workdir(this, chosen)
-        from actjax.stages import dry_run as dry_run_stage
+        _check_options(opened, chosen)
+        _check_workdir(opened, chosen)
+        from actjax.scoring import dry_run as scoring_dry_run
 
-        print(dry_run_stage.describe(this))
+        print(scoring_dry_run.describe(opened))
         return []
-    written = run_stages(this, chosen)
+    written = run_stages(opened, chosen)
     if written and parallel.process_index() == 0:
         print("files:\n" + "\n".join(f"  {path}" for path in dict.fromkeys(written)))
     return written
 
 
-def run_stages(this: runs.Run, stages: Sequence[str]) -> list[Path]:
+def run_stages(run: runs.Run, stages: Sequence[str]) -> list[Path]:
     """Runs stages one after the other and returns the files they wrote; no other run may write there then.
 
     Raises:
       LockedError: another run is writing into the workdir; what `run` raises.
     """
-    validate(this.config)
-    _check_options(this, stages)
-    with _one_writer(this.workdir):
-        _check_workdir(this, stages)
-        return _run_in_order(this, stages)
+    _check_options(run, stages)
+    with _one_writer(run.workdir):
+        _check_workdir(run, stages)
+        return _run_in_order(run, stages)
 
 
 @contextlib.contextmanager
@@ -106,12 +99,12 @@ def _one_writer(folder: Path) -> Iterator[None]:
         yield
 
 
-def _run_in_order(this: runs.Run, stages: Sequence[str]) -> list[Path]:
+def _run_in_order(run: runs.Run, stages: Sequence[str]) -> list[Path]:
     written = []
     for i, name in enumerate(stages):
         try:
-            with precision.products(this.config.score.precision):
-                written += _load_stage(name).run(this)
+            with precision.products(run.config.score.precision):
+                written += _load_stage(name).run(run)
         except runs.LeftOut as why:
             if len(stages) == 1:
                 raise
@@ -119,22 +112,22 @@ def _run_in_order(this: runs.Run, stages: Sequence[str]) -> list[Path]:
         if name == "data":
             # What the data cannot support is refused before anything is trained.
             for later in map(_load_stage, stages[i + 1 :]):
-                later.check(this)
+                later.check(run)
         _release_memory()
     return written
 
 
-def _check_options(this: runs.Run, stages: Sequence[str]) -> None:
-    """What each stage refuses of the options, before any of them works."""
+def _check_options(run: runs.Run, stages: Sequence[str]) -> None:
+    """Lets each stage refuse options, before any of them works."""
     for stage in map(_load_stage, stages):
-        stage.check_options(this.config)
+        stage.check_options(run)
 
 
-def _check_workdir(this: runs.Run, stages: Sequence[str]) -> None:
-    """What any of the stages would refuse as another config; before the first of them leaves it there."""
+def _check_workdir(run: runs.Run, stages: Sequence[str]) -> None:
+    """Refuses a workdir of another config, before any stage leaves this one there."""
     for stage in stages:
         if stage in CLAIMS:
-            recorded_config.compare(this.workdir, CLAIMS[stage], this.config.to_dict())
+            recorded_config.compare(run.workdir, CLAIMS[stage], run.config.to_dict())
 
 
 def _release_memory() -> None:
@@ -147,15 +140,10 @@ def _release_memory() -> None:
             trim(0)
 
 
-def validate(config: ml_collections.ConfigDict) -> None:
-    """Checks every option, without touching data or devices' memory; see `validation.check`."""
-    validation.check(config)
-
-
 def open_clips(
-    config: ml_collections.ConfigDict, *, batch_size: int, data_dir: str | None = None
+    config: Config, *, batch_size: int, data_dir: str | None = None
 ) -> tuple[Any, Iterator[Batch]]:
-    """The clips that a run of this config scores, for those who compute activations of their own.
+    """Opens the clips that a run of this config scores, for those who compute activations of their own.
 
     Prepares the data set if it is not yet.
 
@@ -165,15 +153,14 @@ def open_clips(
     """
     from actjax.data import loader
 
-    config = ml_collections.FrozenConfigDict(config)
-    builder = runs.builder(runs.Run(config=config, workdir=Path("."), data_dir=data_dir))
+    builder = runs.make_builder(config, data_dir)
     builder.download_and_prepare()
     source = loader.open_source(builder, config.score.split)
     return source, loader.batches(source, batch_size=batch_size)
 
 
 def listing(kind_plural: str) -> str:
-    """The table that --list prints."""
+    """Lists the plug-ins of a kind, as --list prints them."""
     kind = kind_plural.removesuffix("s")
     rows = [_describe(kind, name) for name in lookup.names(kind)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -217,8 +204,8 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
         raise ConnectionError(f"cannot join the processes at {coordinator}: {error}") from error
 
 
-def stages_of_all(config: ml_collections.FrozenConfigDict) -> tuple[str, ...]:
-    """Every stage, in order; weights and activations made elsewhere need no training."""
+def stages_of_all(config: Config) -> tuple[str, ...]:
+    """Names every stage, in order; weights and activations made elsewhere need no training."""
     if config.score.activations:
         return tuple(s for s in recorded_config.STAGES if s != "train")
     return tuple("import" if s == "train" and config.weights else s for s in recorded_config.STAGES)
@@ -231,16 +218,16 @@ def _load_stage(name: str) -> Stage:
 def _describe(kind: str, name: str) -> tuple[str, ...]:
     if kind == "feature":
         try:
-            made = lookup.load("feature", name)
-            shape = f"{made.rows} x {'frames' if made.hop_samples else '1'}"
-            return name, shape, made.axis, made.unit, made.reference
+            feature = lookup.load("feature", name)
+            shape = f"{feature.rows} x {'frames' if feature.hop_samples else '1'}"
+            return name, shape, feature.axis, feature.unit, feature.reference
         except ValueError as error:
             return name, "", "", "", str(error)
     if kind == "metric":
-        made = lookup.load("metric", name)
-        low, high, none = made.range
-        streams = "streams" if made.accumulator else ""
-        return name, ",".join(made.views), f"{low:g} to {high:g}, none {none:g}", streams, made.reference
+        metric = lookup.load("metric", name)
+        low, high, none = metric.range
+        streams = "streams" if metric.accumulator else ""
+        return name, ",".join(metric.views), f"{low:g} to {high:g}, none {none:g}", streams, metric.reference
     module = lookup.module(kind, name)
     first_line = (module.__doc__ or "").strip().split("\n")[0]
     return name, first_line

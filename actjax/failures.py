@@ -1,4 +1,4 @@
-"""What a run that failed says: a user's mistake in one line, a bug with where its traceback lies."""
+"""Explains why a run failed: a user's mistake in one line, a bug with the place of its traceback."""
 
 import errno
 import os
@@ -28,7 +28,7 @@ class Failure(NamedTuple):
 
 
 def explain(error: BaseException, workdir: str | os.PathLike[str] | None = None) -> Failure:
-    """The one place that tells mistakes from bugs.
+    """The exit status and message of an error; the one place that tells mistakes from bugs.
 
     A mistake is what a user or the machine can mend: a ValueError (FileError and all of ours), an OSError,
     a missing package, too little memory. Everything else is a bug of actjax; its traceback is saved.
@@ -46,7 +46,7 @@ def explain(error: BaseException, workdir: str | os.PathLike[str] | None = None)
 
 
 def said(error: BaseException) -> str:
-    """What an error says in one line, led by its type where that is not plain from the text."""
+    """The message of an error in one line, with its type in front where the text does not tell it."""
     text = " ".join(str(error).split())
     plain = isinstance(error, (ValueError, OSError, ImportError)) and text
     return text if plain else f"{type(error).__name__}: {text}".removesuffix(": ")
@@ -69,8 +69,8 @@ def _say_memory(error: BaseException) -> str:
 
 
 def _say_file(error: BaseException) -> str:
-    """An OSError without its number, and with what helps against a full disk."""
-    if error.errno is None or error.strerror is None:
+    """The message of an OSError without its number, and with what helps against a full disk."""
+    if not isinstance(error, OSError) or error.errno is None or error.strerror is None:
         return said(error)
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
     hint = "; free some, the same command goes on from here" if error.errno == errno.ENOSPC else ""
@@ -84,7 +84,7 @@ def _bug(error: BaseException, workdir: str | os.PathLike[str] | None) -> str:
 
 
 def _saved(text: str, workdir: str | os.PathLike[str] | None) -> Path | None:
-    """The file that now holds the text, or None where not even a temporary folder takes it."""
+    """Saves the text; returns its file, or None if not even a temporary folder takes it."""
     folders = [Path(workdir)] if workdir is not None and Path(workdir).is_dir() else []
     name = f"traceback-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     for folder in (*folders, None):

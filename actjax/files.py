@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and read without trusting them.
+"""Writes files whole or not at all, and reads them without trusting them.
 
 Whatever a library raises over a damaged file becomes a `FileError`, one line that names the file.
 """
@@ -19,7 +19,7 @@ LONGEST = 800  # letters of a message about a file, beside its path
 
 
 class FileError(ValueError):
-    """A file that is damaged, or is not what is asked for; one line that begins with its path."""
+    """A damaged file, or one that is not what is asked for; one line that begins with its path."""
 
     def __init__(self, path: str | os.PathLike[str], message: str):
         # A file chooses the names in it: one of a million letters is none to print.
@@ -103,13 +103,13 @@ def printable(text: str) -> str:
 
 
 class PrintableStream:
-    """A text stream through which nothing reaches a terminal that does not print, but tabs and line ends."""
+    """A text stream that escapes what does not print on a terminal, except tabs and line ends."""
 
     def __init__(self, stream: Any):
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Writes the text, what does not print escaped; what the stream cannot encode as well."""
+        """Writes the text; escapes what does not print and what the stream cannot encode."""
         safe = "".join(c if c in "\n\t" else printable(c) for c in text)
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         self._stream.write(safe.encode(encoding, "backslashreplace").decode(encoding))
@@ -126,18 +126,24 @@ def written_whole(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{path.name}.{RUN}.part")
     try:
         yield aside
-        with open(aside, "rb") as file:
-            os.fsync(file.fileno())
+        _fsync(aside)
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+    # The name is on disk when its folder is.
+    _fsync(path.parent)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Writes text in UTF-8 with the line ends that it has, whole or not at all."""
+    with written_whole(path) as aside:
+        aside.write_text(text, encoding="utf-8", newline="")
+    return path
 
 
 def write_json(path: Path, value: Any) -> Path:
     """Writes JSON, whole or not at all."""
-    with written_whole(path) as aside:
-        aside.write_text(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8")
-    return path
+    return write_text(path, json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
 
 
 def read_json(path: Path, default: Any = None, *, kind: type = dict, remedy: str = "") -> Any:
@@ -187,12 +193,18 @@ def fields(
     for name, kind in {**needed, **(optional or {})}.items():
         kinds = kind if isinstance(kind, tuple) else (kind,)
         if name in value and not any(_is(value[name], one) for one in kinds):
-            words = " or ".join(_WORDS.get(one, one.__name__) for one in kinds)
+            words = " or ".join(str(_WORDS.get(one, one.__name__)) for one in kinds)
             raise FileError(path, f"expected {name!r} to be {words}, got {_brief(value[name])}{remedy}")
     return value
 
 
-_WORDS = {dict: "an object", list: "a list", str: "text", int: "a whole number", float: "a number"}
+_WORDS: dict[Any, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+}
 _WORDS |= {bool: "true or false", type(None): "null"}
 
 
@@ -218,8 +230,17 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _fsync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _first_line(error: BaseException) -> str:
-    """What an error says, in one line, with its type where that says more than the text."""
+    """The message of an error in one line, with its type where that says more than the text."""
     text = " ".join(str(error).split())[:200]
     plain = isinstance(error, (ValueError, OSError)) and text
     return text if plain else f"{type(error).__name__} {text}".strip()

@@ -174,10 +174,10 @@ class Specs:
     def __call__(self, name: str, value: Any) -> str:
         """The list as it came; ValueError where it cannot be read, is empty or too long."""
         try:
-            found = len(parse_specs(options.Text(some=True)(name, value)))
+            count = len(parse_specs(options.Text(some=True)(name, value)))
         except ValueError as error:
             raise ValueError(f"{name}: {error}" if name not in str(error) else str(error)) from error
-        if not 1 <= found <= self.most:
+        if not 1 <= count <= self.most:
             raise ValueError(f"{name} must name {'one' if self.most == 1 else 'at least one'}, got {value!r}")
         return value
 
@@ -191,29 +191,7 @@ def parse_specs(text: str) -> list[tuple[str, dict[str, Any]]]:
     Raises:
       ValueError: an item is neither `name` nor `name(option=value, ...)` with literal values.
     """
-    specs = []
-    for item in (part.strip() for part in _split_outside_brackets(text)):
-        if not item:
-            continue
-        match = re.fullmatch(r"([\w.]+)(\(.*\))?", item, flags=re.DOTALL)
-        if match is None:
-            raise ValueError(f"expected name or name(option=value, ...), got {item!r}")
-        given = {}
-        if match[2]:
-            try:
-                call = ast.parse(f"f{match[2]}", mode="eval").body
-                given = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
-                plain = not call.args and None not in given
-            except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
-                plain = False
-            if not plain:
-                raise ValueError(
-                    "options are written name(option=value, ...) with plain values, "
-                    f"got {options.shown(item)}"
-                )
-            options.refuse_repeats(match[1], [k.arg for k in call.keywords], 0)
-        specs.append((match[1], given))
-    return specs
+    return [_parse_spec(item) for item in map(str.strip, _split_outside_brackets(text)) if item]
 
 
 def format_spec(name: str, options: dict[str, Any]) -> str:
@@ -221,11 +199,34 @@ def format_spec(name: str, options: dict[str, Any]) -> str:
     return f"{name}({', '.join(f'{k}={v!r}' for k, v in options.items())})" if options else name
 
 
+def _parse_spec(item: str) -> tuple[str, dict[str, Any]]:
+    """(name, options) of one item of a list."""
+    match = re.fullmatch(r"([\w.]+)(\(.*\))?", item, flags=re.DOTALL)
+    if match is None:
+        raise ValueError(f"expected name or name(option=value, ...), got {item!r}")
+    if not match[2]:
+        return match[1], {}
+    try:
+        call = ast.parse(f"f{match[2]}", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args:
+            raise ValueError("not a call with keywords alone")
+        # A mapping behind ** has no name.
+        values = [(str(keyword.arg or ""), ast.literal_eval(keyword.value)) for keyword in call.keywords]
+        if not all(name for name, _ in values):
+            raise ValueError("options in a mapping")
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        raise ValueError(
+            f"options are written name(option=value, ...) with plain values, got {options.shown(item)}"
+        ) from None
+    options.refuse_repeats(match[1], [name for name, _ in values], 0)
+    return match[1], dict(values)
+
+
 def _split_outside_brackets(text: str) -> list[str]:
-    parts, depth, start = [], 0, 0
+    items, depth, start = [], 0, 0
     for i, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
         if character == "," and depth == 0:
-            parts.append(text[start:i])
+            items.append(text[start:i])
             start = i + 1
-    return [*parts, text[start:]]
+    return [*items, text[start:]]

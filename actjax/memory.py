@@ -1,72 +1,66 @@
-"""Whether batches of the size asked for fit into memory: told from shapes, before anything is allocated."""
-
-import contextlib
-import os
-from pathlib import Path
-from typing import Any
+"""Refuses batches that do not fit into memory, by shapes alone, before anything is allocated."""
 
 import jax
 import numpy as np
 
-from actjax import failures, parallel, run
+from actjax import capacity, failures, parallel
+from actjax.network import make_module
+from actjax.setup import Setup
 from actjax.train.memory import StepBytes, step_bytes
 
 # XLA needs at least this share of what shapes alone say (train/memory.py): nothing that fits is refused.
 LEAST_SHARE = 0.5
 # Of two float64 edges, their overlap and what follows from it, for each pair of frames that meet in a grid.
 ALIGNMENT_BYTES = 40
-LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def check_training(config: Any) -> None:
+def check_training(setup: Setup, batch_size: int) -> None:
     """Refuses a network that cannot take the front end's image, and batches that no device can hold.
 
     Raises:
       ValueError: one line, with the batch size that would fit.
     """
-    front, data = run.frontend(config), config.data
-    samples = round(data.clip_seconds * data.sample_rate_hz)
     # The number of classes is the data's; it changes the last layer alone.
-    module = run.module(config, num_classes=2)
+    module = make_module(setup.model, num_classes=2)
     try:
-        needed = step_bytes(module, front, samples)
+        needed = step_bytes(module, setup.frontend, setup.clip_samples)
     except Exception as error:
         # Flax and JAX raise anything over shapes that do not fit; here they can only be the config's.
-        bands, frames = run.image_shape(front, samples)
+        bands, frames = setup.image_shape_ft
         raise ValueError(
-            f"model.name = {config.model.name!r} cannot take an image of {bands} bands x {frames} frames: "
+            f"model.name = {setup.model.name!r} cannot take an image of {bands} bands x {frames} frames: "
             f"{failures.said(error)[:300]}"
         ) from error
-    _refuse("train.batch_size", config.train.batch_size, needed)
+    _refuse("train.batch_size", batch_size, needed)
 
 
-def check_scoring(config: Any) -> None:
+def check_scoring(setup: Setup) -> None:
     """Refuses batches whose clips and features alone no device can hold, and clips too long to align.
 
     Raises:
       ValueError: one line, with what would fit.
     """
-    samples = round(config.data.clip_seconds * config.data.sample_rate_hz)
+    samples = setup.clip_samples
     wave = jax.ShapeDtypeStruct((samples,), np.float32)
-    shapes = [run.image_shape(run.frontend(config), samples)]
-    device = [feature for feature in run.features(config) if not feature.host]
-    shapes += [jax.eval_shape(feature.fn, wave)[0].shape for feature in device]
+    shapes = [setup.image_shape_ft]
+    on_devices = [feature for feature in setup.computed_features if not feature.host]
+    shapes += [jax.eval_shape(feature.fn, wave)[0].shape for feature in on_devices]
     cells = sum(int(np.prod(shape, dtype=object)) for shape in shapes)
-    _refuse("score.batch_size", config.score.batch_size, StepBytes(0, 4 * (samples + cells)))
+    _refuse("score.batch_size", setup.scored.batch_size, StepBytes(0, 4 * (samples + cells)))
     frames = max(shape[1] for shape in shapes)
-    bound = config.score.memory_gib * 2**30
+    bound = setup.scored.memory_bytes
     if frames**2 * ALIGNMENT_BYTES > bound:
         raise ValueError(
-            f"data.clip_seconds = {config.data.clip_seconds:g} makes up to {frames:,} frames, and their "
-            f"alignment {frames**2 * ALIGNMENT_BYTES / 2**30:.2g} GiB, more than score.memory_gib = "
-            f"{config.score.memory_gib:g}: at most {int((bound / ALIGNMENT_BYTES) ** 0.5):,} frames fit; "
-            "take shorter clips or longer hops"
+            f"data.clip_seconds = {samples / setup.frontend.sample_rate_hz:g} makes up to {frames:,} frames, "
+            f"and their alignment {frames**2 * ALIGNMENT_BYTES / 2**30:.2g} GiB, more than "
+            f"score.memory_gib = {bound / 2**30:g}: at most "
+            f"{int((bound / ALIGNMENT_BYTES) ** 0.5):,} frames fit; take shorter clips or longer hops"
         )
 
 
 def _refuse(option: str, batch_size: int, needed: StepBytes) -> None:
     """Raises ValueError where a device, or the host that reads ahead, cannot hold its share of a batch."""
-    devices, bound = parallel.device_count(), _bytes_of_a_device()
+    devices, bound = parallel.device_count(), capacity.device_bytes()
     total = needed.fixed + -(-batch_size // devices) * needed.per_clip
     if bound is None or LEAST_SHARE * total <= bound:
         return
@@ -80,21 +74,3 @@ def _refuse(option: str, batch_size: int, needed: StepBytes) -> None:
         f"{option} = {batch_size} needs about {total / 2**30:,.3g} GiB on a device that has "
         f"{bound / 2**30:.3g} GiB: {hint}"
     )
-
-
-def _bytes_of_a_device() -> int | None:
-    """An accelerator's memory; CPU devices share the machine's."""
-    own = parallel.device_bytes()
-    if own is not None:
-        return own
-    limits = [int(text) for path in LIMITS if (text := _read(path)).isdigit()]
-    with contextlib.suppress(ValueError, OSError, AttributeError):  # not POSIX
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return min(limits) // parallel.local_device_count() if limits else None
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeError):
-        return ""

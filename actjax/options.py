@@ -33,12 +33,13 @@ class Number:
     def __call__(self, name: str, value: Any) -> Any:
         """The number as an int or a float; ValueError if it is none or out of range."""
         number = _number(value, self.whole)
-        inside = number is not None and self.low <= number <= self.high
-        inside = inside and (self.above is None or number > self.above)
-        inside = inside and (self.below is None or number < self.below)
-        if not inside:
+        if number is None or not self._holds(number):
             raise ValueError(f"{name} must be {self}, got {shown(value)}")
         return number
+
+    def _holds(self, number: float) -> bool:
+        above = self.above is None or number > self.above
+        return above and self.low <= number <= self.high and (self.below is None or number < self.below)
 
     def __str__(self) -> str:
         what = "a whole number" if self.whole else "a finite number"
@@ -78,8 +79,9 @@ class Names:
     def __call__(self, name: str, value: Any) -> str:
         """The list as it came; ValueError for an unknown name, one that stands twice, or too few."""
         listed = comma_list(Text()(name, value))
-        for one in listed if self.known is not None else ():
-            Choice(self.known)(name, one)
+        if self.known is not None:
+            for one in listed:
+                Choice(self.known)(name, one)
         refuse_repeats(name, listed, self.least)
         return value
 
@@ -182,7 +184,7 @@ RANGES: dict[str, Rule] = {
 
 def comma_list(text: str) -> list[str]:
     """'a, b' -> ['a', 'b']."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def refuse_repeats(option: str, names: Sequence[str], least: int = 1) -> None:
@@ -195,18 +197,20 @@ def refuse_repeats(option: str, names: Sequence[str], least: int = 1) -> None:
 
 
 def shown(value: Any) -> str:
-    """A value in a message, short whatever it is."""
+    """Shows a value in a message, short whatever it is."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _number(value: Any, whole: bool) -> int | float | None:
-    """The value as an int or a finite float, None if it is none; a boolean is no number."""
+    """Reads the value as an int or a finite float; None if it is none. A boolean is no number."""
     value = _item(value)
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral if whole else numbers.Real):
+    if isinstance(value, bool):
         return None
     if whole:
-        return int(value)
+        return int(value) if isinstance(value, numbers.Integral) else None
+    if not isinstance(value, numbers.Real):
+        return None
     try:
         number = float(value)
     except OverflowError:
@@ -215,7 +219,7 @@ def _number(value: Any, whole: bool) -> int | float | None:
 
 
 def _item(value: Any) -> Any:
-    """What a NumPy or JAX scalar holds, else the value."""
+    """Takes what a NumPy or JAX scalar holds, else the value."""
     return value.item() if getattr(value, "shape", None) == () else value
 
 

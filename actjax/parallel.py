@@ -1,4 +1,4 @@
-"""Work on all devices of all processes: the one file that names pmap, its axis and its collectives.
+"""Runs programs on all devices of all processes; the one file that names pmap, its axis and collectives.
 
 Arrays of a program on devices carry a leading axis `d`, one entry for each device of this process.
 """
@@ -76,6 +76,11 @@ def device_count() -> int:
     return jax.device_count()
 
 
+def on_cpu() -> bool:
+    """True where the devices are those of the host."""
+    return jax.local_devices()[0].platform == "cpu"
+
+
 def process_index() -> int:
     """Index of this process."""
     return jax.process_index()
@@ -87,21 +92,35 @@ def process_count() -> int:
 
 
 def describe_devices() -> dict[str, Any]:
-    """What runs this: kind and number of devices, and processes."""
+    """Kind and number of the devices that run this, and how many processes."""
     kinds = sorted({device.device_kind for device in jax.devices()})
     return {"kinds": kinds, "count": device_count(), "processes": process_count()}
 
 
 def device_bytes() -> int | None:
-    """Memory of a device of this process; None where it is the machine's, or not told."""
+    """Memory of a device of this process; None if it is the machine's memory or unknown."""
     return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
 
 
 def replicate(tree: Any) -> Any:
-    """[...] -> [d, ...]: a copy of every leaf on each device of this process."""
-    # Under the same axis name as every other program: arrays of another would compile it twice.
-    copy = jax.pmap(lambda _, one: one, axis_name=AXIS, in_axes=(0, None))
-    return copy(np.arange(local_device_count(), dtype=np.int32), tree)
+    """[...] -> [d, ...]: a copy of every leaf on each device of this process; compiles nothing."""
+
+    def copies(leaf: Any) -> jax.Array:
+        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(copies(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
+        return _on_each_device(np.asarray(leaf), shared=False)
+
+    return jax.tree.map(copies, tree)
+
+
+def hold(tree: Any) -> Any:
+    """[...] -> [d, ...] for large host arrays that are never donated: devices of the host share them."""
+    return jax.tree.map(lambda leaf: _on_each_device(leaf, shared=True), tree)
+
+
+def put(tree: Any) -> Any:
+    """[d, ...] -> [d, ...]: host arrays on their way to the devices; does not wait until they are there."""
+    return jax.device_put(tree, _local_sharding())
 
 
 def unreplicate(tree: Any) -> Any:
@@ -110,7 +129,7 @@ def unreplicate(tree: Any) -> Any:
 
 
 def to_host(tree: Any) -> Any:
-    """[d, ...] -> [d, ...]: this process's devices' parts of every leaf, as NumPy arrays."""
+    """[d, ...] -> [d, ...]: every leaf on this process's devices, as NumPy arrays."""
 
     def fetch(leaf: Any) -> np.ndarray:
         if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
@@ -162,15 +181,14 @@ def initialize(
     Raises:
       ValueError: only some of the three are given, or process_id is out of range.
     """
-    given = (coordinator, num_processes, process_id)
-    if given == (None, None, None):
+    if coordinator is num_processes is process_id is None:
         return
-    if "cpu" in (jax.config.jax_platforms or os.environ.get("JAX_PLATFORMS", "")):
+    if "cpu" in (getattr(jax.config, "jax_platforms", None) or os.environ.get("JAX_PLATFORMS", "")):
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
     if coordinator == "auto":
         jax.distributed.initialize()
         return
-    if None in given:
+    if coordinator is None or num_processes is None or process_id is None:
         raise ValueError(
             f"expected coordinator, num_processes and process_id together, got {coordinator}, "
             f"{num_processes}, {process_id}; give all three, or coordinator='auto'"
@@ -183,7 +201,7 @@ def initialize(
 
 
 def gather_bytes(payload: bytes) -> list[bytes]:
-    """What each process passed, in process order, at every process; lengths may differ."""
+    """The bytes that each process passed, in process order, at every process; lengths may differ."""
     if process_count() == 1:
         return [payload]
     longest = int(_gather_uint32(np.asarray([len(payload)], np.uint32)).max())
@@ -212,6 +230,19 @@ def barrier() -> None:
     gather_bytes(b"")
 
 
+def _on_each_device(leaf: np.ndarray, shared: bool) -> jax.Array:
+    """[...] -> [d, ...]. A program that memory is donated to writes there: nothing may share it then."""
+    one_d, devices = leaf[None], jax.local_devices()
+    copies = [jax.device_put(one_d if shared else one_d.copy(), device) for device in devices]
+    return jax.make_array_from_single_device_arrays((len(devices), *leaf.shape), _local_sharding(), copies)
+
+
+def _local_sharding() -> jax.sharding.NamedSharding:
+    """How pmap lays out an axis [d] over this process's devices."""
+    mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()), (AXIS,))
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+
+
 def _leaves(payload: bytes) -> list[np.ndarray]:
     """The arrays that gather_hosts wrote into one payload."""
     start = 8 + int.from_bytes(payload[:8], "little")
@@ -236,6 +267,6 @@ def _gather_uint32(words: np.ndarray) -> np.ndarray:
     return everyone[[first_of[p] for p in range(process_count())]]
 
 
-def _pmap_devices() -> list[jax.Device]:
+def _pmap_devices() -> list[jax.Device]:  # pyright: ignore (a class that jax does not declare as one)
     """All devices in the order in which pmap numbers them: by process, then as each lists its own."""
     return [d for p in range(process_count()) for d in jax.local_devices(process_index=p)]

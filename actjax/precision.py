@@ -1,41 +1,47 @@
 """How the matrix products behind scores are computed: the one place that decides.
 
     exact  float32 throughout
-    fast   float32 as two bfloat16 parts of each side, three products of parts, float32 sums
-    tf32   the device's fastest product of float32 (TF32 on a GPU, bfloat16 on a TPU): errors of 1e-5
+    fast   float32 as two float16 parts of each side, three products of parts, float32 sums
+    tf32   the device's fastest product of float32 (TF32 on a GPU, bfloat16 on a TPU): errors of 1e-4
+    plain  exact, by what JAX has alone: no kernels of actjax
 
-Matrix units multiply bfloat16 ten to twenty times as fast as float32 is multiplied beside them. A device
-without such units, a CPU among them, computes exactly whatever is asked for.
+Matrix units multiply float16 ten to twenty times as fast as float32 is multiplied beside them, but their
+sums lose digits, so that "fast" needs a kernel (`actjax.kernels.split_product`); without it "exact" is taken.
+A device without such units, a CPU among them, computes plainly whatever is asked for; a TPU knows tf32 too.
 """
 
 import contextlib
 import contextvars
-from collections.abc import Iterator
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import TypeVar
 
 import jax
-import jax.numpy as jnp
+
+from actjax.kernels import kth_value, split_product
 
 # The precision of exact products: TF32 and bfloat16 move correlations in the third decimal.
 PRECISION = jax.lax.Precision.HIGHEST
 WAYS = ("exact", "fast", "tf32")
-# The first compute capability of CUDA devices with matrix units for bfloat16 and TF32.
+_PLAIN = "plain"
+# The first compute capability of CUDA devices with matrix units for TF32 beside float16.
 _FIRST_CAPABILITY = 8.0
 _ASKED: contextvars.ContextVar[str] = contextvars.ContextVar("way of matrix products", default="fast")
-_BFLOAT16_EXPONENT_BITS, _BFLOAT16_MANTISSA_BITS = 8, 7
-# Of the 65,536 steps of float32 within one of bfloat16 the short side is rounded up from 0.711 of them on.
-# Were it rounded at 0.5 like the long side, what both leave out would agree where the sides do, and its
-# missing product be 6e-7 of a correlation of 1; at 0.711 its expectation is 0.
-_UNEVEN = 65_536 - 46_596
+_Result = TypeVar("_Result")
+# What stopped the kernels in this process, said once.
+_stopped: list[str] = []
 
 
 @contextlib.contextmanager
 def products(way: str) -> Iterator[None]:
-    """While this is open, scores are computed in this way, one of `WAYS`.
+    """While this is open, scores are computed in this way, one of `WAYS` or what `current_way` returned.
 
     Raises:
       ValueError: an unknown way.
     """
-    token = _ASKED.set(checked(way))
+    token = _ASKED.set(way if way == _PLAIN else checked(way))
     try:
         yield
     finally:
@@ -51,53 +57,69 @@ def checked(way: str) -> str:
 
 def current_way() -> str:
     """The way in which products are computed on this process's devices: what is asked for, where they can."""
-    return _ASKED.get() if _multiplies_bfloat16(jax.devices()[0]) else "exact"
-
-
-def _multiplies_bfloat16(device: jax.Device) -> bool:
-    """Whether the device has matrix units for bfloat16."""
+    asked, device = _ASKED.get(), jax.devices()[0]
     if device.platform == "tpu":
-        return True
+        return asked if asked == "tf32" else _PLAIN
+    if asked == _PLAIN or _stopped or not _has_matrix_units(device):
+        return _PLAIN
+    return "exact" if asked == "fast" and not _holds(split_product) else asked
+
+
+def kernel_selects() -> bool:
+    """Whether the kernel that finds values at places is used in what is being traced."""
+    on_gpu = jax.devices()[0].platform != "tpu"
+    return on_gpu and current_way() != _PLAIN and _holds(kth_value)
+
+
+def of_products() -> jax.lax.Precision:
+    """What JAX is asked for in the products of scores."""
+    return jax.lax.Precision.DEFAULT if current_way() == "tf32" else PRECISION
+
+
+def guarded(run: Callable[[str], _Result]) -> _Result:
+    """run(the current way); should it fail with kernels and not without them, the process goes on without.
+
+    Args:
+      run: takes the way, compiles and starts what it needs.
+    """
+    way = current_way()
+    if way == _PLAIN:
+        return run(way)
+    try:
+        return run(way)
+    except Exception as error:
+        # Compilers and drivers raise anything; the caller's own mistakes are raised again here.
+        result = run(_PLAIN)
+        _stop(f"{type(error).__name__}: {error}")
+        return result
+
+
+def _has_matrix_units(device: jax.Device) -> bool:
+    """Whether the device is a GPU with matrix units, for which the kernels are written."""
     try:
         return device.platform == "gpu" and float(device.compute_capability) >= _FIRST_CAPABILITY
     except (AttributeError, ValueError):
         return False
 
 
-def halves(values: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """(high, low) bfloat16 of float32, each rounded to nearest: their sum differs by 2^-18 at most.
-
-    By `reduce_precision`, which compilers keep: a conversion to bfloat16 and back may be left out.
-    """
-    high = jax.lax.reduce_precision(values, _BFLOAT16_EXPONENT_BITS, _BFLOAT16_MANTISSA_BITS)
-    return high.astype(jnp.bfloat16), (values - high).astype(jnp.bfloat16)
-
-
-def uneven_halves(values: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """`halves` whose high part is rounded up from 0.711 of a step on, for the short side of a product."""
-    bits = jax.lax.bitcast_convert_type(values, jnp.uint32) + jnp.uint32(_UNEVEN)
-    high = jax.lax.bitcast_convert_type(bits & jnp.uint32(0xFFFF0000), jnp.float32)
-    return high.astype(jnp.bfloat16), (values - high).astype(jnp.bfloat16)
+@functools.cache
+def _holds(kernel: ModuleType) -> bool:
+    """Whether a kernel compiles here and gives what it should; one that does not is left out, said once."""
+    try:
+        if kernel.holds():
+            return True
+        reason = "a result is wrong"
+    except Exception as error:
+        # Pallas may be missing, or raise anything over a device that it does not know.
+        reason = f"{type(error).__name__}: {error}"
+    _say(f"{kernel.__name__.rpartition('.')[2]} is left out", reason)
+    return False
 
 
-def split_product(long: jax.Array, short: jax.Array, axis: int = 1) -> jax.Array:
-    """[n, k] the inner products of n long rows and k short ones, each side as two bfloat16 parts.
+def _stop(reason: str) -> None:
+    _stopped.append(reason)
+    _say("all are left out from here on", reason)
 
-    The parts of the short side are stacked, so that the long side's are read once each; the product of both
-    low parts, 2^-18 of the whole at most, is left out.
 
-    Args:
-      long: [n, o], or [o, n] with axis 0.
-      short: [k, o], or [o, k].
-      axis: of the observations.
-    """
-    long_high, long_low = halves(long)
-    short_high, short_low = uneven_halves(short)
-    k = short.shape[1 - axis]
-
-    def product(a, b):
-        dimensions = (((axis,), (axis,)), ((), ()))
-        return jax.lax.dot_general(a, b, dimensions, preferred_element_type=jnp.float32)
-
-    of_high = product(long_high, jnp.concatenate([short_high, short_low], 1 - axis))
-    return of_high[:, :k] + (of_high[:, k:] + product(long_low, short_high))
+def _say(what: str, reason: str) -> None:
+    logging.getLogger(__name__).warning("kernels for scores: %s: %s", what, " ".join(reason.split())[:200])

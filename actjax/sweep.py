@@ -1,6 +1,5 @@
 """Runs the variants of a config's get_sweep one by one: a table of results, and the findings over seeds."""
 
-import dataclasses
 import re
 import runpy
 from collections.abc import Mapping
@@ -13,13 +12,13 @@ from actjax import experiment, failures, report
 from actjax import run as runs
 from actjax.findings import seeds, table
 from actjax.stages import Stage, refuse_nothing
-from actjax.workdir import sweep_table, train_record
+from actjax.workdir import findings_table, sweep_table, train_record
 
 _SHAPE = "it returns {name: {option: value}}, such as {'seed1': {'seed': 1}}"
 
 
 def run_variants(run: runs.Run) -> list[Path]:
-    """Every variant gets a sub-directory of its own; a sweep that was interrupted goes on.
+    """Runs every variant in a sub-directory of its own; a sweep that was interrupted goes on.
 
     Raises:
       ValueError: no get_sweep, or a variant that changes what cannot be; before the first one runs.
@@ -34,30 +33,27 @@ def run_variants(run: runs.Run) -> list[Path]:
     print(sweep_table.text_of(records).expandtabs(16))
     path = sweep_table.write(run.workdir, records)
     folders = [run.workdir / name for name, changes in variants.items() if _of_a_seed(changes)]
-    folders = [folder for folder in folders if table.paths(folder)[0].exists()]
+    folders = [folder for folder in folders if findings_table.path_of(folder).exists()]
     if len(folders) > 1:
         outputs += [table.write(run, seeds.join(folders)), *report.build_findings(run.workdir)]
     return [path, *outputs]
 
 
 def _variant(run: runs.Run, name: str, changes: Mapping[str, Any]) -> runs.Run:
-    """The run of a variant, its options checked."""
+    """Opens the run of a variant."""
     config = ml_collections.ConfigDict(run.config.to_dict())  # else variants would share what is nested
     try:
         config.update_from_flattened_dict(changes)
-        experiment.validate(config)
+        return runs.open_run(config, run.workdir / name, config_path=run.config_path, data_dir=run.data_dir)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"get_sweep's variant {name!r} changes what the config has not, or cannot be: "
             f"{failures.said(error)}"
         ) from error
-    return dataclasses.replace(
-        run, config=ml_collections.FrozenConfigDict(config), workdir=run.workdir / name
-    )
 
 
 def _of_a_seed(changes: Mapping[str, Any]) -> bool:
-    """Whether a variant is another seed and nothing else: those are resampled together."""
+    """Says whether a variant is another seed and nothing else: those are resampled together."""
     return "seed" in changes and set(changes) <= {"seed", "findings.label_control"}
 
 

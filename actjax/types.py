@@ -33,6 +33,9 @@ class Context(NamedTuple):
     key: Any = None
 
 
+NO_CONTEXT = Context()
+
+
 class Batch(NamedTuple):
     """Clips as the loader gives them to every reader: training, scoring, examples, users.
 
@@ -118,6 +121,8 @@ class Metric:
         where clips are not scored one by one) or "rescored" (every rearrangement is scored anew).
       needs: the fields of the Context without which it cannot be computed.
       order: its place among metrics in reports and pictures, the smallest first.
+      of_table: its score of two sides of 0 and 1, from how many observations are 1 on both, on x, on y, and
+        how many there are; for metrics whose time grows with the square of the observations, else None.
     """
 
     name: str
@@ -145,6 +150,7 @@ class Metric:
     null: str = "rescored"
     needs: tuple[str, ...] = ()
     order: int = 100
+    of_table: Callable[..., np.ndarray] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,7 +228,7 @@ class LayerAxis:
             total = max((size - 1) * stride + kernel - self.size, 0)
             low, high = total // 2, total - total // 2
         else:
-            low, high = (0, 0) if padding == "VALID" else padding
+            low, high = (0, 0) if isinstance(padding, str) else padding
             size = (self.size + low + high - kernel) // stride + 1
         return LayerAxis(
             size=size,

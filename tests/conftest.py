@@ -4,16 +4,23 @@ import atexit
 import importlib.metadata
 import os
 import shutil
+import sys
 import tempfile
 
+# With --as-users everything is compiled as users compile it, which takes three times as long.
+if "--as-users" in sys.argv:
+    os.environ["ACTJAX_TESTS_AS_USERS"] = "1"
 # Compiling is most of what the tests do, so LLVM's expensive passes are off and the backend optimises at
 # level 1, in whatever a test starts too. JAX 0.10's older emitters compile in half the time; later releases
 # do not know that flag.
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
-    + " --xla_force_host_platform_device_count=4 --xla_llvm_disable_expensive_passes=true"
-    + " --xla_backend_optimization_level=1"
-    + " --xla_cpu_use_fusion_emitters=false" * importlib.metadata.version("jaxlib").startswith("0.10.")
+    + " --xla_force_host_platform_device_count=4"
+    + (
+        " --xla_llvm_disable_expensive_passes=true --xla_backend_optimization_level=1"
+        + " --xla_cpu_use_fusion_emitters=false" * importlib.metadata.version("jaxlib").startswith("0.10.")
+    )
+    * ("ACTJAX_TESTS_AS_USERS" not in os.environ)
 )
 os.environ["JAX_PLATFORMS"] = "cpu"
 # What one worker, or a launch.py that a test starts, has compiled the others read.
@@ -27,6 +34,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 # librosa's compiled functions go to a folder of each worker: two workers that fill one cache at once read
 # half-written code, which ends in a segmentation fault.
 os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba-")
+os.environ["NUMBA_OPT"] = "0"  # its functions run for less time than their optimisation takes
 
 import jax
 import pytest
@@ -36,11 +44,12 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_disable_most_optimizations", True)
+jax.config.update("jax_disable_most_optimizations", "ACTJAX_TESTS_AS_USERS" not in os.environ)
 
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also run the checks that take minutes")
+    parser.addoption("--as-users", action="store_true", help="compile as users do, which takes long")
 
 
 # librosa compiles itself for 20 seconds on import, in each worker's folder: one worker runs all that need it.
@@ -85,7 +94,7 @@ def standard_promotion():
 
 @pytest.fixture(scope="module")
 def optimised():
-    """Compiles as users do: for comparisons with references, and for training, which gives NaN otherwise."""
+    """Optimises: for comparisons with references, and for training, which gives NaN otherwise."""
     jax.config.update("jax_disable_most_optimizations", False)
     yield
-    jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_disable_most_optimizations", "ACTJAX_TESTS_AS_USERS" not in os.environ)

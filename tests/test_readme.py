@@ -18,7 +18,7 @@ sys.path += [str(ROOT / "tests" / room) for room in ("nn", "report")]
 PARSE = """
 import json, os, sys
 import launch
-from actjax import experiment
+from actjax import setup
 failed = 0
 for command, argv in json.load(sys.stdin):
     child = os.fork()
@@ -27,7 +27,7 @@ for command, argv in json.load(sys.stdin):
             sys.argv = ["launch.py", *argv]  # where the config's options are looked for
             launch.parse_flags(sys.argv)
             if not launch.LIST.value:
-                experiment.validate(launch.CONFIG.value)
+                setup.resolve(launch.CONFIG.value)
         except BaseException as error:
             print(command, "|", type(error).__name__, error, file=sys.stderr, flush=True)
             os._exit(1)

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,20 +62,20 @@ class BothSides(NamedTuple):
     valid: jax.Array
 
 
-def network_outputs(module: Any) -> Callable[[Any, jax.Array], dict[str, jax.Array]]:
-    """The layer outputs of a network in evaluation mode, as `Family.apply` wants them."""
-
+def network_outputs(module: nn.Module) -> Callable[[Any, jax.Array], dict[str, jax.Array]]:
+    """Makes what computes a network's layers in evaluation mode, as `Family.apply` wants them."""
     if isinstance(module, AnyNetwork):
         return module.outputs
 
-    def apply(variables, image_bft):
-        return module.apply(variables, image_bft, train=False)[1]
+    def apply(variables: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
+        result: Any = module.apply(variables, image_bft, train=False)
+        return result[1]
 
     return apply
 
 
 def input_outputs(_: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
-    """The input spectrogram as a network of its own.
+    """Computes the input spectrogram as a network of its own.
 
     Layer "bands" holds each band as a neuron and, last, their mean; layer "image" the whole as one map.
     """
@@ -84,7 +85,7 @@ def input_outputs(_: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
 
 
 def input_layers(shape_ft: tuple[int, int]) -> tuple[Layer, Layer]:
-    """The layers of `input_outputs`: (bands, image)."""
+    """Describes the layers of `input_outputs`: (bands, image)."""
     bands, frames = shape_ft
     time = LayerAxis.of_input(frames)
     all_bands = LayerAxis(size=1, first=(bands - 1) / 2, step=float(bands), field=bands, input_size=bands)

@@ -92,7 +92,7 @@ def observe_clips(
 
 
 def _supplier(features: Sequence[Feature], read_layers: ReadLayers | None) -> Callable[[Batch], Supplied]:
-    """What the program is told of a batch beside its audio, zeros where the mask is False."""
+    """Makes what reads all that a batch needs beside its audio, with zeros where the mask is False."""
     looked_up = [f for f in features if isinstance(f, tabulated.GivenFeature)]
     hosted = [f for f in features if f.host]
 
@@ -122,7 +122,7 @@ def _padded(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def _supplied_ahead(
     batches: Iterable[Batch], supply: Callable[[Batch], Supplied]
 ) -> Iterator[tuple[Batch, Supplied]]:
-    """Every batch with what is supplied; the next one is read while the caller works on this one."""
+    """Yields every batch with what is supplied; reads the next one while the caller works."""
     with concurrent.futures.ThreadPoolExecutor(1) as ahead:
         waiting = None
         for batch in batches:

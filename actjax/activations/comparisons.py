@@ -1,12 +1,13 @@
 """Which comparisons a run makes: every layer against every group of features that shares its grid.
 
 A problem is one batched comparison: all neurons of a layer against all rows of a few features that
-live on the same grid with the same mask. `plan` lays them out from static shapes; `actjax.activations.
-sides` turns one batch of activations and features into the two sides of each on the device.
+live on the same grid with the same mask. `plan` lays them out from static shapes; `activations.observe`
+turns one batch of activations and features into the two sides of each on the device.
 """
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,6 +63,34 @@ class Problem:
     nuisance_frames: tuple[views.Cells, ...] = ()
 
     @property
+    def common_time(self) -> views.Grid:
+        """The common frames of a frame or map view."""
+        assert self.time is not None, "the clip view has no frames"
+        return self.time
+
+    @property
+    def common_frequency(self) -> views.Grid:
+        """The common bands of a cell-by-cell map view."""
+        assert self.frequency is not None, "only a cell-by-cell map view has common bands"
+        return self.frequency
+
+    @property
+    def layer_frames(self) -> views.Cells:
+        """The frames of a layer of maps."""
+        assert self.layer_cells_t is not None, "an embedding has no frames"
+        return self.layer_cells_t
+
+    @property
+    def usable_bands(self) -> np.ndarray:
+        """The bands of a layer of maps that see no padding."""
+        return np.flatnonzero(np.zeros(0) if self.layer_usable_f is None else self.layer_usable_f)
+
+    @property
+    def band_hz(self) -> np.ndarray:
+        """The centre frequencies of these bands; NaN where nobody knows them."""
+        return np.zeros(0) if self.layer_hz is None else self.layer_hz[self.usable_bands]
+
+    @property
     def name(self) -> str:
         """A label that is unique in a plan."""
         features = "+".join(f.name for f in self.features)
@@ -107,7 +136,7 @@ class Setting:
 
 
 def frames_of(feature: Feature, clip_samples: int) -> int:
-    """The number of frames a feature has on a clip; of a host feature by computing it on silence."""
+    """Counts the frames that a feature has on a clip; of a host feature by computing it on silence."""
     if isinstance(feature, tabulated.GivenFeature):
         return feature.frames
     if feature.host:
@@ -119,7 +148,7 @@ def frames_of(feature: Feature, clip_samples: int) -> int:
 def plan(
     layers: Sequence[Layer], features: Sequence[Feature], setting: Setting
 ) -> tuple[list[Problem], list[LeftOut]]:
-    """All comparisons of the layers with the features in the views that the metrics ask for."""
+    """Lays out all comparisons of the layers with the features in the views that metrics ask for."""
     problems, left_out = [], []
     frames = {f.name: frames_of(f, setting.clip_samples) for f in features}
     held = _nuisances(features, setting)
@@ -132,20 +161,20 @@ def plan(
                     candidates.append(feature)
                 elif reason:
                     left_out.append(LeftOut(layer.name, view, feature.name, reason))
-            groups: dict = {}
+            groups: dict[tuple[Any, ...], list[Feature]] = {}
             for feature in candidates:
                 groups.setdefault(_group_key(feature, view, cells, frames), []).append(feature)
             for group in groups.values():
-                made = _problem(layer, tuple(group), view, cells, frames, setting)
-                if isinstance(made, str):
-                    left_out.extend(LeftOut(layer.name, view, f.name, made) for f in group)
+                problem = _problem(layer, tuple(group), view, cells, frames, setting)
+                if isinstance(problem, str):
+                    left_out.extend(LeftOut(layer.name, view, f.name, problem) for f in group)
                 else:
-                    problems.append(_holding(made, held, frames, setting))
+                    problems.append(_holding(problem, held, frames, setting))
     return problems, sorted(set(left_out), key=dataclasses.astuple)
 
 
 def _nuisances(features: Sequence[Feature], setting: Setting) -> tuple[Feature, ...]:
-    """The features to be held fixed, which must be among the chosen ones and defined everywhere."""
+    """Finds the features to be held fixed, which must be among the chosen ones and defined everywhere."""
     known = {f.name: f for f in features}
     for name in setting.nuisances:
         if name not in known:
@@ -158,7 +187,7 @@ def _nuisances(features: Sequence[Feature], setting: Setting) -> tuple[Feature, 
 def _holding(
     problem: Problem, held: tuple[Feature, ...], frames: Mapping[str, int], setting: Setting
 ) -> Problem:
-    """The problem with the nuisances on its grid; comparisons of frame geometry hold nothing fixed."""
+    """Adds the nuisances on the problem's grid; comparisons of frame geometry hold nothing fixed."""
     if not held or (problem.view == "map" and not problem.cells):
         return problem
     if problem.view != "clip":
@@ -169,12 +198,12 @@ def _holding(
                     f"score.nuisances: {feature.name} has other frames than {problem.features[0].name}; "
                     "give both the same hop_samples"
                 )
-    cells = tuple(_frames(f, frames[f.name], setting.clip_s) for f in held)
+    cells = tuple(views.feature_time(f, frames[f.name], setting.clip_s) for f in held)
     return dataclasses.replace(problem, nuisances=held, nuisance_frames=cells)
 
 
 def _unfit(layer: Layer, feature: Feature, view: str, cells: bool) -> str | None:
-    """None if the pair can be compared, '' if the view is not meant for it, else the reason."""
+    """Returns None if the pair can be compared, '' if the view is not meant for it, else the reason."""
     if view == "clip":
         return None
     if not layer.is_map or feature.hop_samples is None:
@@ -186,9 +215,9 @@ def _unfit(layer: Layer, feature: Feature, view: str, cells: bool) -> str | None
     return None
 
 
-def _group_key(feature: Feature, view: str, cells: bool, frames: Mapping[str, int]):
-    """Features with equal keys are compared together: on one grid, under one mask."""
-    if view == "clip":
+def _group_key(feature: Feature, view: str, cells: bool, frames: Mapping[str, int]) -> tuple[Any, ...]:
+    """Makes the key that features share which are compared together: on one grid, under one mask."""
+    if view == "clip" or feature.hop_samples is None:
         return ()
     rate = feature.sample_rate_hz
     timing = (feature.hop_samples / rate, feature.first_frame_s, feature.window_samples / rate)
@@ -197,44 +226,48 @@ def _group_key(feature: Feature, view: str, cells: bool, frames: Mapping[str, in
     return (timing, mask, feature.centres_hz if cells else None)
 
 
-def _problem(layer, features, view, cells, frames, setting: Setting) -> Problem | str:
-    """The comparison of a layer with a group of features, or why it cannot be made."""
+def _problem(
+    layer: Layer,
+    features: tuple[Feature, ...],
+    view: str,
+    cells: bool,
+    frames: Mapping[str, int],
+    setting: Setting,
+) -> Problem | str:
+    """Makes the comparison of a layer with a group of features, or says why it cannot be made."""
     whole = view == "map"
     rows = tuple((f.name, -1 if whole else r) for f in features for r in range(1 if whole else f.rows))
-    split = setting.neurons == "channel_freq" and view == "frame" and layer.is_map
-    fields: dict = {"cells": cells, "split_frequency": split, "neurons": layer.neurons}
-    if layer.is_map:
-        layer_t = views.layer_time(layer, setting.frontend, setting.clip_s)
-        layer_f = views.layer_frequency(layer, setting.band_centres_hz)
-        if not layer_t.usable.any():
-            return f"every frame of {layer.name} sees padding: use longer clips or smaller kernels"
-        fields |= {"layer_usable_f": layer_f.usable, "layer_cells_t": layer_t}
-        fields["layer_hz"] = layer_f.centres
-        if split:
-            fields["neurons"] = layer.neurons * int(layer_f.usable.sum())
-    feature_frames = tuple(_frames(f, frames[f.name], setting.clip_s) for f in features)
+    feature_frames = tuple(views.feature_time(f, frames[f.name], setting.clip_s) for f in features)
+    problem = Problem(layer, view, features, rows, cells=cells, neurons=layer.neurons)
     if view == "clip":
-        fields["feature_frames"] = feature_frames
-    elif setting.grid == "seed":
-        fields["time"] = views.seed_grid(layer.time.size, frames[features[0].name], setting.clip_s)
+        problem = dataclasses.replace(problem, feature_frames=feature_frames)
+    if layer.time is None or layer.frequency is None:
+        return problem
+    layer_t = views.layer_time(layer.time, setting.frontend, setting.clip_s)
+    layer_f = views.layer_frequency(layer.frequency, setting.band_centres_hz)
+    if not layer_t.usable.any():
+        return f"every frame of {layer.name} sees padding: use longer clips or smaller kernels"
+    problem = dataclasses.replace(
+        problem, layer_usable_f=layer_f.usable, layer_cells_t=layer_t, layer_hz=layer_f.centres
+    )
+    if view == "clip":
+        return problem
+    if setting.neurons == "channel_freq" and view == "frame":
+        neurons = layer.neurons * int(layer_f.usable.sum())
+        problem = dataclasses.replace(problem, split_frequency=True, neurons=neurons)
+    time, frequency = None, None
+    if setting.grid == "seed":
+        time = views.seed_grid(layer.time.size, frames[features[0].name], setting.clip_s)
+        frequency = views.seed_grid(layer.frequency.size, features[0].rows) if cells else None
     else:
-        fields["time"] = views.common_grid(layer_t, feature_frames[0])
-    if cells and setting.grid == "seed":
-        fields["frequency"] = views.seed_grid(layer.frequency.size, features[0].rows)
-    elif cells:
-        fields["frequency"] = views.common_grid(layer_f, views.feature_frequency(features[0]))
-    too_few = _too_few(layer, fields)
-    return too_few or Problem(layer=layer, view=view, features=features, rows=rows, **fields)
+        time = views.common_grid(layer_t, feature_frames[0])
+        frequency = views.common_grid(layer_f, views.feature_frequency(features[0])) if cells else None
+    return _too_few(layer, time, frequency) or dataclasses.replace(problem, time=time, frequency=frequency)
 
 
-def _frames(feature: Feature, frames: int, clip_s: float) -> views.Cells:
-    if feature.hop_samples is None:
-        return views.Cells(np.zeros((frames, 2)), np.zeros((frames, 2)), np.ones(frames, bool))
-    return views.feature_time(feature, frames, clip_s)
-
-
-def _too_few(layer: Layer, fields: Mapping) -> str | None:
-    for axis, unit, needed in (("time", "frames", MIN_FRAMES), ("frequency", "bands", MIN_BANDS)):
-        if axis in fields and fields[axis].size < needed:
-            return f"only {fields[axis].size} {unit} of {layer.name} see no padding, {needed} are needed"
+def _too_few(layer: Layer, time: views.Grid, frequency: views.Grid | None) -> str | None:
+    """Says why a common grid is too small to compare on; None if it is not."""
+    for grid, unit, needed in ((time, "frames", MIN_FRAMES), (frequency, "bands", MIN_BANDS)):
+        if grid is not None and grid.size < needed:
+            return f"only {grid.size} {unit} of {layer.name} see no padding, {needed} are needed"
     return None

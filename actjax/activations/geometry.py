@@ -25,13 +25,15 @@ LONGEST = 8
 HALF_SCALE = 256.0
 
 Placed = tuple[LayerAxis, LayerAxis]
+# For each axis, {cell: (first, last input that it sees)}.
+Extents = tuple[dict[int, tuple[int, int]], dict[int, tuple[int, int]]]
 Outputs = Callable[[Any, jax.Array], Mapping[str, jax.Array]]
 
 
 def measure(
     init: Callable[..., Any], outputs: Outputs, shape_ft: tuple[int, int], names: Sequence[str]
 ) -> dict[str, Placed]:
-    """The (frequency, time) axes of layers.
+    """Measures the (frequency, time) axes of layers.
 
     Layers of which fewer than two cells see no edge are measured on a longer input, where the network
     runs on one. What sees all of that too (attention, recurrence, a mean over the axis) has cells at
@@ -44,36 +46,44 @@ def measure(
       names: the layers.
     """
     sizes, seen = _probe(init, outputs, shape_ft, names)
-    made = {name: [_fit(seen[name][a], sizes[name][a], shape_ft[a]) for a in (0, 1)] for name in names}
-    unclear = [name for name in names if None in made[name]]
+    fitted = {name: [_fit(seen[name][a], sizes[name][a], shape_ft[a]) for a in (0, 1)] for name in names}
+    unclear = [name for name in names if None in fitted[name]]
     if unclear:
-        longer = tuple(_longer(shape_ft[a], [sizes[name][a] for name in names]) for a in (0, 1))
+        of_names = [sizes[name] for name in names]
+        longer = (
+            _longer(shape_ft[0], [f for f, _ in of_names]),
+            _longer(shape_ft[1], [t for _, t in of_names]),
+        )
         try:
             _, seen = _probe(init, outputs, longer, unclear)
         except (ValueError, TypeError, flax.errors.FlaxError):  # a network of one input size
             seen = {name: ({}, {}) for name in unclear}
         for name in unclear:
             for a in (0, 1):
-                if made[name][a] is None:
-                    fitted = _fit(seen[name][a], sizes[name][a], longer[a], shape_ft[a])
-                    made[name][a] = fitted or _regular(sizes[name][a], shape_ft[a])
-    return {name: (axes[0], axes[1]) for name, axes in made.items()}
+                if fitted[name][a] is None:
+                    fitted[name][a] = _fit(seen[name][a], sizes[name][a], longer[a], shape_ft[a])
+    return {
+        name: (f or _regular(sizes[name][0], shape_ft[0]), t or _regular(sizes[name][1], shape_ft[1]))
+        for name, (f, t) in fitted.items()
+    }
 
 
-def _probe(init, outputs: Outputs, shape_ft, names: Sequence[str]):
-    """Sizes (f, t) of each layer, and for each axis {cell: (first, last input that it sees)}."""
+def _probe(
+    init: Callable[..., Any], outputs: Outputs, shape_ft: tuple[int, int], names: Sequence[str]
+) -> tuple[dict[str, tuple[int, int]], dict[str, Extents]]:
+    """Sizes (f, t) of each layer, and what some of its cells see."""
     level = {"xla_backend_optimization_level": 0}  # quick to compile; it runs a few times
     blank = jnp.zeros((1, *shape_ft), jnp.float32)
     variables = jax.jit(lambda key: init(key, blank, train=False), compiler_options=level)(jax.random.key(0))
 
-    def chosen(image_ft):
-        found = outputs(variables, image_ft[None])
-        return [found[name] for name in names]
+    def chosen(image_ft: jax.Array) -> list[jax.Array]:
+        layers = outputs(variables, image_ft[None])
+        return [layers[name] for name in names]
 
-    def seen_by(image_ft, layer, axis, cell):
+    def seen_by(image_ft: jax.Array, layer: jax.Array, axis: jax.Array, cell: jax.Array) -> jax.Array:
         """[f, t] bool: the inputs that cells at place `cell` of an axis of one layer see."""
-        found, pull = jax.vjp(chosen, image_ft)
-        back = [_cotangent(x, axis, cell) for x in found]
+        computed, pull = jax.vjp(chosen, image_ft)
+        back = [_cotangent(x, axis, cell) for x in computed]
         back = [jnp.where(layer == i, one, jnp.zeros_like(one)) for i, one in enumerate(back)]
         return pull(back)[0] != 0
 
@@ -86,13 +96,13 @@ def _probe(init, outputs: Outputs, shape_ft, names: Sequence[str]):
     )
     image = np.random.default_rng(0).normal(size=(2 * CELLS * REPEATS, *shape_ft)).astype(np.float32)
     axis = np.repeat(np.arange(2), CELLS * REPEATS)
-    shapes = [x.shape for x in jax.eval_shape(chosen, image[0])]
     sizes, seen = {}, {}
-    for i, (name, shape) in enumerate(zip(names, shapes, strict=True)):
-        cells = [_cells(n) for n in shape[1:3]]
-        found_bft = np.asarray(probe(image, i, axis, np.repeat(np.concatenate(cells), REPEATS)))
-        sizes[name] = shape[1:3]
-        seen[name] = tuple(_extents(found_bft, cells[a].tolist(), a) for a in (0, 1))
+    for i, (name, output) in enumerate(zip(names, jax.eval_shape(chosen, image[0]), strict=True)):
+        sizes[name] = output.shape[1], output.shape[2]
+        of_f, of_t = (_cells(n) for n in sizes[name])
+        places = np.repeat(np.concatenate([of_f, of_t]), REPEATS)
+        gradient_bft = np.asarray(probe(image, i, axis, places))
+        seen[name] = _extents(gradient_bft, of_f.tolist(), 0), _extents(gradient_bft, of_t.tolist(), 1)
     return sizes, seen
 
 
@@ -126,7 +136,7 @@ def _extents(gradient_bft: np.ndarray, cells: list[int], axis: int) -> dict[int,
 def _fit(
     seen: Mapping[int, tuple[int, int]], size: int, probed_size: int, input_size: int | None = None
 ) -> LayerAxis | None:
-    """The axis through the cells that see no edge of the probed input; None if there are not two."""
+    """Fits the axis through the cells that see no edge of the probed input; None if there are not two."""
     inner = {cell: at for cell, at in seen.items() if at[0] > 0 and at[1] < probed_size - 1}
     field = max((last - first + 1 for first, last in inner.values()), default=0)
     centres = {cell: (a + b) / 2 for cell, (a, b) in inner.items() if b - a + 1 == field}
@@ -147,7 +157,7 @@ def _regular(size: int, input_size: int) -> LayerAxis:
 
 
 def _longer(input_size: int, sizes: Sequence[int]) -> int:
-    """A longer input on which strides fall as on this one: by a multiple of all of them, if that is short."""
+    """Lengthens the input by a multiple of all strides, if that is short, so that they fall as here."""
     stride = math.lcm(*(max(round(input_size / size), 1) for size in sizes))
     stride = stride if stride <= LONGEST * input_size else max(round(input_size / size) for size in sizes)
     return input_size + stride * -(-2 * input_size // stride)

@@ -36,22 +36,23 @@ class AnyNetwork(nn.Module):
         accepted = inspect.signature(type(self.inner).__call__).parameters
         modes = {"train": train, "training": train}
         modes |= {"deterministic": not train, "use_running_average": not train}
-        out = self.inner(mel_bft, **{name: value for name, value in modes.items() if name in accepted})
-        if isinstance(out, tuple) and len(out) == 2 and isinstance(out[1], Mapping):
-            return out[0], dict(out[1])
-        return out, {}
+        out: Any = self.inner(mel_bft, **{name: value for name, value in modes.items() if name in accepted})
+        with_layers = isinstance(out, tuple) and len(out) == 2 and isinstance(out[1], Mapping)
+        logits: Any = out[0] if with_layers else out
+        return logits, dict(out[1]) if with_layers else {}
 
     def outputs(self, variables: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
-        """All layer outputs in evaluation mode: name -> [b, f, t, c] or [b, c], in order of computation."""
-        (_, found), state = self.apply(
+        """Computes all layers in evaluation mode: name -> [b, f, t, c] or [b, c], in order of computation."""
+        result: Any = self.apply(
             variables, image_bft, train=False, capture_intermediates=True, mutable=["intermediates"]
         )
+        (_, layers), state = result
         for name, output in _flat(state["intermediates"].get("inner", {})):
-            found.setdefault(name, output)
+            layers.setdefault(name, output)
         batch = image_bft.shape[0]
         fitting = {
             name: x
-            for name, x in found.items()
+            for name, x in layers.items()
             if x.ndim in (2, 3, 4) and x.shape[0] == batch and jnp.issubdtype(x.dtype, jnp.floating)
         }
         return {name: x[:, None] if x.ndim == 3 else x for name, x in fitting.items()}
@@ -67,7 +68,7 @@ class AnyNetwork(nn.Module):
         image = jax.ShapeDtypeStruct((1, *input_shape_ft), jnp.float32)
         shapes: dict[str, tuple[int, ...]] = {}
 
-        def trace(key, image_bft):
+        def trace(key: jax.Array, image_bft: jax.Array) -> None:
             variables = self.init(key, image_bft, train=False)
             shapes.update({name: x.shape for name, x in self.outputs(variables, image_bft).items()})
 

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from actjax.activations import views
 from actjax.activations.comparisons import Problem
 
+# Feature name -> ([b, rows, frames], [b, frames] valid).
+Values = Mapping[str, tuple[jax.Array, jax.Array]]
+
 
 def observe_layer(problem: Problem, output: jax.Array, length_s_b: jax.Array) -> jax.Array:
-    """The layer's side of a problem: [b, o, n], or [b, n, f, t] in the map view.
+    """Makes the layer's side of a problem: [b, o, n], or [b, n, f, t] in the map view.
 
     In the clip view a map layer's value is the mean over the cells that see signal alone. An embedding is
     one value for the whole of what the network was given, padding included.
@@ -28,22 +30,20 @@ def observe_layer(problem: Problem, output: jax.Array, length_s_b: jax.Array) ->
         return _layer_map(problem, output)
     if problem.split_frequency:
         b, _, t, c = output.shape
-        usable = np.flatnonzero(problem.layer_usable_f)
+        usable = problem.usable_bands
         series = output[:, usable].transpose(0, 2, 3, 1).reshape(b, t, c * len(usable))
     else:
-        series = views.pool_frequency(output, problem.layer_usable_f)
+        series = views.pool_frequency(output, problem.usable_bands)
     if problem.view == "frame":
-        return views.average(problem.time.of_layer, series, axis=1)
-    seen = views.within(problem.layer_cells_t, length_s_b).astype(series.dtype)
+        return views.average(problem.common_time.of_layer, series, axis=1)
+    seen = views.within(problem.layer_frames, length_s_b).astype(series.dtype)
     # What is not seen may be anything; 0 keeps it out of the sum.
     total = jnp.sum(jnp.where(seen[:, :, None] > 0, series, 0.0), axis=1, keepdims=True)
     return total / jnp.maximum(seen.sum(axis=1), 1.0)[:, None, None]
 
 
-def observe_features(
-    problem: Problem, values: Mapping[str, tuple[jax.Array, jax.Array]], length_s_b: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """The features' side and the mask of a problem.
+def observe_features(problem: Problem, values: Values, length_s_b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Makes the features' side and the mask of a problem.
 
     Args:
       problem: from `plan`.
@@ -63,7 +63,9 @@ def observe_features(
     y, mask = _features_on_grid(problem, values, length_s_b)
     if not problem.nuisances:
         return y, mask
-    held = [views.average_valid(problem.time.of_feature, *values[f.name])[0] for f in problem.nuisances]
+    held = [
+        views.average_valid(problem.common_time.of_feature, *values[f.name])[0] for f in problem.nuisances
+    ]
     held_bqt = jnp.concatenate(held, axis=1)
     if problem.view == "frame":
         return jnp.concatenate([y, held_bqt.transpose(0, 2, 1)], axis=2), mask
@@ -72,15 +74,18 @@ def observe_features(
     return jnp.concatenate([y, jnp.broadcast_to(held_bqt[:, :, None], shape)], axis=1), mask
 
 
-def _features_on_grid(problem, values, length_s_b):
-    averaged = [views.average_valid(problem.time.of_feature, *values[f.name]) for f in problem.features]
-    in_signal = views.ends_within(problem.time.ends, length_s_b)
+def _features_on_grid(problem: Problem, values: Values, length_s_b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Averages the features onto the common grid, and says where they are valid."""
+    averaged = [
+        views.average_valid(problem.common_time.of_feature, *values[f.name]) for f in problem.features
+    ]
+    in_signal = views.ends_within(problem.common_time.ends, length_s_b)
     # Features of one problem share their mask: see `comparisons.plan`.
     mask = averaged[0][1] & in_signal
     if problem.view == "frame":
         return jnp.concatenate([v for v, _ in averaged], axis=1).transpose(0, 2, 1), mask
     if problem.cells:
-        weights = problem.frequency.of_feature
+        weights = problem.common_frequency.of_feature
         return jnp.stack([views.average(weights, v, axis=1) for v, _ in averaged], axis=1), mask
     # Zero rows change neither inner products nor distances of frames: features of unequal rows stack.
     most = max(f.rows for f in problem.features)
@@ -89,15 +94,17 @@ def _features_on_grid(problem, values, length_s_b):
 
 
 def _layer_map(problem: Problem, output: jax.Array) -> jax.Array:
-    maps = views.average(problem.time.of_layer, output, axis=2)
+    """[b, f, t, c] -> [b, c, f, t] on the common grid."""
+    maps = views.average(problem.common_time.of_layer, output, axis=2)
     if problem.cells:
-        maps = views.average(problem.frequency.of_layer, maps, axis=1)
+        maps = views.average(problem.common_frequency.of_layer, maps, axis=1)
     else:
-        maps = maps[:, np.flatnonzero(problem.layer_usable_f)]
+        maps = maps[:, problem.usable_bands]
     return maps.transpose(0, 3, 1, 2)
 
 
-def _clip_features(problem, values, length_s_b):
+def _clip_features(problem: Problem, values: Values, length_s_b: jax.Array) -> jax.Array:
+    """[b, 1, k] the mean of every row over the frames that see signal alone; NaN where there is none."""
     columns = []
     features = problem.features + problem.nuisances
     for feature, frames in zip(features, problem.feature_frames + problem.nuisance_frames, strict=True):

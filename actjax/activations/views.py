@@ -8,12 +8,13 @@ Everything here about grids is NumPy on static shapes; what touches data is jnp 
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.types import Feature, Frontend, Layer
+from actjax.types import Feature, Frontend, LayerAxis
 
 # A grid average of a feature counts as valid when at least this share of its area is valid.
 MIN_VALID_AREA = 0.5
@@ -57,32 +58,32 @@ class Grid:
 
     @property
     def size(self) -> int:
-        """The number of common cells."""
+        """Counts the common cells."""
         return len(self.edges)
 
 
-def layer_time(layer: Layer, frontend: Frontend, clip_s: float) -> Cells:
-    """The layer's cells in seconds; input frame i is centred at i * hop and n_fft samples wide."""
+def layer_time(axis: LayerAxis, frontend: Frontend, clip_s: float) -> Cells:
+    """Places a layer's cells in seconds; input frame i is centred at i * hop and n_fft samples wide."""
     hop_s = frontend.hop_samples / frontend.sample_rate_hz
-    centres = layer.time.centres() * hop_s
-    seen = ((layer.time.field - 1) * frontend.hop_samples + frontend.n_fft) / frontend.sample_rate_hz
-    return _regular_cells(centres, layer.time.step * hop_s, seen, clip_s)
+    seen_s = ((axis.field - 1) * frontend.hop_samples + frontend.n_fft) / frontend.sample_rate_hz
+    return _regular_cells(axis.centres() * hop_s, axis.step * hop_s, seen_s, clip_s)
 
 
 def feature_time(feature: Feature, frames: int, clip_s: float) -> Cells:
-    """The feature's frames in seconds."""
+    """Places a feature's frames in seconds; one value a clip has no place in time and is always usable."""
+    if feature.hop_samples is None:
+        return Cells(np.zeros((frames, 2)), np.zeros((frames, 2)), np.ones(frames, bool))
     hop_s = feature.hop_samples / feature.sample_rate_hz
     centres = feature.first_frame_s + hop_s * np.arange(frames)
     return _regular_cells(centres, hop_s, feature.window_samples / feature.sample_rate_hz, clip_s)
 
 
-def layer_frequency(layer: Layer, band_centres_hz: np.ndarray) -> Cells:
-    """The layer's cells in Hz, given the centres of the input's bands.
+def layer_frequency(axis: LayerAxis, band_centres_hz: np.ndarray) -> Cells:
+    """Places a layer's cells in Hz, given the centres of the input's bands.
 
     Bands that see padding are not usable, unless all of them do (deep layers, tall kernels): the edges
     of the spectrum are then part of what every neuron of the layer is, and all bands are used.
     """
-    axis = layer.frequency
     centres = axis.centres()
     at = _band_to_hz(band_centres_hz)
     half = (axis.field - 1) / 2
@@ -93,7 +94,7 @@ def layer_frequency(layer: Layer, band_centres_hz: np.ndarray) -> Cells:
 
 
 def feature_frequency(feature: Feature) -> Cells:
-    """The feature's rows in Hz; edges lie midway between the rows' centres."""
+    """Places a feature's rows in Hz; edges lie midway between the rows' centres."""
     at = _band_to_hz(np.asarray(feature.centres_hz, np.float64))
     index = np.arange(feature.rows)
     edges = np.stack([at(index - 0.5), at(index + 0.5)], axis=1)
@@ -153,7 +154,7 @@ def within(cells: Cells, length_s_b: jax.Array) -> jax.Array:
     return jnp.asarray(cells.usable)[None, :] & ends_within(cells.reach[:, 1], length_s_b)
 
 
-def average(weights_gt: jax.Array, values_t: jax.Array, axis: int) -> jax.Array:
+def average(weights_gt: jax.Array | np.ndarray, values_t: jax.Array, axis: int) -> jax.Array:
     """Applies averaging weights [g, t] to `axis` of the values; the axis then has length g."""
     out = jnp.tensordot(
         values_t, weights_gt.astype(values_t.dtype), axes=(axis, 1), precision=jax.lax.Precision.HIGHEST
@@ -162,7 +163,7 @@ def average(weights_gt: jax.Array, values_t: jax.Array, axis: int) -> jax.Array:
 
 
 def average_valid(
-    weights_gt: jax.Array, values_bkt: jax.Array, valid_bt: jax.Array
+    weights_gt: jax.Array | np.ndarray, values_bkt: jax.Array, valid_bt: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Averages the valid frames only.
 
@@ -175,15 +176,18 @@ def average_valid(
     return total / jnp.where(area > 0, area, 1.0)[:, None, :], area >= MIN_VALID_AREA - 1e-6
 
 
-def pool_frequency(maps_bftc: jax.Array, usable_f: np.ndarray) -> jax.Array:
-    """[b, f, t, c] -> [b, t, c], the mean over the frequency cells that see no padding."""
-    weights = jnp.asarray(usable_f / max(usable_f.sum(), 1), maps_bftc.dtype)
+def pool_frequency(maps_bftc: jax.Array, bands: np.ndarray) -> jax.Array:
+    """[b, f, t, c] -> [b, t, c], the mean over some frequency cells, by their places."""
+    weights_f = np.zeros(maps_bftc.shape[1])
+    weights_f[bands] = 1 / max(len(bands), 1)
+    weights = jnp.asarray(weights_f, maps_bftc.dtype)
     return jnp.einsum("bftc,f->btc", maps_bftc, weights, precision=jax.lax.Precision.HIGHEST)
 
 
-def _regular_cells(centres: np.ndarray, step: float, seen: float, clip_s: float) -> Cells:
-    edges = np.stack([centres - step / 2, centres + step / 2], axis=1)
-    reach = np.stack([centres - seen / 2, centres + seen / 2], axis=1)
+def _regular_cells(centres_s: np.ndarray, step_s: float, seen_s: float, clip_s: float) -> Cells:
+    """Cells at equal distances; usable are those that see nothing beyond the clip."""
+    edges = np.stack([centres_s - step_s / 2, centres_s + step_s / 2], axis=1)
+    reach = np.stack([centres_s - seen_s / 2, centres_s + seen_s / 2], axis=1)
     tolerance = 1e-6
     usable = (reach[:, 0] >= -tolerance) & (reach[:, 1] <= clip_s + tolerance)
     return Cells(edges=edges, reach=reach, usable=usable)
@@ -193,13 +197,13 @@ def _mean_width(cells: Cells) -> float:
     return float(np.diff(cells.edges, axis=1).mean())
 
 
-def _band_to_hz(centres_hz: np.ndarray):
+def _band_to_hz(centres_hz: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Maps a fractional band index to Hz, linear between centres and beyond the ends."""
     index = np.arange(len(centres_hz))
     if len(centres_hz) == 1:
         return lambda band: np.where(band < 0, 0.0, np.where(band > 0, 2.0, 1.0)) * centres_hz[0]
 
-    def at(band):
+    def at(band: np.ndarray) -> np.ndarray:
         inner = np.interp(band, index, centres_hz)
         low = centres_hz[0] + np.minimum(band, 0) * (centres_hz[1] - centres_hz[0])
         high = centres_hz[-1] + np.maximum(band - index[-1], 0) * (centres_hz[-1] - centres_hz[-2])

@@ -1,4 +1,4 @@
-"""Do the nulls reject as often as they say? Rejection rates where nothing is to be found.
+"""Measure how often the nulls reject where there is nothing to find.
 
     python launch.py --stage=benchmark --config.benchmark.kind=calibration
 
@@ -52,7 +52,7 @@ def benchmark(
     rates = calibration.table(sets=sets, seed=seed)
     for name, one in (real or {}).items():
         frames = one.x_bon.shape[1] > 1
-        found = calibration.mismatched(
+        mismatched = calibration.mismatched(
             one.x_bon,
             one.y_bok,
             one.recording_ids,
@@ -63,17 +63,20 @@ def benchmark(
             kinds=permutations.NULLS if frames else ("within_class", "unrestricted"),
             centre=one.centre,
         )
-        rates += [rate._replace(family=f"mismatched clips, {name}") for rate in found]
+        rates += [rate._replace(family=f"mismatched clips, {name}") for rate in mismatched]
     rows = [{"check": "rejections", **rate._asdict()} for rate in rates]
     plants = calibration.false_discoveries(sets=sets, seed=seed)
     bounds = [plants.proportion + side * 2 * plants.std_error for side in (-1, 1)]
-    found = {
+    discoveries = {
+        "check": "false discoveries",
         "family": "planted pairs, q 0.1",
         "null": "within_class",
         "sets": sets,
         "rate": plants.proportion,
+        "low": bounds[0],
+        "high": bounds[1],
     }
-    return [*rows, {"check": "false discoveries", **found, "low": bounds[0], "high": bounds[1]}]
+    return [*rows, discoveries]
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -27,11 +27,16 @@ class Timing(NamedTuple):
 
 
 def synchronise(result: Any) -> Any:
-    """Waits until the result, and whatever PyTorch has under way on a GPU, is there; returns the result."""
-    jax.block_until_ready(result)
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.synchronize()
+    """Waits until the result is there, and returns it.
+
+    What holds no array of JAX or NumPy comes from PyTorch, whose works may also return nothing: then all that
+    PyTorch has under way on a GPU is waited for.
+    """
+    leaves = jax.tree.leaves(jax.block_until_ready(result))
+    if not any(isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves):
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.synchronize()
     return result
 
 

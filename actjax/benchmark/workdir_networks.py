@@ -1,14 +1,11 @@
 """What the benchmarks take of a trained workdir: networks for the causal check, neurons for calibration."""
 
-from typing import Any
-
 import jax
 import numpy as np
 
 from actjax import run as runs
 from actjax.benchmark import calibration
 from actjax.benchmark.metrics import causal
-from actjax.data import loader
 from actjax.findings import observe
 from actjax.scoring import networks as scoring_networks
 from actjax.workdir import recorded_config, train_record
@@ -26,13 +23,13 @@ def networks(run: runs.Run) -> dict[str, causal.Units] | None:
     if not train_record.path_of(run.workdir).exists():
         return None
     recorded_config.write(run.workdir, "train", run.config.to_dict())
-    source = loader.open_source(runs.builder(run), "train")
-    module: Any = scoring_networks.module(run, len(source.class_names))
-    found = {}
+    source = run.open_source("train")
+    network = scoring_networks.open_network(run, len(source.class_names))
+    units = {}
     for name in ("trained", "untrained"):
-        variables = jax.device_get(scoring_networks.variables(run, name, source))
-        found[name] = causal.module_units(module, variables, runs.frontend(run.config))
-    return found
+        variables = jax.device_get(scoring_networks.variables(network, name, source))
+        units[name] = causal.module_units(network.module, variables, network.frontend)
+    return units
 
 
 def real(run: runs.Run) -> dict[str, calibration.Real] | None:
@@ -44,24 +41,28 @@ def real(run: runs.Run) -> dict[str, calibration.Real] | None:
     if not train_record.path_of(run.workdir).exists():
         return None
     recorded_config.write(run.workdir, "train", run.config.to_dict())
-    source = loader.open_source(runs.builder(run), run.config.score.split)
+    source = run.open_source(run.setup.scored.split)
     if source.multi_label:
         raise ValueError("mismatched clips of one class need data with one label a clip")
-    sides = observe.collect(run, source, {"trained": scoring_networks.variables(run, "trained", source)})
-    about = source.recording_ids, source.labels
-    found = {}
+    network = scoring_networks.open_network(run, len(source.class_names))
+    weights = {"trained": scoring_networks.variables(network, "trained", source)}
+    planned = observe.plan(run.setup, network)
+    observe.check_memory(planned, len(weights), len(source), run.setup.scored.memory_bytes)
+    sides = observe.collect(planned, network, source, weights, run.setup.scored.batch_size)
+    clip_names = list(source.recording_ids), source.labels.tolist()
+    neurons = {}
     for deep in sides.networks["chroma"][:1]:
         maps = deep.x["trained"].reshape(len(source), *deep.shape_ft, -1).mean(axis=1)
-        whole = deep.mask_bo.all(axis=0)
-        x, y = _some(maps)[:, whole], deep.y_bok[:, whole]
-        found[f"{deep.layer} x chroma by frames"] = calibration.Real(x, y, *about, "clip")
+        whole_o = deep.mask_bo.all(axis=0)
+        x, y = _spaced(maps)[:, whole_o], deep.y_bok[:, whole_o]
+        neurons[f"{deep.layer} x chroma by frames"] = calibration.Real(x, y, *clip_names, "clip")
     for units in sides.networks["clip"]:
-        x, y = _some(units.x["trained"]), units.y_bok
-        found[f"{units.layer} x scalars by clips"] = calibration.Real(x, y, *about, "all")
-    return found
+        x, y = _spaced(units.x["trained"]), units.y_bok
+        neurons[f"{units.layer} x scalars by clips"] = calibration.Real(x, y, *clip_names, "all")
+    return neurons
 
 
-def _some(values_bon: np.ndarray) -> np.ndarray:
-    """At most NEURONS of those that vary."""
+def _spaced(values_bon: np.ndarray) -> np.ndarray:
+    """At most NEURONS of those that vary, evenly spaced."""
     alive = np.flatnonzero(values_bon.std(axis=(0, 1)) > 0)
     return values_bon[:, :, alive[np.linspace(0, len(alive) - 1, min(NEURONS, len(alive))).astype(int)]]

@@ -1,69 +1,27 @@
 """From a prepared data set to batches: random access, then a deterministic plan of batches read by Grain."""
 
-import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from actjax.data.build import prepared
 from actjax.data.build.index import builder_skipped
+from actjax.data.plan import Plan, steps
+from actjax.data.source import Source, absent_classes, fill, shuffled_labels
 from actjax.types import Batch
 
-__all__ = ["Source", "batches", "builder_skipped", "open_source", "steps"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """Random access to the clips of one split, and what is known of them without reading audio.
-
-    Attributes:
-      reader: anything with `len` and `[i] -> {"audio": [samples] int16 or float32, ...}`.
-      clip_ids, recording_ids: [n] lists of str.
-      labels: [n] int32, or [n, classes] uint8 (multi-hot).
-      class_names: of the labels.
-      sample_rate_hz, clip_samples: of every clip; the loader cuts or pads to clip_samples.
-      fingerprint: a hash of all clips' content and order.
-      lengths: [n] int32 samples of signal in each clip, what follows being padding; None where all
-        clips are full.
-    """
-
-    reader: Any
-    clip_ids: list[str]
-    recording_ids: list[str]
-    labels: np.ndarray
-    class_names: tuple[str, ...]
-    sample_rate_hz: int
-    clip_samples: int
-    fingerprint: str
-    lengths: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.clip_ids)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """The whole example of clip `index`, strings as str."""
-        example = self.reader[index]
-        return {k: v.decode() if isinstance(v, bytes) else v for k, v in example.items()}
-
-    @property
-    def multi_label(self) -> bool:
-        """True where labels are multi-hot."""
-        return self.labels.ndim == 2
-
-    def take(self, clips: Sequence[int]) -> "Source":
-        """These clips in this order, under the same fingerprint."""
-        clips = np.asarray(clips, np.int64)
-        return dataclasses.replace(
-            self,
-            reader=_Taken(self.reader, clips),
-            clip_ids=[self.clip_ids[i] for i in clips],
-            recording_ids=[self.recording_ids[i] for i in clips],
-            labels=self.labels[clips],
-            lengths=None if self.lengths is None else self.lengths[clips],
-        )
+__all__ = [
+    "Source",
+    "absent_classes",
+    "batches",
+    "builder_skipped",
+    "open_source",
+    "shuffled_labels",
+    "steps",
+]
 
 
 def open_source(builder: Any, split: str) -> Source:
@@ -98,32 +56,6 @@ def open_source(builder: Any, split: str) -> Source:
         fingerprint=hashlib.sha256("".join(columns["content"].tolist()).encode()).hexdigest()[:16],
         lengths=columns["length"],
     )
-
-
-def shuffled_labels(source: Source, seed: int) -> Source:
-    """The same clips, their labels permuted among them: what is left to learn is the clips one by one."""
-    order = np.random.default_rng([seed, 10]).permutation(len(source))
-    return dataclasses.replace(source, labels=source.labels[order])
-
-
-def absent_classes(sources: Mapping[str, Source]) -> str:
-    """Which classes have no clip in which split: "cello in train; oboe, horn in test"; "" for none."""
-    found = []
-    for split, source in sources.items():
-        labels = source.labels
-        present = (
-            labels.any(axis=0) if source.multi_label else np.isin(range(len(source.class_names)), labels)
-        )
-        lost = [name for name, there in zip(source.class_names, present, strict=True) if not there]
-        if lost:
-            more = f" and {len(lost) - 10} more" if len(lost) > 10 else ""
-            found.append(f"{', '.join(lost[:10])}{more} in {split}")
-    return "; ".join(found)
-
-
-def steps(clips: int, batch_size: int, epochs: int = 1) -> int:
-    """Number of batches that hold `clips` clips `epochs` times."""
-    return -(-clips * epochs // batch_size)
 
 
 def batches(
@@ -163,87 +95,43 @@ def batches(
     """
     import grain
 
-    if len(source) == 0:
-        raise ValueError("the source holds no clips; expected at least one")
-    if batch_size < 1 or batch_size % process_count:
-        raise ValueError(f"batch_size must be a multiple of the {process_count} processes, got {batch_size}")
-    total = steps(len(source), batch_size, epochs) if epochs is not None else np.iinfo(np.int32).max
-    plan = _Plan(source, batch_size, seed, epochs, process_index, process_count, total)
+    plan = Plan(
+        len(source),
+        batch_size,
+        seed=seed,
+        epochs=epochs,
+        process_index=process_index,
+        process_count=process_count,
+    )
     # Few batches ahead: memory stays bounded whatever the size of the data set.
     read = grain.ReadOptions(num_threads=2, prefetch_buffer_size=3)
-    stream = grain.MapDataset.source(plan)[start_step:].to_iter_dataset(read)
+    stream = grain.MapDataset.source(_Batches(source, plan))[start_step:].to_iter_dataset(read)
     if workers:
         _mark_flags_parsed()
         stream = stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
     return iter(stream)
 
 
-class _Taken:
-    """Some clips of a reader, in an order of their own."""
-
-    def __init__(self, reader: Any, clips: np.ndarray):
-        self.reader, self.clips = reader, clips
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.reader[int(self.clips[index])]
-
-
-class _Plan:
+class _Batches(Sequence[Batch]):
     """Batches by step: a random-access source for Grain."""
 
-    def __init__(self, source, batch_size, seed, epochs, process_index, process_count, total):
-        self.source, self.total = source, total
-        self.batch_size, self.seed, self.epochs = batch_size, seed, epochs
-        self.share = batch_size // process_count
-        self.offset = self.share * process_index
-        self._orders: dict[int, np.ndarray] = {}
+    def __init__(self, source: Source, plan: Plan) -> None:
+        self.source, self.plan = source, plan
 
     def __len__(self) -> int:
-        return self.total
+        return len(self.plan)
 
     def __getitem__(self, step: int) -> Batch:
-        start = int(step) * self.batch_size + self.offset
-        places = np.arange(start, start + self.share)
-        n = len(self.source)
-        mask = np.ones(self.share, bool) if self.epochs is None else places < n * self.epochs
-        index = np.zeros(self.share, np.int32)
-        index[mask] = [self._order(place // n)[place % n] for place in places[mask].tolist()]
-        audio = np.zeros((self.share, self.source.clip_samples), np.float32)
-        length = np.zeros(self.share, np.int32)
+        index, mask = self.plan[step]
+        audio = np.zeros((len(index), self.source.clip_samples), np.float32)
+        length = np.zeros(len(index), np.int32)
         for row in np.flatnonzero(mask):
-            length[row] = _fill(audio[row], self.source.reader[int(index[row])]["audio"])
+            length[row] = fill(audio[row], self.source.reader[int(index[row])]["audio"])
         if self.source.lengths is not None:
             length = np.minimum(length, self.source.lengths[index])
         label = self.source.labels[index].astype(np.float32 if self.source.multi_label else np.int32)
         label[~mask] = 0
         return Batch(audio=audio, mask=mask, length=length, label=label, index=index)
-
-    def _order(self, epoch: int) -> np.ndarray:
-        if self.seed is None:
-            return np.arange(len(self.source))
-        orders = self._orders
-        if epoch not in orders:
-            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.source))
-            # Two threads may stand on two sides of an epoch's end: keep its neighbours only.
-            self._orders = {**{e: o for e, o in orders.items() if abs(e - epoch) <= 1}, epoch: order}
-            return order
-        return orders[epoch]
-
-
-def _fill(row: np.ndarray, audio: Any) -> int:
-    """Copies audio into row [s], cut at the end or padded with silence; returns the samples copied.
-
-    As float32 in -1 .. 1.
-    """
-    audio = np.asarray(audio)
-    count = min(len(audio), len(row))
-    row[:count] = audio[:count]
-    if audio.dtype == np.int16:
-        row[:count] /= 32768.0
-    return count
 
 
 def _mark_flags_parsed() -> None:

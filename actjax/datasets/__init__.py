@@ -1,1 +1,1 @@
-"""Data sets as TFDS builders, and the loader that feeds them."""
+"""The shelf of data sets: one file makes one TFDS builder."""

@@ -80,35 +80,36 @@ def _listing(
     passed_over: tuple[tuple[str, str], ...],
 ) -> Listing:
     """What the rows come to; `source`, the manifest or the data set's name, stands in what is refused."""
-    found = sorted({label for row in rows for label in row.labels})
-    class_names = tuple(classes or found or [UNLABELLED])
-    unknown = [label for label in found if label not in class_names]
+    labels_found = sorted({label for row in rows for label in row.labels})
+    class_names = tuple(classes or labels_found or [UNLABELLED])
+    unknown = [label for label in labels_found if label not in class_names]
     if unknown:
         raise ValueError(
             f"{source}: label {unknown[0]!r} is outside the class list {', '.join(class_names[:20])}"
         )
     place = {name: i for i, name in enumerate(class_names)}
-    multi_label = bool(found) and any(len(row.labels) != 1 for row in rows)
+    multi_label = bool(labels_found) and any(len(row.labels) != 1 for row in rows)
     recordings = [
         Recording(
             path=row.path,
             recording_id=row.recording_id,
             clip_id=row.clip_id,
-            labels=tuple(place[label] for label in row.labels) if found else (0,),
+            labels=tuple(place[label] for label in row.labels) if labels_found else (0,),
             start_s=row.start,
             end_s=row.end,
         )
         for row in rows
     ]
-    given = [row.split for row in rows]
-    if any(given):
+    split_of_row = [row.split for row in rows]
+    if any(split_of_row):
         without = [row.clip_id for row in rows if not row.split]
         if without:
             raise files.misfits(source, "a split in every row or in none", without)
         splits = {
-            s: [r for r, own in zip(recordings, given, strict=True) if own == s] for s in dict.fromkeys(given)
+            s: [r for r, split in zip(recordings, split_of_row, strict=True) if split == s]
+            for s in dict.fromkeys(split_of_row)
         }
-    elif not found:
+    elif not labels_found:
         splits = {"test": recordings}
     else:
         splits = files.split_recordings(recordings, seed)

@@ -2,9 +2,8 @@
 
 import pathlib
 
-from actjax.data.gm.parts import CLASS_NAMES
+from actjax.data.gm.voices import CLASS_NAMES
 from actjax.data.recordings import videos
-from actjax.data.recordings.files import FileBuilder
 
 __all__ = ["CLASS_NAMES", "dataset"]
 
@@ -20,47 +19,19 @@ _LAYOUT = (
 )
 
 
-def dataset(
-    *,
-    path: str | None = None,
-    csv_name: str | None = None,
-    data_dir: str | None = None,
-    clip_seconds: float = 29.12,
-    sample_rate_hz: int = 12_000,
-    cut: str = "ten_tenths",
-    min_seconds: float | None = 1.0,
-    seed: int = 0,
-    workers: int | None = None,
-) -> FileBuilder:
-    """The builder of FCVID's instruments, split 70 / 15 / 15 by video as in ICMR 2017.
-
-    Args:
-      path: the folder with the CSV and one folder a class.
-      csv_name: the CSV's name; the folder's only one when None.
-      data_dir, clip_seconds, sample_rate_hz, cut, min_seconds, seed, workers: as in audio_folder;
-        the defaults are those of ICMR 2017.
-    """
-    return videos.make(
-        "fcvid_instruments",
-        CLASS_NAMES,
-        _locate,
-        path=path,
-        csv_name=csv_name,
-        row="./<class>/<video id>,<class index>",
-        layout=_LAYOUT,
-        citation=CITATION,
-        seed=seed,
-        data_dir=data_dir,
-        clip_seconds=clip_seconds,
-        sample_rate_hz=sample_rate_hz,
-        cut=cut,
-        min_seconds=min_seconds,
-        workers=workers,
-    )
-
-
 def _locate(folder: pathlib.Path, name: str, label: int) -> tuple[pathlib.Path, str] | None:
     parts = name.removeprefix("./").split("/")
     if len(parts) != 2 or parts[0] != CLASS_NAMES[label] or parts[1] in ("", ".", ".."):
         return None
     return folder / parts[0] / parts[1], parts[1]
+
+
+dataset = videos.declare(
+    videos.VideoSet(
+        "fcvid_instruments", CLASS_NAMES, _locate, "./<class>/<video id>,<class index>", _LAYOUT, CITATION
+    ),
+    """The builder of FCVID's instruments, split 70 / 15 / 15 by video as in ICMR 2017.
+
+    Args:
+      path: the folder with the CSV and one folder a class.""",
+)

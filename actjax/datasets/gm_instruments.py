@@ -56,6 +56,7 @@ class GmConfig(ClipConfig):
 class GmInstruments(ClipBuilder, skip_registration=True):
     """The builder; made by `dataset`."""
 
+    builder_config: GmConfig
     name = "gm_instruments"
     class_names = CLASS_NAMES
     description = "Phrases on sampled General MIDI instruments, made to sound like user-generated recordings."

@@ -3,7 +3,6 @@
 import pathlib
 
 from actjax.data.recordings import videos
-from actjax.data.recordings.files import FileBuilder
 
 CLASS_NAMES = (
     "Guitar",
@@ -33,47 +32,19 @@ _LAYOUT = (
 )
 
 
-def dataset(
-    *,
-    path: str | None = None,
-    csv_name: str | None = None,
-    data_dir: str | None = None,
-    clip_seconds: float = 29.12,
-    sample_rate_hz: int = 12_000,
-    cut: str = "ten_tenths",
-    min_seconds: float | None = 1.0,
-    seed: int = 0,
-    workers: int | None = None,
-) -> FileBuilder:
-    """The builder of YouTube-8M's instruments, split 70 / 15 / 15 by video as in ICMR 2017.
-
-    Args:
-      path: the folder with the CSV and the audio.
-      csv_name: the CSV's name; the folder's only one when None.
-      data_dir, clip_seconds, sample_rate_hz, cut, min_seconds, seed, workers: as in audio_folder;
-        the defaults are those of ICMR 2017.
-    """
-    return videos.make(
-        "youtube8m_instruments",
-        CLASS_NAMES,
-        _locate,
-        path=path,
-        csv_name=csv_name,
-        row="<video id>,<class index>",
-        layout=_LAYOUT,
-        citation=CITATION,
-        seed=seed,
-        data_dir=data_dir,
-        clip_seconds=clip_seconds,
-        sample_rate_hz=sample_rate_hz,
-        cut=cut,
-        min_seconds=min_seconds,
-        workers=workers,
-    )
-
-
 def _locate(folder: pathlib.Path, name: str, label: int) -> tuple[pathlib.Path, str] | None:
     del label
     if "/" in name or "\\" in name or name in ("", ".", ".."):
         return None
     return (folder / "audio" if (folder / "audio").is_dir() else folder) / name, name
+
+
+dataset = videos.declare(
+    videos.VideoSet(
+        "youtube8m_instruments", CLASS_NAMES, _locate, "<video id>,<class index>", _LAYOUT, CITATION
+    ),
+    """The builder of YouTube-8M's instruments, split 70 / 15 / 15 by video as in ICMR 2017.
+
+    Args:
+      path: the folder with the CSV and the audio.""",
+)

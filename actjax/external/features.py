@@ -15,7 +15,7 @@ from actjax.files import FileError, printable
 
 
 def open_features(
-    paths: Sequence[str],
+    paths: Sequence[str | Path],
     clip_ids: Sequence[str],
     *,
     bound: int = BOUND,

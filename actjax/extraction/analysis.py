@@ -62,7 +62,7 @@ class Analysis:
         host: bool = False,
         whole_clip: bool = False,
     ) -> Feature:
-        """A Feature of these frames; one row named like the feature unless `row_names` are given.
+        """Makes a Feature of these frames; one row is named like the feature unless `row_names` are given.
 
         `window_samples` is n_fft unless the feature looks at more than a frame; `per_clip` features have one
         value and no hop.

@@ -1,12 +1,13 @@
 """Computing features of batches: many at once inside a program, or one by name from outside."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from actjax import lookup
 from actjax.types import Feature
@@ -79,8 +80,8 @@ def compute(
     if length_b is None:
         return jax.vmap(lambda wave_s: {f.name: f.fn(wave_s) for f in features})(wave_bs)
 
-    def of_clip(wave_s, length):
-        return {f.name: f.fn(wave_s, length) if f.whole_clip else f.fn(wave_s) for f in features}
+    def of_clip(wave_s: jax.Array, length: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
+        return {f.name: f.fn(wave_s, *([length] if f.whole_clip else [])) for f in features}
 
     return jax.vmap(of_clip)(wave_bs, length_b)
 
@@ -88,13 +89,13 @@ def compute(
 def compute_host(
     chosen: Feature, wave_bs: np.ndarray, length_b: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A host feature of each clip of [b, s]: (values [b, rows, frames] float32, valid [b, frames] bool).
+    """Computes a host feature of clips [b, s]: (values [b, rows, frames] float32, valid [b, frames] bool).
 
     Only the first length_b samples of a clip are looked at; frames beyond them are invalid.
     """
     lengths = np.full(len(wave_bs), wave_bs.shape[1]) if length_b is None else length_b
     pairs = [_host_clip(chosen, wave_s, int(n)) for wave_s, n in zip(wave_bs, lengths, strict=True)]
-    values, valid = (np.stack(part) for part in zip(*pairs, strict=True))
+    values, valid = (np.stack(of_clips) for of_clips in zip(*pairs, strict=True))
     return values.astype(np.float32), valid.astype(bool)
 
 
@@ -104,20 +105,21 @@ def _host_clip(chosen: Feature, wave_s: np.ndarray, length: int) -> tuple[np.nda
     values = np.zeros((chosen.rows, host_frames(chosen, len(wave_s))), np.float32)
     valid = np.zeros(values.shape[1], bool)
     if length >= chosen.window_samples:  # in less, no frame lies within the signal
-        own, own_valid = chosen.fn(wave_s[:length])
-        values[:, : own.shape[1]], valid[: own.shape[1]] = own, own_valid
+        in_signal, in_signal_valid = chosen.fn(wave_s[:length])
+        frames = in_signal.shape[1]
+        values[:, :frames], valid[:frames] = in_signal, in_signal_valid
     return values, valid
 
 
 @functools.lru_cache(maxsize=64)
 def host_frames(chosen: Feature, samples: int) -> int:
-    """The frames a host feature has on a clip, found by computing it on silence."""
+    """Counts the frames that a host feature has on a clip, by computing it on silence."""
     return chosen.fn(np.zeros(samples, np.float32))[0].shape[1]
 
 
 def _checked_wave(wave: Any) -> Any:
-    """The wave as an array: floating point, [s] or [b, s], in native byte order, finite in float32."""
-    if isinstance(wave, jax.core.Tracer):
+    """Checks a wave: floating point, [s] or [b, s], finite in float32; gives it in native byte order."""
+    if isinstance(wave, Tracer):
         _check_shape(wave.shape, wave.dtype)
         return wave
     if np.ma.is_masked(wave):
@@ -164,11 +166,11 @@ def _chosen(name: str, sample_rate_hz: Any, hyper: dict[str, Any]) -> Feature:
 
 
 @functools.lru_cache(maxsize=256)
-def _make(name, sample_rate_hz, hyper):
-    """One Feature object per setting, so that a second call finds its compiled program."""
+def _make(name: str, sample_rate_hz: int, hyper: tuple[tuple[str, Any], ...]) -> Feature:
+    """Makes one Feature object per setting, so that a second call finds its compiled program."""
     return lookup.load("feature", name, sample_rate_hz=sample_rate_hz, **dict(hyper))
 
 
 @functools.lru_cache(maxsize=256)
-def _jitted(chosen):
+def _jitted(chosen: Feature) -> Callable[[jax.Array], tuple[jax.Array, jax.Array]]:
     return jax.jit(jax.vmap(chosen.fn))

@@ -15,7 +15,7 @@ C1_HZ = 27.5 * 2.0 ** (3 / 12)
 def chroma_grid(
     sample_rate_hz: int, hop_samples: int, fmin_hz: float, n_octaves: int, bins_per_octave: int
 ) -> cqt.Grid:
-    """The checked grid of a chromagram.
+    """Makes the grid of a chromagram and checks it.
 
     Raises:
       ValueError: as Analysis and cqt.check_grid, or bins_per_octave not a multiple of 12.
@@ -29,7 +29,7 @@ def chroma_grid(
 
 
 def longest_window(grid: cqt.Grid) -> int:
-    """The lowest filter's length in samples."""
+    """Measures the lowest filter's length in samples."""
     return int(np.ceil(cqt.lengths(grid)[0]))
 
 
@@ -51,7 +51,7 @@ def chroma(
     return jnp.where(sounding[None, :], folded, 0.0), sounding
 
 
-def _fold(grid):
+def _fold(grid: cqt.Grid) -> np.ndarray:
     """[12, bin] indicators: each bin belongs to the nearest pitch class."""
     per_class = grid.bins_per_octave // 12
     lowest = round(12 * np.log2(grid.fmin_hz / C1_HZ))

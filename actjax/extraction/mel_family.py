@@ -28,7 +28,7 @@ def mel_feature(
     weighted_mean: bool = False,
     over_time: bool = False,
 ) -> Feature:
-    """A Feature that sends a power spectrum [t, f], changed by `from_power`, through the mel bank.
+    """Makes a Feature that sends a power spectrum [t, f], changed by `from_power`, through the mel bank.
 
     With `weighted_mean` the bands' weights are scaled to sum to 1, for ratios in place of powers. With
     `over_time` the change looks at neighbouring frames, as running medians do.
@@ -41,7 +41,7 @@ def mel_feature(
     if scale not in ("power", "db"):
         raise ValueError(f"expected scale 'power' or 'db', got {scale!r}")
 
-    def fn(wave_s, length=None):
+    def fn(wave_s: jax.Array, length: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
         power = dsp.power_spectrum(wave_s, n_fft, hop_samples)
         inside = dsp.signal_frames(length, len(power), hop_samples)
         power = from_power(dsp.mirrored_beyond(power, inside) if over_time else power)
@@ -72,7 +72,7 @@ def mel_feature(
 
 def separated_mel(
     name: str,
-    part: int,
+    which: int,
     *,
     kernel: tuple[int, int],
     margin: tuple[float, float],
@@ -81,7 +81,7 @@ def separated_mel(
     scale: str,
     **options: Any,
 ) -> Feature:
-    """A `mel_feature` of one part of the power, 0 the harmonic and 1 the percussive one, or of its mask.
+    """Makes a `mel_feature` of the harmonic (0) or percussive (1) power, or of its mask.
 
     Raises:
       ValueError: as `mel_feature`; an even kernel, a margin below 1, or a mask in dB.
@@ -91,12 +91,12 @@ def separated_mel(
         raise ValueError("expected scale 'power' with mask, got 'db': a mask is no power")
     separate = dsp.harmonic_percussive_masks if mask else dsp.harmonic_percussive_power
 
-    def of_part(power_tf: jax.Array) -> jax.Array:
-        return separate(power_tf, kernel=kernel, margin=margin, mask_power=mask_power)[part]
+    def separated(power_tf: jax.Array) -> jax.Array:
+        return separate(power_tf, kernel=kernel, margin=margin, mask_power=mask_power)[which]
 
     return mel_feature(
         name,
-        of_part,
+        separated,
         scale=scale,
         reference="Fitzgerald 2010",
         weighted_mean=mask,

@@ -30,8 +30,8 @@ def find_partials(
     """(partials, pitch, voiced [t]); voiced frames sound and are less aperiodic than `voicing`."""
     pitch = find_pitch(at, wave_s, fmin_hz, fmax_hz)
     voiced = pitch.sounding & (pitch.aperiodicity < voicing)
-    found = dsp.partials(at.magnitude(wave_s), pitch.f0_hz, sample_rate_hz=at.sample_rate_hz, count=count)
-    return found, pitch, voiced
+    partials = dsp.partials(at.magnitude(wave_s), pitch.f0_hz, sample_rate_hz=at.sample_rate_hz, count=count)
+    return partials, pitch, voiced
 
 
 def check_pitch(at: Analysis, fmin_hz: float, fmax_hz: float, count: int = 2) -> None:

@@ -39,7 +39,7 @@ def make(
     unit: str = "",
     reference: str = "",
 ) -> GivenFeature:
-    """A given feature; without hop_s it has one value a clip."""
+    """Makes a given feature; without hop_s it has one value a clip."""
     window_s = (hop_s or 0.0) if window_s is None else window_s
     return GivenFeature(
         name=name,
@@ -69,7 +69,7 @@ def values_and_validity(feature: GivenFeature, index: np.ndarray) -> tuple[np.nd
     values = np.asarray(feature.of_clips(index), np.float32)
     if feature.hop_samples is None:
         return values, np.ones((len(values), feature.frames), bool)
-    valid = np.isfinite(values).all(axis=1)
+    valid = np.asarray(np.isfinite(values).all(axis=1))
     return np.where(valid[:, None, :], values, np.float32(0)), valid
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import jax
 
-from actjax import files, parallel
+from actjax import files
 from actjax import run as runs
 from actjax.data import loader
-from actjax.scoring import networks
+from actjax.scoring.networks import Network
 from actjax.statistics import controls
 from actjax.train import checkpoint, loop
 from actjax.workdir import checkpoint_files, recorded_config, train_record
@@ -24,7 +24,7 @@ def kind_of(network: str) -> str:
     return network.split("-")[0]
 
 
-def variables(run: runs.Run, train: loader.Source) -> dict[str, Any]:
+def variables(run: runs.Run, network: Network, train: loader.Source) -> dict[str, Any]:
     """Name -> weights: trained, untrained-0 .., shuffled-0 .., and labels-0 where there is a label control.
 
     untrained-0 has the trained one's own initial weights, the others those of other seeds;
@@ -38,8 +38,8 @@ def variables(run: runs.Run, train: loader.Source) -> dict[str, Any]:
     train_record.need(run.workdir)
     folder = label_control(run)
     trained = checkpoint.load_best(run.workdir)[0]
-    own = {TRAINED: trained} | _kept_controls(run, train, trained)
-    return own if folder is None else own | {f"{LABELS}-0": checkpoint.load_best(folder)[0]}
+    weights = {TRAINED: trained} | _kept_controls(run, network, train, trained)
+    return weights if folder is None else weights | {f"{LABELS}-0": checkpoint.load_best(folder)[0]}
 
 
 def label_control(run: runs.Run) -> Path | None:
@@ -52,15 +52,15 @@ def label_control(run: runs.Run) -> Path | None:
     if not run.config.findings.label_control:
         return None
     folder = run.workdir.parent / run.config.findings.label_control
-    made, own = map(recorded_config.read, (folder, run.workdir))
+    of_control, of_run = map(recorded_config.read, (folder, run.workdir))
     if not train_record.path_of(folder).exists():
         raise FileNotFoundError(
             f"findings.label_control: {folder} holds no trained network: train it there with "
             "--config.train.shuffled_labels=True --stage=train"
         )
-    if not made.get("train", {}).get("train.shuffled_labels"):
+    if not of_control.get("train", {}).get("train.shuffled_labels"):
         raise ValueError(f"findings.label_control: the labels of {folder} were not shuffled")
-    both = [{**c.get("data", {}), **c.get("train", {})} for c in (made, own)]
+    both = [{**c.get("data", {}), **c.get("train", {})} for c in (of_control, of_run)]
     free = ("seed", "train.")
     other = sorted(k for k in both[0] if not k.startswith(free) and both[0][k] != both[1].get(k, both[0][k]))
     if other:
@@ -68,9 +68,9 @@ def label_control(run: runs.Run) -> Path | None:
     return folder
 
 
-def _kept_controls(run: runs.Run, train: loader.Source, trained: Any) -> dict[str, Any]:
+def _kept_controls(run: runs.Run, network: Network, train: loader.Source, trained: Any) -> dict[str, Any]:
     count = run.config.findings.untrained
-    about = [
+    made_from = [
         "shuffles",
         run.config.seed,
         count,
@@ -78,17 +78,21 @@ def _kept_controls(run: runs.Run, train: loader.Source, trained: Any) -> dict[st
         train.fingerprint,
         checkpoint.content_hash(trained),
     ]
-    folder = checkpoint_files.path_of(run.workdir, f"controls_{files.digest(about)}")
+    folder = checkpoint_files.path_of(run.workdir, f"controls_{files.digest(made_from)}")
     meta = {"seed": run.config.seed, "untrained": count}
-    return checkpoint.kept_or_made(folder, lambda: _controls(run, train, trained, count), meta)
+    return checkpoint.load_or_make(
+        folder, lambda: _controls(network, train, trained, count, run.config.data.seed), meta
+    )
 
 
-def _controls(run: runs.Run, train: loader.Source, trained: Any, count: int) -> dict[str, Any]:
-    front = runs.frontend(run.config)
-    module = networks.module(run, len(train.class_names), axis_name=parallel.AXIS)
-    seeds = [run.config.seed + 100_003 * i for i in range(count)]
+def _controls(
+    network: Network, train: loader.Source, trained: Any, count: int, order_seed: int
+) -> dict[str, Any]:
+    seeds = [network.seed + 100_003 * i for i in range(count)]
     raw = {
-        f"{UNTRAINED}-{i}": loop.init_variables(module, front, seed, train.clip_samples)
+        f"{UNTRAINED}-{i}": loop.init_variables(
+            network.synchronised, network.frontend, seed, train.clip_samples
+        )
         for i, seed in enumerate(seeds)
     }
     # One shuffle is as much a matter of luck as one initialisation is, so there are as many of them.
@@ -96,17 +100,11 @@ def _controls(run: runs.Run, train: loader.Source, trained: Any, count: int) -> 
         f"{SHUFFLED}-{i}": {**trained, "params": controls.shuffle_weights(trained["params"], seed)}
         for i, seed in enumerate(seeds)
     }
-    return {name: _calibrated(run, module, front, train, weights) for name, weights in raw.items()}
+    return {name: _calibrated(network, train, weights, order_seed) for name, weights in raw.items()}
 
 
-def _calibrated(run: runs.Run, module: Any, front: Any, train: loader.Source, weights: Any) -> Any:
-    size = run.config.train.batch_size
-    batches = loader.batches(
-        train,
-        batch_size=size,
-        seed=run.config.data.seed,
-        process_index=parallel.process_index(),
-        process_count=parallel.process_count(),
-    )
-    some = itertools.islice(batches, -(-CALIBRATION_CLIPS // size))
-    return jax.device_get(loop.recompute_batch_stats(module, front, weights, some))
+def _calibrated(network: Network, train: loader.Source, weights: Any, order_seed: int) -> Any:
+    """The weights with batch statistics of some training clips, in the order that a seed draws."""
+    batches = runs.batches(train, network.batch_size, seed=order_seed)
+    some = itertools.islice(batches, -(-CALIBRATION_CLIPS // network.batch_size))
+    return jax.device_get(loop.recompute_batch_stats(network.synchronised, network.frontend, weights, some))

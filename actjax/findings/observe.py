@@ -1,20 +1,22 @@
-"""One pass over the clips for the findings: both sides of every comparison, kept in memory."""
+"""Observes every clip once for the findings, and holds both sides of every comparison in memory."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-import ml_collections
+import jax
 import numpy as np
 
 from actjax import parallel
 from actjax import run as runs
 from actjax.activations import capture, comparisons
 from actjax.activations.clips import make_observer, observe_clips
-from actjax.data import loader
+from actjax.data.loader import Source
 from actjax.findings.claims.sides import SCALARS, Side, Sides
-from actjax.scoring import networks as scoring_networks
-from actjax.types import Batch
+from actjax.scoring.networks import Network
+from actjax.scoring.tasks import observations_of
+from actjax.setup import Setup, band_centres_hz, make_features
+from actjax.types import Batch, Feature, Frontend, Layer
 
 INPUT = "input"
 CELLS = ("harmonic", "percussive", "log_mel")
@@ -22,105 +24,108 @@ CHROMA = ("chroma_stft",)
 FEATURES = "harmonic(scale='db'),percussive(scale='db'),log_mel,chroma_stft(n_fft=2048)," + ",".join(SCALARS)
 # Layers up to this depth (0 input, 1 output) are shallow, map layers from DEEP on are deep.
 SHALLOW, DEEP = 0.34, 0.5
+# What shallow maps, deep maps and units are compared with: features, and (view, by cells).
+ROLES = ((CELLS, ("map", True)), (CHROMA, ("map", False)), (SCALARS, ("clip", False)))
 
 
-def collect(run: runs.Run, source: loader.Source, weights: Mapping[str, Any]) -> Sides:
-    """Observes every clip of the split.
+class Planned(NamedTuple):
+    """What the findings compare.
 
-    Raises:
-      LeftOut: what would be kept does not fit in score.memory_gib x 4.
-      ValueError: an activation is not finite; names network, layer, neuron and clip.
+    Attributes:
+      frontend: makes the networks' image.
+      features: by name.
+      of_networks, of_input: the comparisons of the networks' layers, and of the input's.
+      left_out: comparisons that cannot be made, and why.
     """
-    check_memory(run, source, len(weights))
-    front, features = runs.frontend(run.config), _features(run)
-    families, left_out = _families(run, source, weights, features)
-    observer = make_observer(families, list(features.values()), front)
-    kept = _Kept(len(source))
-    batches = loader.batches(
-        source,
-        batch_size=run.config.score.batch_size,
-        process_index=parallel.process_index(),
-        process_count=parallel.process_count(),
-    )
-    observe_clips(observer, batches, kept.add, clip_ids=source.clip_ids, title="findings")
-    found = [
-        _side(problem, family.networks, *sides)
-        for family, own in zip(families, kept.gathered(), strict=True)
-        for problem, sides in zip(family.problems, own, strict=True)
-    ]
-    ends = len(families[0].problems)
-    return Sides(_by_role(found[:ends]), _by_role(found[ends:]), left_out)
+
+    frontend: Frontend
+    features: Mapping[str, Feature]
+    of_networks: tuple[comparisons.Problem, ...]
+    of_input: tuple[comparisons.Problem, ...]
+    left_out: list[comparisons.LeftOut]
 
 
-def _features(run: runs.Run) -> dict[str, Any]:
-    config = ml_collections.ConfigDict(run.config.to_dict())
-    config.score.features = FEATURES
-    return {f.name: f for f in runs.features(config)}
-
-
-def _families(run, source, weights, features):
-    classes = len(source.class_names)
-    made, left_out = _planned(run, source, features)
-    variables = capture.stack(list(weights.values()))
-    own = capture.Family(tuple(weights), scoring_networks.apply(run, classes), variables, tuple(made[0]))
-    nothing = {"none": np.zeros((1, 1), np.float32)}
-    return [own, capture.Family((INPUT,), capture.input_outputs, nothing, tuple(made[1]))], left_out
-
-
-def _planned(run, source, features):
-    """The problems of the networks and of the input, and what cannot be compared."""
-    front, classes = runs.frontend(run.config), len(source.class_names)
-    shape = runs.image_shape(front, source.clip_samples)
+def plan(setup: Setup, network: Network) -> Planned:
+    """Lays the findings' comparisons out, from shapes alone."""
+    features = {f.name: f for f in make_features(FEATURES, setup.frontend) if isinstance(f, Feature)}
     setting = comparisons.Setting(
-        frontend=front,
-        band_centres_hz=runs.band_centres_hz(front),
-        clip_samples=source.clip_samples,
+        frontend=setup.frontend,
+        band_centres_hz=band_centres_hz(setup.frontend),
+        clip_samples=setup.clip_samples,
         wants=frozenset(),
     )
+    left_out: list[comparisons.LeftOut] = []
 
-    def plan(layers, names, want):
-        wanted = dataclasses.replace(setting, wants=frozenset({want}))
-        return comparisons.plan(layers, [features[n] for n in names], wanted)
+    def problems(*roles: Sequence[Layer]) -> tuple[comparisons.Problem, ...]:
+        planned = []
+        for layers, (names, want) in zip(roles, ROLES, strict=True):
+            wanted = dataclasses.replace(setting, wants=frozenset({want}))
+            fitting, out = comparisons.plan(layers, [features[name] for name in names], wanted)
+            planned += fitting
+            left_out.extend(out)
+        return tuple(planned)
 
-    layers = scoring_networks.layers(run, classes, shape)
+    layers = network.layers()
     maps = [layer for layer in layers if layer.is_map]
     units = [layer for layer in layers if not layer.is_map][-1:] or layers[-1:]
-    bands, image = capture.input_layers(shape)
-    made, left_out = [[], []], []
-    for owner, shallow, deep, pooled in (
-        (0, [m for m in maps if m.depth <= SHALLOW], [m for m in maps if m.depth >= DEEP], units),
-        (1, [image], [image], [bands]),
-    ):
-        for chosen, names, want in (
-            (shallow, CELLS, ("map", True)),
-            (deep, CHROMA, ("map", False)),
-            (pooled, SCALARS, ("clip", False)),
-        ):
-            planned, out = plan(chosen, names, want)
-            made[owner] += planned
-            left_out += out
-    return made, left_out
+    bands, image = capture.input_layers(setup.image_shape_ft)
+    shallow, deep = [m for m in maps if m.depth <= SHALLOW], [m for m in maps if m.depth >= DEEP]
+    of_networks, of_input = problems(shallow, deep, units), problems([image], [image], [bands])
+    return Planned(setup.frontend, features, of_networks, of_input, left_out)
 
 
-def check_memory(run: runs.Run, source: loader.Source, networks: int) -> None:
+def check_memory(planned: Planned, networks: int, clips: int, memory_bytes: int) -> None:
     """Refuses what would not fit, from shapes alone.
 
     Raises:
       LeftOut: what so many networks keep does not fit in score.memory_gib x 4.
     """
-    cells, clips = 0, len(source)
-    for count, made in zip((networks, 1), _planned(run, source, _features(run))[0], strict=True):
-        for p in made:
-            frames = 1 if p.time is None else p.time.size
-            bands = 1 if p.view != "map" else p.frequency.size if p.cells else int(p.layer_usable_f.sum())
-            cells += bands * frames * (p.neurons * count + len(p.features))
-    needed, bound = 4 * cells * clips / 2**30, 4 * run.config.score.memory_gib
+    cells = 0
+    for count, problems in ((networks, planned.of_networks), (1, planned.of_input)):
+        for p in problems:
+            cells += observations_of(p)[0] * (p.neurons * count + len(p.features))
+    needed, bound = 4 * cells * clips / 2**30, 4 * memory_bytes / 2**30
     if needed > bound:
         raise runs.LeftOut(
             f"the findings keep {needed:.2g} GiB of observations ({clips} clips), more than 4 x "
             f"score.memory_gib = {bound:g} GiB: raise it to {needed / 4:.2g}, lower findings.untrained, or "
             "choose fewer layers by score.layers"
         )
+
+
+def collect(
+    planned: Planned, network: Network, source: Source, weights: Mapping[str, Any], batch_size: int
+) -> Sides:
+    """Observes every clip of the split.
+
+    Args:
+      planned: from `plan`.
+      network: whose layers are compared.
+      source: the clips.
+      weights: name -> variables of the network.
+      batch_size: clips at a time, over all devices.
+
+    Raises:
+      ValueError: an activation is not finite; names network, layer, neuron and clip.
+    """
+    variables = capture.stack(list(weights.values()))
+    outputs = capture.network_outputs(network.module)
+    nothing = {"none": np.zeros((1, 1), np.float32)}
+    families = [
+        capture.Family(tuple(weights), outputs, variables, planned.of_networks),
+        capture.Family((INPUT,), capture.input_outputs, nothing, planned.of_input),
+    ]
+    observer = make_observer(families, list(planned.features.values()), planned.frontend)
+    kept = _Kept(len(source))
+    batches = runs.batches(source, batch_size)
+    observe_clips(observer, batches, kept.add, clip_ids=source.clip_ids, title="findings")
+    sides = [
+        _side(problem, family.networks, *arrays)
+        for family, of_family in zip(families, kept.gathered(), strict=True)
+        for problem, arrays in zip(family.problems, of_family, strict=True)
+    ]
+    ends = len(planned.of_networks)
+    return Sides(_by_role(sides[:ends]), _by_role(sides[ends:]), planned.left_out)
 
 
 class _Kept:
@@ -138,17 +143,17 @@ class _Kept:
         clips = len(self._index)
         if not self._sides:
             self._sides = [
-                [[np.empty((len(x), clips, *x.shape[2:]), x.dtype), *(_rows(v, clips) for v in rest)]
-                 for x, *rest in family]
+                [[np.empty((len(x), clips, *x.shape[2:]), x.dtype), *(_rows(v, clips) for v in features)]
+                 for x, *features in family]
                 for family in observed
             ]  # fmt: skip
         to = slice(self._filled, self._filled + int(mask.sum()))
         real = slice(None, int(mask.sum())) if mask[: mask.sum()].all() else mask
         for family, new in zip(self._sides, observed, strict=True):
-            for (x, *rest), (new_x, *new_rest) in zip(family, new, strict=True):
+            for (x, *features), (new_x, *new_features) in zip(family, new, strict=True):
                 x[:, to] = new_x[:, real]
-                for whole, part in zip(rest, new_rest, strict=True):
-                    whole[to] = part[real]
+                for whole, of_batch in zip(features, new_features, strict=True):
+                    whole[to] = of_batch[real]
         self._index[to] = batch.index[mask]
         self._filled = to.stop
 
@@ -166,9 +171,9 @@ class _Kept:
         return self._sides
 
     @staticmethod
-    def _on_host(x: Any, y: Any, valid: Any) -> tuple[np.ndarray, ...]:
-        parts = list(parallel.to_host(x))
-        joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    def _on_host(x: jax.Array, y: jax.Array, valid: jax.Array) -> tuple[np.ndarray, ...]:
+        shards = list(parallel.to_host(x))
+        joined = shards[0] if len(shards) == 1 else np.concatenate(shards, axis=1)
         return joined, parallel.unshard(y), parallel.unshard(valid)
 
 
@@ -176,13 +181,16 @@ def _rows(value: np.ndarray, clips: int) -> np.ndarray:
     return np.empty((clips, *value.shape[1:]), value.dtype)
 
 
-def _all(own: np.ndarray, axis: int = 0) -> np.ndarray:
-    """The parts of all processes, one after another."""
-    parts = parallel.gather_hosts(own)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
+def _all(of_process: np.ndarray, axis: int = 0) -> np.ndarray:
+    """The arrays of all processes, one after another."""
+    arrays = parallel.gather_hosts(of_process)
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)
 
 
-def _side(problem, networks, x, y, mask) -> Side:
+def _side(
+    problem: comparisons.Problem, networks: Sequence[str], x: np.ndarray, y: np.ndarray, mask: np.ndarray
+) -> Side:
+    """One problem's side of all networks, from x [networks, b, ...], y [b, ...] and mask [b, ...]."""
     if problem.view == "clip":
         mask = mask & np.isfinite(y).all(axis=2)
         y = np.where(mask[:, :, None], y, np.float32(0))

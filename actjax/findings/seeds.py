@@ -1,27 +1,22 @@
 """One table over the training seeds of a sweep."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from actjax.findings import summary
-from actjax.findings import table as findings_table
+from actjax.workdir import findings_arrays, findings_table
+from actjax.workdir.findings_table import FindingsTable
 
 
-def below(folder: Path) -> list[Path]:
-    """The workdirs of the seeds that a sweep left in a folder, with their findings."""
-    return sorted(path.parent for path in folder.glob("*/findings.json"))
-
-
-def join(seeds: list[Path]) -> dict[str, Any]:
+def join(seeds: list[Path]) -> FindingsTable:
     """One table over the workdirs of several seeds: recordings and seeds are both resampled.
 
     Raises:
       FileError: a file of the findings of one is damaged.
       ValueError: the seeds' findings were made with different options.
     """
-    tables = [findings_table.read(seed) for seed in seeds]
+    tables = [findings_table.need(seed) for seed in seeds]
     for seed, table in zip(seeds, tables, strict=True):
         for key in ("options", "clips", "permuted"):
             if table[key] != tables[0][key]:
@@ -29,10 +24,13 @@ def join(seeds: list[Path]) -> dict[str, Any]:
                     f"{seed} has other findings options than {seeds[0]} ({key}: {table[key]} and "
                     f"{tables[0][key]}): run --stage=findings on both with the same config"
                 )
-    arrays = [findings_table.read_arrays(seed) for seed in seeds]
-    table = dict(tables[0]) | summary.conclude(arrays)
-    table["seeds"] = [s for t in tables for s in t["seeds"]]
+    arrays = [findings_arrays.read(seed) for seed in seeds]
+    table = tables[0].copy()
+    table["parts"], table["findings"] = summary.conclude(arrays)
+    table["seeds"] = [seed for one in tables for seed in one["seeds"]]
     for name, about in table["details"].items():
         ceilings = [t["details"][name]["ridge"] for t in tables]
-        table["details"][name] = {**about, "ridge": None if None in ceilings else float(np.mean(ceilings))}
+        known = [ceiling for ceiling in ceilings if ceiling is not None]
+        ridge = float(np.mean(known)) if len(known) == len(ceilings) else None
+        table["details"][name] = {**about, "ridge": ridge}
     return table

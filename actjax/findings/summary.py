@@ -1,12 +1,9 @@
-"""From cross-fitted scores of one or several training seeds to effects, p-values and verdicts."""
+"""Concludes effects, p-values and verdicts from cross-fitted scores of one or several training seeds."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from actjax import files
 from actjax.findings.claims import CLAIMS, TITLES
 from actjax.findings.claims.claim import Claim
 from actjax.findings.claims.setting import Setting
@@ -14,9 +11,8 @@ from actjax.findings.claims.sides import Side, Sides
 from actjax.findings.cross_fit import KINDS, Result
 from actjax.findings.cross_fitting import effects, half_nulls, selection
 from actjax.statistics import bootstrap, controls, corrections
-
-# claim -> [1 + r] or [members, 1 + r] arrays, by kind of network; "null" is the trained network's.
-Arrays = Mapping[str, Mapping[str, np.ndarray]]
+from actjax.workdir.findings_arrays import Arrays
+from actjax.workdir.findings_table import ClaimRow, FindingRow, KindScores, UnitDetails
 
 
 def arrays_of(results: Sequence[Result]) -> dict[str, dict[str, np.ndarray]]:
@@ -24,32 +20,8 @@ def arrays_of(results: Sequence[Result]) -> dict[str, dict[str, np.ndarray]]:
     return {r.claim.name: {**r.scores, "null": r.null} for r in results}
 
 
-def write_arrays(path: Path, arrays: Arrays) -> Path:
-    """Keeps them, float32, for later tables over seeds."""
-    flat = {
-        f"{claim}.{kind}": v.astype(np.float32)
-        for claim, kinds in arrays.items()
-        for kind, v in kinds.items()
-    }
-    with files.written_whole(path) as aside, open(aside, "wb") as file:
-        np.savez_compressed(file, **flat)
-    return path
-
-
-def read_arrays(path: Path) -> dict[str, dict[str, np.ndarray]]:
-    """What `write_arrays` wrote."""
-    out: dict[str, dict[str, np.ndarray]] = {}
-    files.regular_file(path)
-    # Compressed members are read to their ends, where the archive's checksums are compared.
-    with files.reading(path, "the findings' arrays"), np.load(path, allow_pickle=False) as file:
-        for key in file.files:
-            claim, kind = key.split(".")
-            out.setdefault(claim, {})[kind] = file[key].astype(np.float64)
-    return out
-
-
-def conclude(seeds: Sequence[Arrays]) -> dict[str, Any]:
-    """{"parts": [...], "findings": [...]}: effects, intervals, Holm p-values and verdicts of claims.
+def conclude(seeds: Sequence[Arrays]) -> tuple[list[ClaimRow], list[FindingRow]]:
+    """Claims with their effects and intervals, and findings; both with p-values and verdicts.
 
     Raises:
       ValueError: the seeds' arrays do not hold the same claims or replicates.
@@ -65,22 +37,22 @@ def conclude(seeds: Sequence[Arrays]) -> dict[str, Any]:
     largest = [max(_or_one(row["p"]) for row in rows if row["finding"] == n) for n in numbers]
     replicates = len(seeds[0][claims[0].name]["null"]) - 1
     holm = dict(zip(numbers, corrections.holm(largest, replicates=replicates), strict=True))
-    return {"parts": rows, "findings": [_finding(n, float(holm[n]), rows) for n in numbers]}
+    return rows, [_finding(n, float(holm[n]), rows) for n in numbers]
 
 
-def _finding(number: int, p: float, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _finding(number: int, p: float, rows: Sequence[ClaimRow]) -> FindingRow:
     """A finding's row; gives each of its claims a verdict."""
-    own = [row for row in rows if row["finding"] == number]
-    for row in own:
+    claims = [row for row in rows if row["finding"] == number]
+    for row in claims:
         # Within a finding the claims stand or fall together, so each is judged at the finding's p.
         worst = max(p, _or_one(row["p"]))
         row["verdict"] = effects.verdict(row["low"], row["high"], worst, row["effects"])
     title, short = TITLES[number]
-    word = effects.together([row["verdict"] for row in own])
+    word = effects.together([row["verdict"] for row in claims])
     return {"finding": number, "title": title, "short": short, "p": p, "verdict": word}
 
 
-def _concluded(claim: Claim, seeds: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
+def _concluded(claim: Claim, seeds: Sequence[Mapping[str, np.ndarray]]) -> ClaimRow:
     kinds = [kind for kind in KINDS if all(kind in arrays for arrays in seeds)]
     by_kind = {kind: np.stack([_over_members(arrays[kind]) for arrays in seeds]) for kind in kinds}
     trained = by_kind["trained"]
@@ -101,10 +73,11 @@ def _concluded(claim: Claim, seeds: Sequence[Mapping[str, np.ndarray]]) -> dict[
         "scores": {
             kind: _of_kind(value_sr, [arrays[kind] for arrays in seeds]) for kind, value_sr in by_kind.items()
         },
+        "verdict": "",  # of its finding's p, which all claims make together
     }
 
 
-def _of_kind(value_sr: np.ndarray, seeds: Sequence[np.ndarray]) -> dict[str, Any]:
+def _of_kind(value_sr: np.ndarray, seeds: Sequence[np.ndarray]) -> KindScores:
     """The score of a kind of network: its value, interval, and each member's."""
     low, high = bootstrap.percentile_interval(bootstrap.over_seeds(value_sr[:, 1:]))
     members = [members_mr[:, 0].tolist() for members_mr in seeds]
@@ -128,12 +101,12 @@ def _over_members(values_mr: np.ndarray) -> np.ndarray:
     return defined.mean(axis=0) if len(defined) else np.full(values_mr.shape[1], np.nan)
 
 
-def details(results: Sequence[Result], sides: Sides, setting: Setting) -> dict[str, dict[str, Any]]:
+def details(results: Sequence[Result], sides: Sides, setting: Setting) -> dict[str, UnitDetails]:
     """Claim -> what is known of the trained network's units beside the effect."""
     return {r.claim.name: _details(r, sides, setting) for r in results}
 
 
-def _details(result: Result, sides: Sides, setting: Setting) -> dict[str, Any]:
+def _details(result: Result, sides: Sides, setting: Setting) -> UnitDetails:
     claim, layers = result.claim, result.layers
     # Of all splits and halves, the candidate that was chosen most often.
     picks, counts = np.unique(result.chosen.chosen.reshape(-1, 2), axis=0, return_counts=True)
@@ -141,7 +114,7 @@ def _details(result: Result, sides: Sides, setting: Setting) -> dict[str, Any]:
     layer = str(layers[n])
     neuron = int(n - np.flatnonzero(layers == layer)[0])
     side = next(s for s in sides.networks[claim.comparison.role] if s.layer == layer)
-    out = {
+    out: UnitDetails = {
         "layer": layer,
         "neuron": neuron,
         "row": claim.columns[int(c)],
@@ -153,24 +126,25 @@ def _details(result: Result, sides: Sides, setting: Setting) -> dict[str, Any]:
             for name in dict.fromkeys(layers)
         },
     }
-    out |= _class_shares(side, neuron, claim.class_rows, setting)
+    if setting.class_b is not None:
+        out["eta2_neuron"], out["eta2_feature"] = _class_shares(
+            side, neuron, claim.class_rows, setting.class_b
+        )
     if claim.stability:
         stable = selection.stability(result.halves, np.arange(result.halves.shape[3]), signed=True)
         out["stability"] = {str(name): _mean(stable[layers == name]) for name in dict.fromkeys(layers)}
     return out
 
 
-def _class_shares(side: Side, neuron: int, rows: slice, setting: Setting) -> dict[str, float]:
+def _class_shares(side: Side, neuron: int, rows: slice, class_b: np.ndarray) -> tuple[float, float]:
     """Eta squared by class of the chosen neuron and of the feature's rows (their mean), over clips."""
-    if setting.class_b is None:
-        return {}
     count = np.maximum(side.mask_bo.sum(axis=1), 1)[:, None]
     y = np.where(side.mask_bo[:, :, None], side.y_bok, 0.0).sum(axis=1) / count
     neurons = side.x["trained"][:, :, neuron].mean(axis=1)[:, None]
-    return {
-        "eta2_neuron": _mean(controls.eta_squared(neurons, setting.class_b)),
-        "eta2_feature": _mean(controls.eta_squared(y[:, rows], setting.class_b)),
-    }
+    return (
+        _mean(controls.eta_squared(neurons, class_b)),
+        _mean(controls.eta_squared(y[:, rows], class_b)),
+    )
 
 
 def grid_ceilings(sides: Sides) -> dict[str, dict[str, float]]:

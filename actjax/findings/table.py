@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from actjax import files
 from actjax import run as runs
 from actjax.data import loader
@@ -12,12 +10,13 @@ from actjax.findings import networks, summary
 from actjax.findings.claims.setting import Setting
 from actjax.findings.claims.sides import Sides
 from actjax.findings.cross_fit import Result
-from actjax.workdir import manifest, train_record
+from actjax.workdir import findings_arrays, findings_table, findings_units, manifest, train_record
+from actjax.workdir.findings_table import FindingsTable
 
 
 def paths(folder: Path) -> tuple[Path, Path, Path]:
     """Table, arrays for later tables over seeds, and all units' scores, of a workdir."""
-    return folder / "findings.json", folder / "findings" / "arrays.npz", folder / "findings" / "units.parquet"
+    return findings_table.path_of(folder), findings_arrays.path_of(folder), findings_units.path_of(folder)
 
 
 def made_from(run: runs.Run, test: loader.Source) -> str:
@@ -30,9 +29,8 @@ def made_from(run: runs.Run, test: loader.Source) -> str:
 
 def is_made(folder: Path, made_from: str) -> bool:
     """Whether a workdir holds the table of that hash, and the files beside it."""
-    path, *beside = paths(folder)
-    before = files.read_json(path, {}, remedy="delete it and run --stage=findings again")
-    return before.get("made_from") == made_from and all(file.exists() for file in (path, *beside))
+    same = findings_table.read_made_from(folder) == made_from
+    return same and all(path.exists() for path in paths(folder))
 
 
 def of_network(
@@ -44,7 +42,7 @@ def of_network(
     *,
     not_made: list[str],
     made_from: str,
-) -> dict[str, Any]:
+) -> FindingsTable:
     """The table of a run's own network.
 
     Args:
@@ -55,7 +53,8 @@ def of_network(
       not_made: what it could not test, and why.
       made_from: the hash of what it depends on.
     """
-    return summary.conclude([summary.arrays_of(results)]) | {
+    claims, findings = summary.conclude([summary.arrays_of(results)])
+    return {
         "made_from": made_from,
         "seeds": [run.config.seed],
         "options": _options(run),
@@ -65,54 +64,28 @@ def of_network(
         "details": summary.details(results, sides, setting),
         "grid": summary.grid_ceilings(sides),
         "not_made": not_made + [f"{o.layer}, {o.view} view, {o.feature}: {o.reason}" for o in sides.left_out],
+        "parts": claims,
+        "findings": findings,
     }
 
 
-def write(run: runs.Run, table: dict[str, Any]) -> Path:
+def write(run: runs.Run, table: FindingsTable) -> Path:
     """Writes a table and keeps its hash in the manifest."""
-    path = paths(run.workdir)[0]
-    files.write_json(path, table)
+    path = findings_table.write(run.workdir, table)
     manifest.write(run.workdir, findings=files.file_digest(path))
     return path
 
 
 def write_beside(folder: Path, results: list[Result]) -> None:
     """Writes the arrays that a table over seeds is made from, and all units' scores."""
-    _, arrays, units = paths(folder)
-    summary.write_arrays(arrays, summary.arrays_of(results))
-    _write_units(units, summary.units(results))
-
-
-def read(folder: Path) -> dict[str, Any]:
-    """The table of one seed's workdir, as far as that of all seeds is made from it."""
-    path = paths(folder)[0]
-    remedy = "run --stage=findings there again"
-    kinds = {"options": dict, "clips": int, "permuted": str, "seeds": list, "details": dict}
-    table = files.fields(path, files.read_json(path, remedy=remedy), kinds, remedy=remedy)
-    for about in table["details"].values():
-        files.fields(path, about, {"ridge": (float, type(None))}, remedy=remedy)
-    return table
-
-
-def read_arrays(folder: Path) -> dict[str, Any]:
-    """The arrays of one seed's workdir."""
-    path = paths(folder)[1]
-    with files.reading(path, "the arrays of findings", "run --stage=findings there again"):
-        return summary.read_arrays(path)
+    findings_arrays.write(folder, summary.arrays_of(results))
+    findings_units.write(folder, summary.units(results))
 
 
 def _options(run: runs.Run) -> dict[str, Any]:
     """What a table depends on beside the data and the weights."""
     score = {name: run.config.score[name] for name in ("split", "layers")}
-    own = run.config.findings.to_dict()
+    options = run.config.findings.to_dict()
     # Seeds have label controls of their own; a network's kind is all that their tables share.
-    own["label_control"] = bool(own["label_control"])
-    return {"findings": own, "score": score, "data_seed": run.config.data.seed}
-
-
-def _write_units(path: Path, columns: dict[str, np.ndarray]) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
-    with files.written_whole(path) as aside:
-        parquet.write_table(pyarrow.table(columns), aside)
+    options["label_control"] = bool(options["label_control"])
+    return {"findings": options, "score": score, "data_seed": run.config.data.seed}

@@ -1,1 +1,1 @@
-"""Networks taken from a Keras file in place of training: what they leave in a workdir, what they predict."""
+"""Takes networks from Keras files in place of training: keeps them in a workdir, and predicts with them."""

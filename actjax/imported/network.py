@@ -1,4 +1,4 @@
-"""The network of a Keras file in a workdir, kept as training would have kept its own."""
+"""Keeps the network of a Keras file in a workdir as training keeps its network."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def weights_file(config: Any) -> Path:
 
 
 def check_workdir(run: runs.Run, digest: str) -> None:
-    """Refuses a workdir that has a network of its own, or of another file."""
+    """Refuses a workdir whose network was trained there, or is of another file."""
     is_imported = recorded_config.is_imported(run.workdir)
     has_checkpoint = checkpoint.Checkpoints(checkpoint_files.path_of(run.workdir)).latest() is not None
     if not is_imported and (has_checkpoint or train_record.path_of(run.workdir).exists()):
@@ -38,29 +38,31 @@ def check_workdir(run: runs.Run, digest: str) -> None:
 
 
 def class_names(run: runs.Run, count: int) -> list[str]:
-    """Names of the network's outputs; their numbers where nobody knows."""
+    """Names of the network's outputs: config.classes, else the data set's if as many, else numbers."""
     names = comma_list(run.config.classes)
     if names and len(names) != count:
         raise ValueError(f"config.classes names {len(names)} classes, the network has {count} outputs")
     if len(set(names)) != len(names):
         raise ValueError("config.classes names a class more than once")
-    own = tuple(runs.builder(run).class_names)
-    return names or list(own if len(own) == count else map(str, range(count)))
+    of_data = tuple(run.builder.class_names)
+    return names or list(of_data if len(of_data) == count else map(str, range(count)))
 
 
-def save(run: runs.Run, found: Imported, classes: list[str], digest: str) -> None:
-    """A checkpoint of step 0, then train.json, which says that it is whole."""
+def save(run: runs.Run, imported: Imported, classes: list[str], digest: str) -> None:
+    """Writes a checkpoint of step 0, then the record that says that the network is complete."""
     chosen = options.of_config(run.config.train, run.config.seed, multilabel=False)
     optimizer = options.make_optimizer(chosen, run.config.train.steps, 1)
-    start = state.create(found.variables, optimizer, run.config.seed)
+    start = state.create(imported.variables, optimizer, run.config.seed)
     checkpoints = checkpoint.Checkpoints(checkpoint_files.path_of(run.workdir))
     try:
-        checkpoints.save(0, {"finished": True}, state=start, best=found.variables)
+        checkpoints.save(0, {"finished": True}, state=start, best=imported.variables)
     finally:
         checkpoints.close()
     if parallel.process_index() == 0:
-        weights = checkpoint.content_hash(found.variables)
-        origin = ImportRecord(Path(run.config.weights).name, digest, classes, found.hyper, list(found.report))
+        weights = checkpoint.content_hash(imported.variables)
+        origin = ImportRecord(
+            Path(run.config.weights).name, digest, classes, imported.hyper, list(imported.report)
+        )
         record = TrainRecord(
             weights,
             steps=0,
@@ -73,13 +75,13 @@ def save(run: runs.Run, found: Imported, classes: list[str], digest: str) -> Non
         )
         train_record.write(run.workdir, record)
         manifest.write(run.workdir, devices=parallel.describe_devices(), weights=weights)
-        made = ", ".join(f"{k} = {v}" for k, v in found.hyper.items())
-        print(f"import: {len(found.report)} layers of {run.config.weights} fit; {made}")
+        words = ", ".join(f"{k} = {v}" for k, v in imported.hyper.items())
+        print(f"import: {len(imported.report)} layers of {run.config.weights} fit; {words}")
     parallel.barrier()
 
 
 def record_of(run: runs.Run) -> ImportRecord:
-    """What the workdir says of its imported weights."""
+    """The record of the workdir's imported weights."""
     record = train_record.read(run.workdir)
     if record is None or record.imported is None:
         raise FileNotFoundError(f"{run.workdir} holds no imported network: run --stage=import first")

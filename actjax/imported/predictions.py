@@ -1,6 +1,5 @@
-"""What an imported network calls every recording of the split that is scored."""
+"""Predicts the class of every recording of the scored split with an imported network."""
 
-import csv
 import json
 import os
 from pathlib import Path
@@ -8,71 +7,56 @@ from typing import Any
 
 import numpy as np
 
-from actjax import files, parallel
+from actjax import parallel
 from actjax import run as runs
 from actjax.data import loader
 from actjax.imported import network
 from actjax.scoring import networks
 from actjax.train import checkpoint, evaluation, prediction
+from actjax.workdir import predictions
+from actjax.workdir.predictions import Prediction
 
 
 def predict(run: runs.Run) -> list[Path]:
-    """Writes what the network calls every recording of the split that is scored, if that is prepared."""
-    path = run.workdir / f"predictions_{run.config.score.split}.csv"
+    """Writes the predictions of the scored split, if the data set is prepared."""
+    split = run.setup.scored.split
+    path = predictions.path_of(run.workdir, split)
     if path.exists():
         return [path]
-    builder = runs.builder(run)
-    if not os.path.isdir(builder.data_dir):
+    if not os.path.isdir(run.builder.data_dir):
         print("import: no predictions, as the data set is not prepared; run --stage=data, then this again")
         return []
-    source = loader.open_source(builder, run.config.score.split)
+    source = run.open_source(split)
     classes = network.record_of(run).classes
-    batches = loader.batches(
-        source,
-        batch_size=run.config.score.batch_size,
-        process_index=parallel.process_index(),
-        process_count=parallel.process_count(),
-    )
-    own = evaluation.predict(
-        networks.module(run, len(source.class_names)),
-        runs.frontend(run.config),
+    outputs = evaluation.predict(
+        networks.open_network(run, len(source.class_names)).module,
+        run.setup.frontend,
         checkpoint.load_best(run.workdir)[0],
-        batches,
+        runs.batches(source, run.setup.scored.batch_size),
         multilabel=source.multi_label,
     )
-    values, index = (np.concatenate(parts) for parts in zip(*parallel.gather_hosts(own), strict=True))
+    values, index = (np.concatenate(shares) for shares in zip(*parallel.gather_hosts(outputs), strict=True))
     names, means = prediction.by_recording(values, [source.recording_ids[i] for i in index])
     first = dict(zip(reversed([source.recording_ids[i] for i in index]), index[::-1].tolist(), strict=True))
     labels = [_labels(source, first[name]) for name in names]
     if parallel.process_index() == 0:
-        _write(path, classes, names, labels, means)
+        predictions.write(path, classes, map(Prediction, names, labels, means))
         _say(classes, names, labels, means)
     return [path]
 
 
 def _labels(source: loader.Source, clip: int) -> list[str]:
     """The labels of a clip's recording."""
-    own = source.labels[clip]
-    return [source.class_names[i] for i in (np.flatnonzero(own) if source.multi_label else [own])]
-
-
-def _write(path: Path, classes: list[str], names: list[str], labels: list[Any], means: np.ndarray) -> None:
-    with files.written_whole(path) as aside, open(aside, "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["recording_id", "labels", "named", "probability", *classes])
-        for name, own, row in zip(names, labels, means, strict=True):
-            best = int(row.argmax())
-            table.writerow(
-                [name, ";".join(own), classes[best], f"{row[best]:.4f}", *(f"{p:.4f}" for p in row)]
-            )
+    label = source.labels[clip]
+    return [source.class_names[i] for i in (np.flatnonzero(label) if source.multi_label else [label])]
 
 
 def _say(classes: list[str], names: list[str], labels: list[Any], means: np.ndarray) -> None:
-    """The first few predictions, and how many are right where labels and outputs share names."""
+    """Prints the first few predictions, and how many are right where labels and outputs share names."""
     named = [classes[i] for i in means.argmax(axis=1)]
     for name, call, row in list(zip(names, named, means, strict=True))[:5]:
         print(f"import: {json.dumps(name)} is called {call}, p = {row.max():.3f}")
-    known = [(own, call) for own, call in zip(labels, named, strict=True) if set(own) & set(classes)]
-    if known:
-        right = sum(call in own for own, call in known)
-        print(f"import: {right} of {len(known)} recordings named as labelled")
+    comparable = [(true, call) for true, call in zip(labels, named, strict=True) if set(true) & set(classes)]
+    if comparable:
+        right = sum(call in true for true, call in comparable)
+        print(f"import: {right} of {len(comparable)} recordings named as labelled")

@@ -22,9 +22,9 @@ def metric(
     constant. Symmetric for equal options, one inner product; streams exactly when both thresholds are
     given.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), lags (0.25), pooling (0.44)
-    and rectified and sparse series 0.03, being undefined where a neuron is silent in more than a tenth of
-    the clips; of concepts active in 0.001 of the inputs or fewer, missing labels go unnoticed.
+    It cannot tell a rare concept from none, is blind to relations that are inverted or delayed, and is
+    undefined within clips where the neuron is silent in more than a tenth of them. See
+    docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_x, alpha_y: share of the observations that count as active.
@@ -40,8 +40,6 @@ def metric(
         "accuracy",
         lambda both, x, y, neither: (both + neither) / (both + x + y + neither),
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
-        views=("clip", "frame"),
         range=(0.0, 1.0, 0.5),
-        reference="Oikarinen, Yan and Weng 2025",
         symmetric=True,
     )

@@ -15,10 +15,9 @@ def metric(*, alpha_x: float = 0.05, threshold_x: float | None = None) -> Metric
     is lower while the neuron is active; NaN where a side is constant. Not symmetric: `inverse_auc` thresholds
     the feature. One inner product; ranks need all observations at once, so it does not stream.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), maps lagged or shifted in
-    frequency (0.25 each) and rectified and sparse series 0.03, being undefined where a neuron is silent
-    in more than a tenth of the clips; of concepts active in 0.001 of the inputs or fewer, extra labels go
-    unnoticed.
+    It is blind to relations that are inverted, delayed or shifted in frequency, hardly sees superfluous
+    labels of a rare concept, and is undefined within clips where the neuron is silent in more than a tenth of
+    them. See docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_x: share of the observations on which the neuron counts as active.

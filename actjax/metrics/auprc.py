@@ -16,9 +16,8 @@ def metric(*, alpha_x: float = 0.05, threshold_x: float | None = None) -> Metric
     `inverse_auprc` thresholds the feature. No inner product: pairs are computed in tiles, on a CPU by the
     host; does not stream.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), mixtures between clips (0.62)
-    and rectified and sparse series 0.03, being undefined where a neuron is silent in more than a tenth of
-    the clips.
+    It is blind to relations that are inverted, weak where several concepts add up, and is undefined within
+    clips where the neuron is silent in more than a tenth of them. See docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_x: share of the observations on which the neuron counts as active.

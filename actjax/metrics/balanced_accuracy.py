@@ -20,10 +20,9 @@ def metric(
     1, is taken as it is. Range [0, 1], 0.5 for independent sets, NaN where a side is constant. One inner
     product; streams exactly when both thresholds are given.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), lags (0.56), 0.78 without
-    distortion between clips, and rectified and sparse series 0.03, being undefined where a neuron is
-    silent in more than a tenth of the clips; of concepts active in 0.001 of the inputs or fewer, extra
-    labels go unnoticed.
+    It is blind to relations that are inverted or delayed, hardly sees superfluous labels of a rare concept,
+    and is undefined within clips where the neuron is silent in more than a tenth of them. See
+    docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_x, alpha_y: share of the observations that count as active.
@@ -39,8 +38,5 @@ def metric(
         "balanced_accuracy",
         lambda both, x, y, neither: (both / (both + x) + neither / (y + neither)) / 2,
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
-        views=("clip", "frame"),
         range=(0.0, 1.0, 0.5),
-        reference="Oikarinen, Yan and Weng 2025",
-        symmetric=False,
     )

@@ -15,8 +15,8 @@ def metric() -> Metric:
     the frames; svcca cuts them. A direction counts if its singular value exceeds 1.2e-7 max(f, t) times
     the largest one. Symmetric, unsigned, not an inner product.
 
-    Missed in the benchmark of metrics, at 10 dB: nearly everything below 30 dB (recall at 1 0.17 at 10
-    dB, 0.58 at 20 dB, 1.00 at 30 dB), and 78 % of the negatives pass for plants.
+    It finds a correlation in any two images of many rows: most unrelated pairs score as high as related ones
+    below 30 dB. See docs/measurements/metric_benchmark.md.
 
     Reference: H. Hotelling, "Relations between two sets of variates", 1936.
     """

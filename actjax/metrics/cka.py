@@ -2,12 +2,13 @@
 
 import functools
 
+import jax
 import jax.numpy as jnp
 
 from actjax.similarity.families.frames import double_centred, frame_products, squared_distances, u_centred
 from actjax.similarity.families.vectors import cosine_of, unit_scaled
 from actjax.similarity.host.select import masked_median
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 KERNELS = ("linear", "rbf")
 
@@ -24,8 +25,8 @@ def metric(*, kernel: str = "linear", debiased: bool = True, bandwidth: float = 
     from 0 by chance, debiased or not: read the score against the one of mismatched clips. Symmetric, one
     inner product of Gram matrices.
 
-    Missed in the benchmark of metrics, at 10 dB: lags (recall at 1 0.25) and sparse maps (0.57); it
-    cannot see where in frequency the similarity lies.
+    It is blind to where in frequency the similarity lies, to delays, and to much of what sparse maps hold.
+    See docs/measurements/metric_benchmark.md.
 
     Args:
       kernel: "linear" (inner products of frames) or "rbf" (Gaussian).
@@ -62,7 +63,15 @@ def metric(*, kernel: str = "linear", debiased: bool = True, bandwidth: float = 
     )
 
 
-def _prepare(values_ft, mask_t, context, *, kernel, debiased, bandwidth):
+def _prepare(
+    values_ft: jax.Array,
+    mask_t: jax.Array,
+    context: Context,
+    *,
+    kernel: str,
+    debiased: bool,
+    bandwidth: float,
+):
     if kernel == "linear":
         gram_tt = frame_products(values_ft, mask_t)
     else:

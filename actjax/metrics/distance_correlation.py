@@ -1,23 +1,29 @@
 """Distance correlation: zero only for independent sides."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from actjax.precision import PRECISION
 from actjax.similarity.families.observation_pairs import (
     MOST_OBSERVATIONS,
+    phi_of_table,
     row_sums,
     squares_over_pairs,
     sum_over_pairs,
 )
 from actjax.similarity.families.vectors import centred, masked
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 # An entry of a centred matrix of distances up to 2 is known to about this.
 ROUNDING = 1e-6
+
+
+# One of the two observations of a pair: its value, and what else its distances need.
+Entries = tuple[jax.Array, ...]
 
 
 class Distances(NamedTuple):
@@ -30,10 +36,10 @@ class Distances(NamedTuple):
       scale: scalar that gives the matrix length 1; NaN for a constant.
     """
 
-    values: Any
-    rows: Any
-    weight: Any
-    scale: Any
+    values: jax.Array
+    rows: jax.Array
+    weight: jax.Array
+    scale: jax.Array
 
 
 def metric(*, debiased: bool = False) -> Metric:
@@ -50,9 +56,8 @@ def metric(*, debiased: bool = False) -> Metric:
     the observations and memory does not. Needs all observations at once, at most 131,072, so it does not
     stream.
 
-    Missed in the benchmark of metrics, at 10 dB: lags of maps (recall at 1 0.25) and of binary concepts
-    (0.50), and rectified and sparse series 0.03, being undefined where a neuron is silent in more than a
-    tenth of the clips.
+    It is blind to delays, to the direction of a relation, and is undefined within clips where the neuron is
+    silent in more than a tenth of them. See docs/measurements/metric_benchmark.md.
 
     Args:
       debiased: takes the bias-corrected squared correlation of Székely and Rizzo.
@@ -77,10 +82,11 @@ def metric(*, debiased: bool = False) -> Metric:
         max_observations=MOST_OBSERVATIONS,
         options={"debiased": debiased},
         cost="quadratic",
+        of_table=None if debiased else lambda *table: np.abs(phi_of_table(*table)),
     )
 
 
-def _prepare(values_o, mask_o, context, *, debiased):
+def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context, *, debiased: bool):
     values_o = centred(values_o, mask_o)
     largest = jnp.max(jnp.abs(values_o))
     values_o = values_o / jnp.where(largest > 0, largest, jnp.ones_like(largest))
@@ -99,7 +105,7 @@ def _prepare(values_o, mask_o, context, *, debiased):
     return item._replace(scale=jnp.where(some & (largest > 0), 1 / jnp.sqrt(squares), jnp.nan))
 
 
-def _compare(px: Distances, py: Distances, *, debiased) -> dict[str, jax.Array]:
+def _compare(px: Distances, py: Distances, *, debiased: bool) -> dict[str, jax.Array]:
     cosine = jnp.clip(_inner(px, py, debiased) * px.scale * py.scale, -1.0, 1.0)
     return {"score": cosine if debiased else jnp.sqrt(jnp.maximum(cosine, 0.0))}
 
@@ -117,19 +123,19 @@ def _squares(px: Distances, debiased: bool) -> jax.Array:
 
 def _diagonal(px: Distances, py: Distances, debiased: bool) -> jax.Array:
     # A_ii = -2 rows_i, where rows are zero if the mask is False; U-centred matrices have no diagonal.
-    return 0.0 if debiased else 4 * jnp.vdot(px.rows, py.rows, precision=PRECISION)
+    return jnp.zeros(()) if debiased else 4 * jnp.vdot(px.rows, py.rows, precision=PRECISION)
 
 
-def _distance(left, right):
+def _distance(left: Entries, right: Entries):
     (x, _), (other, weight) = left, right
     return weight * jnp.abs(x - other)
 
 
-def _unmasked_distance(left, right):
+def _unmasked_distance(left: Entries, right: Entries):
     (x, row), (other, other_row) = left, right
     return jnp.abs(x - other) - row - other_row
 
 
-def _centred_distance(left, right):
+def _centred_distance(left: Entries, right: Entries):
     # Masking one side is enough in an inner product.
     return left[2] * right[2] * _unmasked_distance(left[:2], right[:2])

@@ -21,9 +21,8 @@ def metric(
     ones 0; NaN where a side is constant. Symmetric for equal options, one inner product; streams exactly
     when both thresholds are given.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), lags (0.56), maps shifted in
-    frequency (0.50), 0.78 without distortion between clips, and rectified and sparse series 0.03, being
-    undefined where a neuron is silent in more than a tenth of the clips.
+    It is blind to relations that are inverted, delayed or shifted in frequency, and is undefined within clips
+    where the neuron is silent in more than a tenth of them. See docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_x, alpha_y: share of the observations that count as active.
@@ -39,7 +38,6 @@ def metric(
         lambda both, x, y, neither: 2 * both / (2 * both + x + y),
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
         views=("clip", "frame", "map"),
-        range=(0.0, 1.0, 0.0),
         reference="Dice 1945",
         symmetric=True,
     )

@@ -24,9 +24,8 @@ def metric(
     a side is constant. Symmetric for equal options, unsigned, one inner product; streams exactly when both
     thresholds are given.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), lags (0.50), maps shifted in
-    frequency (0.50), and rectified and sparse series 0.03, being undefined where a neuron is silent in
-    more than a tenth of the clips.
+    It is blind to the direction of a relation, to delays and shifts in frequency, and is undefined within
+    clips where the neuron is silent in more than a tenth of them. See docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_x, alpha_y: share of the observations that count as active.
@@ -43,13 +42,12 @@ def metric(
         _ratio,
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
         views=("clip", "frame", "map"),
-        range=(0.0, 1.0, 0.0),
         reference="Wijaya, Sarno and Zulaika 2017",
         symmetric=True,
     )
 
 
-def _ratio(both, only_x, only_y, neither):
+def _ratio(both: jax.Array, only_x: jax.Array, only_y: jax.Array, neither: jax.Array):
     x, y = both + only_x, both + only_y
     no_x, no_y = only_y + neither, only_x + neither
     count = x + no_x
@@ -59,13 +57,13 @@ def _ratio(both, only_x, only_y, neither):
     return jnp.clip(shared / joint, 0.0, 1.0)
 
 
-def _shared(cell, row, column, count) -> jax.Array:
-    """A cell's part of the information, written so that no part is negative (see _information)."""
+def _shared(cell: jax.Array, row: jax.Array, column: jax.Array, count: jax.Array) -> jax.Array:
+    """What a cell adds to the information; no term is negative, as in `families.information`."""
     product = row / count * (column / count)
     excess = (cell / count - product) / product
     log = jnp.log1p(jnp.where(cell > 0, excess, 0.0))
     return product * jnp.where(cell > 0, (1 + excess) * log - excess, 1.0)
 
 
-def _surprise(share) -> jax.Array:
+def _surprise(share: jax.Array) -> jax.Array:
     return -share * jnp.log(jnp.where(share > 0, share, 1.0))

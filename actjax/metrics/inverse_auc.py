@@ -16,10 +16,9 @@ def metric(*, alpha_y: float = 0.05, threshold_y: float | None = None) -> Metric
     lower on the feature's set; NaN where a side is constant. Not symmetric: `auc` thresholds the neuron.
     One inner product; ranks need all observations at once, so it does not stream.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), mixtures between clips (0.38),
-    maps lagged (0.25) or shifted in frequency (0.50), and rectified and sparse series 0.03, being
-    undefined where a neuron is silent in more than a tenth of the clips; of concepts active in 0.001 of
-    the inputs or fewer, missing labels go unnoticed.
+    It is blind to relations that are inverted, delayed or shifted in frequency, hardly sees missing labels of
+    a rare concept, and is undefined within clips where the neuron is silent in more than a tenth of them. See
+    docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_y: share of the observations that count as the feature's.

@@ -16,9 +16,9 @@ def metric(*, alpha_y: float = 0.05, threshold_y: float | None = None) -> Metric
     thresholds the neuron. No inner product: pairs are computed in tiles, on a CPU by the host; does not
     stream.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), lags (0.62), mixtures between
-    clips (0.38) and rectified and sparse series 0.03, being undefined where a neuron is silent in more
-    than a tenth of the clips; extra labels of a concept active half of the time lower it by 0.001 only.
+    It is blind to relations that are inverted or delayed, hardly sees superfluous labels of a common concept,
+    and is undefined within clips where the neuron is silent in more than a tenth of them. See
+    docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_y: share of the observations that count as the feature's.

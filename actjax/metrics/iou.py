@@ -21,9 +21,8 @@ def metric(
     ab / (a + b - ab), disjoint ones 0; NaN where a side is constant. Symmetric for equal options, one
     inner product; streams exactly when both thresholds are given.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), maps lagged (0.25) or shifted
-    in frequency (0.50), 0.78 without distortion between clips, and rectified and sparse series 0.03,
-    being undefined where a neuron is silent in more than a tenth of the clips.
+    It is blind to relations that are inverted, delayed or shifted in frequency, and is undefined within clips
+    where the neuron is silent in more than a tenth of them. See docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_x, alpha_y: share of the observations that count as active.
@@ -40,7 +39,6 @@ def metric(
         lambda both, x, y, neither: both / (both + x + y),
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
         views=("clip", "frame", "map"),
-        range=(0.0, 1.0, 0.0),
         reference="Bau et al. 2017; Jaccard 1901",
         symmetric=True,
     )

@@ -1,12 +1,16 @@
 """Kendall's rank correlation."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from actjax.similarity.arithmetic.inner import total
-from actjax.similarity.families.observation_pairs import MOST_OBSERVATIONS, sum_over_pairs
+from actjax.similarity.families.observation_pairs import (
+    MOST_OBSERVATIONS,
+    phi_of_table,
+    sum_over_pairs,
+)
 from actjax.similarity.host.ranks import twice_ranks
 from actjax.types import Metric
 
@@ -19,8 +23,8 @@ class Ranked(NamedTuple):
       scale: scalar, NaN for a constant.
     """
 
-    twice: Any
-    scale: Any
+    twice: jax.Array
+    scale: jax.Array
 
 
 def metric() -> Metric:
@@ -33,9 +37,8 @@ def metric() -> Metric:
     o^2 / 2 pairs, in steps of o, so time grows with the square of the observations and memory does not.
     Needs all observations at once, at most 131,072, so it does not stream.
 
-    Missed in the benchmark of metrics, at 10 dB: sparse neurons between clips (recall at 1 0.38), warps
-    there (0.75), and rectified and sparse series 0.03, being undefined where a neuron is silent in more
-    than a tenth of the clips.
+    It is weak where a neuron is sparse or a relation warped between clips, and is undefined within clips
+    where the neuron is silent in more than a tenth of them. See docs/measurements/metric_benchmark.md.
 
     Reference: M. Kendall, "The treatment of ties in ranking problems", 1945.
     """
@@ -51,10 +54,11 @@ def metric() -> Metric:
         within="per_clip",
         max_observations=MOST_OBSERVATIONS,
         cost="quadratic",
+        of_table=phi_of_table,
     )
 
 
-def _prepare(values_o, mask_o, outside):
+def _prepare(values_o: jax.Array, mask_o: jax.Array, outside: float):
     twice_o = twice_ranks(values_o, mask_o)
     tied = jnp.zeros((2 * values_o.shape[0] + 1,), jnp.float32)
     tied = tied.at[twice_o].add(mask_o.astype(jnp.float32))
@@ -67,15 +71,15 @@ def _prepare(values_o, mask_o, outside):
 
 
 def _compare(px: Ranked, py: Ranked) -> dict[str, jax.Array]:
-    found = sum_over_pairs(_signs_or_zero, _signs, px.twice, py.twice, tiny_integers=True)
-    return {"score": jnp.clip(found * px.scale * py.scale, -1.0, 1.0)}
+    signs = sum_over_pairs(_signs_or_zero, _signs, px.twice, py.twice, tiny_integers=True)
+    return {"score": jnp.clip(signs * px.scale * py.scale, -1.0, 1.0)}
 
 
-def _signs(left, right):
+def _signs(left: jax.Array, right: jax.Array):
     # Ranks that differ do so by a whole number at least, once doubled.
     return jnp.clip(left - right, -1.0, 1.0)
 
 
-def _signs_or_zero(left, right):
+def _signs_or_zero(left: jax.Array, right: jax.Array):
     signs = _signs(left, right)
     return jnp.where(jnp.isnan(signs), jnp.zeros_like(signs), signs)

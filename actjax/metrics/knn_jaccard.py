@@ -1,7 +1,7 @@
 """Overlap of the nearest neighbours of each frame in two images."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from actjax.precision import PRECISION
 from actjax.similarity.families.frames import unit_frames
 from actjax.similarity.families.geometry import MIN_FRAMES, distances_squared
 from actjax.similarity.host.select import order_statistic
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 DISTANCES = ("euclidean", "cosine")
 
@@ -24,9 +24,9 @@ class Neighbours(NamedTuple):
       frames: the number of valid frames, NaN where undefined.
     """
 
-    near_tt: Any
-    count_t: Any
-    frames: Any
+    near_tt: jax.Array
+    count_t: jax.Array
+    frames: jax.Array
 
 
 def metric(*, neighbours: int = 10, distance: str = "euclidean") -> Metric:
@@ -39,8 +39,8 @@ def metric(*, neighbours: int = 10, distance: str = "euclidean") -> Metric:
     where frames change slowly. NaN for an image of equal frames, for fewer than 16 valid frames, and
     where every other frame would be a neighbour. Symmetric, unsigned, not an inner product.
 
-    Missed in the benchmark of metrics, at 10 dB: lags (recall at 1 0.25), sparse maps (0.57), and weak
-    signals (0.33 at -10 dB, where pearson has 1.00).
+    It is blind to delays, to much of what sparse maps hold, and to signals that are weaker than the noise.
+    See docs/measurements/metric_benchmark.md.
 
     Args:
       neighbours: size of the sets.
@@ -77,7 +77,7 @@ def metric(*, neighbours: int = 10, distance: str = "euclidean") -> Metric:
     )
 
 
-def _prepare(values_ft, mask_t, context, *, neighbours, distance):
+def _prepare(values_ft: jax.Array, mask_t: jax.Array, context: Context, *, neighbours: int, distance: str):
     values_ft = _directions(values_ft) if distance == "cosine" else unit_frames(values_ft, mask_t)
     values_ft = jnp.where(mask_t[None, :], values_ft, jnp.zeros_like(values_ft))
     squared_tt = distances_squared(values_ft)

@@ -1,7 +1,7 @@
 """The largest normalised cross-correlation over time lags and frequency shifts."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +9,15 @@ import jax.numpy as jnp
 from actjax.precision import PRECISION
 from actjax.similarity.arithmetic.deviations import deviations
 from actjax.similarity.arithmetic.scale import unit_scale
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 VIEWS = ("map", "frame")
 # Variance within an overlap below this share of the image's own is rounding.
 LEAST_VARIANCE = 1e-5
+
+
+# The largest correlation so far, its lag and its shift.
+Best = tuple[jax.Array, jax.Array, jax.Array]
 
 
 class Overlaps(NamedTuple):
@@ -26,10 +30,10 @@ class Overlaps(NamedTuple):
       cells_sl: the number of valid cells in the overlap.
     """
 
-    image_ft: Any
-    mean_sl: Any
-    scale_sl: Any
-    cells_sl: Any
+    image_ft: jax.Array
+    mean_sl: jax.Array
+    scale_sl: jax.Array
+    cells_sl: jax.Array
 
 
 def metric(*, view: str = "map", max_lag: int = 8, max_shift: int = 2, min_overlap: float = 0.5) -> Metric:
@@ -44,8 +48,8 @@ def metric(*, view: str = "map", max_lag: int = 8, max_shift: int = 2, min_overl
     the null. NaN where no offset leaves both sides with variance. The score is symmetric (lag and shift
     change their signs), signed; each offset is one matrix product. Per clip.
 
-    In the benchmark of metrics: it misses no distortion (recall at 1 1.00 throughout); being a maximum
-    over offsets it is far from 0 by chance, so its null must search as well.
+    It misses no distortion of the benchmark, but as a maximum over offsets it is far above 0 by chance, so
+    its null must search as well. See docs/measurements/metric_benchmark.md.
 
     Args:
       view: "map" (images with the same rows), or "frame" (one series a side; there is no shift).
@@ -89,7 +93,16 @@ def metric(*, view: str = "map", max_lag: int = 8, max_shift: int = 2, min_overl
     )
 
 
-def _prepare(values_ft, mask_t, context, *, sign, max_lag, max_shift, min_overlap):
+def _prepare(
+    values_ft: jax.Array,
+    mask_t: jax.Array,
+    context: Context,
+    *,
+    sign: int,
+    max_lag: int,
+    max_shift: int,
+    min_overlap: float,
+):
     values_ft = jnp.atleast_2d(values_ft)
     image_ft = _centred(values_ft * unit_scale(values_ft, mask_t[None, :]), mask_t)
     image_ft = image_ft * unit_scale(image_ft)
@@ -98,7 +111,7 @@ def _prepare(values_ft, mask_t, context, *, sign, max_lag, max_shift, min_overla
     least = jnp.maximum(min_overlap * jnp.sum(valid_ft), 3.0)
     whole = jnp.sum(image_ft**2)
 
-    def overlap(offset):
+    def overlap(offset: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         # What this side shows at an offset is where the other one, moved, has valid cells.
         start = (max_shift - sign * offset[0], max_lag - sign * offset[1])
         seen_ft = valid_ft * jax.lax.dynamic_slice(around, start, valid_ft.shape)
@@ -110,16 +123,18 @@ def _prepare(values_ft, mask_t, context, *, sign, max_lag, max_shift, min_overla
 
     shifts, lags = _nearest_first(max_shift), _nearest_first(max_lag)
     offsets = jnp.asarray([(shift, lag) for shift in shifts for lag in lags], jnp.int32)
-    mean, scale, cells = (part.reshape(len(shifts), len(lags)) for part in jax.lax.map(overlap, offsets))
+    mean, scale, cells = (
+        of_offsets.reshape(len(shifts), len(lags)) for of_offsets in jax.lax.map(overlap, offsets)
+    )
     return Overlaps(image_ft, mean, scale, cells)
 
 
-def _compare(px: Overlaps, py: Overlaps, *, max_lag, max_shift) -> dict[str, jax.Array]:
+def _compare(px: Overlaps, py: Overlaps, *, max_lag: int, max_shift: int) -> dict[str, jax.Array]:
     f, t = px.image_ft.shape
     lags = _nearest_first(max_lag)
     around = jnp.pad(py.image_ft, ((max_shift, max_shift), (max_lag, max_lag)))
 
-    def add(best, item):
+    def add(best: Best, item: tuple[jax.Array, ...]) -> tuple[Best, None]:
         shift, x_mean_l, x_scale_l, y_mean_l, y_scale_l, cells_l = item
         rows = jax.lax.dynamic_slice_in_dim(around, max_shift - shift, f, axis=0)
         moved_lft = jnp.stack([rows[:, max_lag - lag : max_lag - lag + t] for lag in lags])
@@ -131,7 +146,8 @@ def _compare(px: Overlaps, py: Overlaps, *, max_lag, max_shift) -> dict[str, jax
         better = here[0] > best[0]
         return jax.tree.map(lambda new, old: jnp.where(better, new, old), here, best), None
 
-    nothing = (jnp.full((), -jnp.inf, jnp.float32), *(jnp.full((), jnp.nan, jnp.float32),) * 2)
+    undefined = jnp.full((), jnp.nan, jnp.float32)
+    nothing = (jnp.full((), -jnp.inf, jnp.float32), undefined, undefined)
     shifts = jnp.asarray(_nearest_first(max_shift), jnp.int32)
     items = (shifts, px.mean_sl, px.scale_sl, py.mean_sl, py.scale_sl, px.cells_sl)
     (score, lag, shift), _ = jax.lax.scan(add, nothing, items)

@@ -1,12 +1,13 @@
 """How much stronger a neuron is where a feature is than elsewhere."""
 
+import jax
 import jax.numpy as jnp
 
 from actjax.similarity.accumulators import moments
 from actjax.similarity.arithmetic.inner import inner
 from actjax.similarity.families.binary import Active, active_set, check_sides, is_active
 from actjax.similarity.families.vectors import Scaled, centred
-from actjax.types import Accumulator, Metric
+from actjax.types import Accumulator, Context, Metric
 
 
 def metric(*, alpha_y: float = 0.05, threshold_y: float | None = None) -> Metric:
@@ -19,10 +20,9 @@ def metric(*, alpha_y: float = 0.05, threshold_y: float | None = None) -> Metric
     as it is. Unbounded, 0 for no relation, NaN where a side is constant. Not symmetric; signed; one inner
     product; streams exactly through centred moments when the threshold is given.
 
-    Missed in the benchmark of metrics, at 10 dB: rectified and sparse series (recall at 1 0.03), being
-    undefined where a neuron is silent in more than a tenth of the clips; as it carries the neuron's unit,
-    19 % (series) and 28 % (binary) of the negatives pass for plants, even where all neurons have one
-    deviation, and of concepts active in 0.001 of the inputs or fewer, missing labels go unnoticed.
+    It carries the neuron's unit, so a loud neuron scores high without any relation; it hardly sees missing
+    labels of a rare concept, and is undefined within clips where the neuron is silent in more than a tenth of
+    them. See docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_y: share of the observations that count as the feature's.
@@ -51,7 +51,7 @@ def metric(*, alpha_y: float = 0.05, threshold_y: float | None = None) -> Metric
     )
 
 
-def _prepare_x(values_o, mask_o, context):
+def _prepare_x(values_o: jax.Array, mask_o: jax.Array, context: Context):
     vector = centred(values_o, mask_o)
     return Scaled(vector, jnp.where(jnp.any(vector != 0), 1.0, jnp.nan))
 
@@ -59,13 +59,19 @@ def _prepare_x(values_o, mask_o, context):
 def _difference(px: Scaled, py: Active):
     active, off = py.active.astype(jnp.float32), py.off.astype(jnp.float32)
     # n / (active off), whose denominator leaves int32.
-    return inner(px.vector, py.hot_o) * px.scale * py.one * (1 / active + 1 / off)
+    return inner(px.vector, py.hot_o.astype(jnp.float32)) * px.scale * py.one * (1 / active + 1 / off)
 
 
 def _streamed(threshold_y: float) -> Accumulator:
     """The slope of x on the indicator of y, which is the difference of the two means."""
 
-    def update(state, x_on, y_ok, mask_o, context=None):
+    def update(
+        state: moments.Moments,
+        x_on: jax.Array,
+        y_ok: jax.Array,
+        mask_o: jax.Array,
+        context: Context | None = None,
+    ):
         hot = is_active(y_ok, mask_o[:, None], 0.5, threshold_y)
         return moments.update(state, x_on, hot.astype(jnp.float32), mask_o)
 

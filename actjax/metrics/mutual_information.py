@@ -27,10 +27,9 @@ def metric(
     gives about (bins - 1)^2 / 2n. Symmetric for equal edges, unsigned, one matrix product of indicators;
     streams exactly when the edges of both sides are given.
 
-    Missed in the benchmark of metrics, at 10 dB: lags (recall at 1 0.25), warps between clips (0.50),
-    weak signals (0.33 at -10 dB), and rectified and sparse series 0.03, being undefined where a neuron is
-    silent in more than a tenth of the clips; of concepts active in 0.001 of the inputs or fewer, extra
-    labels go unnoticed.
+    It is blind to the direction of a relation and to delays, weak where the signal is weaker than the noise,
+    and is undefined within clips where the neuron is silent in more than a tenth of them. See
+    docs/measurements/metric_benchmark.md.
 
     Args:
       bins: of a side without given edges.

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from actjax.similarity.accumulators.partial import LEAST_LEFT, nuisances, partial_moments
 from actjax.similarity.arithmetic.least_squares import orthonormal, residuals
 from actjax.similarity.families.vectors import centred, cosine_of, unit_scaled
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 
 def metric() -> Metric:
@@ -20,9 +20,8 @@ def metric() -> Metric:
     signed, one inner product; streams through moments of deviations from the first batch's regression,
     which keeps their digits where little is left.
 
-    Missed in the benchmark of metrics, at 10 dB: lags and mixtures of binary concepts (recall at 1 0.62
-    and 0.75); what the nuisance holds cannot be found: 4 % of the pairs between clips were undefined with
-    loudness held fixed.
+    It is blind to whatever the nuisances hold, and weak where a relation is delayed or several concepts add
+    up. See docs/measurements/metric_benchmark.md.
 
     Raises:
       ValueError: no nuisance rows, or too many, when it is called.
@@ -45,7 +44,7 @@ def metric() -> Metric:
     )
 
 
-def _prepare(values_o, mask_o, context):
+def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
     # The kernel vmaps over rows, not over the context: the basis is computed once for all of them.
     basis_oq = orthonormal(jax.vmap(centred, (1, None), 1)(nuisances(context, mask_o), mask_o))
     deviations_o = centred(values_o, mask_o)

@@ -1,8 +1,10 @@
 """Pearson's correlation coefficient."""
 
+import jax
+
 from actjax.similarity.accumulators.moments import moments
 from actjax.similarity.families.vectors import centred, cosine_of, unit_scaled
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 
 def metric() -> Metric:
@@ -13,8 +15,8 @@ def metric() -> Metric:
     Range [-1, 1], 0 for no linear relation, NaN where a side is constant or fewer than 3 observations
     count. Symmetric, signed, one inner product; streams exactly through centred moments.
 
-    Missed in the benchmark of metrics, at 10 dB: maps lagged (recall at 1 0.25) or shifted in frequency
-    (0.50), as cells must coincide, and mixtures of binary concepts (0.75).
+    It is blind to relations that are delayed or shifted in frequency, as cells must coincide, and weak where
+    several concepts add up. See docs/measurements/metric_benchmark.md.
 
     Reference: K. Pearson, "Note on regression and inheritance in the case of two parents", 1895.
     """
@@ -34,5 +36,5 @@ def metric() -> Metric:
     )
 
 
-def _prepare(values_o, mask_o, context):
+def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
     return unit_scaled(centred(values_o, mask_o))

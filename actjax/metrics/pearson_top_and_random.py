@@ -17,9 +17,8 @@ def metric(*, k: int = 25) -> Metric:
     what the strongest inputs show; it is there to compare with results obtained that way. Not symmetric;
     gathered for each pair, so no inner product; does not stream.
 
-    Missed in the benchmark of metrics, at 10 dB: rectified and sparse series 0.03, being undefined where
-    a neuron is silent in more than a tenth of the clips (recall at 1); extra labels are noticed in 23 %
-    of the draws for concepts active in 0.01 of the inputs, and never for rarer ones.
+    It hardly sees superfluous labels of a rare concept, as few of them are drawn, and is undefined within
+    clips where the neuron is silent in more than a tenth of them. See docs/measurements/metric_benchmark.md.
 
     Args:
       k: number of strongest, and of random inputs.

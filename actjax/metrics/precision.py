@@ -22,9 +22,8 @@ def metric(
     0; NaN where a side is constant. Blind to labels that are missing. One inner product; streams exactly
     when both thresholds are given.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), lags (0.56), 0.78 without
-    distortion between clips, and rectified and sparse series 0.03, being undefined where a neuron is
-    silent in more than a tenth of the clips; missing labels never lower it.
+    It is blind to missing labels and to relations that are inverted or delayed, and is undefined within clips
+    where the neuron is silent in more than a tenth of them. See docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_x, alpha_y: share of the observations that count as active.
@@ -40,8 +39,4 @@ def metric(
         "precision",
         lambda both, x, y, neither: both / (both + y),
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
-        views=("clip", "frame"),
-        range=(0.0, 1.0, 0.0),
-        reference="Oikarinen, Yan and Weng 2025",
-        symmetric=False,
     )

@@ -1,6 +1,6 @@
 """Similarity of two images' frames after the best rotation."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,14 +8,14 @@ import jax.numpy as jnp
 from actjax.precision import PRECISION
 from actjax.similarity.families.frames import unit_frames
 from actjax.similarity.families.geometry import MIN_FRAMES
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 
 class Shape(NamedTuple):
     """Centred frames [f, t] and the factor that gives the matrix length 1, NaN for a constant."""
 
-    frames_ft: Any
-    scale: Any
+    frames_ft: jax.Array
+    scale: jax.Array
 
 
 def metric() -> Metric:
@@ -27,7 +27,7 @@ def metric() -> Metric:
     [0, 1], 0 for orthogonal rows, NaN for constant images and for fewer than 16 valid frames. Symmetric,
     unsigned, not an inner product.
 
-    Missed in the benchmark of metrics, at 10 dB: lags (recall at 1 0.25) and sparse maps (0.57).
+    It is blind to delays, and to much of what sparse maps hold. See docs/measurements/metric_benchmark.md.
 
     Reference: J. Gower, "Generalized Procrustes analysis", 1975.
     """
@@ -49,7 +49,7 @@ def metric() -> Metric:
     )
 
 
-def _prepare(values_ft, mask_t, context):
+def _prepare(values_ft: jax.Array, mask_t: jax.Array, context: Context):
     frames_ft = unit_frames(values_ft, mask_t)
     squares = jnp.sum(frames_ft * frames_ft)
     return Shape(frames_ft, jnp.where(squares > 0, 1 / jnp.sqrt(squares), jnp.nan))

@@ -3,14 +3,15 @@
 import functools
 import math
 
+import jax
 import jax.numpy as jnp
 
 from actjax.similarity.families.concept import PROBABILITIES, nan_if_constant
 from actjax.similarity.families.concept import probability as probability_of
 from actjax.similarity.families.observation_pairs import MOST_OBSERVATIONS
-from actjax.similarity.families.reorder import Order, place_type, reordered, strongest
+from actjax.similarity.families.reorder import Order, Strongest, place_type, reordered, strongest
 from actjax.similarity.host.ranks import twice_ranks
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 
 def metric(
@@ -28,9 +29,8 @@ def metric(
     -1 / sqrt(0.5); NaN where a side is constant, there or throughout. No inner product: each pair is
     sorted, on a CPU by the host; does not stream, and takes at most 131,072 / top_share observations.
 
-    Missed in the benchmark of metrics, at 10 dB: flips and lags (recall at 1 0.00), pooling (0.12), every
-    binary concept (0.03, mostly undefined), and nearly all between clips (0.08), where its top share is
-    two or three clips.
+    It is blind to relations that are inverted, delayed or pooled and to binary concepts, and needs many clips
+    between clips, where its top share is two or three of them. See docs/measurements/metric_benchmark.md.
 
     Args:
       top_share: share of the inputs that are taken.
@@ -77,13 +77,13 @@ def metric(
     )
 
 
-def _prepare_y(values_o, mask_o, context, *, kind) -> Order:
+def _prepare_y(values_o: jax.Array, mask_o: jax.Array, context: Context, *, kind: str) -> Order:
     twice = twice_ranks(values_o, mask_o)
     p = probability_of(values_o, mask_o, kind, twice)
     place = twice.astype(place_type(twice.size))
     return Order(place, jnp.where(mask_o, p + nan_if_constant(values_o, mask_o), 0.0))
 
 
-def _compare(px, py, *, power, scale_power):
+def _compare(px: Strongest, py: Order, *, power: float, scale_power: float):
     error, mean = reordered(px, py, power=power)
     return {"score": -error / mean**scale_power}

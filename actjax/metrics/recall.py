@@ -23,9 +23,8 @@ def metric(
     constant. Blind to labels that are too many. One inner product; streams exactly when both thresholds are
     given.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), lags (0.38), 0.78 without
-    distortion between clips, and rectified and sparse series 0.03, being undefined where a neuron is
-    silent in more than a tenth of the clips; extra labels never lower it.
+    It is blind to superfluous labels and to relations that are inverted or delayed, and is undefined within
+    clips where the neuron is silent in more than a tenth of them. See docs/measurements/metric_benchmark.md.
 
     Args:
       alpha_x, alpha_y: share of the observations that count as active.
@@ -41,8 +40,4 @@ def metric(
         "recall",
         lambda both, x, y, neither: both / (both + x),
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
-        views=("clip", "frame"),
-        range=(0.0, 1.0, 0.0),
-        reference="Oikarinen, Yan and Weng 2025",
-        symmetric=False,
     )

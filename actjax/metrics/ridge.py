@@ -12,23 +12,23 @@ from actjax.similarity.accumulators import folds as accumulators_folds
 from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.arithmetic.scale import unit_scale
 from actjax.similarity.families.ridge import Neuron, cross_validated, row_scales, scaled_rows
-from actjax.types import Accumulator, Metric
+from actjax.types import Accumulator, Context, Metric
 
 
 class PreparedNeuron(NamedTuple):
     """Deviations [o] from the means [p] of its folds, and their sums of squares [p]."""
 
-    deviations_o: Any
-    mean_p: Any
-    xx_p: Any
+    deviations_o: jax.Array
+    mean_p: jax.Array
+    xx_p: jax.Array
 
 
 class PreparedFeature(NamedTuple):
     """Deviations [o, k] from the folds' means, and which observations [p, o] make a fold."""
 
-    deviations_ok: Any
-    mean_pk: Any
-    weights_po: Any
+    deviations_ok: jax.Array
+    mean_pk: jax.Array
+    weights_po: jax.Array
 
 
 def metric(
@@ -47,8 +47,8 @@ def metric(
     penalty). Not symmetric, no sign. Scores a whole feature; the factorisations are the feature's, one
     for each training set; streams exactly through moments of each fold.
 
-    In the benchmark of metrics: it says nothing of single rows, so it takes part in the label checks
-    alone, both of which it passes.
+    It says nothing of single rows: any row may carry the prediction. See
+    docs/measurements/metric_benchmark.md.
 
     Args:
       folds: number of folds, at least 3 (2 with a single penalty).
@@ -93,7 +93,7 @@ def metric(
     )
 
 
-def _prepare_x(values_o, mask_o, context, *, folds):
+def _prepare_x(values_o: jax.Array, mask_o: jax.Array, context: Context, *, folds: int):
     weights_po = accumulators_folds.fold_weights(mask_o, context, folds)
     values_o = values_o * unit_scale(values_o, mask_o)
     side = accumulators_folds.fold_side(values_o[:, None], mask_o, weights_po)
@@ -102,14 +102,16 @@ def _prepare_x(values_o, mask_o, context, *, folds):
     return PreparedNeuron(deviations_o, side.mean_pv[:, 0], xx_p)
 
 
-def _prepare_y(values_ok, mask_o, context, *, folds):
+def _prepare_y(values_ok: jax.Array, mask_o: jax.Array, context: Context, *, folds: int):
     weights_po = accumulators_folds.fold_weights(mask_o, context, folds)
     values_ok = values_ok * unit_scale(values_ok, mask_o[:, None], axis=0)
     side = accumulators_folds.fold_side(values_ok, mask_o, weights_po)
     return PreparedFeature(side.deviations_ov, side.mean_pv, weights_po)
 
 
-def _compare(px: PreparedNeuron, py: PreparedFeature, *, penalties) -> dict[str, jax.Array]:
+def _compare(
+    px: PreparedNeuron, py: PreparedFeature, *, penalties: tuple[float, ...]
+) -> dict[str, jax.Array]:
     count_p = jnp.sum(py.weights_po, 1)
     inside = [py.deviations_ok * weight_o[:, None] for weight_o in py.weights_po]
     yy_pkk = jnp.stack([jnp.dot(y.T, y, precision=PRECISION) for y in inside])
@@ -117,9 +119,9 @@ def _compare(px: PreparedNeuron, py: PreparedFeature, *, penalties) -> dict[str,
     return _score(count_p, py.mean_pk, yy_pkk, px.mean_p, px.xx_p, xy_pk, penalties=penalties)
 
 
-def _finalize(state: accumulators_folds.FoldMoments, *, penalties) -> dict[str, jax.Array]:
+def _finalize(state: accumulators_folds.FoldMoments, *, penalties: tuple[float, ...]) -> dict[str, Any]:
     score = functools.partial(_score, penalties=penalties)
-    found = jax.vmap(score, (None, None, None, 1, 1, 1))(
+    scores = jax.vmap(score, (None, None, None, 1, 1, 1))(
         long_counts.as_float(state.count_p),
         state.mean_pk,
         state.yy_pkk,
@@ -127,7 +129,7 @@ def _finalize(state: accumulators_folds.FoldMoments, *, penalties) -> dict[str, 
         state.xx_pn,
         state.xy_pnk,
     )
-    return {name: value[:, None] for name, value in found.items()} | {
+    return {name: value[:, None] for name, value in scores.items()} | {
         "n_observations": functools.reduce(long_counts.add, _words(state.count_p))
     }
 
@@ -136,7 +138,16 @@ def _words(count_p: long_counts.Count) -> list[long_counts.Count]:
     return [jax.tree.map(lambda word, p=p: word[p], count_p) for p in range(count_p.low.shape[0])]
 
 
-def _score(count_p, mean_pk, yy_pkk, mean_p, xx_p, xy_pk, *, penalties) -> dict[str, jax.Array]:
+def _score(
+    count_p: jax.Array,
+    mean_pk: jax.Array,
+    yy_pkk: jax.Array,
+    mean_p: jax.Array,
+    xx_p: jax.Array,
+    xy_pk: jax.Array,
+    *,
+    penalties: tuple[float, ...],
+) -> dict[str, jax.Array]:
     scale_k = row_scales(count_p, mean_pk, yy_pkk)
     rows = scaled_rows(count_p, mean_pk, yy_pkk, scale_k)
     return cross_validated(rows, Neuron(mean_p, xx_p, xy_pk * scale_k[None, :]), penalties)

@@ -9,7 +9,7 @@ from actjax.similarity.families.frames import unit_frames
 from actjax.similarity.families.geometry import MIN_FRAMES, distances_squared
 from actjax.similarity.families.vectors import centred, cosine_of, masked, unit_scaled
 from actjax.similarity.host.ranks import ranks
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 DISSIMILARITIES = ("euclidean", "squared_euclidean", "correlation")
 COMPARISONS = ("pearson", "spearman", "cosine")
@@ -25,7 +25,7 @@ def metric(*, dissimilarity: str = "euclidean", comparison: str = "pearson") -> 
     frames and where all dissimilarities are equal. Short, autocorrelated clips are far from 0 by chance:
     read the score against the one of mismatched clips. Symmetric, one inner product of vectors of pairs.
 
-    Missed in the benchmark of metrics, at 10 dB: lags (recall at 1 0.25) and sparse maps (0.57).
+    It is blind to delays, and to much of what sparse maps hold. See docs/measurements/metric_benchmark.md.
 
     Args:
       dissimilarity: between two frames: "euclidean", "squared_euclidean", or "correlation" (1 - r over the
@@ -60,7 +60,9 @@ def metric(*, dissimilarity: str = "euclidean", comparison: str = "pearson") -> 
     )
 
 
-def _prepare(values_ft, mask_t, context, *, dissimilarity, comparison):
+def _prepare(
+    values_ft: jax.Array, mask_t: jax.Array, context: Context, *, dissimilarity: str, comparison: str
+):
     if dissimilarity == "correlation":
         matrix_tt = distances_squared(_standard_frames(values_ft)) / 2
     else:

@@ -2,7 +2,9 @@
 
 import functools
 import math
+from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -19,7 +21,7 @@ from actjax.similarity.families.concept import (
 from actjax.similarity.families.concept import probability as probability_of
 from actjax.similarity.families.vectors import masked
 from actjax.similarity.host.ranks import twice_ranks
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 
 def metric(
@@ -42,9 +44,9 @@ def metric(
     constant. One inner product: log(1 + m (p - 1)) is interpolated in logit m to 1e-6, from 9 stacked
     vectors by default. Does not stream.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), sparse and rectified neurons
-    between clips (0.38 and 0.50), and rectified and sparse series 0.03, being undefined where a neuron is
-    silent in more than a tenth of the clips, for it sees the strongest inputs alone.
+    It sees the strongest inputs alone, so it is blind to relations that are inverted, weak for sparse
+    neurons, and is undefined within clips where the neuron is silent in more than a tenth of them. See
+    docs/measurements/metric_benchmark.md.
 
     Args:
       k: number of strongest inputs.
@@ -80,7 +82,16 @@ def metric(
     )
 
 
-def _prepare_x(values_o, mask_o, context, *, k, start, end, lagrange) -> Weights:
+def _prepare_x(
+    values_o: jax.Array,
+    mask_o: jax.Array,
+    context: Context,
+    *,
+    k: int,
+    start: float,
+    end: float,
+    lagrange: Callable[[jax.Array], jax.Array],
+) -> Weights:
     taken = at_most_half(mask_o, k)
     place = jnp.arange(k, dtype=jnp.int32)
     # 1 - m, not m, so that its logarithm keeps its digits near m = 1.
@@ -98,14 +109,16 @@ def _prepare_x(values_o, mask_o, context, *, k, start, end, lagrange) -> Weights
     return Weights(weights, nan_if_constant(values_o, mask_o))
 
 
-def _prepare_y(values_o, mask_o, context, *, kind, lam, nodes) -> Concept:
+def _prepare_y(
+    values_o: jax.Array, mask_o: jax.Array, context: Context, *, kind: str, lam: float, nodes: np.ndarray
+) -> Concept:
     p = probability_of(values_o, mask_o, kind)
     without = jnp.asarray(1 / (1 + np.exp(nodes)), p.dtype)[:, None]
     basis = jnp.log(without + (1 - without) * p[None, :])
     return Concept(masked(basis, mask_o[None, :]), lam * log_prior(p, mask_o))
 
 
-def _places(values_o, mask_o):
+def _places(values_o: jax.Array, mask_o: jax.Array):
     """int32 [o] first and last place, from the top and from 0, of the values that tie with each."""
     doubled = twice_ranks(values_o, mask_o)
     ties = jnp.zeros((2 * values_o.shape[0] + 1,), jnp.int32).at[doubled].add(1)[doubled]
@@ -115,5 +128,5 @@ def _places(values_o, mask_o):
     return jnp.where(mask_o, last - ties + 1, 0), jnp.where(mask_o, last, 0)
 
 
-def _compare(px: Weights, py: Concept):
+def _compare(px: Weights, py: Concept) -> dict[str, jax.Array]:
     return {"score": inner(px.weights, py.basis) + px.offset - py.log_prior}

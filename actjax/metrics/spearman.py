@@ -19,10 +19,9 @@ def metric(*, ties: str = "average") -> Metric:
     count. Invariant under increasing maps of either side. Symmetric (with averaged ties), signed, one
     inner product; needs all observations at once, so it does not stream.
 
-    Missed in the benchmark of metrics, at 10 dB: sparse neurons between clips (recall at 1 0.38), maps
-    lagged (0.25) or shifted in frequency (0.50), and rectified and sparse series 0.03, being undefined
-    where a neuron is silent in more than a tenth of the clips; with ties="random" extra labels go
-    unnoticed for concepts active in 0.01 of the inputs or fewer, missing ones in 0.001 or fewer.
+    It is blind to delays and to shifts in frequency, weak for neurons that are silent in most clips, and is
+    undefined within clips where the neuron is silent in more than a tenth of them; with ties="random" it
+    hardly sees wrong labels of a rare concept. See docs/measurements/metric_benchmark.md.
 
     Args:
       ties: "average" gives tied values the mean of their ranks; "random" breaks ties by an order drawn
@@ -52,12 +51,12 @@ def metric(*, ties: str = "average") -> Metric:
     )
 
 
-def _prepare(values_o, mask_o, context):
+def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
     return unit_scaled(centred_ranks(twice_ranks(values_o, mask_o), mask_o))
 
 
 def _random_side(side: int):
-    def prepare(values_o, mask_o, context: Context):
+    def prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
         key = jax.random.key(0) if context.key is None else context.key
         twice_o = twice_random_ranks(values_o, mask_o, jax.random.fold_in(key, side))
         constant = jnp.ptp(jnp.where(mask_o, values_o, values_o[jnp.argmax(mask_o)])) == 0

@@ -1,5 +1,7 @@
 """Spearman's rank correlation on a neuron's strongest inputs and random ones."""
 
+import jax
+
 from actjax.similarity.families.sampled import sampled_correlation
 from actjax.similarity.families.vectors import centred
 from actjax.similarity.host.ranks import ranks
@@ -17,9 +19,8 @@ def metric(*, k: int = 25) -> Metric:
     for no monotone relation, NaN where a side is constant on the sample or fewer than k observations
     count. Not symmetric; gathered for each pair, so no inner product; does not stream.
 
-    Missed in the benchmark of metrics, at 10 dB: rectified and sparse series 0.03, being undefined where
-    a neuron is silent in more than a tenth of the clips (recall at 1); extra labels are noticed in 23 %
-    of the draws for concepts active in 0.01 of the inputs, and never for rarer ones.
+    It hardly sees superfluous labels of a rare concept, as few of them are drawn, and is undefined within
+    clips where the neuron is silent in more than a tenth of them. See docs/measurements/metric_benchmark.md.
 
     Args:
       k: number of strongest, and of random inputs.
@@ -39,5 +40,5 @@ def metric(*, k: int = 25) -> Metric:
     )
 
 
-def _centred_ranks(values_i, inside_i):
+def _centred_ranks(values_i: jax.Array, inside_i: jax.Array):
     return centred(ranks(values_i, inside_i), inside_i)

@@ -13,8 +13,8 @@ def metric(*, variance: float = 0.99) -> Metric:
     around the row means. Range [0, 1]; NaN for constant images, fewer than 16 valid frames, and a side
     whose kept directions span all frames. Symmetric, unsigned, not an inner product.
 
-    Missed in the benchmark of metrics, at 10 dB: lags (recall at 1 0.00), pooled and sparse maps (0.25
-    each).
+    It is blind to delays, and to much of what pooled or sparse maps hold. See
+    docs/measurements/metric_benchmark.md.
 
     Args:
       variance: share of the variance kept, in (0, 1].

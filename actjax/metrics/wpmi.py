@@ -4,6 +4,7 @@ import functools
 import math
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from actjax.precision import PRECISION
@@ -21,7 +22,7 @@ from actjax.similarity.families.concept import (
 )
 from actjax.similarity.families.concept import probability as probability_of
 from actjax.similarity.families.vectors import masked
-from actjax.types import Accumulator, Metric
+from actjax.types import Accumulator, Context, Metric
 
 
 def metric(
@@ -43,9 +44,9 @@ def metric(
     -1 + lam log 2; NaN where a side is constant. One inner product; streams when `threshold_x` and
     probabilities are given.
 
-    Missed in the benchmark of metrics, at 10 dB: flips (recall at 1 0.00), sparse, rectified and warped
-    neurons between clips (0.50, 0.62, 0.62), and rectified and sparse series 0.03, being undefined where
-    a neuron is silent in more than a tenth of the clips, for it sees the strongest inputs alone.
+    It sees the strongest inputs alone, so it is blind to relations that are inverted, weak for sparse or
+    warped neurons, and is undefined within clips where the neuron is silent in more than a tenth of them. See
+    docs/measurements/metric_benchmark.md.
 
     Args:
       k: number of strongest inputs (CLIP-Dissect's 28).
@@ -70,7 +71,9 @@ def metric(
     if alpha is not None:
         check_sides("wpmi", alpha=alpha)
     prepare_y = functools.partial(_prepare_y, kind=probability, lam=lam, floor=min_probability)
-    streams = threshold_x is not None and probability == "given"
+    accumulator = None
+    if threshold_x is not None and probability == "given":
+        accumulator = _streamed(threshold_x, lam, min_probability)
     return Metric(
         name="wpmi",
         prepare_x=functools.partial(_prepare_x, k=k, alpha=alpha, threshold=threshold_x),
@@ -82,7 +85,7 @@ def metric(
         invariant_to=("scale", "shift", "order") if threshold_x is None and probability == "quantile" else (),
         symmetric=False,
         signed=False,
-        accumulator=_streamed(threshold_x, lam, min_probability) if streams else None,
+        accumulator=accumulator,
         options={
             "k": k,
             "alpha": alpha,
@@ -94,49 +97,61 @@ def metric(
     )
 
 
-def _prepare_x(values_o, mask_o, context, *, k, alpha, threshold) -> Weights:
+def _prepare_x(
+    values_o: jax.Array,
+    mask_o: jax.Array,
+    context: Context,
+    *,
+    k: int,
+    alpha: float | None,
+    threshold: float | None,
+) -> Weights:
     if alpha is None and threshold is None:
         return Weights(
             top_share(values_o, mask_o, at_most_half(mask_o, k)), nan_if_constant(values_o, mask_o)
         )
     chosen = active_set(alpha or 0.5, threshold)(values_o, mask_o, context)
-    return Weights(chosen.hot_o / chosen.active.astype(jnp.float32), chosen.one - 1)
+    return Weights(chosen.hot_o.astype(jnp.float32) / chosen.active.astype(jnp.float32), chosen.one - 1)
 
 
-def _prepare_y(values_o, mask_o, context, *, kind, lam, floor) -> Concept:
+def _prepare_y(
+    values_o: jax.Array, mask_o: jax.Array, context: Context, *, kind: str, lam: float, floor: float
+) -> Concept:
     p = probability_of(values_o, mask_o, kind)
     return Concept(masked(jnp.log(jnp.maximum(p, floor)), mask_o), lam * log_prior(p, mask_o))
 
 
-def _compare(px: Weights, py: Concept):
+def _compare(px: Weights, py: Concept) -> dict[str, jax.Array]:
     likelihood = inner(px.weights, py.basis)
     return {"score": likelihood + px.offset - py.log_prior}
 
 
-class _Sums(NamedTuple):
+class Sums(NamedTuple):
     """Over the inputs so far: log p on active ones [n, k], active [n], p and its extremes [k], all."""
 
-    log_nk: Any
-    active_n: Any
-    p_k: Any
-    low_k: Any
-    high_k: Any
-    count: Any
+    log_nk: jax.Array
+    active_n: long_counts.Count
+    p_k: jax.Array
+    low_k: jax.Array
+    high_k: jax.Array
+    count: long_counts.Count
 
 
 def _streamed(threshold_x: float, lam: float, floor: float) -> Accumulator:
-    def init(n, k):
+    def init(n: int, k: int) -> Sums:
         zero_k = jnp.zeros((k,), jnp.float32)
         log_nk = jnp.zeros((n, k), jnp.float32)
-        return _Sums(
+        return Sums(
             log_nk, long_counts.zero((n,)), zero_k, zero_k + jnp.inf, zero_k - jnp.inf, long_counts.zero()
         )
 
-    def update(state, x_on, y_ok, mask_o, context=None):
+    def update(
+        state: Sums, x_on: jax.Array, y_ok: jax.Array, mask_o: jax.Array, context: Context | None = None
+    ) -> Sums:
         mask_o1 = mask_o[:, None]
         active = mask_o1 & (x_on >= threshold_x)
         log_p = masked(jnp.log(jnp.maximum(y_ok, floor)), mask_o1)
-        batch = _Sums(
+        batch = Sums(
             jnp.matmul(active.astype(jnp.float32).T, log_p, precision=PRECISION),
             long_counts.of_mask(active, 0),
             jnp.sum(masked(y_ok, mask_o1), 0),
@@ -146,8 +161,8 @@ def _streamed(threshold_x: float, lam: float, floor: float) -> Accumulator:
         )
         return merge(state, batch)
 
-    def merge(a, b):
-        return _Sums(
+    def merge(a: Sums, b: Sums) -> Sums:
+        return Sums(
             a.log_nk + b.log_nk,
             long_counts.add(a.active_n, b.active_n),
             a.p_k + b.p_k,
@@ -156,7 +171,7 @@ def _streamed(threshold_x: float, lam: float, floor: float) -> Accumulator:
             long_counts.add(a.count, b.count),
         )
 
-    def finalize(state):
+    def finalize(state: Sums) -> dict[str, Any]:
         every = long_counts.spread(state.count, state.active_n.low.shape)
         off_n = long_counts.less(every, state.active_n)
         some = long_counts.reaches(state.active_n, 1) & long_counts.reaches(off_n, 1)

@@ -1,5 +1,7 @@
 """Four convolution blocks and a wide dense layer, for music tagging."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 
@@ -31,16 +33,16 @@ class ChoiCnn(nn.Module):
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return nn.Dense(self.num_classes, name="logits")(x), layers
 
-    def layers(self, input_shape_ft: tuple[int, int]) -> tuple[Layer, ...]:
+    def layers(self, input_shape_ft: Sequence[int]) -> tuple[Layer, ...]:
         """Name, size, depth and geometry of every layer, for an input of (bands, frames)."""
         count = len(self.widths) + 2
         maps = conv_layers("choi_cnn", self.widths, input_shape_ft, count)
         return (*maps, Layer("embedding", self.embedding, (count - 1) / count))
 
-    def flattened(self, input_shape_ft: tuple[int, int]) -> tuple[list[tuple[int, int, int]], bool]:
+    def flattened(self, input_shape_ft: Sequence[int]) -> tuple[list[tuple[int, int, int]], bool]:
         """(freq, time, channels) of the map before the first dense layer; channels come last."""
         last = self.layers(input_shape_ft)[-2]
-        grid = POOLS[-1].over(Grid(last.frequency, last.time))
+        grid = POOLS[-1].over(Grid.of_layer(last))
         return [(grid.frequency.size, grid.time.size, last.neurons)], False
 
 

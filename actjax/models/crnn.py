@@ -1,7 +1,10 @@
 """Four convolution blocks, then recurrent layers over time."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from actjax.nn.choi import ChoiBlocks, check_input_norm, conv_layers
 from actjax.types import Layer
@@ -27,12 +30,14 @@ class Crnn(nn.Module):
         x, layers = blocks(mel_bft, train=train, mask_b=mask_b)
         x = x.transpose(0, 2, 1, 3).reshape(x.shape[0], x.shape[2], -1)
         for i, units in enumerate(self.recurrent, 1):
-            x = nn.RNN(nn.GRUCell(units, name=f"gru{i}"), name=f"rnn{i}")(x)
+            silence = jnp.zeros((x.shape[0], units), x.dtype)
+            cells = nn.RNN(nn.GRUCell(units, name=f"gru{i}"), name=f"rnn{i}")
+            x = jnp.asarray(cells(x, initial_carry=silence))
         x = layers["embedding"] = x[:, -1]
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return nn.Dense(self.num_classes, name="logits")(x), layers
 
-    def layers(self, input_shape_ft: tuple[int, int]) -> tuple[Layer, ...]:
+    def layers(self, input_shape_ft: Sequence[int]) -> tuple[Layer, ...]:
         """Name, size, depth and geometry of every layer; the recurrent ones see the whole past."""
         count = len(self.widths) + len(self.recurrent) + 1
         maps = conv_layers("crnn", self.widths, input_shape_ft, count)

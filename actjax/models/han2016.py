@@ -1,6 +1,7 @@
 """Pairs of small convolutions without batch norm, for predominant instruments."""
 
 import functools
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
@@ -31,8 +32,8 @@ class Han2016(nn.Module):
         leaky = functools.partial(nn.leaky_relu, negative_slope=SLOPE)
         layers, x = {}, mel_bft[..., None]
         for i, width in enumerate(self.widths, 1):
-            for part in "ab":
-                x = layers[f"conv{i}{part}"] = leaky(CONV.conv(width, name=f"conv{i}{part}")(x))
+            for letter in "ab":
+                x = layers[f"conv{i}{letter}"] = leaky(CONV.conv(width, name=f"conv{i}{letter}")(x))
             if i < len(self.widths):
                 x = nn.Dropout(self.dropout / 2, deterministic=not train)(POOL.max_pool(x))
         x = nn.Dense(self.embedding, name="embedding")(x.max((1, 2)))
@@ -40,20 +41,20 @@ class Han2016(nn.Module):
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return nn.Dense(self.num_classes, name="logits")(x), layers
 
-    def layers(self, input_shape_ft: tuple[int, int]) -> tuple[Layer, ...]:
+    def layers(self, input_shape_ft: Sequence[int]) -> tuple[Layer, ...]:
         """Name, size, depth and geometry of every layer, for an input of (bands, frames)."""
-        grid, found, count = (
+        grid, layers, count = (
             Grid.of_input(input_shape_ft).check("han2016, input"),
             [],
             2 * len(self.widths) + 2,
         )
         for i, width in enumerate(self.widths, 1):
-            for part in "ab":
+            for letter in "ab":
                 grid = CONV.over(grid)
-                found.append(grid.layer(f"conv{i}{part}", width, (len(found) + 1) / count))
+                layers.append(grid.layer(f"conv{i}{letter}", width, (len(layers) + 1) / count))
             if i < len(self.widths):
                 grid = POOL.over(grid).check(f"han2016, after conv{i}b")
-        return (*found, Layer("embedding", self.embedding, (count - 1) / count))
+        return (*layers, Layer("embedding", self.embedding, (count - 1) / count))
 
 
 def model(

@@ -1,5 +1,7 @@
 """Parallel timbre filters, then two plain convolutions."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -44,10 +46,10 @@ class MultiLayer(nn.Module):
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return nn.Dense(self.num_classes, name="logits")(x), layers
 
-    def layers(self, input_shape_ft: tuple[int, int]) -> tuple[Layer, ...]:
+    def layers(self, input_shape_ft: Sequence[int]) -> tuple[Layer, ...]:
         """Name, size, depth and geometry of every layer, for an input of (bands, frames)."""
         whole, count = Grid.of_input(input_shape_ft), len(self.widths) + 3
-        found = [
+        layers = [
             w.over(whole).layer(name, n, 1 / count)
             for name, w, n in branches(self.filter_heights, self.even_padding)
         ]
@@ -57,14 +59,14 @@ class MultiLayer(nn.Module):
         grid = FIRST_POOL.over(grid).check("multilayer, first pooling")
         for i, width in enumerate(self.widths, 2):
             grid = CONV.over(grid)
-            found.append(grid.layer(f"conv{i}", width, i / count))
+            layers.append(grid.layer(f"conv{i}", width, i / count))
             grid = POOL.over(grid).check(f"multilayer, after conv{i}")
-        return (*found, Layer("embedding", self.embedding, (count - 1) / count))
+        return (*layers, Layer("embedding", self.embedding, (count - 1) / count))
 
-    def flattened(self, input_shape_ft: tuple[int, int]) -> tuple[list[tuple[int, int, int]], bool]:
+    def flattened(self, input_shape_ft: Sequence[int]) -> tuple[list[tuple[int, int, int]], bool]:
         """(freq, time, channels) of the map before the first dense layer; channels come last."""
         last = self.layers(input_shape_ft)[-2]
-        grid = POOL.over(Grid(last.frequency, last.time))
+        grid = POOL.over(Grid.of_layer(last))
         return [(grid.frequency.size, grid.time.size, last.neurons)], False
 
 

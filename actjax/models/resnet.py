@@ -1,5 +1,7 @@
 """A residual network of 18 layers."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 
@@ -49,18 +51,18 @@ class ResNet(nn.Module):
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return nn.Dense(self.num_classes, name="logits")(x), layers
 
-    def layers(self, input_shape_ft: tuple[int, int]) -> tuple[Layer, ...]:
+    def layers(self, input_shape_ft: Sequence[int]) -> tuple[Layer, ...]:
         """Name, size, depth and geometry of every layer, for an input of (bands, frames)."""
         plan = self._plan()
         count = 2 * len(plan) + 3
         grid = STEM.over(Grid.of_input(input_shape_ft).check("resnet, input"))
-        found = [grid.layer("conv1", self.stem, 1 / count)]
+        layers = [grid.layer("conv1", self.stem, 1 / count)]
         grid = STEM_POOL.over(grid)
         for name, width, stride in plan:
-            for part, step in (("a", stride), ("b", 1)):
+            for letter, step in (("a", stride), ("b", 1)):
                 grid = _conv(step).over(grid)
-                found.append(grid.layer(f"{name}_{part}", width, (len(found) + 1) / count))
-        return (*found, Layer("embedding", self.widths[-1], (count - 1) / count))
+                layers.append(grid.layer(f"{name}_{letter}", width, (len(layers) + 1) / count))
+        return (*layers, Layer("embedding", self.widths[-1], (count - 1) / count))
 
     def _plan(self) -> list[tuple[str, int, int]]:
         """Name, width and stride of every block; each stage but the first begins by halving."""

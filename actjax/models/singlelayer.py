@@ -1,5 +1,7 @@
 """One layer of parallel filters, tall and narrow, that each look for a timbre."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -35,21 +37,21 @@ class SingleLayer(nn.Module):
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return nn.Dense(self.num_classes, name="logits")(x), layers
 
-    def layers(self, input_shape_ft: tuple[int, int]) -> tuple[Layer, ...]:
+    def layers(self, input_shape_ft: Sequence[int]) -> tuple[Layer, ...]:
         """Name, size, depth and geometry of every layer, for an input of (bands, frames)."""
         whole = Grid.of_input(input_shape_ft)
-        parts = _pool(input_shape_ft[0]).over(whole).check("singlelayer, pooling").time.size
+        segments = _pool(input_shape_ft[0]).over(whole).check("singlelayer, pooling").time.size
         maps = [
             window.over(whole).layer(name, n, 1 / 3)
             for name, window, n in branches(self.filter_heights, self.even_padding)
         ]
-        return (*maps, Layer("embedding", parts * sum(layer.neurons for layer in maps), 2 / 3))
+        return (*maps, Layer("embedding", segments * sum(layer.neurons for layer in maps), 2 / 3))
 
-    def flattened(self, input_shape_ft: tuple[int, int]) -> tuple[list[tuple[int, int, int]], bool]:
+    def flattened(self, input_shape_ft: Sequence[int]) -> tuple[list[tuple[int, int, int]], bool]:
         """(freq, time, channels) of the maps joined before the first dense layer; channels come first."""
-        parts = _pool(input_shape_ft[0]).over(Grid.of_input(input_shape_ft)).time.size
+        segments = _pool(input_shape_ft[0]).over(Grid.of_input(input_shape_ft)).time.size
         return [
-            (1, parts, filters) for _, _, filters in branches(self.filter_heights, self.even_padding)
+            (1, segments, filters) for _, _, filters in branches(self.filter_heights, self.even_padding)
         ], True
 
 
@@ -70,7 +72,7 @@ def model(
 
     Parallel branches: each height in `filter_heights` (mel bands) by 1, 3 and 5 frames with 128, 64
     and 32 filters, padded 'same' - batch norm - ELU - max-pool over all bands and 32 frames. The
-    concatenation, height by height and width by width, channels before pooled parts, is the
+    concatenation, height by height and width by width, channels before pooled segments, is the
     embedding; dropout and the output layer follow. Its parameters at 96 x 128 with 11 classes: 78,667
     (with the published weights' heights (5, 80): 61,867). EUSIPCO 2017.
 

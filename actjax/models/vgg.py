@@ -1,5 +1,6 @@
 """A small VGG: four plain convolutions and a dense embedding, to be trained on a CPU in a minute."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -60,15 +61,15 @@ class Vgg(nn.Module):
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return nn.Dense(self.num_classes, name="logits")(x), layers
 
-    def layers(self, input_shape_ft: tuple[int, int]) -> tuple[Layer, ...]:
+    def layers(self, input_shape_ft: Sequence[int]) -> tuple[Layer, ...]:
         """Name, size, depth and geometry of every layer, for an input of (bands, frames)."""
-        grid, found, count = Grid.of_input(input_shape_ft), [], len(STAGES) + 2
+        grid, layers, count = Grid.of_input(input_shape_ft), [], len(STAGES) + 2
         for i, (stage, width) in enumerate(zip(STAGES, self.widths, strict=True), 1):
             grid = stage.conv.over(grid).check(f"vgg, conv{i}")
-            found.append(grid.layer(f"conv{i}", width, i / count))
+            layers.append(grid.layer(f"conv{i}", width, i / count))
             if stage.pool is not None:
                 grid = stage.pool.over(grid).check(f"vgg, after conv{i}")
-        return (*found, Layer("embedding", self.embedding, (count - 1) / count))
+        return (*layers, Layer("embedding", self.embedding, (count - 1) / count))
 
 
 def model(

@@ -1,5 +1,7 @@
 """Xception for log-mel images: separable convolutions with shortcuts."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 
@@ -65,8 +67,8 @@ class XceptionAudio(nn.Module):
             x = y + shortcut(x, width, f"entry{i}")
         for i in range(1, self.middle_blocks + 1):
             y = x
-            for j, part in enumerate("abc", 1):
-                y = separable(elu(y, f"middle{i}_{part}"), self.entry[-1], MIDDLE, f"middle{i}_{j}")
+            for j, letter in enumerate("abc", 1):
+                y = separable(elu(y, f"middle{i}_{letter}"), self.entry[-1], MIDDLE, f"middle{i}_{j}")
             x = x + y
         y = separable(elu(x, "exit_a"), self.entry[-1], MIDDLE, "exit_1")
         y = EXIT_POOL.max_pool(separable(elu(y, "exit_b"), self.exit, MIDDLE, "exit_2"))
@@ -74,12 +76,12 @@ class XceptionAudio(nn.Module):
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return nn.Dense(self.num_classes, name="logits")(x), layers
 
-    def layers(self, input_shape_ft: tuple[int, int]) -> tuple[Layer, ...]:
+    def layers(self, input_shape_ft: Sequence[int]) -> tuple[Layer, ...]:
         """Name, size, depth and geometry of every layer, for an input of (bands, frames)."""
-        found = []
+        grids = []
 
         def add(grid: Grid, name: str, width: int) -> Grid:
-            found.append((grid.check(f"xception_audio, {name}"), name, width))
+            grids.append((grid.check(f"xception_audio, {name}"), name, width))
             return grid
 
         grid = add(CONV1.over(Grid.of_input(input_shape_ft)), "conv1", self.stem)
@@ -90,12 +92,12 @@ class XceptionAudio(nn.Module):
             grid = add(window.over(grid), f"entry{i}_b", width)
             grid, before = ENTRY_POOL.over(window.over(grid)), width
         for i in range(1, self.middle_blocks + 1):
-            for part in "abc":
-                grid = MIDDLE.over(add(grid, f"middle{i}_{part}", before))
+            for letter in "abc":
+                grid = MIDDLE.over(add(grid, f"middle{i}_{letter}", before))
         grid = MIDDLE.over(add(grid, "exit_a", before))
         add(grid, "exit_b", before)
-        count = len(found) + 2
-        maps = [grid.layer(name, width, i / count) for i, (grid, name, width) in enumerate(found, 1)]
+        count = len(grids) + 2
+        maps = [grid.layer(name, width, i / count) for i, (grid, name, width) in enumerate(grids, 1)]
         return (*maps, Layer("embedding", self.exit, (count - 1) / count))
 
 
@@ -132,7 +134,7 @@ def model(
         num_classes=num_classes,
         axis_name=axis_name,
         stem=stem,
-        entry=tuple(entry),
+        entry=entry,
         middle_blocks=middle_blocks,
         exit=exit,
         dropout=dropout,

@@ -1,14 +1,16 @@
 """What the networks are built of: windows that also know their geometry, and batch normalisation."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from actjax.nn.normalisation import normalised
 from actjax.types import Layer, LayerAxis
 
+# As flax takes it; pairs are (before, after) of frequency and of time.
 Padding = str | tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -32,7 +34,8 @@ class Window(NamedTuple):
     def max_pool(self, x_bftc: jax.Array) -> jax.Array:
         """The largest value in each window."""
         if self.kernel != self.stride or self.padding != "VALID":
-            return nn.max_pool(x_bftc, self.kernel, self.stride, self.padding)
+            # flax takes pairs, too, but does not say so.
+            return nn.max_pool(x_bftc, self.kernel, self.stride, cast(str, self.padding))
         # Windows side by side: XLA's reduce-window has a backward pass on the CPU that costs a
         # quarter of the whole training step, a reshape has not.
         b, f, t, c = x_bftc.shape
@@ -50,6 +53,13 @@ class Grid(NamedTuple):
     def of_input(cls, shape_ft: Sequence[int]) -> "Grid":
         """The network's input itself."""
         return cls(LayerAxis.of_input(shape_ft[0]), LayerAxis.of_input(shape_ft[1]))
+
+    @classmethod
+    def of_layer(cls, layer: Layer) -> "Grid":
+        """The grid of a layer of maps."""
+        if layer.frequency is None or layer.time is None:
+            raise ValueError(f"expected a layer of maps, got {layer.name}")
+        return cls(layer.frequency, layer.time)
 
     def check(self, where: str) -> "Grid":
         """This grid; ValueError if it has no cell left, which names `where` that happened."""
@@ -87,22 +97,33 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, mask_b: jax.Array | None = None) -> jax.Array:
-        """[b, ..., c] -> [b, ..., c]; mask_b [b] bool marks the real clips."""
-        channels = (x.shape[-1],)
-        mean = self.variable("batch_stats", "mean", jnp.zeros, channels, x.dtype)
-        var = self.variable("batch_stats", "var", jnp.ones, channels, x.dtype)
-        scale, bias = jnp.ones(channels, x.dtype), jnp.zeros(channels, x.dtype)
+        """[b, ..., c] -> [b, ..., c] of the same type; mask_b [b] bool marks the real clips.
+
+        Moments, scale and bias are float32 where x is bfloat16.
+        """
+        channels, narrow = (x.shape[-1],), x.dtype == jnp.bfloat16
+        dtype = jnp.float32 if narrow else x.dtype
+        mean = self.variable("batch_stats", "mean", jnp.zeros, channels, dtype)
+        var = self.variable("batch_stats", "var", jnp.ones, channels, dtype)
+        scale, bias = jnp.ones(channels, dtype), jnp.zeros(channels, dtype)
         if self.affine:
-            scale = self.param("scale", nn.initializers.ones, channels, x.dtype)
-            bias = self.param("bias", nn.initializers.zeros, channels, x.dtype)
-        mean_c, var_c = mean.value, var.value
-        if train:
+            scale = self.param("scale", nn.initializers.ones, channels, dtype)
+            bias = self.param("bias", nn.initializers.zeros, channels, dtype)
+        mean_c, var_c, y = mean.value, var.value, None
+        if train and narrow:
+            weight_b = jnp.ones(x.shape[0], dtype) if mask_b is None else mask_b.astype(dtype)
+            y, mean_c, var_c = normalised(
+                x, weight_b, mean.value, scale, bias, epsilon=self.epsilon, axis_name=self.axis_name
+            )
+        elif train:
             mean_c, var_c = self._moments(x, mask_b)
-            if not self.is_initializing():
-                mean.value = self.momentum * mean.value + (1 - self.momentum) * mean_c
-                var.value = self.momentum * var.value + (1 - self.momentum) * var_c
+        if train and not self.is_initializing():
+            mean.value = self.momentum * mean.value + (1 - self.momentum) * mean_c
+            var.value = self.momentum * var.value + (1 - self.momentum) * var_c
+        if y is not None:
+            return y
         gain_c = jax.lax.rsqrt(var_c + self.epsilon) * scale
-        return x * _last(gain_c, x) + _last(bias - mean_c * gain_c, x)
+        return (x.astype(dtype) * _last(gain_c, x) + _last(bias - mean_c * gain_c, x)).astype(x.dtype)
 
     def _moments(self, x: jax.Array, mask_b: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """Mean and centred variance of each channel over real clips, cells and devices."""
@@ -115,8 +136,8 @@ class BatchNorm(nn.Module):
         deviation = x - _last(mean_c, x)
         return mean_c, self._total((deviation * deviation * weight).sum(axes)) / count
 
-    def _total(self, part: jax.Array) -> jax.Array:
-        return part if self.axis_name is None else jax.lax.psum(part, self.axis_name)
+    def _total(self, of_device: jax.Array) -> jax.Array:
+        return of_device if self.axis_name is None else jax.lax.psum(of_device, self.axis_name)
 
 
 def _last(vector_c: jax.Array, like: jax.Array) -> jax.Array:

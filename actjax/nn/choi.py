@@ -1,5 +1,7 @@
 """The convolutional part that the two networks after Choi et al. share."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,8 @@ from actjax.nn.blocks import BatchNorm, Grid, Window
 from actjax.types import Layer
 
 # Silence on both sides makes 1366 frames 1440, which the pooling divides.
-PAD = Window((1, 1), padding=((0, 0), (37, 37)))
+BANDS_AND_FRAMES = ((0, 0), (37, 37))
+PAD = Window((1, 1), padding=BANDS_AND_FRAMES)
 CONV = Window((3, 3), padding="SAME")
 POOLS = tuple(Window((n, n), (n, n)) for n in (2, 3, 4, 4))
 INPUT_NORMS = ("channel", "frequency")
@@ -35,7 +38,7 @@ class ChoiBlocks(nn.Module):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """[b, f, t] -> the last pooled map [b, f, t, c], layers."""
         layers = {}
-        x = jnp.pad(mel_bft, ((0, 0), *PAD.padding))
+        x = jnp.pad(mel_bft, ((0, 0), *BANDS_AND_FRAMES))
         # Batch norm takes its channels last: one for the whole image, or one for each band.
         x = x[..., None] if self.input_norm == "channel" else x.transpose(0, 2, 1)
         x = BatchNorm(self.axis_name, name="bn0")(x, train=train, mask_b=mask_b)
@@ -49,12 +52,12 @@ class ChoiBlocks(nn.Module):
 
 
 def conv_layers(
-    name: str, widths: tuple[int, ...], input_shape_ft: tuple[int, int], count: int
+    name: str, widths: tuple[int, ...], input_shape_ft: Sequence[int], count: int
 ) -> tuple[Layer, ...]:
     """The layers of ChoiBlocks in a network `name` that is `count` layers deep."""
-    grid, found = PAD.over(Grid.of_input(input_shape_ft)), []
+    grid, layers = PAD.over(Grid.of_input(input_shape_ft)), []
     for i, (width, pool) in enumerate(zip(widths, POOLS, strict=True), 1):
         grid = CONV.over(grid)
-        found.append(grid.layer(f"conv{i}", width, i / count))
+        layers.append(grid.layer(f"conv{i}", width, i / count))
         grid = pool.over(grid).check(f"{name}, after conv{i}")
-    return tuple(found)
+    return tuple(layers)

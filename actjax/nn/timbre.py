@@ -17,14 +17,14 @@ def branches(filter_heights: tuple[int, ...], even_padding: str) -> list[tuple[s
 
     An even height is padded by one band more `even_padding` the image than on its other side.
     """
-    found = []
+    windows = []
     for height in filter_heights:
         more, less = height // 2, (height - 1) // 2
         bands = (more, less) if even_padding == "before" else (less, more)
         for width, filters in FILTERS.items():
             window = Window((height, width), padding=(bands, (width // 2, width // 2)))
-            found.append((f"conv_m{height}x{width}", window, filters))
-    return found
+            windows.append((f"conv_m{height}x{width}", window, filters))
+    return windows
 
 
 def check_even_padding(even_padding: str) -> str:

@@ -36,11 +36,11 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
-def _missing(value: Any) -> bool:
+def _missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if _missing(value):
         return ""
     if isinstance(value, float):

@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actjax import files
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INK, MUTED, FAINT = "#1b2733", "#5f6b76", "#d9dee3"
 # Okabe and Ito's palette: blue, vermillion, and grey for what is no network.
 COLOURS = {"trained": "#0072B2", "untrained": "#D55E00", "input": "#6b7280"}
 _OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DPI = 130
-_RC = {
+_RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.titlesize": 10.5,
@@ -59,7 +62,7 @@ def look() -> Iterator[None]:
         yield
 
 
-def figure(width: float, height: float) -> Any:
+def figure(width: float, height: float) -> "Figure":
     """An empty Figure of that many inches, drawn by Agg without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -69,14 +72,14 @@ def figure(width: float, height: float) -> Any:
     return result
 
 
-def heading(fig: Any, title: str, subtitle: str, left: float = 0.12) -> None:
+def heading(fig: "Figure", title: str, subtitle: str, left: float = 0.12) -> None:
     """Title and subtitle at the top left, at the same distance in inches in every picture."""
     height = fig.get_figheight()
     fig.text(left / fig.get_figwidth(), 1 - 0.12 / height, title, size=13, weight="bold", va="top")
     fig.text(left / fig.get_figwidth(), 1 - 0.42 / height, subtitle, size=9.5, color=MUTED, va="top")
 
 
-def save(fig: Any, path: Path) -> Path:
+def save(fig: "Figure", path: Path) -> Path:
     """Writes a PNG, whole or not at all."""
     with files.written_whole(path) as aside:
         fig.savefig(aside, dpi=DPI, format="png")

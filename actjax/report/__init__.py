@@ -3,9 +3,14 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actjax import files
+
+if TYPE_CHECKING:
+    from actjax.report.page import Picture
+    from actjax.report.summary import Summary
+    from actjax.report.workdir_files import Material
 
 _MOST_OTHER_MAPS = 6
 
@@ -30,6 +35,7 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
     from actjax.report.summary import summarise
     from actjax.report.workdir_files import read_material
     from actjax.scores.files import load_scores, scores_metadata
+    from actjax.workdir import findings_table
 
     table = load_scores(workdir)
     summary, material = summarise(table), read_material(Path(workdir), examples)
@@ -38,17 +44,17 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
     text = tables.console(summary, material)
     print(text)
     pictures = _draw(summary, material, folder)
-    found, calibration = findings.read(Path(workdir)), findings.calibration_table(Path(workdir))
-    if found:
-        pictures.append(page.Picture("forest", forest.forest(found, folder / "forest.png")))
-    front = page.front(found, calibration, pictures)
+    four_findings, calibration = findings_table.read(Path(workdir)), findings.calibration_table(Path(workdir))
+    if four_findings:
+        pictures.append(page.Picture("forest", forest.forest(four_findings, folder / "forest.png")))
+    front = page.front(four_findings, calibration, pictures)
     markdown = "\n".join(t.markdown() for t in tables.all_tables(summary, material))
     written = [
-        _write(
+        files.write_text(
             folder / "index.html", page.render(summary, material, pictures, scores_metadata(table), front)
         ),
-        _write(folder / "tables.txt", text),
-        _write(folder / "tables.md", markdown),
+        files.write_text(folder / "tables.txt", text),
+        files.write_text(folder / "tables.md", markdown),
         *(picture.path for picture in pictures),
     ]
     for stale in set(folder.glob("*.png")) - set(written):
@@ -60,20 +66,21 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
 def build_findings(workdir: str | os.PathLike) -> list[Path]:
     """Prints findings and writes their report, of a workdir without scores such as a sweep's."""
     from actjax.report import findings, forest, page
+    from actjax.workdir import findings_table
 
-    folder, found = Path(workdir) / "report", findings.read(Path(workdir))
+    folder, four_findings = Path(workdir) / "report", findings_table.need(Path(workdir))
     folder.mkdir(parents=True, exist_ok=True)
-    text = findings.console(found)
+    text = findings.console(four_findings)
     print(text)
-    picture = page.Picture("forest", forest.forest(found, folder / "forest.png"))
+    picture = page.Picture("forest", forest.forest(four_findings, folder / "forest.png"))
     return [
-        _write(folder / "index.html", page.findings_page(found, [picture])),
-        _write(folder / "tables.txt", text),
+        files.write_text(folder / "index.html", page.findings_page(four_findings, [picture])),
+        files.write_text(folder / "tables.txt", text),
         picture.path,
     ]
 
 
-def _draw(summary: Any, material: Any, folder: Path) -> list[Any]:
+def _draw(summary: "Summary", material: "Material", folder: Path) -> list["Picture"]:
     """Draws every picture: all kinds for each view's leading scores, a heat map for some others."""
     from tqdm import tqdm
 
@@ -94,13 +101,9 @@ def _draw(summary: Any, material: Any, folder: Path) -> list[Any]:
     if material.curve:
         jobs.append((Picture("training", folder / "training.png"), pictures.training_curve, (material,)))
     if material.evaluation is not None:
-        jobs.append((Picture("confusion", folder / "confusion.png"), pictures.confusion, (material,)))
+        jobs.append(
+            (Picture("confusion", folder / "confusion.png"), pictures.confusion, (material.evaluation,))
+        )
     for picture, draw, arguments in tqdm(jobs, desc="report", unit="picture", disable=None):
         draw(*arguments, picture.path)
     return [picture for picture, _, _ in jobs]
-
-
-def _write(path: Path, text: str) -> Path:
-    with files.written_whole(path) as aside:
-        aside.write_text(text, encoding="utf-8")
-    return path

@@ -1,13 +1,17 @@
 """Where in the network each feature appears: one small picture for each feature."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from actjax.pages import style
 from actjax.report.plots import scale
 from actjax.report.summary import INPUT, Spread, Summary, spread_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _DASHES = (0, (4, 3))
 _FEWEST_DEPTHS = 3
@@ -68,7 +72,7 @@ def _places(summary: Summary, score_set: int) -> _Places:
     return _Places(depths, names, spread_of(group, u.strength[mine], shape))
 
 
-def _panel(axes: Any, places: _Places, summary: Summary, feature: int) -> None:
+def _panel(axes: "Axes", places: _Places, summary: Summary, feature: int) -> None:
     drawn = [n for n in summary.networks if n != INPUT]
     for n, network in enumerate(summary.networks):
         best, median, p90 = (a[n, :, feature] for a in places.spread[:3])
@@ -98,7 +102,7 @@ def _panel(axes: Any, places: _Places, summary: Summary, feature: int) -> None:
         axes.set_xticks(range(len(places.names)), places.names, rotation=90)
 
 
-def _legend(fig: Any, summary: Summary) -> None:
+def _legend(fig: "Figure", summary: Summary) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

@@ -1,23 +1,22 @@
 """The findings on the report's front: what training adds over every control; the nulls' calibration."""
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from actjax import files
-from actjax.findings.cross_fitting.effects import VERDICTS
-from actjax.report.markup import Markup, folded, join, tag, trusted
-from actjax.report.tables import Table
+from actjax.pages.markup import Markup, folded, join, tag, trusted
+from actjax.pages.table import Table
+from actjax.workdir import benchmark_table
+from actjax.workdir.findings_table import ClaimRow, FindingsTable
 
 _EXPLAINED = """
 Effect: the trained network's best unit minus the strongest control's, each chosen on one half of the held-out
 recordings and reported on the other, with its 95 % interval over recordings{seeds}. p: the trained network's
-own score against {permuted}, the choice repeated in every replicate; the largest p of a finding's parts,
+own score against {permuted}, the choice repeated in every replicate; the largest p of a finding's claims,
 Holm-corrected over the findings. <b>holds</b>: interval above 0.05, p below 0.05{five}; <b>weakly</b>:
-interval above 0; <b>reversed</b>: interval below 0. A finding holds if all its parts do.
+interval above 0; <b>reversed</b>: interval below 0. A finding holds if all its claims do.
 """
 _PERMUTED = {
     "within_class": "recordings permuted within their class",
@@ -26,56 +25,24 @@ _PERMUTED = {
 }
 
 
-def read(workdir: Path) -> dict[str, Any] | None:
-    """The table that the findings stage left, or None.
-
-    Raises:
-      FileError: the file is damaged, or is of other types than the stage writes.
-    """
-    path = Path(workdir) / "findings.json"
-    table = files.read_json(path)
-    if table is not None:
-        with files.reading(path, "the table of the findings; run --stage=findings again"):
-            _check(table)
-    return table
-
-
-def _check(table: Mapping[str, Any]) -> None:
-    """Makes of a table, once, all that is made of it; raises what comes where it is not as it should be."""
-    for found in table["findings"]:
-        if found["verdict"] not in VERDICTS or not isinstance(found["title"], str):
-            raise ValueError(f"expected one of {', '.join(VERDICTS)}, got {found['verdict']!r}")
-    for part in table["parts"]:
-        ridge = table["details"][part["part"]]["ridge"]
-        if part["verdict"] not in VERDICTS:
-            raise ValueError(f"expected one of {', '.join(VERDICTS)}, got {part['verdict']!r}")
-        numbers = [0.0 if ridge is None else ridge]
-        for score in part["scores"].values():
-            numbers += [score["value"], score["low"], score["high"], *score["seeds"]]
-            numbers += [value for members in score["members"] for value in members]
-        np.asarray(numbers, np.float64)
-    console(table)
-    section(table, join())
-
-
-def findings_table(table: Mapping[str, Any]) -> Table:
-    """One row a finding, one row a part below it."""
+def findings_table(table: FindingsTable) -> Table:
+    """One row a finding, one row a claim below it."""
     rows = []
-    for found in table["findings"]:
-        head = f"{found['finding']}. {found['short']}"
-        rows.append((head, "", "", "", "", p_value(found["p"]), found["verdict"].upper()))
-        for part in (p for p in table["parts"] if p["finding"] == found["finding"]):
-            about = table["details"][part["part"]]
-            control = part["scores"].get(part["control"], {}).get("value", float("nan"))
+    for finding in table["findings"]:
+        head = f"{finding['finding']}. {finding['short']}"
+        rows.append((head, "", "", "", "", p_value(finding["p"]), finding["verdict"].upper()))
+        for claim in (p for p in table["parts"] if p["finding"] == finding["finding"]):
+            details = table["details"][claim["part"]]
+            control = claim["scores"].get(claim["control"], {}).get("value", float("nan"))
             rows.append(
                 (
-                    f"  {about['layer']}: {part['title']}",
-                    number(part["scores"]["trained"]["value"]),
-                    f"{number(control)} {part['control']}",
-                    number(part["effect"]),
-                    _interval_of(part),
-                    p_value(part["p"]),
-                    part["verdict"],
+                    f"  {details['layer']}: {claim['title']}",
+                    number(claim["scores"]["trained"]["value"]),
+                    f"{number(control)} {claim['control']}",
+                    number(claim["effect"]),
+                    _interval_of(claim),
+                    p_value(claim["p"]),
+                    claim["verdict"],
                 )
             )
     names = ("finding", "trained", "strongest control", "effect", "95 % interval", "p", "verdict")
@@ -83,23 +50,23 @@ def findings_table(table: Mapping[str, Any]) -> Table:
     return Table(f"The four findings ({marks(table)})", columns, rows)
 
 
-def units_table(table: Mapping[str, Any]) -> Table:
+def units_table(table: FindingsTable) -> Table:
     """What is known of the trained units beside the effects."""
     rows = []
-    for part in table["parts"]:
-        about = table["details"][part["part"]]
-        unit = f"{about['layer']} / {about['neuron']}, {about['row']}"
+    for claim in table["parts"]:
+        details = table["details"][claim["part"]]
+        unit = f"{details['layer']} / {details['neuron']}, {details['row']}"
         rows.append(
             (
-                part["title"],
-                f"{unit} ({about['chosen_in']:.0%})",
-                number(about["ridge"]),
-                _by_layer(about["share_above"], "{:.0%}"),
-                f"{number(about.get('eta2_neuron'))} / {number(about.get('eta2_feature'))}",
-                _by_layer(about.get("stability", {}), "{:.2f}"),
+                claim["title"],
+                f"{unit} ({details['chosen_in']:.0%})",
+                number(details["ridge"]),
+                _by_layer(details["share_above"], "{:.0%}"),
+                f"{number(details.get('eta2_neuron'))} / {number(details.get('eta2_feature'))}",
+                _by_layer(details.get("stability", {}), "{:.2f}"),
             )
         )
-    names = ("part", "unit chosen most often", "ridge ceiling", "units above null's 99th percentile")
+    names = ("claim", "unit chosen most often", "ridge ceiling", "units above null's 99th percentile")
     names += ("eta² unit / feature", "stability")
     columns = tuple((name, ">" if name == "ridge ceiling" else "<") for name in names)
     note = (
@@ -110,31 +77,31 @@ def units_table(table: Mapping[str, Any]) -> Table:
     return Table("Units behind the findings", columns, rows, note)
 
 
-def console(table: Mapping[str, Any]) -> str:
+def console(table: FindingsTable) -> str:
     """The findings as text."""
     lines = [findings_table(table).text(), *(f"not made: {line}" for line in table["not_made"])]
     return "\n".join([*lines, *undefined(table)])
 
 
-def undefined(table: Mapping[str, Any]) -> list[str]:
-    """A line for each control of which some networks have no score, and for each part without an interval."""
+def undefined(table: FindingsTable) -> list[str]:
+    """A line for each control of which some networks have no score, and each claim without an interval."""
     lines = []
-    for part in table["parts"]:
-        for kind, scores in part["scores"].items():
+    for claim in table["parts"]:
+        for kind, scores in claim["scores"].items():
             if count := scores.get("undefined", 0):
                 networks = f"{count} of {sum(map(len, scores['members']))} {kind} networks"
-                lines.append(f"{part['part']}: {networks} have no score; the mean is of the others")
-        if not np.isfinite(part["low"]):
-            lines.append(f"{part['part']}: no interval, because {_why_none(part, table['recordings'])}")
+                lines.append(f"{claim['part']}: {networks} have no score; the mean is of the others")
+        if not np.isfinite(claim["low"]):
+            lines.append(f"{claim['part']}: no interval, because {_why_none(claim, table['recordings'])}")
     return lines
 
 
-def _interval_of(part: Mapping[str, Any]) -> str:
-    return f"{number(part['low'])} to {number(part['high'])}" if np.isfinite(part["low"]) else "none"
+def _interval_of(claim: ClaimRow) -> str:
+    return f"{number(claim['low'])} to {number(claim['high'])}" if np.isfinite(claim["low"]) else "none"
 
 
-def _why_none(part: Mapping[str, Any], recordings: int) -> str:
-    if not np.isfinite(part["effect"]):
+def _why_none(claim: ClaimRow, recordings: int) -> str:
+    if not np.isfinite(claim["effect"]):
         return "the trained network or every control has no score"
     return (
         f"more than a tenth of the resamples of {recordings} recordings leave a score undefined: "
@@ -142,7 +109,7 @@ def _why_none(part: Mapping[str, Any], recordings: int) -> str:
     )
 
 
-def marks(table: Mapping[str, Any]) -> str:
+def marks(table: FindingsTable) -> str:
     """How much stands behind the table: seeds, initialisations, replicates."""
     options, seeds = table["options"]["findings"], len(table["seeds"])
     return (
@@ -151,7 +118,7 @@ def marks(table: Mapping[str, Any]) -> str:
     )
 
 
-def section(table: Mapping[str, Any], picture: Markup) -> Markup:
+def section(table: FindingsTable, picture: Markup) -> Markup:
     """The inside of the page's first section."""
     several = len(table["seeds"]) > 1
     words = _EXPLAINED.format(
@@ -159,41 +126,36 @@ def section(table: Mapping[str, Any], picture: Markup) -> Markup:
         five=", four of five seeds" if several else " (one seed: nothing is known of others)",
         permuted=_PERMUTED[table["permuted"]],
     )
-    parts = [tag("p", marks(table), class_="note"), findings_table(table).html(), picture]
-    parts.append(tag("p", trusted(words)))  # of this module alone: what is filled in too
+    body = [tag("p", marks(table), class_="note"), findings_table(table).html(), picture]
+    body.append(tag("p", trusted(words)))  # of this module alone: what is filled in too
     if table.get("grid"):
         seen = "; ".join(
             f"{layer}: harmonic {v['harmonic']:.2f}, percussive {v['percussive']:.2f}"
             for layer, v in table["grid"].items()
         )
-        parts.append(tag("p", f"The features themselves seen through the layers' grids: {seen}."))
+        body.append(tag("p", f"The features themselves seen through the layers' grids: {seen}."))
     units = units_table(table)
-    parts.append(folded(units.title, units.html(), tag("p", units.note, class_="note")))
+    body.append(folded(units.title, units.html(), tag("p", units.note, class_="note")))
     left = [tag("li", line) for line in [*table["not_made"], *undefined(table)]]
-    return join(*parts, *([tag("p", "Not made:"), tag("ul", *left)] if left else []))
+    return join(*body, *([tag("p", "Not made:"), tag("ul", *left)] if left else []))
 
 
 def calibration_table(workdir: Path) -> Table | None:
-    """How often the nulls reject where nothing is to be found, if benchmark/calibration.csv is there.
-
-    The file's columns: check, family, null, sets, rate, low, high.
-    """
-    path = Path(workdir) / "benchmark" / "calibration.csv"
-    if not path.is_file():
+    """How often the nulls reject where nothing is to be found; None without that benchmark."""
+    rows = benchmark_table.read(workdir, "calibration")
+    if rows is None:
         return None
-    files.regular_file(path)
+    path = benchmark_table.path_of(workdir, "calibration")
     with files.reading(path, "the table of --stage=benchmark's calibration"):
-        with path.open(encoding="utf-8", newline="") as file:
-            every = list(csv.DictReader(file))
-        return _calibration(every)
+        return _calibration(rows)
 
 
 def _calibration(every: list[dict[str, str]]) -> Table:
     rates = [row for row in every if row["check"] == "rejections"]
     nulls = list(dict.fromkeys(rate["null"] for rate in rates))
-    found = {(rate["family"], rate["null"]): _interval(rate) for rate in rates}
+    intervals = {(rate["family"], rate["null"]): _interval(rate) for rate in rates}
     rows = [
-        (family.replace("_", " "), *(found.get((family, null), "-") for null in nulls))
+        (family.replace("_", " "), *(intervals.get((family, null), "-") for null in nulls))
         for family in dict.fromkeys(rate["family"] for rate in rates)
     ]
     columns = (("null sets", "<"), *((null.replace("_", " "), ">") for null in nulls))

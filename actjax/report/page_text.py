@@ -8,13 +8,19 @@ training never saw. <b>Clip view</b>: both averaged over a clip; what differs be
 time. The sign of a correlation is direction only: units that fall while the feature rises count like
 units that rise with it.
 </p><p><b>When a gain is announced.</b> The best trained unit must exceed the best unit of every control
-by more than q standard errors of the difference, and where the metric has a null, its max-T p (recordings
-permuted; in every replicate the largest score of the layer's units and rows) must be below 0.05. The best
-are the largest of all m scores of a view and metric, so q holds for all of them together: the quantile of
-Student's t at 1 &minus; 0.05 / (2 m), with recordings less one degrees of freedom (Bonferroni). A score
+by more than q standard errors of the difference, and where the metric has a null, its max-T p
+({rearranged}; in every replicate the largest score of the layer's units and rows) must be below 0.05. The
+best are the largest of all m scores of a view and metric, so q holds for all of them together: the quantile
+of Student's t at 1 &minus; 0.05 / (2 m), with recordings less one degrees of freedom (Bonferroni). A score
 without a standard error announces nothing; a control that is not exceeded so is called “as close”. The 95
 % intervals in the tables are those of the one unit, not corrected for its choice.
 """
+
+# What the max-T p is against, by `score.null`.
+REARRANGED = {
+    "circular_shift": "clips rotated in time, which rejects too often where clips share an onset envelope",
+}
+PERMUTED = "recordings permuted"
 
 CONTROLS = """
 <li><b>trained</b>: the network after training.</li>

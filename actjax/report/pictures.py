@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from actjax.pages import style
 from actjax.report.summary import INPUT
 from actjax.report.workdir_files import Material
+from actjax.workdir.evaluation_record import Evaluation
 from actjax.workdir.examples import Example
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _MOST_LINES = 8
 _PITCH = 3.4  # inches from one column of maps to the next
@@ -48,25 +53,16 @@ def map_pairs(examples: Sequence[Example], networks: tuple[str, ...], path: Path
         return style.save(fig, path)
 
 
-def confusion(material: Material, path: Path) -> Path:
+def confusion(evaluation: Evaluation, path: Path) -> Path:
     """Draws the confusion matrix: colour is the share of the true class, numbers count clips."""
-    names = list(material.evaluation.class_names)
-    counts = material.evaluation.confusion
-    totals = counts.sum(axis=1, keepdims=True)
-    share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    longest = 0.075 * max(map(len, names))
-    side = max(0.36 * len(names), 2.4)
-    width, height = 0.6 + longest + side + 0.9, 1.3 + longest + side
-    width = max(width, 5.2)
+    names, counts = list(evaluation.class_names), evaluation.confusion
+    longest, side = 0.075 * max(map(len, names)), max(0.36 * len(names), 2.4)
+    width, height = max(0.6 + longest + side + 0.9, 5.2), 1.3 + longest + side
     with style.look():
         fig = style.figure(width, height)
         left, bottom = 0.6 + longest, 0.45 + longest
         axes = fig.add_axes((left / width, bottom / height, side / width, side / height))
-        image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-        for (y, x), count in np.ndenumerate(counts):
-            if count and len(names) <= 30:
-                colour = "white" if share[y, x] > 0.55 else style.INK
-                axes.text(x, y, str(count), ha="center", va="center", size=8, color=colour)
+        image = _shares(axes, counts, numbers=len(names) <= 30)
         axes.set_xticks(range(len(names)), names, rotation=90)
         axes.set_yticks(range(len(names)), names)
         axes.set(xlabel="predicted", ylabel="true")
@@ -78,9 +74,20 @@ def confusion(material: Material, path: Path) -> Path:
         )
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0, labelsize=8)
-        value, name, clips = material.evaluation.quality()
+        value, name, clips = evaluation.quality()
         style.heading(fig, "Confusion", f"{name} {value:.3f}, {clips}; colour: share of the true class")
         return style.save(fig, path)
+
+
+def _shares(axes: "Axes", counts: np.ndarray, *, numbers: bool) -> Any:
+    """Draws counts as shares of their lines, with the counts themselves where there are few classes."""
+    totals = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    for (y, x), count in np.ndenumerate(counts):
+        if count and numbers:
+            colour = "white" if share[y, x] > 0.55 else style.INK
+            axes.text(x, y, str(count), ha="center", va="center", size=8, color=colour)
+    return axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
 
 
 def training_curve(material: Material, path: Path) -> Path:
@@ -118,7 +125,11 @@ def training_curve(material: Material, path: Path) -> Path:
 
 
 def _matrix(
-    fig: Any, box: tuple[float, ...], example: Example, network: str, networks: tuple[str, ...]
+    fig: "Figure",
+    box: tuple[float, float, float, float],
+    example: Example,
+    network: str,
+    networks: tuple[str, ...],
 ) -> None:
     """One image with its axes: the example's map, or its feature where `network` is empty."""
     values = np.asarray(example.map_ft if network else example.values_kt, float)
@@ -150,7 +161,7 @@ def _matrix(
     axes.text(0, 1.03, line, transform=axes.transAxes, size=8.5, color=style.MUTED, va="bottom")
 
 
-def _rows(axes: Any, rows: int, centres_hz: Sequence[float] | None, names: Sequence[str] | None) -> None:
+def _rows(axes: "Axes", rows: int, centres_hz: Sequence[float] | None, names: Sequence[str] | None) -> None:
     """Labels the rows: octave-spaced frequencies, names, or row numbers."""
     if centres_hz:
         centres = np.asarray(centres_hz, float)

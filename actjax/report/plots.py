@@ -4,7 +4,7 @@ All networks of a picture share one scale. What is not defined is hatched, never
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,13 @@ from actjax import lookup
 from actjax.pages import style
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.figure import Figure
+
 _CELL = (0.43, 0.31)  # inches
-_WIDEST, _NARROWEST, _MOST_NUMBERS = 16.0, 0.95, 900
+_WIDEST, _NARROWEST, _GAP, _BAR, _MOST_NUMBERS = 16.0, 0.95, 0.32, 0.62, 900
 
 
 def heat_map(summary: Summary, score_set: int, path: Path) -> Path:
@@ -24,30 +29,20 @@ def heat_map(summary: Summary, score_set: int, path: Path) -> Path:
     """
     features = summary.features_of(score_set)
     panels = _panels(summary, score_set, features)
-    low, high = scale(summary, score_set)
-    columns = sum(len(p["layers"]) for p in panels)
-    cell = min(_CELL[0], _WIDEST / columns)
-    widths = [max(cell * len(p["layers"]), _NARROWEST * (p["title"] != INPUT)) for p in panels]
-    gap, bar = 0.32, 0.62
-    left = 0.4 + 0.08 * max(len(summary.features[f]) for f in features)
-    bars = bar * (1 + any(p["difference"] for p in panels))
-    width = max(left + sum(widths) + gap * (len(panels) - 1) + bars, 8.2)
-    longest = max(len(summary.layers[i]) for p in panels for i in p["layers"])
-    top, bottom = 1.15, 0.25 + 0.075 * longest
-    height = top + bottom + _CELL[1] * len(features)
+    names, limits = [summary.features[f] for f in features], scale(summary, score_set)
+    size = _sizes(panels, names, [summary.layers[i] for p in panels for i in p.layers])
     with style.look():
-        fig = style.figure(width, height)
-        numbers = cell > 0.8 * _CELL[0] and columns * len(features) <= _MOST_NUMBERS
-        x = left
+        fig = style.figure(size.width, size.height)
+        x = size.left
         for i, panel in enumerate(panels):
-            box = (x / width, bottom / height, widths[i] / width, _CELL[1] * len(features) / height)
+            tall = _CELL[1] * len(features) / size.height
+            box = (x / size.width, size.bottom / size.height, size.panels[i] / size.width, tall)
             axes = fig.add_axes(box)
-            limits = (low, high) if not panel["difference"] else (-panel["reach"], panel["reach"])
-            image = _cells(axes, panel, limits, numbers)
-            _label(axes, summary, panel, [summary.features[f] for f in features] if i == 0 else None)
-            if panel["difference"] or i + 1 == len(panels) or panels[i + 1]["difference"]:
-                x += _colour_bar(fig, image, box, width)
-            x += widths[i] + gap
+            image = _cells(axes, panel, (-panel.reach, panel.reach) if panel.reach else limits, size.numbers)
+            _label(axes, summary, panel, names if i == 0 else None)
+            if panel.reach or i + 1 == len(panels) or panels[i + 1].reach:
+                x += _colour_bar(fig, image, box, size.width)
+            x += size.panels[i] + _GAP
         kind = "|score|" if summary.signed[summary.sets[score_set].metric] else "score"
         subtitle = (
             f"{summary.sets[score_set].title}: best {kind} over the layer's units and the feature's rows"
@@ -56,7 +51,37 @@ def heat_map(summary: Summary, score_set: int, path: Path) -> Path:
         return style.save(fig, path)
 
 
-def _panels(summary: Summary, score_set: int, features: list[int]) -> list[dict[str, Any]]:
+class _Panel(NamedTuple):
+    """One panel: its layers in columns, values [features, layers]; differences have a reach, from 0."""
+
+    title: str
+    layers: list[int]
+    values: np.ndarray
+    reach: float = 0.0
+
+
+class _Sizes(NamedTuple):
+    """Inches of a picture and of its panels; whether cells are wide enough for numbers."""
+
+    width: float
+    height: float
+    left: float
+    bottom: float
+    panels: list[float]
+    numbers: bool
+
+
+def _sizes(panels: list[_Panel], features: list[str], layers: list[str]) -> _Sizes:
+    cell = min(_CELL[0], _WIDEST / len(layers))
+    widths = [max(cell * len(p.layers), _NARROWEST * (p.title != INPUT)) for p in panels]
+    left, bottom = 0.4 + 0.08 * max(map(len, features)), 0.25 + 0.075 * max(map(len, layers))
+    bars = _BAR * (1 + any(p.reach for p in panels))
+    width = max(left + sum(widths) + _GAP * (len(panels) - 1) + bars, 8.2)
+    numbers = cell > 0.8 * _CELL[0] and len(layers) * len(features) <= _MOST_NUMBERS
+    return _Sizes(width, 1.15 + bottom + _CELL[1] * len(features), left, bottom, widths, numbers)
+
+
+def _panels(summary: Summary, score_set: int, features: list[int]) -> list[_Panel]:
     best = summary.spread.best[score_set]
     panels = []
     for n, network in enumerate(summary.networks):
@@ -64,11 +89,12 @@ def _panels(summary: Summary, score_set: int, features: list[int]) -> list[dict[
         if layers:
             values = best[n][np.ix_(layers, features)].T
             title = network if network == INPUT else f"{network} network"
-            panels.append({"title": title, "layers": layers, "values": values, "difference": False})
-    trained, untrained, bands = (summary.network(name) for name in (summary.main, UNTRAINED, INPUT))
+            panels.append(_Panel(title, layers, values))
+    untrained, bands = (summary.network(name) for name in (UNTRAINED, INPUT))
     if not summary.scored(score_set, summary.main) or summary.main in (UNTRAINED, INPUT):
         return panels
-    layers = summary.layers_of(trained, score_set)
+    main = summary.networks.index(summary.main)
+    layers = summary.layers_of(main, score_set)
     controls = np.full((2, len(layers), len(features)), -np.inf)
     if untrained is not None:
         controls[0] = np.nan_to_num(best[untrained][np.ix_(layers, features)], nan=-np.inf)
@@ -77,10 +103,14 @@ def _panels(summary: Summary, score_set: int, features: list[int]) -> list[dict[
     strongest = controls.max(axis=0)
     if np.isneginf(strongest).all():
         return panels
-    gain = np.where(np.isfinite(strongest), best[trained][np.ix_(layers, features)] - strongest, np.nan).T
+    gain = np.where(
+        np.isfinite(strongest),
+        best[main][np.ix_(layers, features)] - strongest,
+        np.nan,
+    ).T
     reach = max(float(np.nanmax(np.abs(gain))) if np.isfinite(gain).any() else 0.0, 0.1)
     title = f"{summary.main} − best control"
-    panels.append({"title": title, "layers": layers, "values": gain, "difference": True, "reach": reach})
+    panels.append(_Panel(title, layers, gain, reach))
     return panels
 
 
@@ -98,10 +128,10 @@ def scale(summary: Summary, score_set: int) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
-def _cells(axes: Any, panel: dict[str, Any], limits: tuple[float, float], numbers: bool) -> Any:
-    values = panel["values"]
+def _cells(axes: "Axes", panel: _Panel, limits: tuple[float, float], numbers: bool) -> Any:
+    values = panel.values
     axes.set_facecolor("#f1f3f5")
-    cmap = "PuOr_r" if panel["difference"] else "YlGnBu"
+    cmap = "PuOr_r" if panel.reach else "YlGnBu"
     edges = (np.arange(size + 1) - 0.5 for size in values.shape[::-1])
     look = {"cmap": cmap, "vmin": limits[0], "vmax": limits[1], "edgecolors": "white", "linewidth": 1.4}
     mesh = axes.pcolormesh(*edges, np.ma.masked_invalid(values), **look)
@@ -110,9 +140,9 @@ def _cells(axes: Any, panel: dict[str, Any], limits: tuple[float, float], number
         axes.add_patch(_hatched(x, y))
     for (y, x), value in np.ndenumerate(values) if numbers else ():
         if np.isfinite(value):
-            text, size = (f"{value:+.2f}", 6.8) if panel["difference"] else (f"{value:.2f}", 7.4)
+            text, size = (f"{value:+.2f}", 6.8) if panel.reach else (f"{value:.2f}", 7.4)
             text = "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
-            dark = abs(value) > 0.7 * limits[1] if panel["difference"] else value > np.dot(limits, (0.4, 0.6))
+            dark = abs(value) > 0.7 * limits[1] if panel.reach else value > np.dot(limits, (0.4, 0.6))
             axes.text(x, y, text, ha="center", va="center", size=size, color="white" if dark else style.INK)
     return mesh
 
@@ -123,12 +153,12 @@ def _hatched(x: int, y: int) -> Any:
     return Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch="////", edgecolor="#c3cad1", linewidth=0)
 
 
-def _label(axes: Any, summary: Summary, panel: dict[str, Any], features: list[str] | None) -> None:
-    title = panel["title"] if len(panel["layers"]) > 3 else panel["title"].replace(" network", "")
+def _label(axes: "Axes", summary: Summary, panel: _Panel, features: list[str] | None) -> None:
+    title = panel.title if len(panel.layers) > 3 else panel.title.replace(" network", "")
     axes.set_title(
-        title.replace(" best control", "\nbest control") if len(panel["layers"]) < 4 else title, pad=7
+        title.replace(" best control", "\nbest control") if len(panel.layers) < 4 else title, pad=7
     )
-    names = [summary.layers[i] for i in panel["layers"]]
+    names = [summary.layers[i] for i in panel.layers]
     axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 4 else 0)
     axes.set_yticks(range(len(features)) if features else [], features)
     axes.tick_params(length=0, pad=4)
@@ -137,10 +167,10 @@ def _label(axes: Any, summary: Summary, panel: dict[str, Any], features: list[st
     axes.spines[:].set_visible(False)
 
 
-def _colour_bar(fig: Any, image: Any, box: tuple[float, ...], width: float) -> float:
+def _colour_bar(fig: "Figure", image: "ScalarMappable", box: tuple[float, ...], width: float) -> float:
     """Draws it right of the panel; returns the inches it takes."""
     axes = fig.add_axes((box[0] + box[2] + 0.12 / width, box[1], 0.11 / width, box[3]))
     bar = fig.colorbar(image, cax=axes)
     bar.outline.set_visible(False)
     axes.tick_params(length=0, labelsize=8)
-    return 0.62
+    return _BAR

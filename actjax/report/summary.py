@@ -1,4 +1,4 @@
-"""From a table of scores to what the report shows: the best row of each unit, the spread of each layer.
+"""Summarises a table of scores for the report: the best row of each unit, the spread of each layer.
 
 Everything is a group-by in NumPy on integer codes. A *score set* is what may be compared: one view,
 part, metric and options. Dense results carry the axes [set, network, layer, feature].
@@ -6,14 +6,17 @@ part, metric and options. Dense results carry the axes [set, network, layer, fea
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from actjax import lookup
 from actjax.scores.files import scores_metadata
 from actjax.scores.schema import codes
+
+if TYPE_CHECKING:
+    import pyarrow
 
 TRAINED, UNTRAINED, INPUT = "trained", "untrained", "input"
 
@@ -144,7 +147,7 @@ class Summary:
         return int(self.spread.unit[score_set, network, np.nanargmax(strengths), feature])
 
 
-def summarise(table: Any) -> Summary:
+def summarise(table: "pyarrow.Table") -> Summary:
     """Groups a table from `load_scores`."""
     sets, set_code = _sets(table)
     network_code, networks = _ordered(*codes(table, "network"), key=_network_rank)
@@ -190,8 +193,8 @@ def spread_of(group: np.ndarray, strength: np.ndarray, shape: Sequence[int]) -> 
         low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
         result = np.full(size, np.nan)
         some = valid > 0
-        low, high, part = low[some], high[some], (place - np.floor(place))[some]
-        result[some] = ordered[low] * (1 - part) + ordered[high] * part
+        low, high, share = low[some], high[some], (place - np.floor(place))[some]
+        result[some] = ordered[low] * (1 - share) + ordered[high] * share
         return result.reshape(shape)
 
     unit = np.full(size, -1)
@@ -200,45 +203,48 @@ def spread_of(group: np.ndarray, strength: np.ndarray, shape: Sequence[int]) -> 
     return Spread(at(1.0), at(0.5), at(0.9), *whole)
 
 
-def _best_rows(table: Any, labels: list[np.ndarray], signed: np.ndarray) -> Units:
+def _best_rows(table: "pyarrow.Table", labels: list[np.ndarray], signed: np.ndarray) -> Units:
     names = ("neuron", "row", "score", "std_error", "p_maxt", "ci_low", "ci_high")
-    neuron, row, score, *known = (table[name].to_numpy() for name in names)
+    numbers = {name: table[name].to_numpy() for name in names}
+    neuron, score = numbers["neuron"], numbers["score"]
     strength = np.where(signed[labels[0]], np.abs(score), score).astype(np.float32)
     strength = np.where(table["valid"].to_numpy(), strength, np.nan)
     key = np.zeros(len(score), np.int64)
     for digit in (*labels, neuron):
         key = key * (int(digit.max(initial=0)) + 1) + digit
     order = np.argsort(key, kind="stable")
+    columns = dict(zip(("set", "network", "layer", "feature"), labels, strict=True))
+    columns |= numbers | {"strength": strength}
     if not len(order):
-        return Units(*(label.astype(int) for label in labels), neuron, row, score, strength, *known)
+        return Units(**columns)
     ordered, level = key[order], np.nan_to_num(strength[order], nan=-np.inf)
     begin = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     best = np.repeat(np.maximum.reduceat(level, begin), np.diff(np.append(begin, len(order))))
     at_best = np.flatnonzero(level == best)
     segment = np.searchsorted(begin, at_best, side="right")
     pick = order[at_best[np.concatenate([[True], segment[1:] != segment[:-1]])]]
-    columns = (*labels, neuron, row, score, strength, *known)
-    return Units(*(column[pick] for column in columns))
+    return Units(**{name: column[pick] for name, column in columns.items()})
 
 
-def _recordings(table: Any) -> int | None:
-    known = [about.get("recordings") for about in scores_metadata(table).values()]
-    return min(known) if known and all(isinstance(count, int) for count in known) else None
+def _recordings(table: "pyarrow.Table") -> int | None:
+    counts = [of_set.get("recordings") for of_set in scores_metadata(table).values()]
+    known = [count for count in counts if isinstance(count, int)]
+    return min(known) if known and len(known) == len(counts) else None
 
 
-def _sets(table: Any) -> tuple[tuple[ScoreSet, ...], np.ndarray]:
+def _sets(table: "pyarrow.Table") -> tuple[tuple[ScoreSet, ...], np.ndarray]:
     """The score sets, leading ones first, and each row's set."""
     columns = [codes(table, name) for name in ScoreSet._fields]
     shape = [len(names) for _, names in columns]
     joint = np.ravel_multi_index([code for code, _ in columns], shape)
     present = np.flatnonzero(np.bincount(joint, minlength=int(np.prod(shape))))
-    found = [
+    present_sets = [
         ScoreSet(*(names[i] for (_, names), i in zip(columns, digits, strict=True)))
         for digits in zip(*np.unravel_index(present, shape), strict=True)
     ]
-    sets = tuple(sorted(found, key=_set_rank))
+    sets = tuple(sorted(present_sets, key=_set_rank))
     code = np.zeros(int(np.prod(shape)), int)
-    code[present] = [sets.index(s) for s in found]
+    code[present] = [sets.index(s) for s in present_sets]
     return sets, code[joint]
 
 
@@ -252,7 +258,9 @@ def _network_rank(name: str) -> tuple:
     return known.get(name, 2), name
 
 
-def _ordered(code: np.ndarray, names: list[str], key: Any) -> tuple[np.ndarray, tuple[str, ...]]:
+def _ordered(
+    code: np.ndarray, names: list[str], key: Callable[[str], Any]
+) -> tuple[np.ndarray, tuple[str, ...]]:
     ordered = tuple(sorted(names, key=key))
     return np.array([ordered.index(name) for name in names] or [0])[code], ordered
 

@@ -1,69 +1,18 @@
-"""Tables for the console, as Markdown and for the page: one `Table`, three renderings."""
+"""The tables of a report: best units of features and layers, the confusion, what was left out."""
 
 import dataclasses
-import textwrap
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from actjax.pages.rows import grid
-from actjax.report.markup import Markup, tag
+from actjax.pages.table import Table
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.verdicts import verdict
 from actjax.report.workdir_files import Material
+from actjax.workdir.evaluation_record import Evaluation
 
-WIDTH = 110
 _LONGEST_LIST = 20
 _MOST_CLASSES = 14
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A titled table; cells are text already.
-
-    Attributes:
-      columns: (heading, "<" or ">") each.
-      note: one sentence below the title.
-    """
-
-    title: str
-    columns: tuple[tuple[str, str], ...]
-    rows: list[tuple[str, ...]]
-    note: str = ""
-
-    def text(self, width: int = WIDTH) -> str:
-        """Aligned columns, never wider than `width`: the widest text column gives way."""
-        cells = [tuple(name for name, _ in self.columns), *self.rows]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
-        while sum(widths) + 2 * (len(widths) - 1) > width:
-            widths[int(np.argmax(widths))] -= 1
-        lines = [
-            "  ".join(_fit(*cell) for cell in zip(row, widths, self._sides(), strict=True)) for row in cells
-        ]
-        rule = "  ".join("-" * w for w in widths)
-        head = [_fit(self.title, min(len(self.title), width), "<")]
-        head += textwrap.wrap(self.note, width) if self.note else []
-        return "\n".join(line.rstrip() for line in [*head, "", lines[0], rule, *lines[1:]]) + "\n"
-
-    def markdown(self) -> str:
-        """A heading and a Markdown table."""
-        table = grid((name for name, _ in self.columns), self.rows, self._sides())
-        return f"## {self.title}\n\n" + (f"{self.note}\n\n" if self.note else "") + table + "\n"
-
-    def html(self) -> Markup:
-        """A table element; the title and note are left to the page."""
-
-        def row(cells: Sequence[str], name: str) -> Markup:
-            inside = zip(cells, self._sides(), strict=True)
-            return tag("tr", *(tag(name, c, class_="n" if side == ">" else "t") for c, side in inside))
-
-        head = tag("thead", row([name for name, _ in self.columns], "th"))
-        body = tag("tbody", *(row(cells, "td") for cells in self.rows))
-        return tag("div", tag("table", head, body), class_="scroll")
-
-    def _sides(self) -> list[str]:
-        return [side for _, side in self.columns]
 
 
 def feature_table(summary: Summary, score_set: int) -> Table:
@@ -83,18 +32,18 @@ def feature_table(summary: Summary, score_set: int) -> Table:
 def layer_table(summary: Summary, score_set: int) -> Table:
     """For each layer the feature that one of its units comes closest to, trained beside untrained."""
     main, untrained, bands = (summary.network(name) for name in (summary.main, UNTRAINED, INPUT))
-    own = [] if bands is None else summary.layers_of(bands, score_set)
+    of_input = [] if bands is None else summary.layers_of(bands, score_set)
     shown = {n: summary.layers_of(n, score_set) for n in (main, untrained, bands) if n is not None}
     rows = []
     for layer in sorted(set().union(*shown.values())):
         cells = [summary.layers[layer], f"{summary.depths[layer]:.2f}"]
-        for network in (bands, None) if layer in own else (main, untrained):
+        for network in (bands, None) if layer in of_input else (main, untrained):
             cells += _best_in_layer(summary, score_set, network, layer)
         rows.append(tuple(cells))
     columns = [("layer", "<"), ("depth", ">")]
     for name in (summary.main, UNTRAINED):
         columns += [(f"{name}: feature", "<"), ("neuron", ">"), ("row", ">"), ("score", ">")]
-    note = f"The {INPUT} itself stands in the first columns of its own line." if own else ""
+    note = f"The {INPUT} itself stands in the first columns of its own line." if of_input else ""
     return Table(f"Best unit of each layer: {summary.sets[score_set].title}", tuple(columns), rows, note)
 
 
@@ -110,10 +59,10 @@ def undefined_table(summary: Summary) -> Table:
     return Table("Units without a defined score", columns, rows, "Constant or too short; left out, not 0.")
 
 
-def confusion_table(material: Material) -> Table:
+def confusion_table(evaluation: Evaluation) -> Table:
     """Counts of clips, true class by predicted class."""
-    names, counts = material.evaluation.class_names, material.evaluation.confusion
-    value, name, clips = material.evaluation.quality()
+    names, counts = evaluation.class_names, evaluation.confusion
+    value, name, clips = evaluation.quality()
     summary = f"{name[0].upper()}{name[1:]} {value:.3f} on {clips}"
     if len(names) > _MOST_CLASSES:
         return _mistaken_table(names, counts, summary)
@@ -149,24 +98,24 @@ def left_out_table(material: Material) -> Table:
 
 def console(summary: Summary, material: Material) -> str:
     """What is printed: the leading score set of each view, the confusion, and what was left out."""
-    parts = []
+    texts = []
     for s in summary.leading():
-        parts += [feature_table(summary, s).text(), layer_table(summary, s).text()]
+        texts += [feature_table(summary, s).text(), layer_table(summary, s).text()]
     if material.evaluation is not None:
-        parts.append(confusion_table(material).text())
+        texts.append(confusion_table(material.evaluation).text())
     for table in (left_out_table(material), skipped_table(material)):
         more = len(table.rows) - _LONGEST_LIST
         table = dataclasses.replace(table, rows=table.rows[:_LONGEST_LIST])
         if table.rows:
-            parts.append(table.text() + (f"... and {more} more, in the report\n" if more > 0 else ""))
-    return "\n".join(parts)
+            texts.append(table.text() + (f"... and {more} more, in the report\n" if more > 0 else ""))
+    return "\n".join(texts)
 
 
 def all_tables(summary: Summary, material: Material) -> list[Table]:
     """Every table, as written to the report's folder."""
     tables = [make(summary, s) for s in range(len(summary.sets)) for make in (feature_table, layer_table)]
     if material.evaluation is not None:
-        tables.append(confusion_table(material))
+        tables.append(confusion_table(material.evaluation))
     undefined = undefined_table(summary)
     tables += [undefined] if undefined.rows else []
     return [*tables, left_out_table(material), skipped_table(material)]
@@ -203,14 +152,14 @@ def _mistaken_table(names: Sequence[str], counts: np.ndarray, summary: str) -> T
     rows = []
     for i, line in enumerate(counts):
         wrong = np.where(np.arange(len(names)) == i, 0, line)
-        other = f"{names[wrong.argmax()]} ({wrong.max()})" if wrong.any() else "-"
+        other = f"{names[int(wrong.argmax())]} ({wrong.max()})" if wrong.any() else "-"
         rows.append((names[i], str(line.sum()), _share(line[i], line.sum()), other))
     columns = (("true class", "<"), ("clips", ">"), ("recall", ">"), ("most often taken for", "<"))
     return Table("Confusion", columns, rows, f"{summary}.")
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.2f}" if whole else "-"
+def _share(count: int, total: int) -> str:
+    return f"{count / total:.2f}" if total else "-"
 
 
 def _short(names: Sequence[str]) -> list[str]:
@@ -220,10 +169,3 @@ def _short(names: Sequence[str]) -> list[str]:
         if len(set(cut)) == len(cut):
             return cut
     return list(names)
-
-
-def _fit(cell: Any, width: int, side: str) -> str:
-    cell = str(cell)
-    if len(cell) > width:
-        cell = cell[: width - 1] + "…"
-    return f"{cell:{side}{width}}"

@@ -45,20 +45,21 @@ class Verdict(NamedTuple):
 
 def verdict(summary: Summary, score_set: int, feature: int) -> Verdict:
     """Says plainly whether a control comes as close to a feature as the trained network."""
-    names = (summary.main, *(n if n != summary.main else "" for n in (UNTRAINED, INPUT)))
-    trained, *controls = (summary.best_of(score_set, summary.network(name), feature) for name in names)
+    names = [summary.main, *(n if n != summary.main else "" for n in (UNTRAINED, INPUT))]
+    best = [summary.best_of(score_set, summary.network(name), feature) for name in names]
+    trained, controls = best[0], (best[1], best[2])
     strength = summary.units.strength
-    found = [(name, i) for name, i in zip(names[1:], controls, strict=True) if i >= 0]
-    if trained < 0 or not found:
+    scored = [(name, i) for name, i in zip(names[1:], controls, strict=True) if i >= 0]
+    if trained < 0 or not scored:
         words = f"no {summary.main} score" if trained < 0 else "no control scored"
         return Verdict(trained, *controls, float("nan"), (), False, words)
     close, tested = [], True
-    for name, i in found:
+    for name, i in scored:
         gap, margin = strength[trained] - strength[i], _margin(summary, score_set, trained, i)
         tested &= bool(np.isfinite(margin))
         if gap <= np.nan_to_num(margin):
             close.append(f"{name} {'closer' if gap < -margin else 'as close'}")
-    gain = float(strength[trained] - max(strength[i] for _, i in found))
+    gain = float(strength[trained] - max(strength[i] for _, i in scored))
     p = summary.units.p_maxt[trained]
     announced = not close and tested and not p >= LEVEL
     said = f"{summary.main} closer by {gain:.2f}" if announced else f"+{gain:.2f}, {_why(summary, trained)}"
@@ -82,7 +83,7 @@ def sort_features(summary: Summary, score_set: int) -> dict[str, list[str]]:
       to, or closer; OPEN: those that the trained network scores higher for without proof. Each entry
       names the feature and what is known of it.
     """
-    found: dict[str, list[tuple[float, str]]] = {GAIN: [], UNTRAINED: [], INPUT: [], OPEN: []}
+    by_verdict: dict[str, list[tuple[float, str]]] = {GAIN: [], UNTRAINED: [], INPUT: [], OPEN: []}
     strength = summary.units.strength
     for f in summary.features_of(score_set):
         v = verdict(summary, score_set, f)
@@ -90,15 +91,15 @@ def sort_features(summary: Summary, score_set: int) -> dict[str, list[str]]:
             continue
         if v.announced:
             layer = summary.layers[summary.units.layer[v.trained]]
-            found[GAIN].append((v.gain, f"{summary.features[f]} +{v.gain:.2f} in {layer}"))
+            by_verdict[GAIN].append((v.gain, f"{summary.features[f]} +{v.gain:.2f} in {layer}"))
         elif not v.close:
-            found[OPEN].append((v.gain, f"{summary.features[f]} {v.words}"))
+            by_verdict[OPEN].append((v.gain, f"{summary.features[f]} {v.words}"))
         for name, unit in ((UNTRAINED, v.untrained), (INPUT, v.input)):
             if any(words.startswith(f"{name} ") for words in v.close):
                 ahead = float(strength[unit] - strength[v.trained])
                 words = f" {ahead:.2f} closer" if f"{name} closer" in v.close else ""
-                found[name].append((ahead, summary.features[f] + words))
-    return {name: [text for _, text in sorted(items, reverse=True)] for name, items in found.items()}
+                by_verdict[name].append((ahead, summary.features[f] + words))
+    return {name: [text for _, text in sorted(items, reverse=True)] for name, items in by_verdict.items()}
 
 
 def _margin(summary: Summary, score_set: int, one: int, other: int) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from actjax.scores.files import folder_of
 from actjax.workdir import curve, evaluation_record, examples, left_out, recorded_config, skipped
 from actjax.workdir.evaluation_record import Evaluation
 from actjax.workdir.examples import Example
@@ -39,11 +40,12 @@ def read_material(workdir: Path, shown: Sequence[Example] | None = None) -> Mate
     Raises:
       FileError: a file that is there but not as its writer makes it.
     """
+    scores = folder_of(workdir)
     return Material(
         evaluation=evaluation_record.read(workdir),
         curve=curve.read(workdir),
         skipped=skipped.read(workdir),
-        left_out=left_out.read(workdir / "scores"),
-        examples=examples.read(workdir / "scores") if shown is None else shown,
+        left_out=left_out.read(scores),
+        examples=examples.read(scores) if shown is None else shown,
         config=recorded_config.read(workdir),
     )

@@ -1,1 +1,1 @@
-"""The table of scores: its schema, writing and reading it."""
+"""Writes and reads the table of scores."""

@@ -1,4 +1,4 @@
-"""Score tables on disk: one Parquet file per score set, long form, one row per scored pair.
+"""Writes and reads score tables: one Parquet file per score set, long form, one row per scored pair.
 
 A score set is written from blocks. A block is a dict of columns in which a single value stands for
 all rows of the block, so that the [n, k] scores of one layer and one feature need no label arrays:
@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -33,13 +33,30 @@ from actjax.scores.schema import (
     table_of,
 )
 
+if TYPE_CHECKING:
+    import pyarrow
+
 # Grows when a score set holds other columns, so that a set of an older version is made again beside it.
 VERSION = 2
 _METADATA_KEY = b"actjax"
 
 
+def folder_of(workdir: str | os.PathLike[str]) -> Path:
+    """The folder of a workdir's score sets."""
+    return Path(workdir) / "scores"
+
+
+def path_of(workdir: str | os.PathLike[str], name: str) -> Path:
+    """The file of a score set."""
+    return folder_of(workdir) / f"{name}.parquet"
+
+
 def score_block(
-    outputs: Mapping[str, Any], *, n_observations: Any, whole_feature: bool = False, **labels: Any
+    outputs: Mapping[str, Any],
+    *,
+    n_observations: int | np.ndarray,
+    whole_feature: bool = False,
+    **labels: Any,
 ) -> dict[str, Any]:
     """The [n, k] outputs of one metric on one layer and one feature as a block of n * k rows.
 
@@ -77,7 +94,7 @@ def write_scores(
     columns: Mapping[str, Any] | Iterable[Mapping[str, Any]],
     metadata: Mapping[str, Any],
 ) -> Path:
-    """Writes one score set, whole or not at all (aside, fsync, rename).
+    """Writes one score set, whole or not at all.
 
     Args:
       path: of the `.parquet` file; its folder is made.
@@ -96,7 +113,8 @@ def write_scores(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tables = [table_of(block) for block in ([columns] if isinstance(columns, Mapping) else columns)]
+    blocks = [columns] if isinstance(columns, Mapping) else columns
+    tables = [table_of(block) for block in cast("Iterable[Mapping[str, Any]]", blocks)]
     if not tables:
         raise ScoresError("no scores to write: expected at least one block of columns, got none")
     # The blocks stay where they are: putting 9 million rows in one piece took 0.7 GiB more.
@@ -109,12 +127,12 @@ def write_scores(
     table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(dict(metadata))})
     path, repeating = Path(path), [*STRINGS, "neuron", "row", "control_score"]
     with files.written_whole(path) as aside, open(aside, "wb") as file:
-        pq.write_table(table, file, compression="zstd", use_dictionary=repeating, write_page_checksum=True)
-    _fsync_folder(path.parent)
+        options: dict[str, Any] = {"use_dictionary": repeating, "write_page_checksum": True}
+        pq.write_table(table, file, compression="zstd", **options)
     return path
 
 
-def load_scores(workdir: str | os.PathLike):
+def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
     """All score sets of a workdir as one pyarrow Table in `schema()`.
 
     Where several sets hold the same key, the row of the newest file stands. The metadata of the sets of
@@ -127,7 +145,7 @@ def load_scores(workdir: str | os.PathLike):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    folder = Path(workdir) / "scores"
+    folder = folder_of(workdir)
     hint = f"run `python launch.py --stage=score --workdir={workdir}` first"
     if not Path(workdir).is_dir():
         raise ScoresError(f"no workdir {workdir}: expected a folder with scores/*.parquet; {hint}")
@@ -159,14 +177,6 @@ def load_scores(workdir: str | os.PathLike):
     return table.replace_schema_metadata({_METADATA_KEY: json.dumps(notes)})
 
 
-def scores_metadata(table) -> dict[str, dict]:
+def scores_metadata(table: "pyarrow.Table") -> dict[str, dict]:
     """File name -> the metadata given to `write_scores`, for a table from `load_scores`."""
     return json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
-
-
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

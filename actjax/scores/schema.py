@@ -1,10 +1,13 @@
-"""Score sets in memory: their schema, blocks of columns as tables, and the unique key."""
+"""Makes score sets in memory: their schema, blocks of columns as tables, and the unique key."""
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow
 
 STRINGS = ("network", "options", "layer", "feature", "view", "part", "metric")
 KEY = ("network", "layer", "neuron", "feature", "row", "view", "part", "metric", "options")
@@ -19,7 +22,7 @@ class ScoresError(ValueError):
     """A score table that cannot be written or read; the message is one line."""
 
 
-def schema():
+def schema() -> "pyarrow.Schema":
     """The pyarrow schema of a score set: the key's columns, then numbers, then what may be null.
 
     `std_error` and the 95 % interval `ci_low` to `ci_high` are over recordings; `p_value`, `q_value` and
@@ -48,7 +51,7 @@ def schema():
     return pa.schema(fields + [pa.field(name, pa.float32()) for name in NULLABLE + STATISTICS])
 
 
-def of_first_version(table):
+def of_first_version(table: "pyarrow.Table") -> "pyarrow.Table":
     """The table without the column `control`, which was always "none", and with those it had not yet."""
     import pyarrow as pa
 
@@ -61,14 +64,14 @@ def of_first_version(table):
     return table
 
 
-def codes(table, name: str) -> tuple[np.ndarray, list[str]]:
+def codes(table: "pyarrow.Table", name: str) -> tuple[np.ndarray, list[str]]:
     """A string column as ([rows] int32 codes, the names that the codes index)."""
     column = table[name].combine_chunks()
     column = column.chunk(0) if hasattr(column, "chunk") else column
     return column.indices.to_numpy(zero_copy_only=False), column.dictionary.to_pylist()
 
 
-def table_of(block: Mapping[str, Any]):
+def table_of(block: Mapping[str, Any]) -> "pyarrow.Table":
     """A block of columns as a pyarrow.Table of the schema; absent columns get their defaults."""
     import pyarrow as pa
 
@@ -89,11 +92,11 @@ def table_of(block: Mapping[str, Any]):
     return pa.table([_column(block.get(f.name), f, rows) for f in schema()], schema=schema())
 
 
-def _is_column(value: Any) -> bool:
+def _is_column(value: object) -> bool:
     return not isinstance(value, str) and hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
 
 
-def _column(value: Any, field: Any, rows: int):
+def _column(value: Any, field: "pyarrow.Field", rows: int) -> "pyarrow.Array":
     import pyarrow as pa
 
     if value is None:
@@ -111,7 +114,7 @@ def _column(value: Any, field: Any, rows: int):
     return pa.array(array, field.type, from_pandas=field.nullable)
 
 
-def check(table) -> None:
+def check(table: "pyarrow.Table") -> None:
     """Raises ScoresError for an infinite score, a valid row without one, an unknown view or part."""
     score, valid = table["score"].to_numpy(), table["valid"].to_numpy()
     infinite, empty = np.isinf(score), valid & ~np.isfinite(score)
@@ -127,7 +130,7 @@ def check(table) -> None:
             raise ScoresError(f"unknown {name} {unknown[0]!r} in the scores; known: {', '.join(known)}")
 
 
-def repeated(table) -> int | None:
+def repeated(table: "pyarrow.Table") -> int | None:
     """The index of a row whose key another row has too, or None."""
     key = keys(table)
     ordered = np.sort(key)
@@ -135,7 +138,7 @@ def repeated(table) -> int | None:
     return int(np.argmax(key == twice[0])) if twice.size else None
 
 
-def keys(table) -> np.ndarray:
+def keys(table: "pyarrow.Table") -> np.ndarray:
     """[rows] int64, equal exactly where the key columns are: the columns as digits of one number."""
     key, size = np.zeros(len(table), np.int64), 1
     for name in KEY:

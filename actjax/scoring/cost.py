@@ -1,12 +1,14 @@
 """What a run costs, from its plan and shapes alone: rows of scores, bytes of state, seconds."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from actjax import run as runs
 from actjax.activations.comparisons import Problem
-from actjax.scoring import networks, nulls, tasks
+from actjax.network import make_module
+from actjax.scoring import nulls, tasks
 from actjax.scoring.plan import Plan
+from actjax.setup import Setup
 from actjax.statistics import metric_nulls
 from actjax.types import Metric
 
@@ -15,30 +17,32 @@ COMPILE_S = 1.5  # for each program that scores
 SCORES_A_SECOND = 20e6  # scores x clips
 TRAIN_FLOPS = 30e9  # a second, of three forward passes, which forward and backward come to
 # Of nulls: products of moments a second, and for each cost of a metric pairs x observations a second (of
-# "quadratic" metrics pairs x squared observations).
+# "quadratic" metrics pairs x squared observations). docs/measurements/statistics.md has the rates of some.
 MOMENTS_A_SECOND = 20e9
-SCORED_A_SECOND = {"product": 2e9, "steps": 100e6, "quadratic": 400e6}
+SCORED_A_SECOND = {"product": 1.3e9, "steps": 40e6, "quadratic": 8e9}
 
 
-def score_rows(made: Plan) -> int:
-    """How many rows the score table will have."""
-    return sum(len(family.networks) * c.pairs for family, comparisons in made.families for c in comparisons)
+def score_rows(planned: Plan) -> int:
+    """Counts the rows that the score table will have."""
+    return sum(
+        len(family.networks) * c.pairs for family, comparisons in planned.families for c in comparisons
+    )
 
 
-def neurons(made: Plan) -> dict[str, int]:
+def neurons(planned: Plan) -> dict[str, int]:
     """Layer -> neurons that are scored, cells in frequency as neurons of their own where they are."""
-    found: dict[str, int] = {}
-    for family, _ in made.families:
+    counts: dict[str, int] = {}
+    for family, _ in planned.families:
         for problem in family.problems:
-            found[problem.layer.name] = max(found.get(problem.layer.name, 0), problem.neurons)
-    return found
+            counts[problem.layer.name] = max(counts.get(problem.layer.name, 0), problem.neurons)
+    return counts
 
 
-def state_mib(made: Plan) -> float:
-    """What the streaming metrics accumulate in."""
+def state_mib(planned: Plan) -> float:
+    """Adds up what the streaming metrics accumulate in."""
     states = (
         (len(family.networks), jax.eval_shape(c.stream.init))
-        for family, comparisons in made.families
+        for family, comparisons in planned.families
         for c in comparisons
         if c.stream
     )
@@ -46,21 +50,21 @@ def state_mib(made: Plan) -> float:
     return sum(sizes) / 2**20
 
 
-def training_seconds(run: runs.Run, shape: tuple[int, int]) -> float:
-    """How long training takes at the quickstart's rate, on images of this shape."""
-    passes = run.config.train.steps * run.config.train.batch_size
-    return 3 * passes * _forward_flops(run, shape) / TRAIN_FLOPS
+def training_seconds(setup: Setup, clips: int) -> float:
+    """Estimates how long training on so many clips takes at the quickstart's rate."""
+    module = make_module(setup.model, num_classes=2)
+    return 3 * clips * _forward_flops(module, setup.image_shape_ft) / TRAIN_FLOPS
 
 
-def scoring_seconds(made: Plan, clips: int) -> float:
-    """How long scoring that many clips takes at the quickstart's rates."""
-    return COMPILE_S * _programs(made) + score_rows(made) * clips / SCORES_A_SECOND
+def scoring_seconds(planned: Plan, clips: int) -> float:
+    """Estimates how long scoring so many clips takes at the quickstart's rates."""
+    return COMPILE_S * _programs(planned) + score_rows(planned) * clips / SCORES_A_SECOND
 
 
-def kept_mib(made: Plan, clips: int) -> float:
+def kept_mib(planned: Plan, clips: int) -> float:
     """What is kept on disk meanwhile: observations for metrics that need all at once, and for nulls."""
     numbers = 0
-    for family, comparisons in made.families:
+    for family, comparisons in planned.families:
         for c in (c for c in comparisons if c.collected or c.tested):
             of_neuron, of_row = tasks.observations_of(c.problem)
             held = sum(f.rows for f in c.problem.nuisances)
@@ -69,10 +73,12 @@ def kept_mib(made: Plan, clips: int) -> float:
     return 4 * numbers * clips / 2**20
 
 
-def null_seconds(made: Plan, rearrangements: nulls.Rearrangements, part: str, clips: int) -> dict[str, float]:
+def null_seconds(
+    planned: Plan, rearrangements: nulls.Rearrangements, part: str, clips: int
+) -> dict[str, float]:
     """Metric -> how long its nulls take at the quickstart's rates."""
     seconds: dict[str, float] = {}
-    for family, comparisons in made.families:
+    for family, comparisons in planned.families:
         for c in comparisons:
             for metric in c.tested:
                 pairs = len(family.networks) * c.problem.neurons * len(tasks.columns(c.problem, metric))
@@ -85,31 +91,38 @@ def _null_seconds_of_pair(
     metric: Metric, problem: Problem, rearrangements: nulls.Rearrangements, part: str, clips: int
 ) -> float:
     o, several = tasks.observations_of(problem)[0], problem.view != "clip"
-    scored, shifts = rearrangements.replicates + 1, isinstance(rearrangements, nulls.Shifts)
-    partners = scored if shifts else rearrangements.partner_bj.shape[1]
+    scored, shifts = rearrangements.replicates + 1, isinstance(rearrangements, nulls.AskedShifts)
+    partners = scored
+    if not isinstance(rearrangements, nulls.AskedShifts):
+        partners = rearrangements.partner_bj.shape[1]
     way = metric_nulls.way_of(metric, part, several, shifts=shifts)
     if way == "moments":
         return clips * min(scored * o, partners * (o + scored)) / MOMENTS_A_SECOND
     at_once = o if metric_nulls.is_clip_by_clip(metric, part, several) else clips * o
     times = clips * partners if way == "pairs" else scored * clips * o / at_once
-    # An image's frames meet each other, whatever the metric makes of them.
-    squared = metric.cost == "quadratic" or metric.compares == "frames"
-    return times * (at_once**2 if squared else at_once) / SCORED_A_SECOND[metric.cost]
+    if metric.compares == "frames":
+        # Frames meet each other, however many bands they have.
+        at_once = problem.common_time.size**2
+    elif metric.cost == "quadratic":
+        at_once = at_once**2
+    return times * at_once / SCORED_A_SECOND[metric.cost]
 
 
-def _programs(made: Plan) -> int:
-    """How many programs scoring compiles: one for each stream and number of frames, one a family."""
+def _programs(planned: Plan) -> int:
+    """Counts the programs that scoring compiles: one for each stream and number of frames, one a family."""
     streams = {
-        (c.stream, c.frames) for _, comparisons in made.families for c in comparisons if c.stream is not None
+        (c.stream, c.frames)
+        for _, comparisons in planned.families
+        for c in comparisons
+        if c.stream is not None
     }
-    collected = sum(len(c.collected) for _, comparisons in made.families for c in comparisons)
-    return len(streams) + collected + len(made.families)
+    collected = sum(len(c.collected) for _, comparisons in planned.families for c in comparisons)
+    return len(streams) + collected + len(planned.families)
 
 
-def _forward_flops(run: runs.Run, shape: tuple[int, int]) -> float:
+def _forward_flops(module: nn.Module, shape_ft: tuple[int, int]) -> float:
     """Floating-point operations of the network on one clip, from its program before it is compiled."""
-    module = networks.module(run, 2)
-    image = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    image = jax.ShapeDtypeStruct((1, *shape_ft), jnp.float32)
     variables = jax.eval_shape(lambda x: module.init(jax.random.key(0), x, train=False), image)
     program = jax.jit(lambda v, x: module.apply(v, x, train=False)).lower(variables, image)
     return float((program.cost_analysis() or {}).get("flops", 0.0))

@@ -2,77 +2,80 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from actjax import options, run
+from actjax import options
 from actjax.activations import capture, comparisons
 from actjax.activations.clips import ReadLayers
 from actjax.data import loader
 from actjax.external import features as external_features
 from actjax.external import layers as external_layers
+from actjax.external import truth
 from actjax.external.properties import rows_of
+from actjax.setup import EXTERNAL, KnownOfClips, Scored
 from actjax.types import Feature
 
-NETWORK = "external"
 
-
-def activations(config: Any) -> external_layers.Activations | None:
-    """The file of `score.activations`, opened, or None."""
-    if not config.score.activations:
+def activations(scored: Scored) -> external_layers.Activations | None:
+    """Opens the file of `score.activations`; None where there is none."""
+    if scored.activations is None:
         return None
-    return external_layers.open_activations(config.score.activations, config.score.layers, **_bounds(config))
+    return external_layers.open_activations(
+        scored.activations, scored.layers, bound=scored.memory_bytes, at_once=scored.batch_size
+    )
 
 
-def _bounds(config: Any) -> dict[str, int]:
-    """How much memory a file may ask for, and how many clips are read at once."""
-    return {"bound": int(config.score.memory_gib * 2**30), "at_once": config.score.batch_size}
-
-
-def networks(config: Any) -> list[str]:
-    """The networks that a run scores: activations from elsewhere take the place of the run's own."""
-    asked = options.comma_list(config.score.networks)
-    return [NETWORK, *(n for n in asked if n == "input")] if config.score.activations else asked
-
-
-def in_file_order(source: loader.Source, found: external_layers.Activations | None) -> loader.Source:
-    """The clips in the order in which they stand in the file, so that it is read from start to end."""
-    if found is None:
+def in_file_order(source: loader.Source, opened: external_layers.Activations | None) -> loader.Source:
+    """Takes the clips in the order in which they stand in the file, so that it is read from start to end."""
+    if opened is None:
         return source
-    return source.take(np.argsort(rows_of(found.path, found.clip_ids, source.clip_ids)))
+    return source.take(np.argsort(rows_of(opened.path, opened.clip_ids, source.clip_ids)))
 
 
-def features(config: Any, source: loader.Source) -> tuple[Feature, ...]:
-    """The features of `score.features` and those of the files in `score.external_features`."""
-    paths = options.comma_list(config.score.external_features)
-    given_in_files = external_features.open_features(paths, source.clip_ids, **_bounds(config))
-    made = [*run.features(config, source), *given_in_files]
-    options.refuse_repeats("score.features with score.external_features", [f.name for f in made])
-    return tuple(made)
+def features(
+    chosen: Sequence[Feature | KnownOfClips], scored: Scored, source: loader.Source
+) -> tuple[Feature, ...]:
+    """Makes the features of `score.features` and those of the files in `score.external_features`.
+
+    Args:
+      chosen: of the setup.
+      scored: of the setup.
+      source: the clips, of which some features are known.
+    """
+    named = [
+        truth.load(one.name, source, **one.options) if isinstance(one, KnownOfClips) else one
+        for one in chosen
+    ]
+    named += external_features.open_features(
+        scored.external_features, source.clip_ids, bound=scored.memory_bytes, at_once=scored.batch_size
+    )
+    options.refuse_repeats("score.features with score.external_features", [f.name for f in named])
+    return tuple(named)
 
 
 def family(
-    found: external_layers.Activations, features: Sequence[Feature], setting: comparisons.Setting
+    opened: external_layers.Activations, features: Sequence[Feature], setting: comparisons.Setting
 ) -> tuple[capture.Family, list[comparisons.LeftOut]]:
-    """The layers of a file as a network of their own."""
-    made, left_out = external_layers.plan(found.layers, features, setting)
+    """Makes the layers of a file a network of their own."""
+    problems, left_out = external_layers.plan(opened.layers, features, setting)
     # One network, whose only variable is not used: what is stacked needs a leading axis.
-    return capture.Family((NETWORK,), None, {"none": np.zeros((1, 1), np.float32)}, tuple(made)), left_out
+    return capture.Family(
+        (EXTERNAL,), None, {"none": np.zeros((1, 1), np.float32)}, tuple(problems)
+    ), left_out
 
 
-def fingerprint(config: Any) -> list[Any]:
-    """Which files a run reads: their names, sizes and times of change, for the score set's name."""
-    paths = [p for p in (config.score.activations, *options.comma_list(config.score.external_features)) if p]
-    found = []
-    for path in (Path(p).expanduser() for p in paths):
-        inner = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path, *_beside(path)]
-        found += [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in inner if p.exists()]
-    return found
+def fingerprint(scored: Scored) -> list[tuple[str, int, int]]:
+    """Lists the files that a run reads: names, sizes and times of change, for the score set's name."""
+    listed = []
+    for path in (*([scored.activations] if scored.activations else ()), *scored.external_features):
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path, *_beside(path)]
+        listed += [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files if p.exists()]
+    return listed
 
 
 def _beside(path: Path) -> list[Path]:
-    """What a single .npy is read with."""
+    """Lists what a single .npy is read with."""
     if path.suffix.lower() != ".npy":
         return []
     return [path.parent / "clip_ids.npy", *sorted(path.with_suffix("").rglob("*.npy"))]
@@ -81,7 +84,7 @@ def _beside(path: Path) -> list[Path]:
 def layer_reader(
     opened: external_layers.Activations | None, families: Sequence[capture.Family], source: loader.Source
 ) -> ReadLayers | None:
-    """What reads the outputs of a file's layers on some clips; only of layers that a problem needs.
+    """Makes what reads a file's layers on some clips; only layers that a problem needs.
 
     Args:
       opened: the file, or None.

@@ -1,83 +1,115 @@
 """The networks that a run scores: the trained one, its untrained twin, and the input itself."""
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 
 from actjax import lookup, parallel
 from actjax import run as runs
-from actjax.activations import capture
 from actjax.activations.linen import AnyNetwork
-from actjax.data import loader
+from actjax.data.loader import Source
+from actjax.network import make_module
 from actjax.nn.keras.importer import Imported, import_keras
 from actjax.train import checkpoint, loop
-from actjax.types import Layer
+from actjax.types import Frontend, Layer
 from actjax.workdir import checkpoint_files, train_record
 
 
-def module(run: runs.Run, num_classes: int, **options: Any) -> Any:
-    """The run's network: of imported weights with their own options and outputs, else for `num_classes`."""
+class Network(NamedTuple):
+    """The run's network, trained here or imported, before its weights are read.
+
+    Attributes:
+      module: in evaluation.
+      synchronised: the same with batch norm over all devices.
+      frontend: makes its image.
+      image_shape_ft: of a clip.
+      chosen_layers: a regular expression that the whole name of a layer matches.
+      workdir: where its weights are.
+      seed: of its initial weights.
+      batch_size: clips at a time where batch statistics are computed.
+    """
+
+    module: nn.Module
+    synchronised: nn.Module
+    frontend: Frontend
+    image_shape_ft: tuple[int, int]
+    chosen_layers: str
+    workdir: Path
+    seed: int
+    batch_size: int
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Its layers, as many as `score.layers` chooses.
+
+        Raises:
+          ValueError: none is chosen; the message lists the known ones.
+        """
+        if isinstance(self.module, AnyNetwork):
+            return self.module.layers(self.image_shape_ft, self.chosen_layers)
+        every = self.module.layers(self.image_shape_ft)
+        chosen = tuple(layer for layer in every if re.fullmatch(self.chosen_layers, layer.name))
+        if not chosen:
+            known = [layer.name for layer in every]
+            raise ValueError(
+                f"score.layers = {self.chosen_layers!r} matches no layer; {lookup.suggest('', known)}"
+            )
+        return chosen
+
+
+def open_network(run: runs.Run, num_classes: int) -> Network:
+    """Opens the run's network: of imported weights with their options, else with `num_classes` outputs."""
     record = train_record.read(run.workdir)
     if record is not None and record.imported is not None:
         hyper = {k: tuple(v) if isinstance(v, list) else v for k, v in record.imported.hyper.items()}
     else:
         hyper = read_weights(run).hyper if run.config.weights else {}
-    return runs.module(run.config, **{"num_classes": num_classes, **options, **hyper})
+    options = {"num_classes": num_classes, **hyper}
+    return Network(
+        module=make_module(run.setup.model, **options),
+        synchronised=make_module(run.setup.model, axis_name=parallel.AXIS, **options),
+        frontend=run.setup.frontend,
+        image_shape_ft=run.setup.image_shape_ft,
+        chosen_layers=run.setup.scored.layers,
+        workdir=run.workdir,
+        seed=run.config.seed,
+        batch_size=run.config.train.batch_size,
+    )
 
 
 def read_weights(run: runs.Run) -> Imported:
-    """The Keras file config.weights as the model of the config, whose own options come first."""
-    [(name, own)] = lookup.parse_specs(run.config.model.name)
-    if "." in name:
-        raise ValueError(f"config.weights is for the models of --list=models, got model.name = {name!r}")
-    shape = runs.image_shape(runs.frontend(run.config), runs.builder(run).clip_samples)
-    bound = int(run.config.score.memory_gib * 2**30)
-    return import_keras(Path(run.config.weights).expanduser(), name, shape, bound=bound, **own)
+    """Reads the Keras file config.weights as the model of the config, whose own options come first."""
+    model = run.setup.model
+    return import_keras(
+        Path(run.config.weights).expanduser(),
+        model.name,
+        run.setup.image_shape_ft,
+        bound=run.setup.scored.memory_bytes,
+        **model.options,
+    )
 
 
-def layers(run: runs.Run, num_classes: int, shape_ft: tuple[int, int]) -> tuple[Layer, ...]:
-    """The network's layers, as many as `score.layers` chooses."""
-    import re
-
-    made = module(run, num_classes)
-    if isinstance(made, AnyNetwork):
-        return made.layers(shape_ft, run.config.score.layers)
-    every = made.layers(shape_ft)
-    chosen = tuple(layer for layer in every if re.fullmatch(run.config.score.layers, layer.name))
-    if not chosen:
-        known = [layer.name for layer in every]
-        raise ValueError(
-            f"score.layers = {run.config.score.layers!r} matches no layer; {lookup.suggest('', known)}"
-        )
-    return chosen
-
-
-def variables(run: runs.Run, network: str, source: loader.Source) -> Any:
-    """The weights of the trained or the untrained network.
+def variables(network: Network, name: str, source: Source) -> Any:
+    """Reads the weights of the trained network, or makes those of the untrained one.
 
     The untrained one has the initial weights of the same seed, and batch-norm statistics computed on
     the training clips; it is kept beside the trained one's checkpoint.
+
+    Args:
+      network: the run's.
+      name: "trained" or "untrained".
+      source: the training clips.
     """
-    if network == "trained":
-        return checkpoint.load_best(run.workdir)[0]
-    folder, about = checkpoint_files.path_of(run.workdir, "untrained"), {"seed": run.config.seed}
-    return checkpoint.kept_or_made(folder, lambda: _untrained(run, source), about)
+    if name == "trained":
+        return checkpoint.load_best(network.workdir)[0]
+    folder, made_from = checkpoint_files.path_of(network.workdir, "untrained"), {"seed": network.seed}
+    return checkpoint.load_or_make(folder, lambda: _untrained(network, source), made_from)
 
 
-def apply(run: runs.Run, num_classes: int) -> Any:
-    """The layer outputs of the run's network; see `capture.network_outputs`."""
-    return capture.network_outputs(module(run, num_classes))
-
-
-def _untrained(run: runs.Run, source: loader.Source) -> Any:
-    front = runs.frontend(run.config)
-    made = module(run, len(source.class_names), axis_name=parallel.AXIS)
-    initial = loop.init_variables(made, front, run.config.seed, source.clip_samples)
-    batches = loader.batches(
-        source,
-        batch_size=run.config.train.batch_size,
-        process_index=parallel.process_index(),
-        process_count=parallel.process_count(),
-    )
-    return jax.device_get(loop.recompute_batch_stats(made, front, initial, batches))
+def _untrained(network: Network, source: Source) -> Any:
+    initial = loop.init_variables(network.synchronised, network.frontend, network.seed, source.clip_samples)
+    batches = runs.batches(source, network.batch_size)
+    statistics = loop.recompute_batch_stats(network.synchronised, network.frontend, initial, batches)
+    return jax.device_get(statistics)

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actjax.data import loader
-from actjax.options import comma_list
 from actjax.scoring.observations import Observations
-from actjax.scoring.tasks import columns
+from actjax.scoring.tasks import ScoredTask, columns
+from actjax.setup import NullOptions
 from actjax.statistics import bootstrap, families, metric_nulls, permutations
 from actjax.statistics.requirements import check_replicates
 from actjax.statistics.rescored import Sides
@@ -17,7 +17,7 @@ from actjax.types import Metric
 SHIFT = "circular_shift"
 
 
-class Shifts(NamedTuple):
+class AskedShifts(NamedTuple):
     """Rotations of clips in time, which are drawn for each grid: how many, by which seed, for which level."""
 
     replicates: int
@@ -25,35 +25,32 @@ class Shifts(NamedTuple):
     level: float
 
 
-Rearrangements = permutations.Draws | Shifts
+Rearrangements = permutations.Draws | AskedShifts
 
 
-def draws(config: Any, source: loader.Source) -> Rearrangements | None:
+def draws(asked: NullOptions | None, source: loader.Source) -> Rearrangements | None:
     """The rearrangements of clips shared by all pairs, or None where no null is asked for.
 
     Raises:
       ValueError: too few recordings or replicates for the level; one line that says how many.
     """
-    options = config.score
-    if options.null == "none" or options.replicates == 0:
+    if asked is None:
         return None
-    drawn = {"replicates": options.replicates, "seed": config.seed, "level": options.level}
-    if options.null == SHIFT:
-        check_replicates(options.replicates, options.level)
-        return Shifts(**drawn)
-    if options.null == "unrestricted" or source.labels.ndim > 1:
+    drawn = {"replicates": asked.replicates, "seed": asked.seed, "level": asked.level}
+    if asked.kind == SHIFT:
+        check_replicates(asked.replicates, asked.level)
+        return AskedShifts(**drawn)
+    if asked.kind == "unrestricted" or source.labels.ndim > 1:
         return permutations.unrestricted(source.recording_ids, **drawn)
     labels, names = source.labels.tolist(), source.class_names
     return permutations.within_class(source.recording_ids, labels, class_names=names, **drawn)
 
 
-def is_tested(config: Any, metric: Metric, view: str) -> bool:
+def is_tested(asked: NullOptions | None, metric: Metric, view: str) -> bool:
     """Whether a metric gets a null in a view; one of the map view alone gets it there if it is named."""
-    options = config.score
-    if options.null == "none" or options.replicates == 0 or (options.null == SHIFT and view == "clip"):
+    if asked is None or (asked.kind == SHIFT and view == "clip"):
         return False
-    views = comma_list(options.null_views)
-    return metric.name in comma_list(options.null_metrics) and (view in views or metric.views == ("map",))
+    return metric.name in asked.metrics and (view in asked.views or metric.views == ("map",))
 
 
 def make(
@@ -88,10 +85,11 @@ def make(
                     _null_of_tile(kept, network, metric, tile, rows[together], valid) for tile in kept.tiles()
                 ]
                 joined = families.join_tiles([tile for tile, _ in tiles])
-                found = {"null_mean": joined.mean, "null_std": joined.std, "p_value": joined.p}
-                if tiles[0][1] is not None:
-                    found["recording_error"] = np.concatenate([error for _, error in tiles])
-                for key, value in found.items():
+                values = {"null_mean": joined.mean, "null_std": joined.std, "p_value": joined.p}
+                errors = [error for _, error in tiles if error is not None]
+                if errors:
+                    values["recording_error"] = np.concatenate(errors)
+                for key, value in values.items():
                     out.setdefault(key, np.full(shape, np.nan, np.float32))[:, at] = value
                 members.append((at, joined))
         return out | {"null": members}
@@ -107,26 +105,26 @@ def make(
         """The null of some neurons, and their standard errors over recordings where moments tell them."""
         sides = _sides(kept, kept.neurons(network, *tile), rows, valid, metric)
         chosen = _of_grid(rearrangements, sides)
-        found = metric_nulls.null_of(metric, sides, chosen, part=part, memory_gib=memory_gib)
+        null_of_tile = metric_nulls.null_of(metric, sides, chosen, part=part, memory_gib=memory_gib)
         if metric_nulls.way_of(metric, part, sides.mask.shape[1] > 1) != "moments":
-            return found, None
+            return null_of_tile, None
         x, y, centre = metric_nulls.correlated_sides(metric, sides, part)
         of_clip = np.asarray(recordings)[np.sort(kept.clips)]
-        return found, bootstrap.correlation_errors(x, y, sides.mask, of_clip, centre=centre)
+        return null_of_tile, bootstrap.correlation_errors(x, y, sides.mask, of_clip, centre=centre)
 
     return null
 
 
-def correct(results: Sequence[Any]) -> None:
-    """Adds q_value and p_maxt, [n, k], to the results; a family is one network, layer, view and metric.
+def correct(tasks: Sequence[ScoredTask]) -> None:
+    """Adds q_value and p_maxt, [n, k], to the outputs; a family is one network, layer, view and metric.
 
     Where a score is undefined everything of its null is NaN: the null is computed from all observations,
     while the score has conditions of its own (enough valid clips). Its replicates still count in the
     largest of its family, which makes no p smaller.
     """
     members: dict[tuple[str, ...], list[tuple[Any, list[int], families.Null]]] = {}
-    for network, comparison, metric, outputs in results:
-        key = (network, comparison.problem.layer.name, comparison.problem.view, metric)
+    for network, comparison, metric, outputs in tasks:
+        key = (network, comparison.problem.layer.name, comparison.problem.view, metric.name)
         undefined = np.isnan(outputs["score"])
         for name in ("null_mean", "null_std", "p_value"):
             if name in outputs:
@@ -163,8 +161,8 @@ def _sides(
         return columns_co.reshape(len(columns_co), b, -1).transpose(1, 2, 0)[order]
 
     y = by_clip(np.where(valid, rows, np.float32(0)), kept.row_shape)
-    mask = valid.reshape(b, *kept.row_shape)[order]
-    mask = mask.all(axis=1) if image else mask.reshape(b, -1)
+    of_clip = valid.reshape(b, *kept.row_shape)[order]
+    mask = np.asarray(of_clip.all(axis=1) if image else of_clip.reshape(b, -1))
     nuisance = None
     if "nuisance_oq" in metric.needs:
         held = kept.nuisances()
@@ -173,9 +171,9 @@ def _sides(
     return Sides(x, y, mask, kept.row_shape[-1], kept.folds[order], nuisance)
 
 
-def _of_grid(rearrangements: Rearrangements, sides: Sides) -> permutations.Draws:
+def _of_grid(rearrangements: Rearrangements, sides: Sides) -> permutations.Draws | permutations.Shifts:
     """The rearrangements on a grid: shifts are the same shares of each clip's frames on every grid."""
     if isinstance(rearrangements, permutations.Draws):
         return rearrangements
-    frames_valid = sides.mask.reshape(len(sides.mask), -1, sides.frames).any(axis=1)
+    frames_valid = np.asarray(sides.mask.reshape(len(sides.mask), -1, sides.frames).any(axis=1))
     return permutations.circular_shift(frames_valid, **rearrangements._asdict())

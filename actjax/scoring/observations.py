@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
@@ -37,8 +38,8 @@ class Observations:
         self.row_shape: tuple[int, ...] = ()
         name = problem.name.replace("/", "_")
 
-        def store(part: str, columns: int) -> ObservationStore:
-            return stack.enter_context(ObservationStore(folder / f"{name}.{part}", columns))
+        def store(side: str, columns: int) -> ObservationStore:
+            return stack.enter_context(ObservationStore(folder / f"{name}.{side}", columns))
 
         self._neurons = [store(str(i), problem.neurons) for i in range(networks)]
         self._held = sum(f.rows for f in problem.nuisances)
@@ -46,8 +47,15 @@ class Observations:
         self._clips: list[np.ndarray] = []
         self._folds: list[np.ndarray] = []
 
-    def add(self, x, y, valid, mask, context) -> None:
-        """One batch: x [d, networks, b, o, n], y [d, b, o, k], valid [d, b, o], mask [d, b].
+    def add(
+        self,
+        x: jax.Array,
+        y: jax.Array,
+        valid: jax.Array,
+        mask: jax.Array,
+        context: Mapping[str, jax.Array],
+    ) -> None:
+        """Adds a batch: x [d, networks, b, o, n], y [d, b, o, k], valid [d, b, o], mask [d, b].
 
         In the map view x [d, networks, b, n, f, t], y [d, b, k, rows, t] and valid [d, b, t].
         """
@@ -95,11 +103,11 @@ class Observations:
     def groups(self, rows: np.ndarray, level: str = "row") -> list[tuple[np.ndarray, list[list[int]]]]:
         """Rows that are valid in the same places: (valid [b * o], lists of rows to be scored together)."""
         pieces = spans(self.problem) if level == "feature" else [(j, j + 1) for j in range(len(rows))]
-        found: dict[bytes, list[list[int]]] = {}
+        by_mask: dict[bytes, list[list[int]]] = {}
         for start, stop in pieces:
             valid = np.isfinite(rows[start:stop]).all(axis=0)
-            found.setdefault(valid.tobytes(), []).append(list(range(start, stop)))
-        joined = [(np.frombuffer(mask, bool), members) for mask, members in found.items()]
+            by_mask.setdefault(valid.tobytes(), []).append(list(range(start, stop)))
+        joined = [(np.frombuffer(mask, bool), members) for mask, members in by_mask.items()]
         if level == "feature":
             return joined
         return [(valid, [sum(members, [])]) for valid, members in joined]
@@ -111,7 +119,7 @@ class Observations:
         return [(first, min(first + step, n)) for first in range(0, n, step)]
 
     def score(self, metric: Metric, network: int) -> dict[str, np.ndarray]:
-        """The scores [n, k] of a metric over all observations."""
+        """Computes the scores [n, k] of a metric over all observations."""
         rows = self.rows()
         clips, folds = (np.repeat(ids, self.per_clip) for ids in (self.clips, self.folds))
         context = Context(clip_ids_o=clips, folds_o=folds, nuisance_oq=self.nuisances())
@@ -124,19 +132,26 @@ class Observations:
             for valid, calls in self.groups(rows, metric.level):
                 for together in calls:
                     y = np.where(valid, rows[together], np.float32(0))
-                    found = jax.device_get(pairwise(metric, x, y, valid, context, neurons_first=True))
-                    found["n_observations"] = np.full(found["score"].shape, valid.sum(), np.int64)
+                    scores = jax.device_get(pairwise(metric, x, y, valid, context, neurons_first=True))
+                    scores["n_observations"] = np.full(scores["score"].shape, valid.sum(), np.int64)
                     place = [starts.index(together[0])] if whole else together
-                    _place(out, found, (self.problem.neurons, columns), first, place)
+                    _place(out, scores, (self.problem.neurons, columns), first, place)
         return out | {"valid": ~np.isnan(out["score"])}
 
 
-def _place(out, found, shape, first: int, columns: list[int]) -> None:
-    for name, value in found.items():
+def _place(
+    out: dict[str, np.ndarray],
+    scores: Mapping[str, np.ndarray],
+    shape: tuple[int, int],
+    first: int,
+    columns: list[int],
+) -> None:
+    """Writes a tile's scores, from neuron `first` on, into arrays of all pairs, [n, k]."""
+    for name, value in scores.items():
         whole = out.setdefault(name, np.full(shape, np.nan if value.dtype.kind == "f" else 0, value.dtype))
         whole[first : first + len(value), columns] = value
 
 
 def _gathered(array: np.ndarray, axis: int = 0) -> np.ndarray:
-    """The parts of all processes."""
+    """Joins what all processes hold, one after another."""
     return np.concatenate(parallel.gather_hosts(array), axis=axis)

@@ -17,12 +17,15 @@ from actjax import parallel
 from actjax.activations.capture import BothSides, Family
 from actjax.activations.clips import Observer, observe_clips
 from actjax.scoring.observations import Observations
-from actjax.scoring.tasks import Comparison
+from actjax.scoring.tasks import Comparison, ScoredTask
 from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.stream import PairStream
 from actjax.types import Batch, Context, Metric
 
-Result = tuple[str, Comparison, str, Mapping[str, np.ndarray]]
+# (observations, which network, metric) -> what statistics add to the outputs.
+Null = Callable[[Observations, int, Metric], Mapping[str, Any]]
+# "clip" and "fold" of each clip of a batch.
+ClipContext = Mapping[str, jax.Array]
 
 
 def run_pass(
@@ -33,9 +36,9 @@ def run_pass(
     folder: Path,
     folds_of_clip: np.ndarray,
     clip_ids: Sequence[str],
-    null: Callable[[Observations, int, Metric], Mapping[str, Any]] | None = None,
-) -> Iterator[Result]:
-    """Reads every clip once and yields (network, comparison, metric, {"score": [n, k], ...}).
+    null: Null | None = None,
+) -> Iterator[ScoredTask]:
+    """Reads every clip once and yields the scores of every network, comparison and metric.
 
     Args:
       families: networks of one architecture and the comparisons of their problems, in order.
@@ -44,7 +47,7 @@ def run_pass(
       folder: where observations of collecting metrics are kept meanwhile.
       folds_of_clip: [clips] the cross-validation fold of each clip, modulo the metric's number of folds.
       clip_ids: [clips] names, for messages.
-      null: (observations, which network, metric) -> what the statistics add to a result.
+      null: what statistics add to the outputs of metrics that are tested.
 
     Raises:
       ValueError: an activation is not finite; names network, layer, neuron and clip.
@@ -70,14 +73,20 @@ def run_pass(
                 yield from runner.results(family.networks, null)
 
 
-def _add_batch(runners, sides, mask, context, workers: int | None) -> None:
+def _add_batch(
+    runners: "Sequence[Sequence[_Runner]]",
+    sides: Sequence[Sequence[BothSides]],
+    mask: jax.Array,
+    context: ClipContext,
+    workers: int | None,
+) -> None:
     jobs = [
-        (runner, *xyv)
+        (runner, both)
         for family_runners, family_sides in zip(runners, sides, strict=True)
-        for runner, xyv in zip(family_runners, family_sides, strict=True)
+        for runner, both in zip(family_runners, family_sides, strict=True)
     ]
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(runner.add, *xyv, mask, context) for runner, *xyv in jobs]:
+        for done in [pool.submit(runner.add, both, mask, context) for runner, both in jobs]:
             done.result()
 
 
@@ -90,51 +99,63 @@ class _Runner:
     """The accumulating state of one comparison, for all networks of a family."""
 
     def __init__(self, comparison: Comparison, networks: int, folder: Path, stack: contextlib.ExitStack):
-        self.comparison, self.kept = comparison, None
+        self.comparison = comparison
+        self.observations: Observations | None = None
         if comparison.stream:
             one = comparison.stream.init()
             stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (networks, *leaf.shape)), one)
             self.state = parallel.replicate(stacked)
         if comparison.collected or comparison.tested:
-            self.kept = Observations(comparison.problem, networks, folder, stack)
+            self.observations = Observations(comparison.problem, networks, folder, stack)
 
-    def add(self, x, y, valid, mask, context) -> None:
-        if self.kept:
-            self.kept.add(x, y, valid, mask, context)
+    def add(self, both: BothSides, mask: jax.Array, context: ClipContext) -> None:
+        """Adds a batch, [d, ...]."""
+        if self.observations:
+            self.observations.add(*both, mask, context)
         if self.comparison.stream:
-            if self.comparison.frames > valid.shape[2]:
-                x, y, valid = _lengthen(self.comparison.frames, self.comparison.stream.images, x, y, valid)
-            self.state = _update(self.comparison.stream, self.state, x, y, valid, mask, context)
+            if self.comparison.frames > both.valid.shape[2]:
+                both = BothSides(*_lengthen(self.comparison.frames, self.comparison.stream.images, *both))
+            self.state = _update(self.comparison.stream, self.state, *both, mask, context)
             # One after another: programs under way together hold memory, and those that call the host
             # for ranks hinder each other.
             jax.block_until_ready(self.state)
 
-    def results(self, networks: Sequence[str], null) -> Iterator[Result]:
-        tested = {metric.name: metric for metric in self.comparison.tested}
-        if self.kept:
-            self.kept.finish()
+    def results(self, networks: Sequence[str], null: Null | None) -> Iterator[ScoredTask]:
+        """Yields the scores of every network under every metric."""
+        if self.observations:
+            self.observations.finish()
         for i, network in enumerate(networks):
-            for metric, found in self._scores(i):
-                if null is not None and metric in tested:
-                    found = dict(null(self.kept, i, tested[metric])) | found
-                yield network, self.comparison, metric, found
+            for metric, outputs in self._scores(i):
+                of_null: Mapping[str, Any] = {}
+                if self.observations and null is not None and metric in self.comparison.tested:
+                    of_null = null(self.observations, i, metric)
+                yield ScoredTask(network, self.comparison, metric, {**of_null, **outputs})
 
-    def _scores(self, network: int) -> Iterator[tuple[str, Mapping[str, np.ndarray]]]:
+    def _scores(self, network: int) -> Iterator[tuple[Metric, Mapping[str, Any]]]:
         if self.comparison.stream:
             stream = self.comparison.stream
-            parts = parallel.gather_hosts(parallel.to_host(self.state))
-            one = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:, network], *parts)
-            found = _finish(stream, one)
+            of_processes = parallel.gather_hosts(parallel.to_host(self.state))
+            state = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:, network], *of_processes)
+            by_metric = _finish(stream, state)
             for metric in stream.metrics:
-                yield metric.name, long_counts.on_host(found[metric.name])
-        for metric in self.comparison.collected:
-            yield metric.name, self.kept.score(metric, network)
+                yield metric, long_counts.on_host(by_metric[metric.name])
+        if self.observations:
+            for metric in self.comparison.collected:
+                yield metric, self.observations.score(metric, network)
 
 
-def _update_all_networks(stream: PairStream, state, x_w, y, valid, mask_b, context):
+def _update_all_networks(
+    stream: PairStream,
+    state: Any,
+    x_w: jax.Array,
+    y: jax.Array,
+    valid: jax.Array,
+    mask_b: jax.Array,
+    context: ClipContext,
+) -> Any:
     observations = valid.shape[1]
 
-    def spread(value_b):
+    def spread(value_b: jax.Array) -> jax.Array:
         return jnp.broadcast_to(value_b[:, None], (value_b.shape[0], observations))
 
     rows, held = _split_nuisances(stream, y)
@@ -144,10 +165,12 @@ def _update_all_networks(stream: PairStream, state, x_w, y, valid, mask_b, conte
     return jax.lax.map(lambda one: stream.update(one[0], one[1], rows, valid, mask_b, at), (state, x_w))
 
 
-def _with_masked_frames(frames: int, images: bool, x_w, y, valid):
-    """Frames that do not count behind those of x [networks, b, ...], y [b, ...] and valid [b, o]."""
+def _with_masked_frames(
+    frames: int, images: bool, x_w: jax.Array, y: jax.Array, valid: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Adds frames that do not count behind those of x [networks, b, ...], y [b, ...] and valid [b, o]."""
 
-    def longer(array, axis):
+    def longer(array: jax.Array, axis: int) -> jax.Array:
         widths = [(0, 0)] * array.ndim
         widths[axis] = (0, frames - array.shape[axis])
         return jnp.pad(array, widths)
@@ -155,8 +178,8 @@ def _with_masked_frames(frames: int, images: bool, x_w, y, valid):
     return longer(x_w, -1 if images else -2), longer(y, -1 if images else -2), longer(valid, 1)
 
 
-def _split_nuisances(stream: PairStream, y):
-    """The feature rows, and the nuisances [b, o, q] that follow them or None."""
+def _split_nuisances(stream: PairStream, y: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+    """Splits off the nuisances: the feature rows, and the nuisances [b, o, q] that follow them or None."""
     axis = 1 if stream.images else 2
     rows, held = jnp.split(y, [stream.k], axis=axis)
     if held.shape[axis] == 0:
@@ -170,7 +193,7 @@ _lengthen = parallel.pmap(_with_masked_frames, static=(0, 1))
 _update = parallel.pmap(_update_all_networks, static=(0,), donate=(1,))
 
 
-def _merge_and_finalize(stream: PairStream, states):
+def _merge_and_finalize(stream: PairStream, states: Any) -> Mapping[str, Any]:
     return stream.finalize(stream.merge_stacked(states))
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from actjax import options
-from actjax import run as runs
 from actjax.activations import capture
-from actjax.activations.comparisons import LeftOut
+from actjax.activations.comparisons import LeftOut, Setting
 from actjax.activations.comparisons import plan as plan_comparisons
+from actjax.external.layers import Activations
 from actjax.scoring import from_elsewhere, nulls, tasks
-from actjax.scoring import networks as scoring_networks
+from actjax.scoring.networks import Network
+from actjax.setup import Setup
+from actjax.types import Feature
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,59 +28,61 @@ class Plan:
     """
 
     families: tuple[tuple[capture.Family, tuple[tasks.Comparison, ...]], ...]
-    features: tuple[Any, ...]
+    features: tuple[Feature, ...]
     left_out: tuple[LeftOut, ...]
 
 
 def plan(
-    run: runs.Run,
-    clip_samples: int,
-    classes: int,
-    features: Sequence[Any],
+    setup: Setup,
+    features: Sequence[Feature],
+    network: Network | None,
     weights: Mapping[str, Any],
-    elsewhere: Any = None,
+    elsewhere: Activations | None = None,
     clips: int = 1,
 ) -> Plan:
     """Lays out all comparisons from shapes alone.
 
     Args:
-      run: the run.
-      clip_samples, classes: of the data set.
-      features: the run's.
-      weights: network -> its variables; None for each where nothing is to be computed.
+      setup: the run's.
+      features: the run's, those known of its clips among them.
+      network: the run's own, or None where it scores none.
+      weights: name -> its variables; None for each where nothing is to be computed.
       elsewhere: activations made elsewhere, or None.
       clips: how many there are; a metric that does not take so many observations is refused.
     """
-    config, front = run.config, runs.frontend(run.config)
-    metrics = runs.metrics(config)
-    shape = runs.image_shape(front, clip_samples)
-    setting = tasks.setting(config, front, clip_samples, metrics)
+    setting, metrics = tasks.setting(setup), [chosen.metric for chosen in setup.metrics]
     families, reasons = [], []
 
-    def add(family):
-        tile_bytes = int(config.score.memory_gib * 2**30 / 4)
-        tested = functools.partial(nulls.is_tested, config)
+    def add(family: capture.Family) -> None:
+        tile_bytes = setup.scored.memory_bytes // 4
+        tested = functools.partial(nulls.is_tested, setup.scored.null)
         comparisons = [
-            tasks.compare(p, metrics, config.score.part, tile_bytes, tested, clips) for p in family.problems
+            tasks.compare(p, metrics, setup.scored.part, tile_bytes, tested, clips) for p in family.problems
         ]
         families.append((family, tuple(tasks.share_programs(comparisons))))
 
-    if weights:
-        made, out = plan_comparisons(scoring_networks.layers(run, classes, shape), features, setting)
-        reasons += out
-        variables = capture.stack(list(weights.values()))
-        add(capture.Family(tuple(weights), scoring_networks.apply(run, classes), variables, tuple(made)))
+    if network is not None:
+        problems, left_out = plan_comparisons(network.layers(), features, setting)
+        reasons += left_out
+        outputs = capture.network_outputs(network.module)
+        add(capture.Family(tuple(weights), outputs, capture.stack(list(weights.values())), tuple(problems)))
     if elsewhere is not None:
-        family, out = from_elsewhere.family(elsewhere, features, setting)
-        reasons += out
+        family, left_out = from_elsewhere.family(elsewhere, features, setting)
+        reasons += left_out
         add(family)
-    if "input" in options.comma_list(config.score.networks):
-        bands, image = capture.input_layers(shape)
-        series = frozenset(w for w in setting.wants if w[0] != "map")
-        made = plan_comparisons([bands], features, dataclasses.replace(setting, wants=series))[0]
-        made += plan_comparisons(
-            [image], features, dataclasses.replace(setting, wants=setting.wants - series)
-        )[0]
-        nothing = {"none": np.zeros((1, 1), np.float32)}
-        add(capture.Family(("input",), capture.input_outputs, nothing, tuple(made)))
+    if "input" in setup.scored.networks:
+        add(_input_family(features, setting, setup.image_shape_ft))
     return Plan(tuple(families), tuple(features), tuple(reasons))
+
+
+def _input_family(
+    features: Sequence[Feature], setting: Setting, image_shape_ft: tuple[int, int]
+) -> capture.Family:
+    """Makes the input a network of its own: its bands as series, all of it as one map."""
+    bands, image = capture.input_layers(image_shape_ft)
+    series = frozenset(want for want in setting.wants if want[0] != "map")
+    problems = []
+    for layer, wants in ((bands, series), (image, setting.wants - series)):
+        problems += plan_comparisons([layer], features, dataclasses.replace(setting, wants=wants))[0]
+    nothing = {"none": np.zeros((1, 1), np.float32)}
+    return capture.Family(("input",), capture.input_outputs, nothing, tuple(problems))

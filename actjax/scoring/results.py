@@ -1,25 +1,23 @@
 """Computes all scores of a run: makes its networks and features, lays them out, goes over the clips once."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from actjax import parallel
 from actjax import run as runs
-from actjax.activations.clips import Observer, make_observer
+from actjax.activations.clips import make_observer
 from actjax.activations.comparisons import LeftOut
-from actjax.data import loader
+from actjax.data.loader import Source
 from actjax.external.layers import Activations
-from actjax.scoring import columns, from_elsewhere, nulls, one_pass, pictures, plan
-from actjax.scoring import networks as scoring_networks
+from actjax.scoring import columns, from_elsewhere, networks, nulls, one_pass, pictures, plan
+from actjax.scoring.tasks import ScoredTask
 from actjax.workdir import observations_folder
 
 
 def compute(
-    run: runs.Run, source: loader.Source, elsewhere: Activations | None, examples: Path
-) -> tuple[list[one_pass.Result], tuple[LeftOut, ...]]:
+    run: runs.Run, source: Source, elsewhere: Activations | None, examples: Path
+) -> tuple[list[ScoredTask], tuple[LeftOut, ...]]:
     """Scores a run's networks on the clips of `source`, with nulls and corrected p-values.
 
     Args:
@@ -29,42 +27,33 @@ def compute(
       examples: where the pairs that pictures show are written.
 
     Returns:
-      The results, and the comparisons that could not be made.
+      The scores, and the comparisons that could not be made.
     """
-    draws = nulls.draws(run.config, source)
-    networks = from_elsewhere.networks(run.config)
-    train_split = loader.open_source(runs.builder(run), "train") if "untrained" in networks else source
-    own = [name for name in networks if name not in ("input", from_elsewhere.NETWORK)]
-    weights = {name: scoring_networks.variables(run, name, train_split) for name in own}
-    features = from_elsewhere.features(run.config, source)
-    classes = len(source.class_names)
-    made = plan.plan(run, source.clip_samples, classes, features, weights, elsewhere, len(source))
-    families = [family for family, _ in made.families]
+    setup, scored = run.setup, run.setup.scored
+    draws = nulls.draws(scored.null, source)
+    features = from_elsewhere.features(setup.features, scored, source)
+    network, weights = None, {}
+    if scored.own_networks:
+        network = networks.open_network(run, len(source.class_names))
+        train = run.open_source("train") if "untrained" in scored.own_networks else source
+        weights = {name: networks.variables(network, name, train) for name in scored.own_networks}
+    planned = plan.plan(setup, features, network, weights, elsewhere, len(source))
+    families = [family for family, _ in planned.families]
     read_layers = from_elsewhere.layer_reader(elsewhere, families, source)
-    observer = make_observer(families, made.features, runs.frontend(run.config), read_layers)
-    found = list(_pass_over_clips(run, made, source, observer, draws))
-    nulls.correct(found)
-    found = list(columns.complete(found, source.recording_ids, runs.metrics(run.config)))
-    pictures.write(examples, observer, made.families, found, source, run.config)
-    return found, made.left_out
-
-
-def _pass_over_clips(
-    run: runs.Run, made: plan.Plan, source: loader.Source, observer: Observer, draws: Any
-) -> Iterator[one_pass.Result]:
-    batches = loader.batches(
-        source,
-        batch_size=run.config.score.batch_size,
-        process_index=parallel.process_index(),
-        process_count=parallel.process_count(),
+    observer = make_observer(families, features, setup.frontend, read_layers)
+    results = list(
+        one_pass.run_pass(
+            planned.families,
+            observer,
+            runs.batches(source, scored.batch_size),
+            folder=observations_folder.path_of(run.workdir, parallel.process_index()),
+            folds_of_clip=np.unique(source.recording_ids, return_inverse=True)[1],
+            clip_ids=source.clip_ids,
+            null=nulls.make(draws, source.recording_ids, scored.part, scored.memory_bytes / 2**30),
+        )
     )
-    recordings = np.unique(source.recording_ids, return_inverse=True)[1]
-    return one_pass.run_pass(
-        made.families,
-        observer,
-        batches,
-        folder=observations_folder.path_of(run.workdir, parallel.process_index()),
-        folds_of_clip=recordings,
-        clip_ids=source.clip_ids,
-        null=nulls.make(draws, source.recording_ids, run.config.score.part, run.config.score.memory_gib),
-    )
+    nulls.correct(results)
+    results = list(columns.complete(results, source.recording_ids))
+    pairs = pictures.choose(planned.families, results, run.config.report.examples)
+    pictures.write(examples, observer, pairs, source, scored.batch_size)
+    return results, planned.left_out

@@ -2,15 +2,15 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax import options, run
 from actjax.activations.comparisons import Problem, Setting
+from actjax.setup import Setup, band_centres_hz
 from actjax.similarity.kernel import check_size
 from actjax.similarity.stream import PairStream
-from actjax.types import Frontend, Metric
+from actjax.types import Metric
 
 # Of the frames of a comparison that shares its program with a longer one.
 LEAST_OWN_FRAMES = 0.75
@@ -36,26 +36,42 @@ class Comparison:
 
     @property
     def pairs(self) -> int:
-        """How many scores one network gives."""
+        """Counts the scores that one network gives."""
         metrics = (*self.collected, *(self.stream.metrics if self.stream else ()))
         return self.problem.neurons * sum(len(columns(self.problem, metric)) for metric in metrics)
 
 
+class ScoredTask(NamedTuple):
+    """The scores of one network's neurons in one comparison under one metric.
+
+    Attributes:
+      network: its name.
+      comparison: which of its layers meets which features, and how.
+      metric: one of the comparison's.
+      outputs: {"score": [n, k], ...}, and what statistics add to it.
+    """
+
+    network: str
+    comparison: Comparison
+    metric: Metric
+    outputs: dict[str, Any]
+
+
 def wants(metrics: Sequence[Metric], views: Sequence[str]) -> frozenset[tuple[str, bool]]:
-    """The (view, cells) that `comparisons.plan` is to make for these metrics."""
+    """Collects the (view, cells) that `comparisons.plan` is to make for these metrics."""
     return frozenset((v, v == "map" and _by_cells(m)) for m in metrics for v in m.views if v in views)
 
 
-def setting(config: Any, front: Frontend, clip_samples: int, metrics: Sequence[Metric]) -> Setting:
-    """What the config says of how layers and features meet."""
+def setting(setup: Setup) -> Setting:
+    """Says how layers and features meet in a run."""
     return Setting(
-        frontend=front,
-        band_centres_hz=run.band_centres_hz(front),
-        clip_samples=clip_samples,
-        wants=wants(metrics, options.comma_list(config.score.views)),
-        neurons=config.score.neurons,
-        grid=config.score.grid,
-        nuisances=tuple(options.comma_list(config.score.nuisances)),
+        frontend=setup.frontend,
+        band_centres_hz=band_centres_hz(setup.frontend),
+        clip_samples=setup.clip_samples,
+        wants=wants([chosen.metric for chosen in setup.metrics], setup.scored.views),
+        neurons=setup.scored.neurons,
+        grid=setup.scored.grid,
+        nuisances=setup.scored.nuisances,
     )
 
 
@@ -104,7 +120,7 @@ def compare(
             tile_bytes=tile_bytes,
         )
     collected = tuple(m for m in fitting if m not in streaming)
-    per_clip = observations_of(problem)[0] if problem.cells or not images else problem.time.size
+    per_clip = observations_of(problem)[0] if problem.cells or not images else _frames(problem)
     for metric in fitting:
         # Before the pass over the clips, which may take hours.
         check_size(metric, per_clip * (clips if metric in collected else 1))
@@ -112,14 +128,13 @@ def compare(
 
 
 def observations_of(problem: Problem) -> tuple[int, int]:
-    """How many numbers a clip has of each neuron and of each feature row."""
-    frames = 1 if problem.time is None else problem.time.size
+    """Counts the numbers that a clip has of each neuron and of each feature row."""
     bands = _rows(problem) or (1,)
-    return bands[0] * frames, bands[-1] * frames
+    return bands[0] * _frames(problem), bands[-1] * _frames(problem)
 
 
 def share_programs(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """The comparisons, those that differ in their number of frames alone on as many, masked, frames.
+    """Gives comparisons that differ in their number of frames alone as many frames, some of them masked.
 
     Layers of a deep network often do, by the padding that they see; one compiled program then serves
     several. At most a quarter of the frames are masked ones.
@@ -131,32 +146,37 @@ def share_programs(comparisons: Sequence[Comparison]) -> list[Comparison]:
     out = list(comparisons)
     for members in alike.values():
         longest = 0
-        for i in sorted(members, key=lambda i: -comparisons[i].problem.time.size):
-            own = comparisons[i].problem.time.size
-            if not longest or own < LEAST_OWN_FRAMES * longest:
-                longest = own
+        for i in sorted(members, key=lambda i: -_frames(comparisons[i].problem)):
+            frames = _frames(comparisons[i].problem)
+            if not longest or frames < LEAST_OWN_FRAMES * longest:
+                longest = frames
             out[i] = dataclasses.replace(comparisons[i], frames=longest)
     return out
 
 
+def _frames(problem: Problem) -> int:
+    """Counts the frames of both sides; 1 in the clip view."""
+    return 1 if problem.time is None else problem.time.size
+
+
 def _rows(problem: Problem) -> tuple[int, ...]:
-    """How many rows the images of both sides have."""
+    """Counts the rows of both sides' images."""
     if problem.view != "map":
         return ()
-    if problem.cells:
+    if problem.frequency is not None:
         return (problem.frequency.size,)
-    return int(problem.layer_usable_f.sum()), max(f.rows for f in problem.features)
+    return len(problem.usable_bands), max(f.rows for f in problem.features)
 
 
 def columns(problem: Problem, metric: Metric) -> list[tuple[str, int]]:
-    """(feature, row) of each column of a metric's scores; row -1 is the whole feature."""
+    """Lists the (feature, row) of each column of a metric's scores; row -1 is the whole feature."""
     if metric.level == "feature" and metric.observes == "vector":
         return [(feature.name, -1) for feature in problem.features]
     return list(problem.rows)
 
 
 def spans(problem: Problem) -> tuple[tuple[int, int], ...]:
-    """The (start, stop) of each feature's rows."""
+    """Lists the (start, stop) of each feature's rows."""
     ends = np.cumsum([f.rows for f in problem.features]).tolist()
     return tuple(zip([0, *ends[:-1]], ends, strict=True))
 

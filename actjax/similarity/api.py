@@ -1,22 +1,24 @@
 """The public functions: arrays in, scores of all pairs out."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from actjax import lookup
 from actjax.precision import checked, products
-from actjax.similarity import batches as batches_of
 from actjax.similarity import checks as inputs
-from actjax.similarity import devices as engine
 from actjax.similarity.chosen import chosen, make_metric, with_folds
-from actjax.similarity.grid import ImageMask
-from actjax.similarity.present import by_pattern
+from actjax.similarity.labels import Labels
+from actjax.similarity.problem import Problem, both, of_images, of_vectors
+from actjax.similarity.resident import default_memory, resident
 from actjax.types import Context, Metric
 
 __all__ = ["list_metrics", "make_metric", "score", "score_maps"]
+# Metrics as a caller names them.
+Asked = str | Metric | Sequence[str | Metric]
 
 
 def list_metrics() -> tuple[str, ...]:
@@ -25,16 +27,16 @@ def list_metrics() -> tuple[str, ...]:
 
 
 def score(
-    activations: Any,
-    features: Any,
-    metric: str | Metric | Sequence[str | Metric] = "pearson",
-    clip_ids: Any = None,
+    activations: ArrayLike,
+    features: ArrayLike,
+    metric: Asked = "pearson",
+    clip_ids: Labels | None = None,
     *,
-    mask: Any = None,
-    nuisance: Any = None,
-    folds: Any = None,
+    mask: ArrayLike | None = None,
+    nuisance: ArrayLike | None = None,
+    folds: Labels | None = None,
     seed: int = 0,
-    memory_gib: float = 1.0,
+    memory_gib: float | None = None,
     details: bool = False,
     precision: str = "fast",
     **hyper: Any,
@@ -67,10 +69,11 @@ def score(
       folds: [o] the cross-validation fold of each observation, any labels, for the metrics that use
         them: there are as many folds as labels.
       seed: for the metrics that sample, from 0 to 2^32 - 1.
-      memory_gib: bound on working memory beside inputs and outputs; neurons and rows are tiled to it.
+      memory_gib: bound on working memory beside inputs and outputs; neurons and rows are tiled to it. By
+        default 1 on a CPU, and an eighth of the device's memory elsewhere.
       details: returns {"score", "valid", and the metric's other outputs} instead of the score.
-      precision: of matrix products on a GPU or TPU: "exact" (float32), "fast" (bfloat16 parts of float32,
-        errors of 1e-6) or "tf32" (1e-5). A CPU computes exactly.
+      precision: of matrix products on a GPU or TPU: "exact" (float32), "fast" (float16 parts of float32,
+        errors of 1e-6) or "tf32" (1e-4). A CPU computes exactly.
       **hyper: the metric's options, where it is one metric and its name carries none.
 
     Returns:
@@ -86,31 +89,21 @@ def score(
     metrics, single = chosen(metric, hyper)
     for one in metrics.values():
         _on_vectors(one.metric)
-    x, y = inputs.matrix(activations, "activations", "n"), inputs.matrix(features, "features", "k")
-    inputs.same_observations(x.values, y.values)
-    o = x.values.shape[0]
-    mask = inputs.mask(mask, o)
-    clips, _ = inputs.labels(clip_ids, "clip_ids", o)
-    folds, fold_count = inputs.labels(folds, "folds", o)
+    problem, fold_count = _vectors(
+        activations, features, clip_ids, mask, nuisance, folds, seed, memory_gib, details
+    )
     metrics = {spec: with_folds(one, fold_count) for spec, one in metrics.items()}
-    held = None
-    if nuisance is not None:
-        held, mask = _nuisance(nuisance, mask, o)
-    context = Context(clip_ids_o=clips, folds_o=folds, nuisance_oq=held, key=inputs.key(seed))
-    memory = inputs.memory_bytes(memory_gib)
     with products(precision):
-        found = {
-            spec: _score_vectors(one, x, y, mask, context, memory, details) for spec, one in metrics.items()
-        }
-    return found.popitem()[1] if single else found
+        scores = {spec: of_vectors(one, problem) for spec, one in metrics.items()}
+    return scores.popitem()[1] if single else scores
 
 
 def score_maps(
-    maps: Any,
-    matrices: Any,
-    metric: str | Metric | Sequence[str | Metric] = "ssim",
+    maps: ArrayLike,
+    matrices: ArrayLike,
+    metric: Asked = "ssim",
     *,
-    mask: Any = None,
+    mask: ArrayLike | None = None,
     seed: int = 0,
     memory_gib: float = 1.0,
     details: bool = False,
@@ -149,96 +142,50 @@ def score_maps(
     for one in metrics.values():
         _on_maps(one.metric)
     x, y = inputs.images(maps, "maps", "n, f, t"), inputs.images(matrices, "matrices", "k, rows, frames")
-    mask = inputs.map_mask(x.values, y.values, mask)
+    frames = inputs.map_mask(x.values, y.values, mask)
     memory = inputs.memory_bytes(memory_gib)
-    key = inputs.key(seed)
-    found = {
-        spec: _score_images(one.metric, x, y, mask, key, memory, details) for spec, one in metrics.items()
-    }
-    return found.popitem()[1] if single else found
+    problem = Problem(x, y, frames, Context(key=inputs.key(seed)), memory, details)
+    scores = {spec: of_images(one.metric, problem) for spec, one in metrics.items()}
+    return scores.popitem()[1] if single else scores
 
 
-def _score_vectors(metric: Metric, x, y, mask, context: Context, memory: int, details: bool) -> Any:
-    lazy = metric.accumulator is not None and metric.accumulator.name == "moments"
-    # A value that is not finite makes moments NaN, so the inputs need reading again only then.
-    check = functools.partial(_finite_vectors, metric, x, y, mask)
-    if not lazy:
-        check()
-    y_present = y.present
-    if metric.level == "feature" and y_present is not None:
-        # All rows are one feature, so an observation counts where all of them are there.
-        y_present = np.broadcast_to(y_present.all(1, keepdims=True), y_present.shape)
-
-    def one(neurons, rows, of_x, of_y):
-        counts = _both(mask, _both(of_x, of_y))
-        sides = _columns(x.values, neurons), _columns(y.values, rows)
-        return _score_columns(metric, *sides, counts, context, memory, details)
-
-    found = by_pattern(one, x.present, y_present)
-    # Row by row: an array of truths would be a quarter of the output.
-    if lazy and any(np.isnan(row).any() for row in found["score"]):
-        check()
-    return found | {"valid": ~np.isnan(found["score"])} if details else found["score"]
-
-
-def _score_columns(metric: Metric, x, y, mask, context: Context, memory: int, details: bool) -> Any:
-    if context.clip_ids_o is None:
-        return engine.score_vectors(metric, x, y, mask, context, memory)
-
-    def batches(x, y):
-        return batches_of.clip_batches(metric, x, y, mask, context._replace(key=None), memory)
-
-    return engine.stream_in_tiles(metric, x, y, batches, context.key, memory, details=details)
+def _vectors(
+    activations: ArrayLike,
+    features: ArrayLike,
+    clip_ids: Labels | None,
+    mask: ArrayLike | None,
+    nuisance: ArrayLike | None,
+    folds: Labels | None,
+    seed: int,
+    memory_gib: float | None,
+    details: bool,
+) -> tuple[Problem, int]:
+    """(the arguments of `score`, checked, and how many folds their ids make)."""
+    x, y = inputs.matrix(activations, "activations", "n"), inputs.matrix(features, "features", "k")
+    inputs.same_observations(x.values, y.values)
+    o = x.values.shape[0]
+    counts = inputs.mask(mask, o)
+    clips = inputs.labels(clip_ids, "clip_ids", o)
+    of_folds = inputs.labels(folds, "folds", o)
+    held_fixed = None
+    if nuisance is not None:
+        held_fixed, counts = _nuisance(nuisance, counts, o)
+    context = Context(clips.code_o, of_folds.code_o, held_fixed, inputs.key(seed))
+    memory = default_memory() if memory_gib is None else inputs.memory_bytes(memory_gib)
+    if clip_ids is None:
+        x, y = resident(x), resident(y)
+    return Problem(x, y, counts, context, memory, details), of_folds.count
 
 
-def _score_images(metric: Metric, x, y, mask, key, memory: int, details: bool) -> Any:
-    held_by_float32 = "scale" not in metric.invariant_to
-    inputs.finite_images(x, "maps", "neuron", mask, held_by_float32=held_by_float32)
-    inputs.finite_images(y, "matrices", "feature", mask, held_by_float32=held_by_float32)
-
-    def one(neurons, features, of_x, of_y):
-        maps, matrices = _columns(x.values, neurons), _columns(y.values, features)
-        own_mask = ImageMask(mask, of_x, of_y)
-
-        def batches(maps, matrices):
-            return batches_of.image_batches(metric, maps, matrices, own_mask, memory)
-
-        return engine.stream_in_tiles(
-            metric, maps, matrices, batches, key, memory, details=details, images=True
-        )
-
-    whole_frames = metric.observes == "image"
-    found = by_pattern(one, *(_cells_present(side.present, whole_frames) for side in (x, y)))
-    return found if details else found["score"]
-
-
-def _cells_present(present: Any, whole_frames: bool) -> Any:
-    """[b, n, f, t] bool; [b, n, 1, t] for metrics that take frames whole or not at all."""
-    return present.all(2, keepdims=True) if whole_frames and present is not None else present
-
-
-def _finite_vectors(metric: Metric, x, y, mask) -> None:
-    held_by_float32 = "scale" not in metric.invariant_to
-    inputs.finite(x, "activations", "neuron", mask, held_by_float32=held_by_float32)
-    inputs.finite(y, "features", "feature row", mask, held_by_float32=held_by_float32)
-
-
-def _nuisance(values: Any, mask: Any, o: int) -> tuple[Any, Any]:
+def _nuisance(
+    values: ArrayLike, mask: np.ndarray | None, o: int
+) -> tuple[np.ndarray | jax.Array, np.ndarray | None]:
     """(the rows, the mask without observations whose nuisances are masked)."""
-    held = inputs.nuisance(values, o)
-    if held.present is not None:
-        mask = _both(mask, held.present.all(1))
-    inputs.finite(held, "nuisance", "row", mask)
-    return held.values, mask
-
-
-def _columns(values: Any, which: Any) -> Any:
-    # Even a slice of everything would copy a JAX array.
-    return values if isinstance(which, slice) else values[:, which]
-
-
-def _both(a: Any, b: Any) -> Any:
-    return b if a is None else a if b is None else a & b
+    held_fixed = inputs.nuisance(values, o)
+    if held_fixed.present is not None:
+        mask = both(mask, np.asarray(held_fixed.present.all(1)))
+    inputs.finite(held_fixed, "nuisance", "row", mask)
+    return held_fixed.values, mask
 
 
 def _on_vectors(metric: Metric) -> None:

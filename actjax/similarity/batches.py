@@ -1,9 +1,10 @@
 """Makes batches of clips from a caller's arrays, in float32: observations by clip, or images."""
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from actjax import parallel
@@ -15,61 +16,124 @@ from actjax.types import Context, Metric
 _LINEAR = frozenset({"scale", "shift"})
 
 
-def clip_batches(metric: Metric, x, y, mask, context: Context, memory: int) -> Iterator[Any]:
-    """Groups observations by clip and pads clips to one length: batches of [b, o, ...] arrays."""
-    clip_ids = context.clip_ids_o
-    order = np.argsort(clip_ids, kind="stable")
-    ids, starts, lengths = np.unique(clip_ids[order], return_index=True, return_counts=True)
-    longest = int(lengths.max())
-    per_clip = 4 * longest * (x.shape[1] + y.shape[1]) + _scores_bytes(metric, x.shape[1], y.shape[1])
-    size = _batch_size(len(ids), per_clip, memory)
-    places = np.minimum(starts[:, None] + np.arange(longest)[None, :], len(order) - 1)
-    present = np.arange(longest)[None, :] < lengths[:, None]
+class ClipBatch(NamedTuple):
+    """Some clips as `PairStream.update` takes them.
+
+    Attributes:
+      x, y: [b, o, n] and [b, o, k] float32, or [b, n, f, t] and [b, k, rows, t].
+      mask: [b, o] bool, or of images.
+      clip_mask_b: [b] bool, False for clips that only fill up the batch.
+      context: arrays [b, o, ...].
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    mask: np.ndarray | ImageMask
+    clip_mask_b: np.ndarray
+    context: Context
+
+
+# ([b, ...] places on axis 0, bool what counts there or None) -> the values there in float32.
+Taker = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+
+
+class _Clips(NamedTuple):
+    """Which observations each clip has, clips in the order of their ids.
+
+    Attributes:
+      order_o: the observations, clip after clip.
+      start_c, length_c: where a clip begins in that order, and how many observations it has.
+    """
+
+    order_o: np.ndarray
+    start_c: np.ndarray
+    length_c: np.ndarray
+
+    def rows(self, clips_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """([b, longest] the clips' observations, [b, longest] bool, False behind a shorter clip's end)."""
+        offset = np.arange(self.length_c.max())[None, :]
+        places = np.minimum(self.start_c[clips_b, None] + offset, len(self.order_o) - 1)
+        return self.order_o[places], offset < self.length_c[clips_b, None]
+
+
+def _grouped(clip_ids_o: np.ndarray) -> _Clips:
+    order_o = np.argsort(clip_ids_o, kind="stable")
+    _, start_c, length_c = np.unique(clip_ids_o[order_o], return_index=True, return_counts=True)
+    return _Clips(order_o, start_c, length_c)
+
+
+def clip_batches(
+    metric: Metric,
+    x: np.ndarray | jax.Array,
+    y: np.ndarray | jax.Array,
+    mask: np.ndarray | None,
+    context: Context,
+    memory: int,
+) -> Iterator[ClipBatch]:
+    """Groups observations by clip and pads clips to one length."""
+    grouped = _grouped(context.clip_ids_o)
+    n, k, clips = x.shape[1], y.shape[1], len(grouped.start_c)
+    size = _batch_size(clips, 4 * int(grouped.length_c.max()) * (n + k) + _scores_bytes(metric, n, k), memory)
     every = None if mask is None else mask[:, None]
     take_x, take_y = (_taker(metric, side, every, 1) for side in (x, y))
     take_z = None if context.nuisance_oq is None else _taker(None, context.nuisance_oq, every, 1)
-    for start in range(0, len(ids), size):
-        rows = np.zeros((size, longest), np.int64)
-        counts = np.zeros((size, longest), bool)
-        part = slice(start, min(start + size, len(ids)))
-        b = part.stop - part.start
-        rows[:b], counts[:b] = order[places[part]], present[part]
+    for clips_b, real_b in _in_batches(clips, size):
+        rows, counts = grouped.rows(clips_b)
+        counts = counts & real_b[:, None]
         if mask is not None:
             counts &= mask[rows]
-        clip_of = np.zeros((size, longest), np.int32)
-        clip_of[:b] = np.arange(part.start, part.stop)[:, None]
-        taken = [None if take is None else take(rows, counts[..., None]) for take in (take_x, take_y, take_z)]
-        folds = None if context.folds_o is None else context.folds_o[rows]
-        at = Context(clip_ids_o=clip_of, folds_o=folds, nuisance_oq=taken[2])
-        yield *taken[:2], counts, np.arange(size) < b, at
-
-
-def image_batches(metric: Metric, x, y, mask: ImageMask, memory: int) -> Iterator[Any]:
-    """Batches of clips' images, the last one padded."""
-    per_clip = 4 * (math.prod(x.shape[1:]) + math.prod(y.shape[1:]))
-    per_clip += _scores_bytes(metric, x.shape[1], y.shape[1])
-    size = _batch_size(x.shape[0], per_clip, memory)
-    cells_x = None if mask.x is None else mask.x[:, None]
-    cells_y = mask.frames_bt[:, None, None, :]
-    cells_y = cells_y if mask.y is None else cells_y & mask.y[:, None]
-    take_x, take_y = _taker(metric, x, cells_x, (2, 3)), _taker(metric, y, cells_y, (2, 3))
-    for start in range(0, x.shape[0], size):
-        clips = np.minimum(np.arange(start, start + size), x.shape[0] - 1)
-        real = np.arange(start, start + size) < x.shape[0]
-        ids = np.broadcast_to(clips[:, None].astype(np.int32), (size, mask.frames_bt.shape[1]))
-        own = ImageMask(*(None if part is None else part[clips] for part in mask))
-        sides = (
-            take(clips, None if cells is None else cells[clips])
-            for take, cells in ((take_x, cells_x), (take_y, cells_y))
+        at = Context(
+            clip_ids_o=np.broadcast_to(clips_b[:, None], rows.shape),
+            folds_o=None if context.folds_o is None else context.folds_o[rows],
+            nuisance_oq=None if take_z is None else take_z(rows, counts[..., None]),
         )
-        yield *sides, own, real, Context(clip_ids_o=ids)
+        yield ClipBatch(take_x(rows, counts[..., None]), take_y(rows, counts[..., None]), counts, real_b, at)
 
 
-def _taker(metric: Metric | None, side: Any, every: Any, axis: int | tuple[int, ...]) -> Any:
-    """(places, what counts there) -> the values at these places of axis 0 in float32.
+def image_batches(
+    metric: Metric, x: np.ndarray | jax.Array, y: np.ndarray | jax.Array, mask: ImageMask, memory: int
+) -> Iterator[ClipBatch]:
+    """Takes clips' images in batches."""
+    per_clip = 4 * (math.prod(x.shape[1:]) + math.prod(y.shape[1:]))
+    size = _batch_size(x.shape[0], per_clip + _scores_bytes(metric, x.shape[1], y.shape[1]), memory)
+    cells_x = None if mask.x is None else np.asarray(mask.x)[:, None]
+    cells_y = np.asarray(mask.frames_bt)[:, None, None, :]
+    cells_y = cells_y if mask.y is None else cells_y & np.asarray(mask.y)[:, None]
+    take_x, take_y = _taker(metric, x, cells_x, (2, 3)), _taker(metric, y, cells_y, (2, 3))
+    for clips_b, real_b in _in_batches(x.shape[0], size):
+        of_clips = ImageMask(
+            mask.frames_bt[clips_b],
+            None if mask.x is None else mask.x[clips_b],
+            None if mask.y is None else mask.y[clips_b],
+        )
+        at = Context(clip_ids_o=np.broadcast_to(clips_b[:, None], (size, mask.frames_bt.shape[1])))
+        x_there = take_x(clips_b, None if cells_x is None else cells_x[clips_b])
+        yield ClipBatch(x_there, take_y(clips_b, cells_y[clips_b]), of_clips, real_b, at)
 
-    Offsets and scales are each clip's own; but clips that are pooled share a scale. Areas are averaged
-    before images are compared, which keeps no order. `metric` is None for nuisances, `every` what counts.
+
+def _in_batches(clips: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """([size] int32 the clips of a batch, [size] bool, False where the last batch repeats a clip)."""
+    for first in range(0, clips, size):
+        places = np.arange(first, first + size, dtype=np.int32)
+        yield np.minimum(places, clips - 1), places < clips
+
+
+def _taker(
+    metric: Metric | None,
+    side: np.ndarray | jax.Array,
+    every: np.ndarray | None,
+    axis: int | tuple[int, ...],
+) -> Taker:
+    """What takes values of a side as the metric sees them.
+
+    Offsets and scales are each clip's, but clips that are pooled share a scale. Areas are averaged before
+    images are compared, which keeps no order.
+
+    Args:
+      metric: None for nuisances.
+      side: [o, v] or [b, v, f, t].
+      every: bool of the side's rank, what counts; None for all.
+      axis: of what is taken, the axes along which an item's offset and scale are looked for.
     """
     images = side.ndim == 4
     invariant_to = _LINEAR if metric is None else frozenset(metric.invariant_to)
@@ -78,10 +142,10 @@ def _taker(metric: Metric | None, side: Any, every: Any, axis: int | tuple[int, 
     shared = None
     pooled = metric is None or (metric.within == "pooled" and metric.observes == "vector")
     if is_wide(side.dtype) and pooled and "scale" in invariant_to:
-        shared = exponents(side, every, (0, 2, 3) if images else 0)
+        shared = exponents(np.asarray(side), every, (0, 2, 3) if images else 0)
         shared = shared if images else shared[None]
 
-    def take(places: np.ndarray, counts: Any) -> np.ndarray:
+    def take(places: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
         return narrow(np.asarray(side[places]), counts, invariant_to, axis, shared)
 
     return take

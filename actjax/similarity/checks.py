@@ -1,25 +1,28 @@
 """Checks of the public functions' arguments, on the host, with messages that name axes and lengths."""
 
+import functools
 import operator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
-from actjax.similarity.labels import codes
+from actjax.similarity.labels import Coded, Labels, codes
 from actjax.similarity.narrow import FLOAT32, is_wide
 
 _CHUNK = 1 << 24
+Array = np.ndarray | jax.Array
 
 
 class Side(NamedTuple):
     """One side's values, real numbers as they came, and [same shape] bool of what counts; None for all."""
 
-    values: Any
+    values: np.ndarray | jax.Array
     present: np.ndarray | None
 
 
-def matrix(values: Any, name: str, columns: str) -> Side:
+def matrix(values: ArrayLike, name: str, columns: str) -> Side:
     """The array, two-dimensional and real.
 
     Raises:
@@ -35,7 +38,7 @@ def matrix(values: Any, name: str, columns: str) -> Side:
     return side
 
 
-def images(values: Any, name: str, axes: str) -> Side:
+def images(values: ArrayLike, name: str, axes: str) -> Side:
     """The array, [b, ...] with four axes and real."""
     side = _real(values, name)
     if side.values.ndim != 4 or 0 in side.values.shape:
@@ -43,7 +46,7 @@ def images(values: Any, name: str, axes: str) -> Side:
     return side
 
 
-def same_observations(x: Any, y: Any) -> None:
+def same_observations(x: Array, y: Array) -> None:
     """Raises ValueError unless both sides have as many observations."""
     if y.shape[0] != x.shape[0]:
         raise ValueError(
@@ -52,22 +55,22 @@ def same_observations(x: Any, y: Any) -> None:
         )
 
 
-def mask(values: Any, o: int) -> np.ndarray | None:
+def mask(values: ArrayLike | None, o: int) -> np.ndarray | None:
     """[o] bool, or None where all count."""
     if values is None:
         return None
-    values = _booleans(values, f"mask [o] of booleans with o = {o}")
-    if values.shape != (o,):
-        raise ValueError(f"expected mask [o] with o = {o}, got shape {values.shape}")
-    return None if values.all() else values
+    counts = _booleans(values, f"mask [o] of booleans with o = {o}")
+    if counts.shape != (o,):
+        raise ValueError(f"expected mask [o] with o = {o}, got shape {counts.shape}")
+    return None if counts.all() else counts
 
 
-def labels(values: Any, name: str, o: int) -> tuple[np.ndarray | None, int]:
-    """([o] int32 in 0 .. count - 1, count) of clip ids or folds under any labels; (None, 0) for none."""
-    return (None, 0) if values is None else codes(values, name, o)
+def labels(values: Labels | None, name: str, o: int) -> Coded:
+    """Clip ids or folds under any labels as whole numbers; code_o None where there are none."""
+    return Coded(None, 0) if values is None else codes(values, name, o)
 
 
-def nuisance(values: Any, o: int) -> Side:
+def nuisance(values: ArrayLike, o: int) -> Side:
     """[o, q] of real numbers."""
     side = _real(values, "nuisance")
     shape = tuple(side.values.shape)
@@ -76,7 +79,7 @@ def nuisance(values: Any, o: int) -> Side:
     return Side(np.asarray(side.values), side.present)
 
 
-def map_mask(x: Any, y: Any, values: Any) -> np.ndarray:
+def map_mask(x: Array, y: Array, values: ArrayLike | None) -> np.ndarray:
     """[b, frames] bool for maps x and matrices y of the same clips."""
     if x.shape[0] != y.shape[0]:
         raise ValueError(
@@ -86,13 +89,13 @@ def map_mask(x: Any, y: Any, values: Any) -> np.ndarray:
     shape = (y.shape[0], y.shape[3])
     if values is None:
         return np.ones(shape, bool)
-    values = _booleans(values, f"mask [b, frames] of booleans with shape {shape}")
-    if values.shape != shape:
-        raise ValueError(f"expected mask [b, frames] with shape {shape}, got shape {values.shape}")
-    return values
+    counts = _booleans(values, f"mask [b, frames] of booleans with shape {shape}")
+    if counts.shape != shape:
+        raise ValueError(f"expected mask [b, frames] with shape {shape}, got shape {counts.shape}")
+    return counts
 
 
-def memory_bytes(memory_gib: Any) -> int:
+def memory_bytes(memory_gib: float) -> int:
     """The bound in bytes; raises ValueError unless it is a positive, finite number."""
     try:
         usable = 0 < memory_gib < np.inf and not isinstance(memory_gib, bool)
@@ -103,7 +106,7 @@ def memory_bytes(memory_gib: Any) -> int:
     return max(int(memory_gib * 2**30), 1 << 16)
 
 
-def key(seed: Any) -> jax.Array:
+def key(seed: int) -> jax.Array:
     """The random key of a seed; raises ValueError unless it is a whole number from 0 to 2^32 - 1."""
     try:
         number = operator.index(seed)
@@ -111,6 +114,12 @@ def key(seed: Any) -> jax.Array:
         number = -1
     if isinstance(seed, bool) or not 0 <= number < 2**32:
         raise ValueError(f"expected seed to be a whole number from 0 to 2^32 - 1, got {seed!r}")
+    return _key(number)
+
+
+@functools.lru_cache(maxsize=64)
+def _key(number: int) -> jax.Array:
+    """The key of a seed: making one takes an accelerator as long as scores of a small problem."""
     return jax.random.key(number)
 
 
@@ -126,14 +135,14 @@ def finite(
     largest = np.zeros(array.shape[1])
     step = max(1, _CHUNK // array.shape[1])
     for start in range(0, array.shape[0], step):
-        part = slice(start, start + step)
-        values = _host(array[part])
-        counts = None if mask_o is None else mask_o[part, None]
+        rows = slice(start, start + step)
+        values = _host(array[rows])
+        counts = None if mask_o is None else mask_o[rows, None]
         if present is not None:
-            counts = present[part] if counts is None else counts & present[part]
-        bad = ~np.isfinite(values)
+            counts = present[rows] if counts is None else counts & present[rows]
+        bad = _not_finite(values)
         if counts is not None:
-            bad &= counts
+            bad = bad & counts
         if bad.any():
             row, index = np.argwhere(bad)[0]
             raise ValueError(
@@ -157,9 +166,9 @@ def finite_images(
         counts = mask_bt[clip][None, None, :] if array.shape[3] == mask_bt.shape[1] else None
         if present is not None:
             counts = present[clip] if counts is None else counts & present[clip]
-        bad = ~np.isfinite(values)
+        bad = _not_finite(values)
         if counts is not None:
-            bad &= counts
+            bad = bad & counts
         if bad.any():
             index = np.argwhere(bad)[0][0]
             raise ValueError(
@@ -170,7 +179,16 @@ def finite_images(
             _held(_sizes(values, counts, (1, 2)), name, f"clip {clip}, {column}")
 
 
-def _sizes(values, counts, axis) -> np.ndarray:
+def _not_finite(values: np.ndarray) -> np.ndarray:
+    """bool of the values' shape, or one False where all are finite."""
+    # A finite sum has finite terms alone, and is there in one pass that writes nothing.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(np.add.reduce(values, axis=None)):
+            return np.zeros((), bool)
+    return ~np.isfinite(values)
+
+
+def _sizes(values: np.ndarray, counts: np.ndarray | None, axis: int | tuple[int, ...]) -> np.ndarray:
     wide = np.longdouble if values.dtype == np.longdouble else np.float64
     sizes = np.abs(values.astype(wide))
     return (sizes if counts is None else np.where(counts, sizes, 0)).max(axis)
@@ -186,19 +204,19 @@ def _held(largest: np.ndarray, name: str, column: str) -> None:
         )
 
 
-def _booleans(values: Any, expected: str) -> np.ndarray:
+def _booleans(values: ArrayLike, expected: str) -> np.ndarray:
     if np.ma.is_masked(values):
         raise ValueError(f"expected {expected}, got one with masked entries; take mask.filled(False)")
     try:
-        values = np.asarray(values)
+        array = np.asarray(values)
     except ValueError:
         raise ValueError(f"expected {expected}, got lists of different lengths") from None
-    if values.dtype != bool:
-        raise ValueError(f"expected {expected}, got {values.dtype}")
-    return values
+    if array.dtype != bool:
+        raise ValueError(f"expected {expected}, got {array.dtype}")
+    return array
 
 
-def _real(values: Any, name: str) -> Side:
+def _real(values: ArrayLike, name: str) -> Side:
     present = None
     if isinstance(values, np.ma.MaskedArray):
         present = ~np.ma.getmaskarray(values) if np.ma.is_masked(values) else None
@@ -212,7 +230,7 @@ def _real(values: Any, name: str) -> Side:
     return Side(array, present)
 
 
-def _plain(values: Any, name: str) -> np.ndarray:
+def _plain(values: ArrayLike, name: str) -> np.ndarray:
     try:
         array = np.asarray(values)
         if array.dtype == object:
@@ -229,13 +247,13 @@ def _plain(values: Any, name: str) -> np.ndarray:
     return array
 
 
-def _is_number(dtype: Any) -> bool:
+def _is_number(dtype: np.dtype) -> bool:
     """True for real numbers, the extended floating types (bfloat16 and such) included."""
     extended = dtype.kind == "V" and jax.numpy.issubdtype(dtype, jax.numpy.number)
     return dtype.kind in "fiub" or (extended and not jax.numpy.issubdtype(dtype, jax.numpy.complexfloating))
 
 
-def _host(values: Any) -> np.ndarray:
+def _host(values: Array) -> np.ndarray:
     values = np.asarray(values)
     # NumPy's isfinite does not know the extended floating types (bfloat16 and such).
     return values if values.dtype.kind in "fiub" else values.astype(np.float32)

@@ -2,13 +2,16 @@
 
 import functools
 import operator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from actjax.precision import PRECISION
+
+# On the host, or in a program.
+Array = np.ndarray | jax.Array
 
 
 class ImageMask(NamedTuple):
@@ -20,13 +23,15 @@ class ImageMask(NamedTuple):
         as a whole; None where all do.
     """
 
-    frames_bt: Any
-    x: Any = None
-    y: Any = None
+    frames_bt: Array
+    x: Array | None = None
+    y: Array | None = None
 
 
-def regrid_images(x_bnft, y_bkft, mask: ImageMask, *, same_rows: bool):
-    """Maps and matrices with as many frames (and rows, where asked) as the coarser has.
+def regrid_images(
+    x_bnft: jax.Array, y_bkft: jax.Array, mask: ImageMask, *, same_rows: bool
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Averages maps and matrices to as many frames (and rows, where asked) as the coarser has.
 
     Args:
       x_bnft: [b, n, f, t] maps.
@@ -41,33 +46,31 @@ def regrid_images(x_bnft, y_bkft, mask: ImageMask, *, same_rows: bool):
     rows = min(x_bnft.shape[2], y_bkft.shape[2]) if same_rows else None
     x_bnft = _present_only(x_bnft, mask.x)
     y_bkft = _present_only(_present_only(y_bkft, mask.frames_bt[:, None, :]), mask.y)
-    counts = [_covered(part, frames, rows) for part in (mask.frames_bt[:, None, :], mask.x, mask.y)]
-    counts = functools.reduce(operator.and_, [part for part in counts if part is not None])
+    masks = [m for m in (mask.frames_bt[:, None, :], mask.x, mask.y) if m is not None]
+    counts = functools.reduce(operator.and_, [_covered(m, frames, rows) for m in masks])
     x_bnft, y_bkft = (average_last(image, frames) for image in (x_bnft, y_bkft))
     if rows is not None:
         x_bnft, y_bkft = (average_last(image.mT, rows).mT for image in (x_bnft, y_bkft))
     return x_bnft, y_bkft, counts[:, 0] if counts.shape[1] == 1 else counts
 
 
-def _present_only(image_bvft, present_bft):
-    """Zero where a cell is not there, so that nothing of it is averaged into others."""
+def _present_only(image_bvft: jax.Array, present_bft: Array | None) -> jax.Array:
+    """Puts zero where a cell is not there, so that nothing of it is averaged into others."""
     if present_bft is None:
         return image_bvft
     return jnp.where(present_bft[:, None], image_bvft, jnp.zeros_like(image_bvft))
 
 
-def _covered(present_bft, frames: int, rows: int | None):
+def _covered(present_bft: Array, frames: int, rows: int | None) -> jax.Array:
     """[b, 1 or rows, frames] bool: all of a coarser cell is there."""
-    if present_bft is None:
-        return None
-    share = average_last(present_bft.astype(jnp.float32), frames)
+    share = average_last(jnp.asarray(present_bft, jnp.float32), frames)
     if rows is not None and share.shape[1] > 1:
         share = average_last(share.mT, rows).mT
     return share > 1 - 1e-5
 
 
 def average_last(values: jax.Array, size: int) -> jax.Array:
-    """The last axis averaged, by overlap, onto `size` equal cells."""
+    """Averages the last axis, by overlap, onto `size` equal cells."""
     if values.shape[-1] == size:
         return values
     return jnp.matmul(values, jnp.asarray(overlaps(values.shape[-1], size)), precision=PRECISION)

@@ -5,7 +5,6 @@ matrix product. Everything here can be traced inside `jit` and `pmap`.
 """
 
 import functools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,17 +12,13 @@ import jax
 import jax.numpy as jnp
 
 from actjax import parallel, precision
-from actjax.similarity.accumulators import moments
+from actjax.similarity.accumulators import moments, whole_moments
 from actjax.similarity.host import lent
 from actjax.similarity.host.dispatch import host_allowed
 from actjax.similarity.host.threads import at_least_one
+from actjax.similarity.tiles import clip_bytes, default_bytes, tile_sizes
 from actjax.types import Context, Metric
 
-# Bound on what one tile of pairs, or one tile of prepared neurons, holds at a time.
-TILE_BYTES = 256 * 2**20
-# Prepared neurons that meet all rows at once, in bytes: with four times as many, fresh memory costs a fifth
-# (rank metrics) to a half (sets) more time on a CPU, and with a quarter of them nothing is gained.
-DOT_TILE_BYTES = 64 * 2**20
 # Observations that are centred and multiplied at a time.
 BLOCK = 1024
 # Blocks that are added up by themselves: every addition to a sum rounds it, and long ones would lose digits.
@@ -38,7 +33,7 @@ def pairwise(
     context: Context = Context(),  # noqa: B008 (an immutable tuple)
     *,
     neurons_first: bool = False,
-    tile_bytes: int = TILE_BYTES,
+    tile_bytes: int | None = None,
 ) -> Mapping[str, jax.Array]:
     """Every neuron against every feature row, under one mask.
 
@@ -50,7 +45,7 @@ def pairwise(
       mask_o: [o] bool ([t] for images), False where an observation does not count; None for all.
       context: what is neither side.
       neurons_first: x is [n, o] and y [k, o] instead.
-      tile_bytes: bound on a tile's memory, in bytes.
+      tile_bytes: bound on a tile's memory, in bytes; by default what suits the device.
 
     Returns:
       {"score": [n, k] float32, ...}, the metric's outputs; [n, 1] for level "feature" on vectors.
@@ -63,9 +58,12 @@ def pairwise(
     if mask_o is None:
         mask_o = jnp.ones((x_on.shape[-1 if axis == 0 else 0],), bool)
     check_size(metric, len(mask_o))
-    on_host = parallel.callbacks_are_safe()
-    how = {"tile_bytes": tile_bytes, "on_host": on_host, "way": precision.current_way()}
-    return _pairwise(metric, x_on, y_ok, mask_o, context, axis=axis, **how)
+    how = {
+        "axis": axis,
+        "tile_bytes": tile_bytes or default_bytes(),
+        "on_host": parallel.callbacks_are_safe(),
+    }
+    return precision.guarded(lambda way: _pairwise(metric, x_on, y_ok, mask_o, context, way=way, **how))
 
 
 def clip_scores(
@@ -75,7 +73,7 @@ def clip_scores(
     mask_bo: Any,
     context: Context = Context(),  # noqa: B008
     *,
-    tile_bytes: int = TILE_BYTES,
+    tile_bytes: int | None = None,
 ) -> Mapping[str, jax.Array]:
     """Every neuron against every feature row inside each clip.
 
@@ -86,15 +84,20 @@ def clip_scores(
       mask_bo: [b, o] bool; [b, t] for images.
       context: its arrays have a leading clip axis, except the key, which is folded with each clip's
         first clip id (its place in the batch where there are no ids).
-      tile_bytes: bound on what is prepared at a time, in bytes.
+      tile_bytes: bound on what is prepared at a time, in bytes; by default what suits the device.
 
     Returns:
       {"score": [b, n, k] float32, ...}.
     """
     check_size(metric, mask_bo.shape[1])
-    on_host = parallel.callbacks_are_safe()
-    how = {"tile_bytes": tile_bytes, "on_host": on_host, "way": precision.current_way()}
-    return _clip_scores(metric, x_bon, y_bok, mask_bo, context, **how)
+    how = {"tile_bytes": tile_bytes or default_bytes(), "on_host": parallel.callbacks_are_safe()}
+
+    def in_way(way: str) -> Mapping[str, jax.Array]:
+        # The kernel that splits takes one pair of matrices, not one for each clip.
+        way = "exact" if way == "fast" else way
+        return _clip_scores(metric, x_bon, y_bok, mask_bo, context, way=way, **how)
+
+    return precision.guarded(in_way)
 
 
 def check_size(metric: Metric, o: int) -> None:
@@ -126,7 +129,7 @@ def _score_clips(metric, x_bon, y_bok, mask_bo, context, tile_bytes):
         return _undefined(metric, (b,), x_bon, y_bok, 1 if axis == 0 else -1)
     context = _clip_keys(context, b)
     one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (x_bon, y_bok, mask_bo))
-    per_clip = _clip_bytes(metric, *one, jax.tree.map(lambda leaf: leaf[0], context), axis)
+    per_clip = clip_bytes(metric, *one, jax.tree.map(lambda leaf: leaf[0], context), axis)
     batch = min(b, at_least_one(tile_bytes, per_clip))
 
     def score_clip(arguments):
@@ -139,7 +142,7 @@ def _score_clips(metric, x_bon, y_bok, mask_bo, context, tile_bytes):
 
 
 def score_pairs(
-    metric: Metric, x: Any, y: Any, mask: Any, context: Context, *, axis: int, tile_bytes: int = TILE_BYTES
+    metric: Metric, x: Any, y: Any, mask: Any, context: Context, *, axis: int, tile_bytes: int
 ) -> Mapping[str, jax.Array]:
     """`pairwise` without its jit; neurons and rows stand on `axis`, 0 or -1, of x and y."""
     if len(mask) < metric.min_observations:
@@ -148,11 +151,14 @@ def score_pairs(
     # A mask that is known while compiling would be folded, with all that follows from it, for minutes.
     mask = jax.lax.optimization_barrier(jnp.asarray(mask))
     if metric.observes == "vector" and takes_blocks(metric) and len(mask) > BLOCK:
-        return _over_blocks(metric, x, y, mask, axis)
+        return _over_observations(metric, x, y, mask, axis)
     x, y = lent.whole(x), lent.whole(y)
+    if axis == -1 and metric.dot and precision.current_way() != "plain":
+        # An accelerator sorts and multiplies rows; turning a side round costs it less than columns would.
+        return score_pairs(metric, x.T, y.T, mask, context, axis=0, tile_bytes=tile_bytes)
     py = _prepare_y(metric, y, mask, context, axis)
     n, k = x.shape[axis], jax.tree.leaves(py)[0].shape[axis]
-    tile_n, tile_k = _tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes)
+    tile_n, tile_k = tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes)
 
     def prepare(start):
         tile = x if tile_n >= n else jax.lax.dynamic_slice_in_dim(x, start, tile_n, axis)
@@ -187,6 +193,23 @@ def first_block(o: int) -> int:
 def takes_blocks(metric: Metric) -> bool:
     """True if long vectors are taken in blocks of observations."""
     return metric.accumulator is not None and metric.accumulator.name == "moments"
+
+
+def _over_observations(metric: Metric, x, y, mask_o, axis: int) -> Mapping[str, jax.Array]:
+    """Accumulates all observations: in one kernel where a GPU has it, else in blocks."""
+
+    def over_blocks():
+        return _over_blocks(metric, x, y, mask_o, axis)
+
+    if precision.current_way() != "fast":
+        return over_blocks()
+
+    def finalize(state):
+        found = metric.accumulator.finalize(state)
+        return {name: found[name] for name in metric.outputs}
+
+    along = 1 if axis == 0 else 0
+    return whole_moments.scores(finalize, lent.whole(x), lent.whole(y), mask_o, along, over_blocks)
 
 
 def _over_blocks(metric: Metric, x, y, mask_o, axis: int) -> Mapping[str, jax.Array]:
@@ -256,41 +279,6 @@ def _over_tiles(prepare, compare, n: int, k: int, tile_n: int, tile_k: int) -> M
         return jax.lax.fori_loop(0, -(-k // tile_k), fill, out)
 
     return jax.lax.fori_loop(0, -(-n // tile_n), fill_rows, out)
-
-
-def _tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes) -> tuple[int, int]:
-    """(neurons, rows) of a tile that stays within `tile_bytes`."""
-    item = _item_bytes(metric.prepare_x, x, mask, context, axis)
-    if metric.dot:
-        return _even(n, at_least_one(min(tile_bytes, DOT_TILE_BYTES), item)), k
-    pairs = at_least_one(tile_bytes, metric.pair_copies * item)
-    tile_k = _even(k, pairs)
-    return _even(n, at_least_one(pairs, tile_k)), tile_k
-
-
-def _even(items: int, most: int) -> int:
-    """The size of the fewest tiles of at most `most`, as equal as can be: overlaps are computed twice."""
-    most = min(items, most)
-    return -(-items // -(-items // most))
-
-
-def _clip_bytes(metric, x, y, mask, context, axis) -> int:
-    """What one clip's inputs, prepared items and scores take."""
-    n, k = x.shape[axis], y.shape[axis]
-    x_item = _item_bytes(metric.prepare_x, x, mask, context, axis)
-    if metric.level == "feature" and metric.observes == "vector":
-        y_items, k = x_item * k, 1
-    else:
-        y_items = k * _item_bytes(metric.prepare_y, y, mask, context, axis)
-    inputs = 4 * (math.prod(x.shape) + math.prod(y.shape))
-    return inputs + n * x_item + y_items + 4 * n * k * len(metric.outputs)
-
-
-def _item_bytes(prepare: Callable, values: Any, mask: Any, context: Context, axis: int) -> int:
-    """The size of one prepared item, known from shapes alone."""
-    shape = values.shape[1:] if axis == 0 else values.shape[:-1]
-    item = jax.eval_shape(prepare, jax.ShapeDtypeStruct(shape, jnp.float32), mask, context)
-    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(item))
 
 
 def _clip_keys(context: Context, b: int) -> Context:

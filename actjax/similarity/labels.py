@@ -1,16 +1,27 @@
 """Clip ids and folds under any names, as whole numbers from 0."""
 
-from typing import Any
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+# An array of numbers, strings or dates, or any sequence of hashable objects.
+Labels = np.ndarray | jax.Array | Sequence[Hashable]
 
-def codes(values: Any, name: str, o: int) -> tuple[np.ndarray, int]:
-    """([o] int32 in 0 .. count - 1, count): equal labels have equal codes, in the labels' own order.
+
+class Coded(NamedTuple):
+    """Labels as whole numbers: [o] int32 in 0 .. count - 1, or None where there are none, and count."""
+
+    code_o: np.ndarray | None
+    count: int
+
+
+def codes(values: Labels, name: str, o: int) -> Coded:
+    """Numbers labels: equal ones have equal codes, in the labels' order.
 
     Args:
-      values: [o] labels: an array of numbers, strings or dates, or any sequence of hashable objects.
+      values: [o] labels.
       name: for messages.
       o: how many are expected.
 
@@ -29,18 +40,18 @@ def codes(values: Any, name: str, o: int) -> tuple[np.ndarray, int]:
     return _of_objects(values, name, o)
 
 
-def _of_array(array: np.ndarray, name: str) -> tuple[np.ndarray, int]:
+def _of_array(array: np.ndarray, name: str) -> Coded:
     if array.dtype.kind in "fcmM" and (array != array).any():
         row = int(np.argmax(array != array))
         raise _missing(name, array[row], row)
-    found, code = np.unique(array, return_inverse=True)
-    return code.astype(np.int32), len(found)
+    distinct, code = np.unique(array, return_inverse=True)
+    return Coded(code.astype(np.int32), len(distinct))
 
 
-def _of_objects(values: Any, name: str, o: int) -> tuple[np.ndarray, int]:
-    if isinstance(values, str | bytes) or not hasattr(values, "__len__") or not hasattr(values, "__iter__"):
-        raise ValueError(f"expected {name} [o] with o = {o}, got {type(values).__name__}")
-    values = list(values)
+def _of_objects(labels: Labels, name: str, o: int) -> Coded:
+    if isinstance(labels, str | bytes) or not hasattr(labels, "__len__") or not hasattr(labels, "__iter__"):
+        raise ValueError(f"expected {name} [o] with o = {o}, got {type(labels).__name__}")
+    values: list[Any] = list(labels)
     if len(values) != o:
         raise ValueError(f"expected {name} [o] with o = {o}, got shape ({len(values)},)")
     for row, value in enumerate(values):
@@ -57,10 +68,10 @@ def _of_objects(values: Any, name: str, o: int) -> tuple[np.ndarray, int]:
     except TypeError:
         ordered = sorted(distinct, key=lambda value: (type(value).__name__, repr(value)))
     place = {value: code for code, value in enumerate(ordered)}
-    return np.fromiter((place[value] for value in values), np.int32, o), len(ordered)
+    return Coded(np.fromiter((place[value] for value in values), np.int32, o), len(ordered))
 
 
-def _is_hashable(value: Any) -> bool:
+def _is_hashable(value: object) -> bool:
     try:
         hash(value)
     except TypeError:
@@ -68,11 +79,11 @@ def _is_hashable(value: Any) -> bool:
     return True
 
 
-def _missing(name: str, value: Any, row: int) -> ValueError:
+def _missing(name: str, value: object, row: int) -> ValueError:
     return ValueError(f"expected a {name[:-1]} for every observation, got {value} at observation {row}")
 
 
-def _is_missing(value: Any) -> bool:
+def _is_missing(value: object) -> bool:
     if value is None:
         return True
     try:

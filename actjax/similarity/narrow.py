@@ -8,7 +8,6 @@ float32 and whatever it holds exactly pass as they are.
 """
 
 from collections.abc import Set
-from typing import Any
 
 import numpy as np
 
@@ -19,9 +18,11 @@ _FAR = 100
 # Places are stored as the floats from 1 upward, of which there are 2^30 before infinity.
 _ONE = np.uint32(0x3F800000)
 FLOAT32 = np.finfo(np.float32)
+# The axes of one item.
+Axis = int | tuple[int, ...]
 
 
-def is_wide(dtype: Any) -> bool:
+def is_wide(dtype: np.typing.DTypeLike) -> bool:
     """True for a NumPy type with values that float32 does not hold."""
     dtype = np.dtype(dtype)
     return dtype.kind in "iuf" and dtype.itemsize > (4 if dtype.kind == "f" else 2)
@@ -31,7 +32,7 @@ def narrow(
     values: np.ndarray,
     mask: np.ndarray | None,
     invariant_to: Set[str],
-    axis: int | tuple[int, ...] = 0,
+    axis: Axis = 0,
     exponent: np.ndarray | None = None,
 ) -> np.ndarray:
     """The values in float32, for a metric that does not see what `invariant_to` names.
@@ -53,34 +54,42 @@ def narrow(
     return _narrow(values, mask, invariant_to, axis, exponent)
 
 
-def exponents(values: np.ndarray, mask: np.ndarray | None, axis: int | tuple[int, ...]) -> np.ndarray:
+def exponents(values: np.ndarray, mask: np.ndarray | None, axis: Axis) -> np.ndarray:
     """int, with `axis` kept as 1: the power of two to divide by; 0 for items that float32 holds well.
 
     `axis` holds axis 0, which is read in blocks; values and mask as in `narrow`.
     """
     step = max(1, _CHUNK * len(values) // values.size)
-    low = high = None
+    lows, highs = [], []
     for start in range(0, len(values), step):
-        part = slice(start, start + step)
-        block = _filled(values[part], None if mask is None else mask[part], axis)
-        lows, highs = _extremes(block, axis)
-        low = lows if low is None else np.minimum(low, lows)
-        high = highs if high is None else np.maximum(high, highs)
-    return _exponent(low, high)
+        rows = slice(start, start + step)
+        low, high = _extremes(_filled(values[rows], None if mask is None else mask[rows], axis), axis)
+        lows.append(low)
+        highs.append(high)
+    return _exponent(np.minimum.reduce(lows), np.maximum.reduce(highs))
 
 
-def _by_columns(values, mask, invariant_to, exponent) -> np.ndarray:
+def _by_columns(
+    values: np.ndarray, mask: np.ndarray | None, invariant_to: Set[str], exponent: np.ndarray | None
+) -> np.ndarray:
     out = np.empty_like(values, np.float32, subok=False)
     step = max(1, _CHUNK // values.shape[0])
     for start in range(0, values.shape[1], step):
-        part = (slice(None), slice(start, start + step))
-        own_mask = mask if mask is None or mask.shape[1] == 1 else mask[part]
-        own_exponent = None if exponent is None else exponent[part]
-        out[part] = _narrow(values[part], own_mask, invariant_to, 0, own_exponent)
+        columns = (slice(None), slice(start, start + step))
+        of_columns = mask if mask is None or mask.shape[1] == 1 else mask[columns]
+        out[columns] = _narrow(
+            values[columns], of_columns, invariant_to, 0, None if exponent is None else exponent[columns]
+        )
     return out
 
 
-def _narrow(values, mask, invariant_to, axis, exponent) -> np.ndarray:
+def _narrow(
+    values: np.ndarray,
+    mask: np.ndarray | None,
+    invariant_to: Set[str],
+    axis: Axis,
+    exponent: np.ndarray | None,
+) -> np.ndarray:
     values = _filled(values, mask, axis)
     if "order" in invariant_to:
         return _places(values, axis)
@@ -94,7 +103,7 @@ def _narrow(values, mask, invariant_to, axis, exponent) -> np.ndarray:
     return _cast(values)
 
 
-def _filled(values, mask, axis) -> np.ndarray:
+def _filled(values: np.ndarray, mask: np.ndarray | None, axis: Axis) -> np.ndarray:
     """What does not count replaced by a value of the same item that does, if there is one."""
     if mask is None or mask.all():
         return values
@@ -110,11 +119,11 @@ def _filled(values, mask, axis) -> np.ndarray:
     return np.where(mask, values, np.moveaxis(fill, last, axes))
 
 
-def _extremes(values, axis) -> tuple[np.ndarray, np.ndarray]:
+def _extremes(values: np.ndarray, axis: Axis) -> tuple[np.ndarray, np.ndarray]:
     return values.min(axis, keepdims=True), values.max(axis, keepdims=True)
 
 
-def _exponent(low, high) -> np.ndarray:
+def _exponent(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     wide = np.longdouble if low.dtype.kind == "f" else np.float64
     size = np.maximum(np.abs(low.astype(wide)), np.abs(high.astype(wide)))
     with np.errstate(invalid="ignore"):
@@ -123,7 +132,7 @@ def _exponent(low, high) -> np.ndarray:
     return np.where(far, exponent, 0)
 
 
-def _less(values, low, high) -> np.ndarray:
+def _less(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """The values less their offset, where it is larger than their spread: then the difference is exact.
 
     Elsewhere the spread is at least half of the largest value, of which float32 keeps 24 bits.
@@ -139,14 +148,14 @@ def _less(values, low, high) -> np.ndarray:
     return _whole_differences(values, low, offset)
 
 
-def _whole_differences(values, low, offset) -> np.ndarray:
+def _whole_differences(values: np.ndarray, low: np.ndarray, offset: np.ndarray) -> np.ndarray:
     """Differences of integers, exact modulo 2^bits; [..] float64 where others keep their own sign."""
     unsigned = np.dtype(f"u{values.dtype.itemsize}")
     less = values.astype(unsigned) - low.astype(unsigned)
     return less if offset.all() else np.where(offset, less.astype(np.float64), values.astype(np.float64))
 
 
-def _places(values, axis: int) -> np.ndarray:
+def _places(values: np.ndarray, axis: Axis) -> np.ndarray:
     """Floats in the order of the values, equal where they are equal and nowhere else."""
     cast = _cast(values)
     held = np.all(cast == values, axis, keepdims=True)
@@ -163,7 +172,7 @@ def _places(values, axis: int) -> np.ndarray:
     return np.where(held, cast, np.moveaxis(out.view(np.float32), -1, axis))
 
 
-def _cast(values) -> np.ndarray:
+def _cast(values: np.ndarray) -> np.ndarray:
     # What float32 cannot hold was refused before, or stands where nothing counts.
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         return values.astype(np.float32)

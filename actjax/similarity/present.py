@@ -5,43 +5,57 @@ pattern of the neurons with every pattern of the features.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
+# Some columns of an array: all of them as a slice, which copies nothing, or their places.
 Columns = slice | np.ndarray
 
 
+class Pattern(NamedTuple):
+    """Columns that lack the same observations.
+
+    Attributes:
+      columns: which.
+      present: [o, ...] bool, what they have; None where nothing is missing.
+    """
+
+    columns: Columns
+    present: np.ndarray | None
+
+
 def by_pattern(
-    one: Callable[[Columns, Columns, Any, Any], dict[str, Any]], x_present: Any, y_present: Any
+    score: Callable[[Pattern, Pattern], dict[str, np.ndarray]],
+    x_present: np.ndarray | None,
+    y_present: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
     """The outputs of all pairs, pattern by pattern.
 
     Args:
-      one: (neurons, columns of the features, [o, ...] what those neurons have or None, the same of the
-        features) -> {output: [neurons, columns]}; an output of one column stands for all columns.
+      score: (some neurons, some features) -> {output: [neurons, features]}; an output of one column stands
+        for all features.
       x_present: [o, n, ...] bool, or None where nothing is missing.
       y_present: [o, k, ...] bool, or None.
 
     Returns:
       {output: [n, k]}.
     """
-    rows = list(_patterns(x_present))
-    columns = list(_patterns(y_present))
-    parts = [[one(x, y, of_x, of_y) for y, of_y in columns] for x, of_x in rows]
-    if len(rows) == len(columns) == 1:
-        return parts[0][0]
-    return {
-        name: _assembled(
-            [[part[name] for part in line] for line in parts], [x for x, _ in rows], [y for y, _ in columns]
-        )
-        for name in parts[0][0]
-    }
+    of_x, of_y = list(_patterns(x_present)), list(_patterns(y_present))
+    blocks = [[score(x, y) for y in of_y] for x in of_x]
+    if len(of_x) == len(of_y) == 1:
+        return blocks[0][0]
+
+    def assembled(name: str) -> np.ndarray:
+        lines = [_joined([block[name] for block in line], of_y, 1) for line in blocks]
+        return _joined(lines, of_x, 0)
+
+    return {name: assembled(name) for name in blocks[0][0]}
 
 
-def _patterns(present: Any) -> Iterator[tuple[Columns, Any]]:
+def _patterns(present: np.ndarray | None) -> Iterator[Pattern]:
     if present is None or present.all():
-        yield slice(None), None
+        yield Pattern(slice(None), None)
         return
     columns = np.moveaxis(present, 1, 0).reshape(present.shape[1], -1)
     bits = np.packbits(columns, axis=1)
@@ -51,17 +65,12 @@ def _patterns(present: Any) -> Iterator[tuple[Columns, Any]]:
     for same in places.values():
         shared = present[:, same[0]]
         whole = len(places) == 1
-        yield slice(None) if whole else np.asarray(same), None if shared.all() else shared
+        yield Pattern(slice(None) if whole else np.asarray(same), None if shared.all() else shared)
 
 
-def _assembled(parts: list[list[Any]], rows: list[Columns], columns: list[Columns]) -> np.ndarray:
-    """One array from blocks that lie at any rows and columns."""
-    lines = [_joined(line, columns, 1) for line in parts]
-    return _joined(lines, rows, 0)
-
-
-def _joined(parts: list[Any], places: list[Columns], axis: int) -> Any:
-    if len(places) == 1:
-        return parts[0]
-    joined = np.concatenate(parts, axis)
-    return np.take(joined, np.argsort(np.concatenate(places)), axis)
+def _joined(blocks: list[np.ndarray], patterns: list[Pattern], axis: int) -> np.ndarray:
+    """One array from blocks whose items lie anywhere along the axis."""
+    if len(blocks) == 1:
+        return blocks[0]
+    places = np.concatenate([np.atleast_1d(np.asarray(pattern.columns)) for pattern in patterns])
+    return np.take(np.concatenate(blocks, axis), np.argsort(places), axis)

@@ -7,6 +7,7 @@ columns is read by one `pread` a block and resident memory stays bounded by the 
 import os
 from pathlib import Path
 
+import jax
 import numpy as np
 
 # A run keeps a store for each network and comparison, so all their blocks together must stay small.
@@ -34,24 +35,27 @@ class ObservationStore:
         self._lengths: list[int] = []
         self._file = open(self.path, "w+b", buffering=0)  # noqa: SIM115 (closed by close)
 
-    def append(self, rows_oc) -> None:
-        """Adds rows [o, columns]; raises ValueError for another number of columns."""
-        rows = np.asarray(rows_oc, np.float32)
+    def append(self, rows_oc: np.ndarray | jax.Array) -> None:
+        """Adds rows [o, columns]; raises ValueError for another number of columns or a wider type."""
+        rows = np.asarray(rows_oc)
+        if not np.can_cast(rows.dtype, np.float32):
+            raise ValueError(f"expected rows that float32 holds, got {rows.dtype}; see similarity.narrow")
+        rows = rows.astype(np.float32, copy=False)
         if rows.ndim != 2 or rows.shape[1] != self.columns:
             raise ValueError(f"expected rows of {self.columns} columns, got shape {rows.shape}")
         self.rows += len(rows)
         while len(rows):
-            part = rows[: len(self._block) - self._filled]
-            self._block[self._filled : self._filled + len(part)] = part
-            self._filled += len(part)
-            rows = rows[len(part) :]
+            fitting = rows[: len(self._block) - self._filled]
+            self._block[self._filled : self._filled + len(fitting)] = fitting
+            self._filled += len(fitting)
+            rows = rows[len(fitting) :]
             if self._filled == len(self._block):
                 self.flush()
 
     def flush(self) -> None:
         """Writes the rows that wait in memory."""
         if self._filled:
-            data = memoryview(np.ascontiguousarray(self._block[: self._filled].T)).cast("B")
+            data = np.ascontiguousarray(self._block[: self._filled].T).data.cast("B")
             while data:
                 data = data[self._file.write(data) :]
             self._lengths.append(self._filled)
@@ -77,17 +81,17 @@ class ObservationStore:
     def __enter__(self) -> "ObservationStore":
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
 def _pread(descriptor: int, size: int, offset: int) -> bytes:
     """Exactly `size` bytes; one call may return at most 2 GiB."""
-    parts = []
+    pieces = []
     while size:
-        part = os.pread(descriptor, size, offset)
-        if not part:
+        piece = os.pread(descriptor, size, offset)
+        if not piece:
             raise OSError(f"expected {size} more bytes at {offset}, the file ends before them")
-        parts.append(part)
-        size, offset = size - len(part), offset + len(part)
-    return b"".join(parts)
+        pieces.append(piece)
+        size, offset = size - len(piece), offset + len(piece)
+    return b"".join(pieces)

@@ -7,7 +7,7 @@ moments; the others are computed in each clip and averaged over clips, with a st
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,39 @@ import jax.numpy as jnp
 from actjax import precision
 from actjax.similarity.accumulators import clip_means
 from actjax.similarity.arithmetic.deviations import deviations
-from actjax.similarity.kernel import TILE_BYTES, clip_scores
-from actjax.types import Context, Metric
+from actjax.similarity.kernel import clip_scores
+from actjax.similarity.tiles import TILE_BYTES
+from actjax.types import NO_CONTEXT, Accumulator, Context, Metric
+
+# The first of some rows, and the first behind them.
+Span = tuple[int, int]
+
+
+class State(NamedTuple):
+    """What a stream knows of the clips so far.
+
+    Attributes:
+      pooled: {key of an accumulator: its state}.
+      clips: {metric: the means of its scores in each clip}.
+    """
+
+    pooled: Mapping[str, Any]
+    clips: Mapping[str, clip_means.ClipMeans]
+
+
+class Pooled(NamedTuple):
+    """An accumulator, and the rows that it takes."""
+
+    accumulator: Accumulator
+    span: Span
+
+
+class Observed(NamedTuple):
+    """A batch of clips: [b, o, n], [b, o, k] and [b, o] bool, or images as `update` takes them."""
+
+    x: jax.Array
+    y: jax.Array
+    mask: jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +76,12 @@ class PairStream:
     k: int
     within: bool = True
     images: bool = False
-    features: tuple[tuple[int, int], ...] | None = None
+    features: tuple[Span, ...] | None = None
     std_error: bool = True
     tile_bytes: int = TILE_BYTES
     way: str = dataclasses.field(default_factory=precision.current_way)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         names = [metric.name for metric in self.metrics]
         if len(set(names)) < len(names):
             raise ValueError(f"expected each metric once, got {', '.join(names)}; use a stream for each")
@@ -62,16 +93,23 @@ class PairStream:
                     f"{metric.name} does not stream over clips; keep its observations in a store"
                 )
 
-    def init(self) -> Mapping[str, Any]:
-        """The state before any clip: {"pooled": {accumulator: ...}, "clips": {metric: ClipMeans}}."""
+    def init(self) -> State:
+        """The state before any clip."""
         pooled = {
             key: accumulator.init(self.n, stop - start)
-            for key, (accumulator, start, stop) in self._accumulators().items()
+            for key, (accumulator, (start, stop)) in self._accumulators().items()
         }
-        clips = {m.name: self._init_clips(m) for m in self.metrics if self._per_clip(m)}
-        return {"pooled": pooled, "clips": clips}
+        return State(pooled, {m.name: self._init_clips(m) for m in self.metrics if self._per_clip(m)})
 
-    def update(self, state, x_bon, y_bok, mask_bo, clip_mask_b, context: Context = Context()):  # noqa: B008
+    def update(
+        self,
+        state: State,
+        x_bon: jax.Array,
+        y_bok: jax.Array,
+        mask_bo: jax.Array,
+        clip_mask_b: jax.Array,
+        context: Context = NO_CONTEXT,
+    ) -> State:
         """Adds a batch of clips.
 
         Args:
@@ -86,136 +124,137 @@ class PairStream:
         Returns:
           The new state.
         """
-        with precision.products(self.way):
-            return self._update(state, x_bon, y_bok, mask_bo, clip_mask_b, context)
-
-    def _update(self, state, x_bon, y_bok, mask_bo, clip_mask_b, context):
         mask_bo = mask_bo & clip_mask_b.reshape(-1, *(1,) * (mask_bo.ndim - 1))
-        x_bon, y_bok = x_bon.astype(jnp.float32), y_bok.astype(jnp.float32)
-        vectors = (x_bon, y_bok, mask_bo)
+        observed = Observed(x_bon.astype(jnp.float32), y_bok.astype(jnp.float32), mask_bo)
+        with precision.products(self.way):
+            return self._update(state, observed, clip_mask_b, context)
+
+    def _update(self, state: State, observed: Observed, clip_mask_b: jax.Array, context: Context) -> State:
+        vectors = observed
         if self.images and any(m.observes == "vector" for m in self.metrics):
-            vectors = _cells(*vectors)
+            vectors = _cells(observed)
         clips = {}
         for metric in self.metrics:
             if self._per_clip(metric):
-                sides = (x_bon, y_bok, mask_bo) if metric.observes == "image" else vectors
-                found = self._scores_in_clips(metric, *sides, context)
-                old = state["clips"][metric.name]
-                clips[metric.name] = clip_means.add(old, found, sides[2], clip_mask_b)
-        return {"pooled": self._add_pooled(state["pooled"], *vectors, context), "clips": clips}
+                sides = observed if metric.observes == "image" else vectors
+                scores = self._scores_in_clips(metric, sides, context)
+                clips[metric.name] = clip_means.add(state.clips[metric.name], scores, sides.mask, clip_mask_b)
+        return State(self._add_pooled(state.pooled, vectors, context), clips)
 
-    def merge(self, a, b):
+    def merge(self, a: State, b: State) -> State:
         """The state of both sets of clips; associative and commutative up to rounding."""
-        merges = {key: accumulator.merge for key, (accumulator, _, _) in self._accumulators().items()}
-        return {
-            "pooled": {key: merge(a["pooled"][key], b["pooled"][key]) for key, merge in merges.items()},
-            "clips": {name: clip_means.merge(a["clips"][name], b["clips"][name]) for name in a["clips"]},
+        pooled = {
+            key: accumulator.merge(a.pooled[key], b.pooled[key])
+            for key, (accumulator, _) in self._accumulators().items()
         }
+        return State(pooled, {name: clip_means.merge(a.clips[name], b.clips[name]) for name in a.clips})
 
-    def merge_stacked(self, states):
+    def merge_stacked(self, states: State) -> State:
         """Merges states stacked on a leading axis, such as one for each device."""
         leaves, structure = jax.tree.flatten(states)
         apart = (jax.tree.unflatten(structure, one) for one in zip(*leaves, strict=True))
         return functools.reduce(self.merge, apart)
 
-    def finalize(self, state) -> dict[str, dict[str, jax.Array]]:
+    def finalize(self, state: State) -> dict[str, dict[str, Any]]:
         """{metric: {"score", "valid", "n_observations", "std_error" (per clip), other outputs: [n, k]}}.
 
-        `score` is NaN and `valid` False where undefined; `n_observations` is a `_counts.Count`, which
-        `_counts.on_host` makes whole numbers of.
+        `score` is NaN and `valid` False where undefined; `n_observations` is a `long_counts.Count`, which
+        `long_counts.on_host` makes whole numbers of.
         """
         results = {}
         for metric in self.metrics:
             if self._per_clip(metric):
-                found = clip_means.finalize(state["clips"][metric.name])
+                outputs = clip_means.finalize(state.clips[metric.name])
             else:
-                found = self._finish_pooled(metric, state["pooled"])
-            results[metric.name] = found | {"valid": ~jnp.isnan(found["score"])}
+                outputs = self._finish_pooled(metric, state.pooled)
+            results[metric.name] = outputs | {"valid": ~jnp.isnan(outputs["score"])}
         return results
 
     def _per_clip(self, metric: Metric) -> bool:
         return metric.observes == "image" or (self.within and metric.within == "per_clip")
 
-    def _pieces(self, metric: Metric) -> tuple[tuple[int, int], ...]:
-        """The (start, stop) of rows that the metric takes together; all, unless it is of level feature."""
+    def _spans(self, metric: Metric) -> tuple[Span, ...]:
+        """The rows that the metric takes together; all, unless it is of level feature."""
         if metric.level == "feature" and metric.observes == "vector" and self.features is not None:
             return self.features
         return ((0, self.k),)
 
-    def _accumulators(self) -> dict[str, Any]:
-        """Every accumulator once, whichever metrics share it: key -> (accumulator, start, stop)."""
-        found = {}
-        for metric in self.metrics:
-            if not self._per_clip(metric):
-                for start, stop in self._pieces(metric):
-                    found[_key(metric, start, stop)] = (metric.accumulator, start, stop)
-        return found
+    def _accumulators(self) -> dict[str, Pooled]:
+        """Every accumulator once, whichever metrics share it."""
+        return {
+            _key(metric.accumulator, span): Pooled(metric.accumulator, span)
+            for metric in self.metrics
+            if metric.accumulator is not None and not self._per_clip(metric)
+            for span in self._spans(metric)
+        }
 
     def _init_clips(self, metric: Metric) -> clip_means.ClipMeans:
         is_whole = metric.level == "feature" and metric.observes == "vector"
-        columns = len(self._pieces(metric)) if is_whole else self.k
+        columns = len(self._spans(metric)) if is_whole else self.k
         return clip_means.init((self.n, columns), metric.outputs, self.std_error)
 
-    def _scores_in_clips(self, metric, x, y, mask, context):
+    def _scores_in_clips(self, metric: Metric, sides: Observed, context: Context) -> Mapping[str, jax.Array]:
+        x, y, mask = sides
         if metric.observes == "image":
             return clip_scores(metric, x, y, mask, context, tile_bytes=self.tile_bytes)
-        parts = [
+        of_spans = [
             clip_scores(metric, x, y[:, :, start:stop], mask, context, tile_bytes=self.tile_bytes)
-            for start, stop in self._pieces(metric)
+            for start, stop in self._spans(metric)
         ]
-        return {name: jnp.concatenate([part[name] for part in parts], -1) for name in metric.outputs}
+        return {name: jnp.concatenate([one[name] for one in of_spans], -1) for name in metric.outputs}
 
-    def _add_pooled(self, pooled, x_bon, y_bok, mask_bo, context):
+    def _add_pooled(
+        self, pooled: Mapping[str, Any], vectors: Observed, context: Context
+    ) -> Mapping[str, Any]:
         accumulators = self._accumulators()
         if not accumulators:
             return {}
+        x_bon, y_bok, mask_bo = vectors
         if self.within:
             x_bon, y_bok = without_clip_means(x_bon, mask_bo), without_clip_means(y_bok, mask_bo)
             if context.nuisance_oq is not None:
                 nuisance = without_clip_means(context.nuisance_oq, mask_bo)
                 context = context._replace(nuisance_oq=nuisance)
         arrays = context._replace(key=None)
-        x, y, mask, arrays = jax.tree.map(
+        x_on, y_ok, mask_o, arrays = jax.tree.map(
             lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), (x_bon, y_bok, mask_bo, arrays)
         )
         context = arrays._replace(key=context.key)
         return {
-            key: accumulator.update(pooled[key], x, y[:, start:stop], mask, context)
-            for key, (accumulator, start, stop) in accumulators.items()
+            key: accumulator.update(pooled[key], x_on, y_ok[:, start:stop], mask_o, context)
+            for key, (accumulator, (start, stop)) in accumulators.items()
         }
 
-    def _finish_pooled(self, metric: Metric, pooled) -> dict[str, jax.Array]:
-        parts = [
-            metric.accumulator.finalize(pooled[_key(metric, start, stop)])
-            for start, stop in self._pieces(metric)
-        ]
-        joined = {}
-        for name in parts[0]:
-            shape = parts[0]["score"].shape
-            joined[name] = jax.tree.map(
-                lambda *words, shape=shape: jnp.concatenate([jnp.broadcast_to(w, shape) for w in words], -1),
-                *(part[name] for part in parts),
-            )
-        return joined
+    def _finish_pooled(self, metric: Metric, pooled: Mapping[str, Any]) -> dict[str, Any]:
+        accumulator = metric.accumulator
+        assert accumulator is not None, "checked when the stream was made"
+        of_spans = [accumulator.finalize(pooled[_key(accumulator, span)]) for span in self._spans(metric)]
+        shape = of_spans[0]["score"].shape
+
+        def join(*words: jax.Array) -> jax.Array:
+            return jnp.concatenate([jnp.broadcast_to(word, shape) for word in words], -1)
+
+        return {name: jax.tree.map(join, *(one[name] for one in of_spans)) for name in of_spans[0]}
 
 
-def _key(metric: Metric, start: int, stop: int) -> str:
-    return f"{metric.accumulator.name}:{start}:{stop}"
+def _key(accumulator: Accumulator, span: Span) -> str:
+    return f"{accumulator.name}:{span[0]}:{span[1]}"
 
 
-def _cells(x_bnft, y_bkft, mask_bt):
+def _cells(images: Observed) -> Observed:
     """Images as vectors of cells: [b, f * t, n], [b, f * t, k], [b, f * t]."""
+    x_bnft, y_bkft, mask = images
     if x_bnft.shape[2] != y_bkft.shape[2]:
         raise ValueError(
             f"expected images with the same rows to compare cells, got {x_bnft.shape[2]} frequencies "
             f"and {y_bkft.shape[2]} rows; take a metric that compares frames"
         )
     b, _, f, t = x_bnft.shape
-    flat = [image.transpose(0, 2, 3, 1).reshape(b, f * t, image.shape[1]) for image in (x_bnft, y_bkft)]
-    mask_bft = mask_bt[:, None, :] if mask_bt.ndim == 2 else mask_bt
-    return *flat, jnp.broadcast_to(mask_bft, (b, f, t)).reshape(b, f * t)
+    x, y = (image.transpose(0, 2, 3, 1).reshape(b, f * t, image.shape[1]) for image in (x_bnft, y_bkft))
+    mask_bft = mask[:, None, :] if mask.ndim == 2 else mask
+    return Observed(x, y, jnp.broadcast_to(mask_bft, (b, f, t)).reshape(b, f * t))
 
 
-def without_clip_means(values_bon, mask_bo):
-    """Each clip's own mean removed."""
+def without_clip_means(values_bon: jax.Array, mask_bo: jax.Array) -> jax.Array:
+    """Removes each clip's own mean."""
     return jax.vmap(lambda values_on, mask_o: deviations(values_on, mask_o, 0).values)(values_bon, mask_bo)

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from actjax.run import Run
 
 
-def refuse_nothing(config_or_run: Any) -> None:
-    """The check of a stage that takes whatever a valid config says."""
+def refuse_nothing(run: Run) -> None:
+    """Refuses nothing: a stage with this check takes whatever a valid config says."""
 
 
 class Stage(NamedTuple):
@@ -16,12 +16,12 @@ class Stage(NamedTuple):
 
     Attributes:
       name: as on the command line.
-      check_options: config -> None; refuses options in one line, before any stage of the command works.
+      check_options: run -> None; refuses options in one line, before any stage of the command works.
       check: run -> None; refuses what the prepared data cannot support, before anything is computed.
       run: run -> the files written.
     """
 
     name: str
-    check_options: Callable[[Any], None]
+    check_options: Callable[[Run], None]
     check: Callable[[Run], None]
     run: Callable[[Run], list[Path]]

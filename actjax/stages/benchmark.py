@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from actjax import files, lookup, parallel
+from actjax import lookup, parallel
 from actjax import run as runs
 from actjax.benchmark import workdir_networks
 from actjax.pages.rows import csv_text, markdown
 from actjax.stages import Stage, refuse_nothing
+from actjax.workdir import benchmark_table
 
 
 def measure(run: runs.Run) -> list[Path]:
@@ -28,13 +29,10 @@ def measure(run: runs.Run) -> list[Path]:
     print(text)
     if parallel.process_index() != 0:
         return []
-    folder = run.workdir / "benchmark"
-    outputs = [folder / f"{kind}.csv", folder / f"{kind}.md"]
-    for path, content in zip(outputs, (csv_text(rows), text + "\n"), strict=True):
-        with files.written_whole(path) as aside:
-            aside.write_text(content)
-    picture = module.plot(rows, folder / f"{kind}.png") if hasattr(module, "plot") else None
-    return outputs + ([picture] if picture else [])
+    outputs = benchmark_table.write(run.workdir, kind, csv_text=csv_text(rows), markdown=text)
+    if hasattr(module, "plot"):
+        outputs.append(module.plot(rows, benchmark_table.path_of(run.workdir, kind, ".png")))
+    return outputs
 
 
 stage = Stage("benchmark", check_options=refuse_nothing, check=refuse_nothing, run=measure)

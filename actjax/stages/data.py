@@ -12,8 +12,8 @@ from actjax.workdir import data_summary, manifest, recorded_config, skipped
 def prepare(run: runs.Run) -> list[Path]:
     """Prepares the run's data set and records what it holds."""
     recorded_config.compare(run.workdir, "data", run.config.to_dict())
-    builder = runs.builder(run)
-    runs.check_split(run.config, builder)
+    builder = run.builder
+    run.check_split()
     builder.download_and_prepare()
     # A data set that cannot be had leaves the workdir free for another.
     recorded_config.write(run.workdir, "data", run.config.to_dict())

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from actjax import parallel, report
 from actjax import run as runs
-from actjax.data import loader
 from actjax.findings import cross_fit, networks, observe, requirements, seeds, table
 from actjax.report import findings as report_findings
+from actjax.scoring import networks as scoring_networks
 from actjax.stages import Stage
-from actjax.workdir import recorded_config, train_record
+from actjax.workdir import findings_table, recorded_config, train_record
 
 
 def put_to_the_test(run: runs.Run) -> list[Path]:
@@ -20,36 +20,46 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     if why:
         print(f"findings: left out, {why}")
         return []
-    of_sweep = [] if train_record.path_of(run.workdir).exists() else seeds.below(run.workdir)
+    of_sweep = [] if train_record.path_of(run.workdir).exists() else findings_table.folders_below(run.workdir)
     if of_sweep:
         return [table.write(run, seeds.join(of_sweep)), *report.build_findings(run.workdir)]
     recorded_config.write(run.workdir, "findings", run.config.to_dict())
     outputs = list(table.paths(run.workdir))
     setting, test = requirements.opened(run)
     count = 1 + 2 * run.config.findings.untrained + bool(run.config.findings.label_control)
-    observe.check_memory(run, test, count)
-    weights = networks.variables(run, loader.open_source(runs.builder(run), "train"))
+    network = scoring_networks.open_network(run, len(test.class_names))
+    planned = observe.plan(run.setup, network)
+    observe.check_memory(planned, count, len(test), run.setup.scored.memory_bytes)
+    weights = networks.variables(run, network, run.open_source("train"))
     made_from = table.made_from(run, test)
     if table.is_made(run.workdir, made_from):
         print(f"findings: done before, {outputs[0]}")
         return outputs
-    sides = observe.collect(run, test, weights)
-    found, not_made = cross_fit.score(sides, setting, run.config.findings.rotations)
-    if not found:
+    sides = observe.collect(planned, network, test, weights, run.setup.scored.batch_size)
+    results, not_made = cross_fit.score(sides, setting, run.config.findings.rotations)
+    if not results:
         raise ValueError(
             "no finding can be tested: score.layers leaves no shallow, deep or embedding layer to compare"
         )
     if parallel.process_index() == 0:
-        made = table.of_network(run, setting, test, sides, found, not_made=not_made, made_from=made_from)
-        table.write_beside(run.workdir, found)
-        table.write(run, made)
-        print(report_findings.console(made))
+        findings = table.of_network(
+            run, setting, test, sides, results, not_made=not_made, made_from=made_from
+        )
+        table.write_beside(run.workdir, results)
+        table.write(run, findings)
+        print(report_findings.console(findings))
     return outputs
 
 
 def check(run: runs.Run) -> None:
     """Refuses what the data, the options or a missing control cannot support; see `requirements.opened`."""
-    requirements.opened(run)
+    if requirements.left_out(run.config) is None:
+        requirements.opened(run)
 
 
-stage = Stage("findings", check_options=requirements.check_options, check=check, run=put_to_the_test)
+def check_options(run: runs.Run) -> None:
+    """Refuses counts that cannot be; see `requirements.check_options`."""
+    requirements.check_options(run.config)
+
+
+stage = Stage("findings", check_options=check_options, check=check, run=put_to_the_test)

@@ -1,7 +1,6 @@
 """Takes a network's weights from a Keras file (config.weights) in place of training."""
 
 from pathlib import Path
-from typing import Any
 
 from actjax import files
 from actjax import run as runs
@@ -24,25 +23,25 @@ def take_weights(run: runs.Run) -> list[Path]:
     network.check_workdir(run, digest)
     if train_record.read(run.workdir) is None or not checkpoint.is_whole(run.workdir):
         # Read and checked as a whole before the first file is written.
-        found = networks.read_weights(run)
-        classes = network.class_names(run, found.hyper["num_classes"])
+        imported = networks.read_weights(run)
+        classes = network.class_names(run, imported.hyper["num_classes"])
         recorded_config.write(run.workdir, "train", run.config.to_dict())
         recorded_config.write_import(run.workdir, digest)
-        network.save(run, found, classes, digest)
+        network.save(run, imported, classes, digest)
     else:
         recorded_config.write(run.workdir, "train", run.config.to_dict())
         print(f"import: done before, from {network.record_of(run).file}")
     return [train_record.path_of(run.workdir), *predictions.predict(run)]
 
 
-def check_options(config: Any) -> None:
+def check_options(run: runs.Run) -> None:
     """Before any data is prepared: there is a file.
 
     Raises:
       FileNotFoundError: there is no such file.
       ValueError: config.weights is empty.
     """
-    network.weights_file(config)
+    network.weights_file(run.config)
 
 
 stage = Stage("import", check_options=check_options, check=refuse_nothing, run=take_weights)

@@ -1,4 +1,4 @@
-"""How far a score would move with other recordings, and with other training seeds.
+"""Bootstraps recordings and training seeds: how far a score would move with others.
 
 Bootstrap over recordings by Poisson weights: a replicate counts every recording a Poisson(1) number
 of times, so that all replicates of a score are one matrix product, weights times its sums in each
@@ -14,7 +14,7 @@ from actjax.statistics.requirements import check_bootstrap
 
 
 def poisson_weights(
-    recording_ids: Sequence[Any], *, replicates: int, seed: int, level: float = 0.95
+    recording_ids: Sequence[Any] | np.ndarray, *, replicates: int, seed: int, level: float = 0.95
 ) -> np.ndarray:
     """[r, b] float32: how often each clip counts; clips of one recording count alike.
 
@@ -49,7 +49,12 @@ def percentile_interval(
 
 
 def correlation_errors(
-    x_bon: np.ndarray, y_bok: np.ndarray, mask_bo: np.ndarray, recording_b: Sequence[Any], *, centre: str
+    x_bon: np.ndarray,
+    y_bok: np.ndarray,
+    mask_bo: np.ndarray,
+    recording_b: Sequence[Any] | np.ndarray,
+    *,
+    centre: str,
 ) -> np.ndarray:
     """Standard errors, over recordings, of the correlations of all pairs: [n, k] float32.
 
@@ -72,20 +77,12 @@ def correlation_errors(
     recordings = int(number_b.max(initial=-1)) + 1
     if recordings < 2:
         return np.full((x.shape[2], y.shape[2]), np.nan, np.float32)
-    r = x.reshape(-1, x.shape[2]).T @ y.reshape(-1, y.shape[2])
-    squares = np.zeros_like(r)
-    for own in np.split(used[np.argsort(number_b, kind="stable")], np.cumsum(np.bincount(number_b))[:-1]):
-        a, b = (side[own].reshape(-1, side.shape[2]) for side in (x, y))
-        moved = (a * a).sum(axis=0)[:, None] + (b * b).sum(axis=0)[None, :]
-        moved *= r
-        moved *= np.float32(-0.5)
-        moved += a.T @ b
-        squares += np.square(moved, out=moved)
-    errors = np.sqrt(squares * np.float32(recordings / (recordings - 1)))
+    clips_of = np.split(used[np.argsort(number_b, kind="stable")], np.cumsum(np.bincount(number_b))[:-1])
+    errors = np.sqrt(_squared_moves(x, y, clips_of) * np.float32(recordings / (recordings - 1)))
     return np.where(varies_n[:, None] & varies_k[None, :], errors, np.float32(np.nan))
 
 
-def design_effect(recording_ids: Sequence[Any]) -> float:
+def design_effect(recording_ids: Sequence[Any] | np.ndarray) -> float:
     """By how much the variance of a mean over clips grows if clips of one recording are all alike.
 
     sum m^2 / sum m over the recordings' numbers of clips m (L. Kish, "Survey Sampling", 1965); 1 where
@@ -115,19 +112,19 @@ def score_interval(
     On the scale of atanh for a range of -1 to 1, where errors shrink towards the ends; on the score's own
     scale otherwise, cut at the ends of the range. NaN where there is no standard error.
     """
-    nothing = np.full(np.shape(score), np.nan, np.float32)
+    undefined = np.full(np.shape(score), np.nan, np.float32)
     if recordings < 2:
-        return nothing, nothing
+        return undefined, undefined
     score, error = np.asarray(score, np.float64), np.asarray(std_error, np.float64)
     half = t_quantile((1 + level) / 2, recordings - 1) * error
     low, high = value_range
     if (low, high) != (-1.0, 1.0):
-        ends = np.clip(score - half, low, high), np.clip(score + half, low, high)
+        low, high = np.clip(score - half, low, high), np.clip(score + half, low, high)
     else:
         inside = np.clip(score, -1 + 1e-7, 1 - 1e-7)
         half = half / (1 - inside**2)
-        ends = np.tanh(np.arctanh(inside) - half), np.tanh(np.arctanh(inside) + half)
-    return tuple(np.asarray(end, np.float32) for end in ends)
+        low, high = np.tanh(np.arctanh(inside) - half), np.tanh(np.arctanh(inside) + half)
+    return np.asarray(low, np.float32), np.asarray(high, np.float32)
 
 
 def over_seeds(draws_sr: np.ndarray, *, seed: int = 0) -> np.ndarray:
@@ -149,6 +146,20 @@ def over_seeds(draws_sr: np.ndarray, *, seed: int = 0) -> np.ndarray:
     picked = np.random.default_rng([seed, 4]).integers(0, seeds, (seeds, replicates))
     resampled = np.mean([draws[picked[s], np.arange(replicates)] for s in range(seeds)], axis=0)
     return centre + np.sqrt(seeds / (seeds - 1)) * (resampled - centre)
+
+
+def _squared_moves(x_bon: np.ndarray, y_bok: np.ndarray, clips_of: Sequence[np.ndarray]) -> np.ndarray:
+    """[n, k] sum over recordings of the squared moves d_b of each correlation, of columns of norm 1."""
+    r = x_bon.reshape(-1, x_bon.shape[2]).T @ y_bok.reshape(-1, y_bok.shape[2])
+    squares = np.zeros_like(r)
+    for clips in clips_of:
+        x, y = (side[clips].reshape(-1, side.shape[2]) for side in (x_bon, y_bok))
+        moved = (x * x).sum(axis=0)[:, None] + (y * y).sum(axis=0)[None, :]
+        moved *= r
+        moved *= np.float32(-0.5)
+        moved += x.T @ y
+        squares += np.square(moved, out=moved)
+    return squares
 
 
 def _unit_columns(values_bon: np.ndarray, mask_bo: np.ndarray, centre: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,9 +1,10 @@
-"""Does a null reject as often as it says? Rejection rates on data where nothing is to be found.
+"""Measures how often nulls reject on data where nothing is to be found.
 
 rows = calibration.table()                              # five families x three nulls
 rows += calibration.mismatched(x_bon, y_bok, ...)       # real neurons against other recordings
 """
 
+import collections
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -73,22 +74,19 @@ def table(
       replicates: R of each test.
       level: a set counts as rejected if its smallest max-T p is below.
       seed: fixes data and draws.
-      families_of: names from `null_families.FAMILIES`.
+      families_of: names from `simulated.FAMILIES`.
       kinds: names from `permutations.NULLS`.
       design: the size of a null set.
     """
     check_replicates(replicates, level)
     rows = []
     for number, name in enumerate(families_of):
-        rejected = dict.fromkeys(kinds, 0)
+        rejected: collections.Counter[str] = collections.Counter()
         for batch, size in enumerate(_batches(sets)):
             rng = np.random.default_rng([seed, 5, number, batch])
-            x, y = simulated.draw(name, design, size, rng)
-            for kind in kinds:
-                drawn = _draws(kind, design.class_ids, size, replicates, design.frames, rng)
-                centre, shifts = simulated.FAMILIES[name][1], kind == "circular_shift"
-                smallest = _smallest_p(x, y, *drawn, centre=centre, shifts=shifts)
-                rejected[kind] += int((np.asarray(smallest) < level).sum())
+            sides = simulated.draw(name, design, size, rng)
+            test = _Test(replicates, level, simulated.FAMILIES[name][1])
+            rejected.update(_rejected(sides, design.class_ids, kinds, test, rng))
         rows += [rate(name, kind, rejected[kind], sets) for kind in kinds]
     return rows
 
@@ -96,8 +94,8 @@ def table(
 def mismatched(
     x_bon: np.ndarray,
     y_bok: np.ndarray,
-    recording_ids: Sequence[Any],
-    class_ids: Sequence[Any],
+    recording_ids: Sequence[Any] | np.ndarray,
+    class_ids: Sequence[Any] | np.ndarray,
     *,
     sets: int = 1000,
     replicates: int = REPLICATES,
@@ -119,24 +117,19 @@ def mismatched(
       centre: as in `nulls.moment_null`.
     """
     check_replicates(replicates, level)
-    first_b = np.unique(np.asarray(recording_ids), return_index=True)[1]
-    classes = np.asarray(class_ids)[first_b]
-    members = [first_b[classes == c] for c in np.unique(classes)]
+    members = _first_clips(recording_ids, class_ids)
     sizes = [len(m) // 2 for m in members]
     if min(sizes) < 2:
         raise StatisticsError("mismatched clips need at least 4 recordings in every class")
     labels = np.repeat(np.arange(len(sizes)), sizes)
-    rejected = dict.fromkeys(kinds, 0)
+    rejected: collections.Counter[str] = collections.Counter()
     for batch, size in enumerate(_batches(sets, 10)):
         rng = np.random.default_rng([seed, 6, batch])
         orders = [m[permutations.random_orders(rng, size, len(m))] for m in members]
         of_x = np.concatenate([o[:, :h] for o, h in zip(orders, sizes, strict=True)], axis=1)
         of_y = np.concatenate([o[:, h : 2 * h] for o, h in zip(orders, sizes, strict=True)], axis=1)
-        for kind in kinds:
-            drawn = _draws(kind, labels, size, replicates, x_bon.shape[1], rng)
-            sides, shifts = (x_bon[of_x], y_bok[of_y]), kind == "circular_shift"
-            smallest = _smallest_p(*sides, *drawn, centre=centre, shifts=shifts)
-            rejected[kind] += int((np.asarray(smallest) < level).sum())
+        test = _Test(replicates, level, centre)
+        rejected.update(_rejected((x_bon[of_x], y_bok[of_y]), labels, kinds, test, rng))
     return [rate("mismatched clips", kind, rejected[kind], sets) for kind in kinds]
 
 
@@ -150,19 +143,19 @@ def false_discoveries(
 ) -> Discoveries:
     """False discovery proportion of the within-class null with half of the neurons planted."""
     clips = np.arange(design.clips)
-    proportions, found = [], []
+    proportions, powers = [], []
     for batch, size in enumerate(_batches(sets)):
         x, y, related = simulated.plants(design, size, np.random.default_rng([seed, 7, batch]))
         for i in range(size):
             draws = permutations.within_class(
                 clips, design.class_ids, replicates=replicates, seed=seed + batch * BATCH + i
             )
-            part = nulls.moment_null(x[i], y[i], np.ones(x[i].shape[:2], bool), draws)
-            rejected = families.correct([part])[0].q <= q
+            null = nulls.moment_null(x[i], y[i], np.ones(x[i].shape[:2], bool), draws)
+            rejected = families.correct([null])[0].q <= q
             proportions.append((rejected & ~related).sum() / max(rejected.sum(), 1))
-            found.append(rejected[related].mean())
+            powers.append(rejected[related].mean())
     spread = np.std(proportions, ddof=1) / np.sqrt(sets)
-    return Discoveries(sets, float(np.mean(proportions)), float(spread), float(np.mean(found)))
+    return Discoveries(sets, float(np.mean(proportions)), float(spread), float(np.mean(powers)))
 
 
 def rate(family: str, null: str, rejected: int, sets: int) -> Rate:
@@ -173,11 +166,47 @@ def rate(family: str, null: str, rejected: int, sets: int) -> Rate:
     return Rate(family, null, sets, share, float(centre - half), float(centre + half))
 
 
+def _first_clips(
+    recording_ids: Sequence[Any] | np.ndarray, class_ids: Sequence[Any] | np.ndarray
+) -> list[np.ndarray]:
+    """For each class the first clip of each of its recordings."""
+    first_b = np.unique(np.asarray(recording_ids), return_index=True)[1]
+    classes = np.asarray(class_ids)[first_b]
+    return [first_b[classes == label] for label in np.unique(classes)]
+
+
+class _Test(NamedTuple):
+    """One test of a set: its replicates, its level, and how scores are centred."""
+
+    replicates: int
+    level: float
+    centre: str
+
+
+def _rejected(
+    sides: tuple[np.ndarray, np.ndarray],
+    class_ids: np.ndarray,
+    kinds: Sequence[str],
+    test: _Test,
+    rng: np.random.Generator,
+) -> dict[str, int]:
+    """Null -> how many of the sets x [s, b, t, n], y [s, b, t, k] have a smallest max-T p below the level."""
+    counts = {}
+    for kind in kinds:
+        draws = _draws(kind, class_ids, len(sides[0]), test.replicates, sides[0].shape[2], rng)
+        shifts = kind == "circular_shift"
+        smallest_s = _smallest_p(*sides, *draws, centre=test.centre, shifts=shifts)
+        counts[kind] = int((np.asarray(smallest_s) < test.level).sum())
+    return counts
+
+
 def _batches(sets: int, size: int = BATCH) -> list[int]:
     return [min(size, sets - first) for first in range(0, sets, size)]
 
 
-def _draws(kind: str, class_ids: np.ndarray, sets: int, replicates: int, frames: int, rng):
+def _draws(
+    kind: str, class_ids: np.ndarray, sets: int, replicates: int, frames: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """What each clip can meet, [b, j], and which it meets, [s, 1 + r, b], the observed pairing first.
 
     For shifts, the j-th alternative of clip b is its own feature rotated by j frames.
@@ -201,10 +230,18 @@ def _draws(kind: str, class_ids: np.ndarray, sets: int, replicates: int, frames:
 
 
 @functools.partial(jax.jit, static_argnames=("centre", "shifts"))
-def _smallest_p(x_sbon, y_sbok, partner_bj, slot_srb, *, centre, shifts):
+def _smallest_p(
+    x_sbon: jax.Array,
+    y_sbok: jax.Array,
+    partner_bj: jax.Array,
+    slot_srb: jax.Array,
+    *,
+    centre: str,
+    shifts: bool,
+) -> jax.Array:
     """[s] the smallest max-T p of each set."""
 
-    def one(arguments):
+    def of_set(arguments: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
         x, y, slot = arguments
         mask = jnp.ones(x.shape[:2], bool)
         x, y = moments.centred(x, mask, centre), moments.centred(y, mask, centre)
@@ -220,4 +257,4 @@ def _smallest_p(x_sbon, y_sbok, partner_bj, slot_srb, *, centre, shifts):
         statistics = families.studentise(moments.correlation(sums), signed=True)
         return jnp.nanmin(families.max_t_p(statistics))
 
-    return jax.lax.map(one, (x_sbon, y_sbok, slot_srb))
+    return jax.lax.map(of_set, (x_sbon, y_sbok, slot_srb))

@@ -1,6 +1,7 @@
-"""What a network scores without having learned: shuffled weights, rotated channels, class, nuisances."""
+"""Makes controls, what a network scores without having learned: shuffled weights, rotated channels, class."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -40,7 +41,13 @@ def rotations(seed: int, channels: int, count: int = 20) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnames="centre")
-def rotate_channels(x_bon: Any, mask_bo: Any, rotation_nn: Any, *, centre: str = "clip") -> jax.Array:
+def rotate_channels(
+    x_bon: np.ndarray | jax.Array,
+    mask_bo: np.ndarray | jax.Array,
+    rotation_nn: np.ndarray | jax.Array,
+    *,
+    centre: str = "clip",
+) -> jax.Array:
     """[b, o, n] neurons standardised, then rotated: x' = x @ rotation.
 
     If a layer's axes mean something, its units score above such mixtures of themselves.
@@ -55,7 +62,7 @@ def rotate_channels(x_bon: Any, mask_bo: Any, rotation_nn: Any, *, centre: str =
     return jnp.einsum("bon,nm->bom", standard, jnp.asarray(rotation_nn), precision=PRECISION)
 
 
-def eta_squared(values_bv: Any, class_ids: Any) -> np.ndarray:
+def eta_squared(values_bv: np.ndarray, class_ids: Sequence[Any] | np.ndarray) -> np.ndarray:
     """[v] the share of each column's variance over clips that lies between classes, in [0, 1].
 
         eta^2 = sum_c n_c (mean_c - mean)^2 / sum_b (v_b - mean)^2
@@ -83,7 +90,13 @@ def eta_squared(values_bv: Any, class_ids: Any) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnames="centre")
-def residuals(values_bov: Any, nuisance_boq: Any, mask_bo: Any, *, centre: str = "clip") -> jax.Array:
+def residuals(
+    values_bov: np.ndarray | jax.Array,
+    nuisance_boq: np.ndarray | jax.Array,
+    mask_bo: np.ndarray | jax.Array,
+    *,
+    centre: str = "clip",
+) -> jax.Array:
     """[b, o, v] what the nuisance rows do not explain linearly, for partial scores.
 
     Least squares over all valid observations after centring both; neuron and feature residuals then go

@@ -1,7 +1,7 @@
-"""From replicate scores to p-values, and from many pairs to families of tests.
+"""Turns replicate scores into p-values, and corrects them over families of tests.
 
-A family is all pairs of one layer, view and metric. Its pairs may be computed in parts (tiles of
-neurons, features on different grids) as long as all parts used the same draws; `correct` joins them.
+A family is all pairs of one layer, view and metric. Its pairs may be computed in several members (tiles of
+neurons, features on different grids) as long as all used the same draws; `correct` joins them.
 """
 
 import functools
@@ -26,7 +26,7 @@ TIE = 1e-4
 
 
 class Null(NamedTuple):
-    """What a part of a family keeps of its replicates; memory does not grow with R times pairs.
+    """What a member of a family keeps of its replicates; memory does not grow with R times pairs.
 
     Attributes:
       score: [n, k] observed; NaN where undefined.
@@ -35,7 +35,7 @@ class Null(NamedTuple):
       p: [n, k] p-value of the pair by itself, (1 + replicates that reach it) / (R + 1).
       statistic: [n, k] the score studentised by mean and deviation of all R + 1 values, the
         observed one among them, so that it and its replicates are exchangeable; |.| if signed.
-      max_r: [r] the largest statistic of each replicate over the part.
+      max_r: [r] the largest statistic of each replicate over the member.
       counts: [BINS] int64, histogram of the null statistics of all pairs and replicates.
     """
 
@@ -50,39 +50,39 @@ class Null(NamedTuple):
 
 
 class Corrected(NamedTuple):
-    """Family-wise results for one part: [n, k] p by max-T and q by Benjamini-Hochberg."""
+    """Family-wise results for one member: [n, k] p by max-T and q by Benjamini-Hochberg."""
 
     p_maxt: np.ndarray
     q: np.ndarray
 
 
-def correct(parts: Sequence[Null]) -> list[Corrected]:
+def correct(members: Sequence[Null]) -> list[Corrected]:
     """Max-T p-values and Benjamini-Hochberg q-values over one family.
 
     p_maxt = (1 + replicates whose largest statistic over the family reaches the pair's) / (R + 1).
     The q-value's p is the same count over the studentised null of all pairs and replicates pooled.
 
     Args:
-      parts: all parts of one family (one layer, view and metric), made from the same draws.
+      members: all of one family (one layer, view and metric), made from the same draws.
 
     Raises:
-      StatisticsError: no parts, or parts with different numbers of replicates.
+      StatisticsError: no members, or members with different numbers of replicates.
     """
-    replicates = {len(part.max_r) for part in parts}
+    replicates = {len(member.max_r) for member in members}
     if len(replicates) != 1:
-        raise StatisticsError(f"parts of one family share their draws; got replicates {sorted(replicates)}")
-    max_r = np.sort(np.max([part.max_r for part in parts], axis=0))
-    statistics = np.concatenate([part.statistic.ravel() for part in parts])
+        raise StatisticsError(f"members of one family share their draws; got replicates {sorted(replicates)}")
+    max_r = np.sort(np.max([member.max_r for member in members], axis=0))
+    statistics = np.concatenate([member.statistic.ravel() for member in members])
     valid = ~np.isnan(statistics)
     reached = len(max_r) - np.searchsorted(max_r, statistics[valid] - TIE)
     p_maxt, pooled = np.full(statistics.shape, np.nan), np.full(statistics.shape, np.nan)
     p_maxt[valid] = (1 + reached) / (len(max_r) + 1)
-    counts = np.sum([part.counts for part in parts], axis=0)
+    counts = np.sum([member.counts for member in members], axis=0)
     # A statistic's own bin counts as reached: at most 1 / BINS_PER_UNIT too many, never too few.
     at_least = np.cumsum(counts[::-1])[::-1]
     pooled[valid] = (1 + at_least[bins_of(statistics[valid])]) / (1 + counts.sum())
     q = benjamini_hochberg(pooled)
-    shapes = [part.statistic.shape for part in parts]
+    shapes = [member.statistic.shape for member in members]
     ends = np.cumsum([np.prod(s, dtype=int) for s in shapes])[:-1]
     return [
         Corrected(a.reshape(s), b.reshape(s))
@@ -103,18 +103,16 @@ def reduce_replicates(scores_rnk: jax.Array, *, signed: bool) -> Null:
       scores_rnk: [1 + R, n, k]; index 0 is the observed score.
       signed: the statistic is |.|: both directions count as evidence.
     """
-    *arrays, bins_rnk = map(np.asarray, _reduce(scores_rnk, signed=signed))
-    return Null(*arrays, np.bincount(bins_rnk.ravel(), minlength=BINS + 1)[:BINS])
+    arrays, bins_rnk = _reduce(scores_rnk, signed=signed)
+    counts = np.bincount(np.asarray(bins_rnk).ravel(), minlength=BINS + 1)[:BINS]
+    return Null(**{name: np.asarray(value) for name, value in arrays.items()}, counts=counts)
 
 
 def join_tiles(tiles: Sequence[Null]) -> Null:
-    """Tiles of neurons of one part, in order, as one part."""
-    joined = {name: np.concatenate([getattr(t, name) for t in tiles]) for name in Null._fields[:6]}
-    return Null(
-        **joined,
-        max_r=np.max([t.max_r for t in tiles], axis=0),
-        counts=np.sum([t.counts for t in tiles], axis=0),
-    )
+    """Tiles of neurons, in order, as one member of a family."""
+    joined = {name: np.concatenate([getattr(tile, name) for tile in tiles]) for name in Null._fields[:6]}
+    max_r = np.max([tile.max_r for tile in tiles], axis=0)
+    return Null(**joined, max_r=max_r, counts=np.sum([tile.counts for tile in tiles], axis=0))
 
 
 def studentise(scores_rnk: jax.Array, signed: bool) -> jax.Array:
@@ -137,8 +135,8 @@ def max_t_p(statistics_rnk: jax.Array) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnames="signed")
-def _reduce(scores_rnk: jax.Array, *, signed: bool) -> tuple[jax.Array, ...]:
-    """The first seven fields of `Null`, and the bins of all null statistics."""
+def _reduce(scores_rnk: jax.Array, *, signed: bool) -> tuple[dict[str, jax.Array], jax.Array]:
+    """The fields of `Null` but its counts, and the bins of all null statistics."""
     t_rnk = studentise(scores_rnk, signed)
     valid = ~jnp.isnan(t_rnk[0])
     null = scores_rnk[1:]
@@ -148,7 +146,8 @@ def _reduce(scores_rnk: jax.Array, *, signed: bool) -> tuple[jax.Array, ...]:
     low_rnk = jnp.where(valid[None], t_rnk, -jnp.inf)
     reached = (low_rnk[1:] >= low_rnk[:1] - TIE).sum(axis=0)
     p = jnp.where(valid, (1 + reached).astype(z.dtype) / (1 + len(null)), jnp.nan)
-    return scores_rnk[0], mean, std, z, p, t_rnk[0], low_rnk[1:].max(axis=(1, 2)), _bins(low_rnk[1:])
+    of_pairs = {"score": scores_rnk[0], "mean": mean, "std": std, "z": z, "p": p, "statistic": t_rnk[0]}
+    return of_pairs | {"max_r": low_rnk[1:].max(axis=(1, 2))}, _bins(low_rnk[1:])
 
 
 def _bins(statistics: jax.Array) -> jax.Array:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from actjax.statistics import controls, families, nulls, rescored
-from actjax.statistics.permutations import Draws
+from actjax.statistics.permutations import Draws, Shifts
 from actjax.statistics.requirements import StatisticsError
 from actjax.statistics.rescored import Sides
 from actjax.types import Metric
@@ -14,7 +14,7 @@ WAYS = ("moments", "pairs", "whole")
 
 
 def null_of(
-    metric: Metric, sides: Sides, draws: Draws, *, part: str = "within", memory_gib: float = 1.0
+    metric: Metric, sides: Sides, draws: Draws | Shifts, *, part: str = "within", memory_gib: float = 1.0
 ) -> families.Null:
     """Null scores of every neuron against every feature row under one metric.
 
@@ -35,16 +35,16 @@ def null_of(
         to be shifted.
     """
     observations = sides.mask.shape[1]
-    if draws.shift_rb is not None and observations == 1:
+    if isinstance(draws, Shifts) and observations == 1:
         raise StatisticsError(
             "one value a clip cannot be shifted in time: permute recordings in the clip view"
         )
-    way = way_of(metric, part, observations > 1, shifts=draws.shift_rb is not None)
+    way = way_of(metric, part, observations > 1, shifts=isinstance(draws, Shifts))
     if way == "moments":
         x, y, centre = correlated_sides(metric, sides, part)
         options = {"centre": centre, "signed": metric.signed, "frames": sides.frames}
         return nulls.moment_null(x, y, sides.mask, draws, memory_gib=memory_gib, **options)
-    if way == "pairs":
+    if isinstance(draws, Draws) and way == "pairs":
         return rescored.clip_pairs_null(metric, sides, draws, memory_gib=memory_gib)
     clip_by_clip = is_clip_by_clip(metric, part, observations > 1)
     options = {"clip_by_clip": clip_by_clip, "within": part == "within", "memory_gib": memory_gib}

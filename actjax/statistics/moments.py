@@ -1,4 +1,4 @@
-"""Correlations of many rearrangements or weightings of the same clips, as matrix products.
+"""Correlates many rearrangements or weightings of the same clips by matrix products.
 
 Two ways to the same numbers. `direct`: the feature rows of R rearrangements are R times more
 columns of one product. `by_clip_pairs`: the products of each clip with each clip it can meet are
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from actjax.precision import PRECISION
 
@@ -22,7 +23,7 @@ CENTRES = ("clip", "all", "none")
 _ROUNDING = 1e-6
 
 
-class Moments(NamedTuple):
+class Sums(NamedTuple):
     """Sums over observations of one replicate or many, those a correlation is made of.
 
     Attributes:
@@ -76,21 +77,21 @@ def standardised(values_bov: jax.Array, mask_bo: jax.Array, centre: str) -> jax.
     return values / jnp.where(deviation > 0, deviation, jnp.ones_like(deviation))
 
 
-def correlation(moments: Moments) -> jax.Array:
+def correlation(sums: Sums) -> jax.Array:
     """[r, n, k] correlations in [-1, 1]; NaN where a side does not vary."""
-    count = jnp.maximum(moments.count, 1.0)
-    covariance = moments.xy - moments.x[:, :, None] * (moments.y / count[:, None])[:, None, :]
-    xx = moments.xx - moments.x**2 / count[:, None]
-    yy = moments.yy - moments.y**2 / count[:, None]
+    count = jnp.maximum(sums.count, 1.0)
+    covariance = sums.xy - sums.x[:, :, None] * (sums.y / count[:, None])[:, None, :]
+    xx = sums.xx - sums.x**2 / count[:, None]
+    yy = sums.yy - sums.y**2 / count[:, None]
     # Sums of centred squares below this share of the raw ones are rounding.
-    inverse_x = _inverse_root(xx, moments.xx * 1e-6)
-    inverse_y = _inverse_root(yy, moments.yy * 1e-6)
+    inverse_x = _inverse_root(xx, sums.xx * 1e-6)
+    inverse_y = _inverse_root(yy, sums.yy * 1e-6)
     return covariance * inverse_x[:, :, None] * inverse_y[:, None, :]
 
 
 def direct(
     x_bon: jax.Array,
-    own_bo: jax.Array,
+    mask_x_bo: jax.Array,
     y_bok: jax.Array,
     mask_bo: jax.Array,
     source_rb: jax.Array,
@@ -98,12 +99,12 @@ def direct(
     *,
     centre: str,
     joint: bool,
-) -> Moments:
+) -> Sums:
     """Moments of R rearrangements; they add up over batches of clips.
 
     Args:
       x_bon: [b, o, n] neurons of these clips, from `centred`.
-      own_bo: [b, o] bool, the mask of these clips.
+      mask_x_bo: [b, o] bool, the mask of these clips.
       y_bok: [all b, o, k] feature rows of all clips, from `centred`.
       mask_bo: [all b, o] bool, the mask of all clips.
       source_rb: [r, b] int32, which of all clips these clips meet.
@@ -111,7 +112,7 @@ def direct(
       centre: as in `centred`.
       joint: whether the masks of clips that meet may differ.
     """
-    own_bo, mask_bo = own_bo.astype(x_bon.dtype), mask_bo.astype(x_bon.dtype)
+    mask_x_bo, mask_bo = mask_x_bo.astype(x_bon.dtype), mask_bo.astype(x_bon.dtype)
     y_rbok, mask_rbo = y_bok[source_rb], mask_bo[source_rb]
     if index_rbo is not None:
         y_rbok = jnp.take_along_axis(y_rbok, index_rbo[..., None], axis=2)
@@ -120,15 +121,15 @@ def direct(
     if not joint:
         xx, x = (x_bon**2).sum(axis=(0, 1))[None, :], x_bon.sum(axis=(0, 1))[None, :]
         yy, y = (y_bok**2).sum(axis=1)[source_rb].sum(axis=1), y_bok.sum(axis=1)[source_rb].sum(axis=1)
-        return _uncentred(Moments(xy, xx, x, yy, y, mask_rbo.sum(axis=(1, 2))), centre)
-    count_rb = _einsum("bo,rbo->rb", own_bo, mask_rbo)
+        return _uncentred(Sums(xy, xx, x, yy, y, mask_rbo.sum(axis=(1, 2))), centre)
+    count_rb = _einsum("bo,rbo->rb", mask_x_bo, mask_rbo)
     x_rbn, xx = _einsum("bon,rbo->rbn", x_bon, mask_rbo), _einsum("bon,rbo->rn", x_bon**2, mask_rbo)
-    y_rbk, yy = _einsum("bo,rbok->rbk", own_bo, y_rbok), _einsum("bo,rbok->rk", own_bo, y_rbok**2)
+    y_rbk, yy = _einsum("bo,rbok->rbk", mask_x_bo, y_rbok), _einsum("bo,rbok->rk", mask_x_bo, y_rbok**2)
     if centre == "clip":
         share_rb1 = (1.0 / jnp.maximum(count_rb, 1.0))[:, :, None]
         xy = xy - _einsum("rbn,rbk->rnk", x_rbn * share_rb1, y_rbk)
         xx, yy = xx - (x_rbn**2 * share_rb1).sum(axis=1), yy - (y_rbk**2 * share_rb1).sum(axis=1)
-    totals = Moments(xy, xx, x_rbn.sum(axis=1), yy, y_rbk.sum(axis=1), count_rb.sum(axis=1))
+    totals = Sums(xy, xx, x_rbn.sum(axis=1), yy, y_rbk.sum(axis=1), count_rb.sum(axis=1))
     return _uncentred(totals, centre)
 
 
@@ -142,7 +143,7 @@ def by_clip_pairs(
     centre: str,
     joint: bool,
     block: int,
-) -> Moments:
+) -> Sums:
     """Moments of weighted sums over pairs of clips.
 
     Args:
@@ -155,23 +156,23 @@ def by_clip_pairs(
       block: clips at a time; [block, j, n, k] products are held.
     """
     clips, partners = partner_bj.shape
-    own_bo = mask_bo.astype(x_bon.dtype)
+    valid_bo = mask_bo.astype(x_bon.dtype)
     rows = jnp.arange(clips)
 
-    def add(total: Moments, start: jax.Array) -> tuple[Moments, None]:
+    def add(total: Sums, start: jax.Array) -> tuple[Sums, None]:
         # The last block overlaps the one before; its weights there are zeroed.
         first = jnp.minimum(start, clips - block)
-        own = first + jnp.arange(block)
-        fresh = (rows[own] >= start).astype(x_bon.dtype)
-        met = partner_bj[own]
-        pairs = _pair_moments(x_bon[own], own_bo[own], y_bok[met], own_bo[met], centre, joint)
-        weights = (weights_rbj[:, own] * fresh[None, :, None]).reshape(-1, block * partners)
-        sums = jax.tree.map(lambda part: _einsum("rp,p...->r...", weights, part), pairs)
-        return jax.tree.map(jnp.add, total, sums), None
+        clip_c = first + jnp.arange(block)
+        fresh = (rows[clip_c] >= start).astype(x_bon.dtype)
+        met = partner_bj[clip_c]
+        pairs = _pair_moments(x_bon[clip_c], valid_bo[clip_c], y_bok[met], valid_bo[met], centre, joint)
+        weights = (weights_rbj[:, clip_c] * fresh[None, :, None]).reshape(-1, block * partners)
+        of_block = jax.tree.map(lambda leaf: _einsum("rp,p...->r...", weights, leaf), pairs)
+        return jax.tree.map(jnp.add, total, of_block), None
 
     shape = (weights_rbj.shape[0], x_bon.shape[2], y_bok.shape[2])
     r, n, k = shape
-    zero = Moments(*(jnp.zeros(s, x_bon.dtype) for s in (shape, (r, n), (r, n), (r, k), (r, k), (r,))))
+    zero = Sums(*(jnp.zeros(s, x_bon.dtype) for s in (shape, (r, n), (r, n), (r, k), (r, k), (r,))))
     total, _ = jax.lax.scan(add, zero, jnp.arange(0, clips, block))
     return _uncentred(total, centre)
 
@@ -195,7 +196,9 @@ def weighted_sums(weights_rp: jax.Array, scores_pnk: jax.Array) -> tuple[jax.Arr
     return _einsum("rp,pnk->rnk", weights_rp, values), count
 
 
-def rotated(shift_rb: jax.Array, length_b: jax.Array, observations: int, frames: int | None) -> jax.Array:
+def rotated(
+    shift_rb: jax.Array | np.ndarray, length_b: jax.Array | np.ndarray, observations: int, frames: int | None
+) -> jax.Array:
     """[r, b, o] the observation that each one meets after rotating its frame by the clip's shift."""
     frames = frames or observations
     o = jnp.arange(observations)
@@ -205,14 +208,16 @@ def rotated(shift_rb: jax.Array, length_b: jax.Array, observations: int, frames:
     return base + jnp.where(frame < length, turned, frame)
 
 
-def _pair_moments(x_bon, own_bo, y_bjok, mask_bjo, centre: str, joint: bool) -> Moments:
+def _pair_moments(
+    x_bon: jax.Array, mask_x_bo: jax.Array, y_bjok: jax.Array, mask_bjo: jax.Array, centre: str, joint: bool
+) -> Sums:
     """Moments of each pair of clips; all leaves begin with the axis of the b * j pairs."""
     b, j = mask_bjo.shape[:2]
     xy = _einsum("bon,bjok->bjnk", x_bon, y_bjok)
     if joint:
-        count = _einsum("bo,bjo->bj", own_bo, mask_bjo)
+        count = _einsum("bo,bjo->bj", mask_x_bo, mask_bjo)
         x, xx = _einsum("bon,bjo->bjn", x_bon, mask_bjo), _einsum("bon,bjo->bjn", x_bon**2, mask_bjo)
-        y, yy = _einsum("bo,bjok->bjk", own_bo, y_bjok), _einsum("bo,bjok->bjk", own_bo, y_bjok**2)
+        y, yy = _einsum("bo,bjok->bjk", mask_x_bo, y_bjok), _einsum("bo,bjok->bjk", mask_x_bo, y_bjok**2)
         if centre == "clip":
             share = (1.0 / jnp.maximum(count, 1.0))[:, :, None]
             xy = xy - (x * share)[..., None] * y[:, :, None, :]
@@ -222,15 +227,15 @@ def _pair_moments(x_bon, own_bo, y_bjok, mask_bjo, centre: str, joint: bool) -> 
         x, xx = (
             jnp.broadcast_to(v[:, None, :], (b, j, v.shape[1])) for v in (x_bon.sum(1), (x_bon**2).sum(1))
         )
-    pairs = Moments(xy, xx, x, yy, y, count)
-    return jax.tree.map(lambda part: part.reshape(b * j, *part.shape[2:]), pairs)
+    pairs = Sums(xy, xx, x, yy, y, count)
+    return jax.tree.map(lambda leaf: leaf.reshape(b * j, *leaf.shape[2:]), pairs)
 
 
-def _uncentred(moments: Moments, centre: str) -> Moments:
+def _uncentred(sums: Sums, centre: str) -> Sums:
     """Drops the sums of deviations unless they are to be taken off in `correlation`."""
     if centre == "all":
-        return moments
-    return moments._replace(x=jnp.zeros_like(moments.x), y=jnp.zeros_like(moments.y))
+        return sums
+    return sums._replace(x=jnp.zeros_like(sums.x), y=jnp.zeros_like(sums.y))
 
 
 def _inverse_root(square: jax.Array, smallest: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Rearrangements of clips under which neuron and feature have nothing to do with each other.
+"""Draws rearrangements of clips under which neuron and feature have nothing to do with each other.
 
 One rearrangement per replicate is shared by all pairs: clip b of the neuron meets the feature of
 clip `source_rb[r, b]`, frame by frame in place. Drawn on the host in NumPy and fixed by the seed.
@@ -19,24 +19,20 @@ _STREAMS = {"within_class": 0, "unrestricted": 0, "circular_shift": 1}
 
 
 class Draws(NamedTuple):
-    """R rearrangements of b clips.
+    """R permutations of the recordings of b clips.
 
     Attributes:
-      kind: one of NULLS.
+      kind: "within_class" or "unrestricted".
       source_rb: [r, b] int32, the clip whose feature clip b meets in replicate r.
       partner_bj: [b, j] int32, the clip that b meets if its recording trades places with the j-th
-        recording of its class; None for shifts. `source_rb[r, b] == partner_bj[b, slot_rb[r, b]]`.
-      slot_rb: [r, b] int32, or None for shifts.
-      shift_rb: [r, b] int32 frames by which the feature is rotated, or None.
-      length_b: [b] int32 frames that take part in the rotation, or None.
+        recording of its class. `source_rb[r, b] == partner_bj[b, slot_rb[r, b]]`.
+      slot_rb: [r, b] int32.
     """
 
     kind: str
     source_rb: np.ndarray
-    partner_bj: np.ndarray | None = None
-    slot_rb: np.ndarray | None = None
-    shift_rb: np.ndarray | None = None
-    length_b: np.ndarray | None = None
+    partner_bj: np.ndarray
+    slot_rb: np.ndarray
 
     @property
     def replicates(self) -> int:
@@ -46,17 +42,34 @@ class Draws(NamedTuple):
     @property
     def slots_rb(self) -> np.ndarray:
         """[1 + r, b] int32, `slot_rb` with the observed pairing, each clip with itself, first."""
-        own = np.argmax(self.partner_bj == np.arange(len(self.partner_bj))[:, None], axis=1)
-        return np.concatenate([own.astype(np.int32)[None], self.slot_rb])
+        observed_b = np.argmax(self.partner_bj == np.arange(len(self.partner_bj))[:, None], axis=1)
+        return np.concatenate([observed_b.astype(np.int32)[None], self.slot_rb])
 
     def masks_agree(self, mask_bo: np.ndarray) -> bool:
         """Whether clips that can meet are valid in the same places."""
         return bool((mask_bo[self.partner_bj] == mask_bo[:, None, :]).all())
 
 
+class Shifts(NamedTuple):
+    """R rotations of b clips in time.
+
+    Attributes:
+      shift_rb: [r, b] int32 frames by which the feature is rotated.
+      length_b: [b] int32 frames that take part in the rotation.
+    """
+
+    shift_rb: np.ndarray
+    length_b: np.ndarray
+
+    @property
+    def replicates(self) -> int:
+        """R."""
+        return len(self.shift_rb)
+
+
 def within_class(
-    recording_ids: Sequence[Any],
-    class_ids: Sequence[Any],
+    recording_ids: Sequence[Any] | np.ndarray,
+    class_ids: Sequence[Any] | np.ndarray,
     *,
     replicates: int,
     seed: int,
@@ -86,7 +99,7 @@ def within_class(
     recording_b, clip_in_recording_b = _index_recordings(recording_ids)
     classes = _class_of_recording(recording_b, class_ids)
     counts = np.bincount(recording_b)
-    called = {str(c): class_names[c] if class_names else str(c) for c in classes}
+    called = {str(c): str(class_names[c]) if class_names is not None else str(c) for c in classes}
     if unequal == "same_count":
         strata = [f"{c} ({n} clips)" for c, n in zip(classes, counts, strict=True)]
     elif unequal == "cycle":
@@ -94,13 +107,15 @@ def within_class(
     else:
         raise StatisticsError(f"unequal is 'cycle' or 'same_count', got {unequal!r}")
     members = {name: np.flatnonzero(np.asarray(strata) == name) for name in sorted(set(strata))}
-    check_recordings({called.get(name, name): len(found) for name, found in members.items()}, level)
+    check_recordings({called.get(name, name): len(m) for name, m in members.items()}, level)
     return _permute(
         "within_class", recording_b, clip_in_recording_b, list(members.values()), replicates, seed
     )
 
 
-def unrestricted(recording_ids: Sequence[Any], *, replicates: int, seed: int, level: float = 0.05) -> Draws:
+def unrestricted(
+    recording_ids: Sequence[Any] | np.ndarray, *, replicates: int, seed: int, level: float = 0.05
+) -> Draws:
     """Permutes whole recordings regardless of class; counts that differ are handled by cycling."""
     check_replicates(replicates, level)
     recording_b, clip_in_recording_b = _index_recordings(recording_ids)
@@ -109,7 +124,7 @@ def unrestricted(recording_ids: Sequence[Any], *, replicates: int, seed: int, le
     return _permute("unrestricted", recording_b, clip_in_recording_b, [everything], replicates, seed)
 
 
-def circular_shift(mask_bt: np.ndarray, *, replicates: int, seed: int, level: float = 0.05) -> Draws:
+def circular_shift(mask_bt: np.ndarray, *, replicates: int, seed: int, level: float = 0.05) -> Shifts:
     """Rotates each clip's feature in time by a uniform number of frames, one draw a clip.
 
     Args:
@@ -126,8 +141,7 @@ def circular_shift(mask_bt: np.ndarray, *, replicates: int, seed: int, level: fl
         )
     rng = np.random.default_rng([seed, _STREAMS["circular_shift"]])
     shift_rb = np.floor(rng.random((replicates, clips)) * length_b).astype(np.int32)
-    source_rb = np.broadcast_to(np.arange(clips, dtype=np.int32), (replicates, clips))
-    return Draws("circular_shift", source_rb, shift_rb=shift_rb, length_b=length_b.astype(np.int32))
+    return Shifts(shift_rb, length_b.astype(np.int32))
 
 
 def random_orders(rng: np.random.Generator, rows: int, size: int) -> np.ndarray:
@@ -135,7 +149,14 @@ def random_orders(rng: np.random.Generator, rows: int, size: int) -> np.ndarray:
     return np.argsort(rng.random((rows, size)), axis=1).astype(np.int32)
 
 
-def _permute(kind, recording_b, clip_in_recording_b, groups, replicates: int, seed: int) -> Draws:
+def _permute(
+    kind: str,
+    recording_b: np.ndarray,
+    clip_in_recording_b: np.ndarray,
+    groups: Sequence[np.ndarray],
+    replicates: int,
+    seed: int,
+) -> Draws:
     """Permutes the recordings of each group among themselves."""
     clips_of = _clips_of_recordings(recording_b)
     clips = len(recording_b)
@@ -144,9 +165,8 @@ def _permute(kind, recording_b, clip_in_recording_b, groups, replicates: int, se
     partner_bj = np.tile(np.arange(clips, dtype=np.int32)[:, None], (1, widest))
     slot_rb = np.zeros((replicates, clips), np.int32)
     for number, group in enumerate(groups):
-        order_rm = random_orders(
-            np.random.default_rng([seed, _STREAMS[kind], number]), replicates, len(group)
-        )
+        rng = np.random.default_rng([seed, _STREAMS[kind], number])
+        order_rm = random_orders(rng, replicates, len(group))
         for place, recording in enumerate(group):
             for clip in clips_of[recording]:
                 q = clip_in_recording_b[clip]
@@ -158,7 +178,7 @@ def _permute(kind, recording_b, clip_in_recording_b, groups, replicates: int, se
     return Draws(kind, source_rb, partner_bj=partner_bj, slot_rb=slot_rb)
 
 
-def _index_recordings(recording_ids: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+def _index_recordings(recording_ids: Sequence[Any] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """[b] recording numbers in order of appearance, and [b] each clip's place in its recording."""
     numbers: dict[Any, int] = {}
     seen: list[int] = []
@@ -175,7 +195,7 @@ def _index_recordings(recording_ids: Sequence[Any]) -> tuple[np.ndarray, np.ndar
     return np.asarray(recording_b), np.asarray(place_b)
 
 
-def _class_of_recording(recording_b: np.ndarray, class_ids: Sequence[Any]) -> list[Any]:
+def _class_of_recording(recording_b: np.ndarray, class_ids: Sequence[Any] | np.ndarray) -> list[Any]:
     labels = np.asarray(class_ids).tolist()
     if len(labels) != len(recording_b):
         raise StatisticsError(f"expected one class for each of {len(recording_b)} clips, got {len(labels)}")

@@ -1,7 +1,7 @@
 """Nulls of metrics that are scored anew: clip by clip with every clip they can meet, or as a whole."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -15,7 +15,8 @@ from actjax.similarity.kernel import clip_scores, pairwise
 from actjax.similarity.stream import without_clip_means
 from actjax.statistics import families, moments
 from actjax.statistics.compiled import compiled
-from actjax.statistics.permutations import Draws
+from actjax.statistics.nulls import chunks
+from actjax.statistics.permutations import Draws, Shifts
 from actjax.types import Context, Metric
 
 # Replicates that are scored in one call, as further columns.
@@ -63,16 +64,24 @@ def clip_pairs_null(metric: Metric, sides: Sides, draws: Draws, *, memory_gib: f
     order = np.argsort(draws.partner_bj.min(axis=1), kind="stable")
     tiles = []
     for first in range(0, neurons, tile):
-        scores_of = pair_scorer(metric, neurons_of(metric, sides, first, first + tile), draws)
-        total, valid = 0.0, 0.0
-        for chosen_c in _chunks(order, block):
-            pairs_pnk = scores_of(chosen_c).reshape(-1, min(tile, neurons - first), rows)
-            sums, counts = moments.weighted_sums(jnp.asarray(_slot_weights(draws, chosen_c)), pairs_pnk)
-            total, valid = total + sums, valid + counts
-        enough = valid >= VALID_CLIPS * clips
-        mean_rnk = jnp.where(enough, total / jnp.maximum(valid, 1.0), jnp.nan)
-        tiles.append(families.reduce_replicates(mean_rnk, signed=metric.signed))
+        some = neurons_of(metric, sides, first, first + tile)
+        means_rnk = _means_of_pairs(pair_scorer(metric, some, draws), chunks(order, block), draws)
+        tiles.append(families.reduce_replicates(means_rnk, signed=metric.signed))
     return families.join_tiles(tiles)
+
+
+def _means_of_pairs(
+    scores_of: Callable[[np.ndarray], jax.Array], blocks: Iterable[np.ndarray], draws: Draws
+) -> jax.Array:
+    """[1 + r, n, k] means over valid clips in every replicate; NaN where too few clips are valid."""
+    total = valid = jnp.float32(0.0)
+    for chosen_c in blocks:
+        pairs_cjnk = scores_of(chosen_c)
+        weights_rp = jnp.asarray(_slot_weights(draws, chosen_c))
+        sums, counts = moments.weighted_sums(weights_rp, pairs_cjnk.reshape(-1, *pairs_cjnk.shape[2:]))
+        total, valid = total + sums, valid + counts
+    enough = valid >= VALID_CLIPS * len(draws.partner_bj)
+    return jnp.where(enough, total / jnp.maximum(valid, 1.0), jnp.nan)
 
 
 def pair_scorer(metric: Metric, sides: Sides, draws: Draws) -> Callable[[np.ndarray], jax.Array]:
@@ -103,7 +112,7 @@ def pair_scorer(metric: Metric, sides: Sides, draws: Draws) -> Callable[[np.ndar
 def whole_null(
     metric: Metric,
     sides: Sides,
-    draws: Draws,
+    draws: Draws | Shifts,
     *,
     clip_by_clip: bool,
     within: bool,
@@ -184,29 +193,28 @@ def _mean_of_clips(
     return jnp.stack(means)
 
 
-def _rearranged(sides: Sides, draws: Draws, together: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _rearranged(
+    sides: Sides, draws: Draws | Shifts, together: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """([c, b, ...] rearranged features, [b, o] where both sides are valid), the observed pairing first."""
-    clips = len(sides.mask)
-    source_rb = np.concatenate([np.arange(clips, dtype=np.int32)[None], draws.source_rb])
-    shift_rb = None
-    if draws.shift_rb is not None:
-        shift_rb = np.concatenate([np.zeros((1, clips), np.int32), draws.shift_rb])
-    for chosen in _chunks(np.arange(len(source_rb)), together):
-        y_cb, mask_cb = sides.y[source_rb[chosen]], sides.mask[source_rb[chosen]]
-        if shift_rb is not None:
-            o = sides.mask.shape[1]
-            index_cbo = np.asarray(moments.rotated(shift_rb[chosen], draws.length_b, o, sides.frames))
-            mask_cb = np.take_along_axis(mask_cb, index_cbo, axis=2)
-            # Frames stand last in images, observations before the rows in vectors.
-            image = y_cb.ndim == 5
-            index = index_cbo[:, :, None, None, :] if image else index_cbo[..., None]
-            y_cb = np.take_along_axis(y_cb, index, axis=4 if image else 2)
-        yield y_cb, sides.mask & mask_cb[0]
+    clips, o = len(sides.mask), sides.mask.shape[1]
+    if isinstance(draws, Draws):
+        observed = np.arange(clips, dtype=np.int32)[None]
+        for source_cb in chunks(np.concatenate([observed, draws.source_rb]), together):
+            yield sides.y[source_cb], sides.mask & sides.mask[source_cb[0]]
+        return
+    image = sides.y.ndim == 4
+    for shift_cb in chunks(np.concatenate([np.zeros((1, clips), np.int32), draws.shift_rb]), together):
+        index_cbo = np.asarray(moments.rotated(shift_cb, draws.length_b, o, sides.frames))
+        # Frames stand last in images, observations before the rows in vectors.
+        index = index_cbo[:, :, None, None, :] if image else index_cbo[..., None]
+        y_cb = np.take_along_axis(sides.y[None], index, axis=4 if image else 2)
+        yield y_cb, sides.mask & np.take_along_axis(sides.mask, index_cbo[0], axis=1)
 
 
-def _masks_stay(mask: np.ndarray, draws: Draws) -> bool:
+def _masks_stay(mask: np.ndarray, draws: Draws | Shifts) -> bool:
     """Whether a rearrangement leaves valid what is valid."""
-    return bool(mask.all()) or (draws.partner_bj is not None and draws.masks_agree(mask))
+    return bool(mask.all()) or (isinstance(draws, Draws) and draws.masks_agree(mask))
 
 
 def _items_first(metric: Metric, sides: Sides) -> tuple[jax.Array, jax.Array]:
@@ -265,10 +273,3 @@ def _slot_weights(draws: Draws, chosen_c: np.ndarray) -> np.ndarray:
     fresh = np.concatenate([[True], np.diff(chosen_c) != 0])  # the last chunk is filled up with its last clip
     drawn = slots[:, :, None] == np.arange(draws.partner_bj.shape[1])[None, None, :]
     return (drawn & fresh[None, :, None]).reshape(len(slots), -1).astype(np.float32)
-
-
-def _chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Equal chunks of rows, the last one filled up with its own last row, for one compilation."""
-    size = min(size, len(rows))
-    for first in range(0, len(rows), size):
-        yield rows[np.minimum(np.arange(first, first + size), len(rows) - 1)]

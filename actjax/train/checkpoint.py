@@ -16,7 +16,7 @@ from actjax import files, parallel
 from actjax.workdir import checkpoint_files, train_record
 
 # The newest checkpoint, and the one before it to fall back on.
-KEPT = 2
+CHECKPOINTS = 2
 AGAIN = "run --stage=train (or import) again, which goes on from what is whole"
 
 
@@ -52,7 +52,7 @@ class Checkpoints:
         """Saves pytrees of arrays and a JSON-able dict; returns when all are on disk.
 
         Every process of a run calls it and the first one writes. Checkpoints of this step and of later
-        ones are replaced: whoever saves did not go on from them.
+        ones are replaced: the run that saves did not start from them.
 
         Raises:
           OSError: it could not be written; the one saved before is still there.
@@ -77,7 +77,8 @@ class Checkpoints:
         Raises:
           FileError: it is damaged.
         """
-        return None if self.latest() is None else self.read(self.latest()).meta
+        step = self.latest()
+        return None if step is None else self.read(step).meta
 
     def restore(self, item: str, like: Any = None) -> Any:
         """One pytree of the newest checkpoint: NumPy arrays in the structure of `like` (None: nested dicts).
@@ -96,9 +97,10 @@ class Checkpoints:
         Raises:
           FileNotFoundError: there is none.
         """
-        if self.latest() is None:
+        step = self.latest()
+        if step is None:
             raise FileNotFoundError(f"expected a checkpoint in {self.folder}, found none; {AGAIN}")
-        return self.latest()
+        return step
 
     def read(self, step: int, *items: str, unhashed: bool = True) -> Saved:
         """The checkpoint of a step, with some of its items.
@@ -141,13 +143,13 @@ class Checkpoints:
         Raises:
           ValueError: they have other names or shapes; one line that names the first.
         """
-        found = _named(saved.items[item])
+        stored = _named(saved.items[item])
         if difference := first_difference(saved.items[item], like):
             raise ValueError(
                 f"{self.folder / str(saved.step)}: expected {item} {difference}; it is of another model or "
                 "optimiser, so take another workdir"
             )
-        return jax.tree_util.tree_map_with_path(lambda path, _: found[_name(path)], like)
+        return jax.tree_util.tree_map_with_path(lambda path, _: stored[_name(path)], like)
 
     def close(self) -> None:
         """Lets go of the folder."""
@@ -194,7 +196,7 @@ class Checkpoints:
                 primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
             )
             options = ocp.CheckpointManagerOptions(
-                max_to_keep=KEPT,
+                max_to_keep=CHECKPOINTS,
                 create=False,
                 enable_async_checkpointing=False,
                 multiprocessing_options=alone,
@@ -234,31 +236,32 @@ def is_whole(folder: Path) -> bool:
     return True
 
 
-def kept_or_made(folder: Path, make: Callable[[], Any], meta: dict[str, Any]) -> Any:
+def load_or_make(folder: Path, make: Callable[[], Any], meta: dict[str, Any]) -> Any:
     """The variables that `folder` keeps if they are whole, else those of `make`, which are then kept.
 
     Raises:
       OSError: they cannot be written.
     """
-    kept = Checkpoints(folder)
+    checkpoints = Checkpoints(folder)
     try:
-        if kept.latest() is not None:
+        step = checkpoints.latest()
+        if step is not None:
             try:
-                return kept.read(kept.latest(), "variables", unhashed=False).items["variables"]
+                return checkpoints.read(step, "variables", unhashed=False).items["variables"]
             except files.FileError as why:
                 _say(f"checkpoints: {str(why).removesuffix(f'; {AGAIN}')}; made again")
-        made = make()
-        kept.save(0, meta, variables=made)
-        return made
+        variables = make()
+        checkpoints.save(0, meta, variables=variables)
+        return variables
     finally:
-        kept.close()
+        checkpoints.close()
 
 
-def first_difference(found: Any, wanted: Any) -> str | None:
+def first_difference(stored: Any, wanted: Any) -> str | None:
     """The first array of two trees that differs in its name or shape, as "name of shape ..., found ..."."""
-    found, wanted = _named(found), _named(wanted)
-    for name in sorted(found.keys() | wanted.keys()):
-        expected, got = (np.shape(named[name]) if name in named else "none" for named in (wanted, found))
+    of_stored, of_wanted = _named(stored), _named(wanted)
+    for name in sorted(of_stored.keys() | of_wanted.keys()):
+        expected, got = (np.shape(of[name]) if name in of else "none" for of in (of_wanted, of_stored))
         if expected != got:
             return f"{'/'.join(name)} of shape {expected}, found {got}"
     return None
@@ -279,7 +282,7 @@ def _named(tree: Any) -> dict[tuple[str, ...], Any]:
     return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def _name(path: Any) -> tuple[str, ...]:
+def _name(path: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(jax.tree_util.keystr((key,), simple=True) for key in path)
 
 

@@ -1,4 +1,4 @@
-"""What a network does on clips: loss, accuracy, confusion, probabilities, batch statistics."""
+"""Evaluates a network on clips: loss, accuracy, confusion, probabilities, batch statistics."""
 
 import collections
 import functools
@@ -11,12 +11,15 @@ import numpy as np
 
 from actjax import parallel
 from actjax.nn.frontend import images
-from actjax.train import prediction, step
+from actjax.train import prediction, step, supply
 from actjax.train.state import apply_model
+from actjax.train.supply import Supply
 from actjax.types import Batch, Frontend
 from actjax.workdir.evaluation_record import ExcerptF1
 
 Batches = Iterable[Batch]
+# Batches whose results are not fetched yet: devices do not wait for the host, and memory stays bounded.
+IN_FLIGHT = 2
 
 
 class EvalResult(NamedTuple):
@@ -39,7 +42,7 @@ def evaluate(
     model: nn.Module,
     frontend: Frontend,
     variables: dict[str, Any],
-    batches: Batches,
+    batches: Batches | Supply,
     num_classes: int | None = None,
     *,
     multilabel: bool = False,
@@ -49,12 +52,13 @@ def evaluate(
     Raises:
       ValueError: there is no clip, or the network has not `num_classes` outputs.
     """
-    run = _pmapped(step.eval_step, model, frontend, multilabel)
-    held = parallel.replicate(variables)
-    total = collections.defaultdict(float)
-    for batch in batches:
-        for name, part in parallel.unreplicate(run(held, parallel.shard(batch))).items():
-            total[name] = total[name] + part.astype(np.float64)
+    source = supply.supply(batches)
+    run = _pmapped(step.eval_step, model, frontend, multilabel, source.gather)
+    replicated, total = parallel.replicate(variables), collections.defaultdict(lambda: np.zeros(()))
+    sums = (run(replicated, source.on_device, sent) for sent in supply.to_devices(source))
+    for one in supply.lagging(sums, IN_FLIGHT):
+        for name, value in parallel.unreplicate(one).items():
+            total[name] = total[name] + value.astype(np.float64)
     count = int(total["count"])
     if count == 0:
         raise ValueError("expected at least one clip to evaluate, got none; check the split")
@@ -78,12 +82,11 @@ def predict(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities [clips, classes] and clip indices [clips] of this process, padding left out."""
     run = _pmapped(step.predict_step, model, frontend, multilabel)
-    held = parallel.replicate(variables)
-    probabilities, indices = [], []
-    for batch in batches:
-        mask = batch.mask
-        probabilities.append(parallel.unshard(run(held, parallel.shard(batch)))[mask])
-        indices.append(batch.index[mask])
+    replicated, probabilities, indices = parallel.replicate(variables), [], []
+    outputs = ((batch, run(replicated, (), parallel.shard(batch))) for batch in batches)
+    for batch, output in supply.lagging(outputs, IN_FLIGHT):
+        probabilities.append(parallel.unshard(output)[batch.mask])
+        indices.append(batch.index[batch.mask])
     if not indices:
         raise ValueError("expected at least one clip to predict, got none; check the split")
     return np.concatenate(probabilities), np.concatenate(indices)
@@ -95,7 +98,7 @@ def f1_of_excerpts(
     variables: dict[str, Any],
     batches: Batches,
     clip_ids: Sequence[str],
-    labels_bc: Any,
+    labels_bc: np.ndarray,
 ) -> list[ExcerptF1]:
     """F1 over the excerpts of a split whose clips have several labels; see `prediction.excerpt_f1`.
 
@@ -103,9 +106,10 @@ def f1_of_excerpts(
       model, frontend, variables, batches: as `predict` takes them; this process's share of the clips.
       clip_ids, labels_bc: of all clips.
     """
-    own = predict(model, frontend, variables, batches, multilabel=True)
-    probabilities, index = map(np.concatenate, zip(*parallel.gather_hosts(own), strict=True))
-    return prediction.excerpt_f1(probabilities, [clip_ids[i] for i in index], labels_bc[index])
+    of_process = predict(model, frontend, variables, batches, multilabel=True)
+    of_all = list(zip(*parallel.gather_hosts(of_process), strict=True))
+    probabilities, index = np.concatenate(of_all[0]), np.concatenate(of_all[1])
+    return prediction.excerpt_f1(probabilities, [clip_ids[int(i)] for i in index], labels_bc[index])
 
 
 def recompute_batch_stats(
@@ -124,15 +128,13 @@ def recompute_batch_stats(
     if hasattr(model, "dropout"):
         model = model.clone(dropout=0.0)
     run = _pmapped(_batch_moments, model, frontend, False)
-    held = parallel.replicate(variables)
-    total, count = (
-        jax.tree.map(lambda leaf: np.zeros(np.shape(leaf), np.float64), variables["batch_stats"]),
-        0.0,
-    )
-    for batch in batches:
-        moments, clips = parallel.unreplicate(run(held, parallel.shard(batch)))
+    replicated, count = parallel.replicate(variables), 0.0
+    total = jax.tree.map(lambda leaf: np.zeros(np.shape(leaf), np.float64), variables["batch_stats"])
+    outputs = (run(replicated, (), parallel.shard(batch)) for batch in batches)
+    for output in supply.lagging(outputs, IN_FLIGHT):
+        moments, clips = parallel.unreplicate(output)
         total = jax.tree.map(
-            lambda sum_, part, n=float(clips): sum_ + part.astype(np.float64) * n, total, moments
+            lambda sum_, moment, n=float(clips): sum_ + moment.astype(np.float64) * n, total, moments
         )
         count += float(clips)
     if count == 0:
@@ -169,7 +171,17 @@ def _batch_moments(
 
 @functools.lru_cache(maxsize=16)
 def _pmapped(
-    fn: Callable[..., Any], model: nn.Module, frontend: Frontend, multilabel: bool
+    fn: Callable[..., Any],
+    model: nn.Module,
+    frontend: Frontend,
+    multilabel: bool,
+    gather: Callable[[Any, Any], Batch] = supply.whole,
 ) -> Callable[..., Any]:
-    """The compiled function, kept from call to call so that nothing compiles twice."""
-    return parallel.pmap(functools.partial(fn, model=model, frontend=frontend, multilabel=multilabel))
+    """`fn` of variables and a supply's batches, compiled and kept from call to call."""
+
+    @functools.wraps(fn)
+    def of_batch(variables: dict[str, Any], on_device: Any, sent: Any) -> Any:
+        batch = gather(on_device, sent)
+        return fn(variables, batch, model=model, frontend=frontend, multilabel=multilabel)
+
+    return parallel.pmap(of_batch)

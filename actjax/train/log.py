@@ -1,10 +1,11 @@
-"""Where the numbers of a training run go: metrics.jsonl, TensorBoard, the progress bar."""
+"""Writes the numbers of a training run: metrics.jsonl, TensorBoard, the progress bar."""
 
 import math
 import signal
 import threading
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, TextIO
 
 import tqdm
 from tensorboardX import SummaryWriter
@@ -34,7 +35,8 @@ class Log:
 
     def __init__(self, workdir: Path, start_step: int) -> None:
         """Opens `workdir`/metrics.jsonl and `workdir`/events."""
-        self._writer = self._lines = None
+        self._writer: SummaryWriter | None = None
+        self._lines: TextIO | None = None
         if parallel.process_index() != 0:
             return
         workdir = Path(workdir)
@@ -48,7 +50,7 @@ class Log:
         Raises:
           DivergedError: the loss is not finite.
         """
-        if self._lines is not None:
+        if self._lines is not None and self._writer is not None:
             self._lines.write(curve.line(step, split, values))
             for name, value in values.items():
                 self._writer.add_scalar(f"{split}/{name}", value, step)
@@ -57,7 +59,7 @@ class Log:
 
     def close(self) -> None:
         """Closes both files."""
-        if self._lines is not None:
+        if self._lines is not None and self._writer is not None:
             self._lines.close()
             self._writer.close()
 
@@ -95,7 +97,7 @@ class StopRequest:
         """True if any process was asked to stop; every process must call it at the same steps."""
         return any(parallel.gather_hosts(self._asked))
 
-    def _handle(self, number: int, frame: Any) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
         self._restore()
 

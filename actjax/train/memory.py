@@ -1,4 +1,4 @@
-"""What a training step holds, from shapes alone."""
+"""Estimates what a training step holds, from shapes alone."""
 
 from typing import Any, NamedTuple
 
@@ -42,9 +42,9 @@ def step_bytes(model: nn.Module, frontend: Frontend, clip_samples: int) -> StepB
     variables = dict(jax.eval_shape(init, jax.random.key(0), image(1)))
     params = variables.pop("params")
 
-    def kept(params: Any, extra: Any, image_bft: jax.Array) -> Any:
+    def residuals(params: Any, extra: Any, image_bft: jax.Array) -> Any:
         def logits(params: Any) -> jax.Array:
-            found, _ = apply_model(
+            outputs, _ = apply_model(
                 model,
                 {"params": params, **extra},
                 image_bft,
@@ -53,11 +53,11 @@ def step_bytes(model: nn.Module, frontend: Frontend, clip_samples: int) -> StepB
                 mutable=list(extra),
                 rngs={"dropout": jax.random.key(0)},
             )
-            return found[0]
+            return outputs[0]
 
         return jax.vjp(logits, params)[1]
 
-    two, four = (_bytes(jax.eval_shape(kept, params, variables, image(clips))) for clips in (2, 4))
+    two, four = (_bytes(jax.eval_shape(residuals, params, variables, image(clips))) for clips in (2, 4))
     per_clip = (four - two) // 2
     return StepBytes(4 * _bytes(params) + two - 2 * per_clip, per_clip + 4 * clip_samples)
 

@@ -1,10 +1,10 @@
-"""What a training run can be told, and the optimiser that follows from it."""
+"""Settings of a training run, and the optimiser that is made from them."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import optax
 
 from actjax import defaults
@@ -19,9 +19,13 @@ RULES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+# Entries of the config's section `train` that the stage reads for itself.
+OF_STAGE = ("steps", "shuffled_labels")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """Settings of one training run.
+    """The config's section `train` but for OF_STAGE, whose defaults are there, and what is not in it.
 
     Attributes:
       batch_size: clips a step over all devices of all processes.
@@ -31,32 +35,34 @@ class TrainOptions:
       warmup_steps: of linear increase from 0 at the start.
       halve_epochs: epochs between halvings.
       weight_decay: of kernels only; decoupled for adamw, an L2 penalty of half of it otherwise.
-      clip_norm: largest global norm of the gradient, None without bound.
       label_smoothing: probability spread evenly over all classes.
-      dropout: replaces the model's own rate where it has one, None keeps that.
-      multilabel: sigmoid outputs and labels [b, classes], else softmax and labels [b].
+      precision: "float32", or "bfloat16" for the network's products and activations (see train/step.py).
       eval_every: steps between evaluations, 0 for once an epoch.
       log_every: steps between log lines.
       patience: evaluations without a better one before stopping, 0 never stops early.
       monitor: what "better" means in evaluation: "loss" or "accuracy".
+      multilabel: sigmoid outputs and labels [b, classes], else softmax and labels [b].
+      clip_norm: largest global norm of the gradient, None without bound.
+      dropout: replaces the model's own rate where it has one, None keeps that.
       seed: of initial weights and dropout.
     """
 
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    optimizer: str = "adam"
-    schedule: str = "cosine"
-    warmup_steps: int = 0
-    halve_epochs: int = 10
-    weight_decay: float = 0.0
-    clip_norm: float | None = None
-    label_smoothing: float = 0.0
-    dropout: float | None = None
+    batch_size: int
+    learning_rate: float
+    optimizer: str
+    schedule: str
+    warmup_steps: int
+    halve_epochs: int
+    weight_decay: float
+    label_smoothing: float
+    precision: str
+    eval_every: int
+    log_every: int
+    patience: int
+    monitor: str
     multilabel: bool = False
-    eval_every: int = 0
-    log_every: int = 20
-    patience: int = 10
-    monitor: str = "loss"
+    clip_norm: float | None = None
+    dropout: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -67,11 +73,10 @@ class TrainOptions:
                 rule(f"train.{field.name}", getattr(self, field.name))
 
 
-def of_config(config: Any, seed: int, multilabel: bool) -> TrainOptions:
+def of_config(section: ml_collections.FrozenConfigDict, seed: int, multilabel: bool) -> TrainOptions:
     """`config.train` as the loop takes it."""
-    fields = {f.name for f in dataclasses.fields(TrainOptions)}
-    given = {k: v for k, v in config.to_dict().items() if k in fields}
-    return TrainOptions(seed=seed, multilabel=multilabel, **given)
+    options = {name: value for name, value in section.to_dict().items() if name not in OF_STAGE}
+    return TrainOptions(**options, seed=seed, multilabel=multilabel)
 
 
 def learning_rate(options: TrainOptions, num_steps: int, steps_per_epoch: int) -> optax.Schedule:
@@ -95,14 +100,14 @@ def make_optimizer(
     """The optax chain of `options`."""
     rate = learning_rate(options, num_steps, steps_per_epoch)
     decay = optax.add_decayed_weights(options.weight_decay, mask=_kernels)
-    parts = [] if options.clip_norm is None else [optax.clip_by_global_norm(options.clip_norm)]
+    transforms = [] if options.clip_norm is None else [optax.clip_by_global_norm(options.clip_norm)]
     if options.optimizer == "sgd":
-        parts += [decay, optax.trace(decay=0.9, nesterov=True)]
+        transforms += [decay, optax.trace(decay=0.9, nesterov=True)]
     elif options.optimizer == "adam":
-        parts += [decay, optax.scale_by_adam()]
+        transforms += [decay, optax.scale_by_adam()]
     else:
-        parts += [optax.scale_by_adam(), decay]
-    return optax.chain(*parts, optax.scale_by_learning_rate(rate))
+        transforms += [optax.scale_by_adam(), decay]
+    return optax.chain(*transforms, optax.scale_by_learning_rate(rate))
 
 
 def _kernels(params: dict) -> dict:

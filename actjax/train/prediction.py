@@ -1,8 +1,8 @@
-"""What a recording is named after the outputs for its clips, and how well that is."""
+"""Names the classes of a recording by the outputs for its clips, and scores these names by F1."""
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -78,10 +78,14 @@ def f1_scores(named_rc: np.ndarray, labels_rc: np.ndarray) -> Scores:
     counts = np.stack([(named & labels).sum(0), named.sum(0), labels.sum(0)]).astype(np.float64)
     per_class = np.stack(_ratios(*counts), 1)
     micro = _ratios(*counts.sum(1))
-    return Scores(tuple(map(float, micro)), tuple(map(float, per_class.mean(0))), per_class)
+    precision, recall, f1 = (float(value) for value in micro)
+    means = per_class.mean(0).tolist()
+    return Scores((precision, recall, f1), (means[0], means[1], means[2]), per_class)
 
 
-def excerpt_f1(probabilities_bc: Any, clip_ids: Sequence[str], labels_bc: Any) -> list[ExcerptF1]:
+def excerpt_f1(
+    probabilities_bc: np.ndarray, clip_ids: Sequence[str], labels_bc: np.ndarray
+) -> list[ExcerptF1]:
     """F1 over excerpts of several labels, at the thresholds in use for IRMAS.
 
     Outputs of an excerpt's clips are summed and divided by the largest (`by_recording`). An

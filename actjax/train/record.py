@@ -39,8 +39,15 @@ def check_variables(
 class Data(Protocol):
     """What a record says of the data set; a `loader.Source` has it."""
 
-    class_names: tuple[str, ...]
-    fingerprint: str
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the labels."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all clips."""
+        ...
 
 
 def write(

@@ -1,4 +1,4 @@
-"""What changes while a network is trained."""
+"""The state of a training run: parameters, optimiser, step, random key."""
 
 import functools
 import inspect
@@ -56,7 +56,7 @@ def create(variables: dict[str, Any], optimizer: optax.GradientTransformation, s
     return TrainState(
         step=np.int32(0),
         params=params,
-        extra={name: part for name, part in variables.items() if name != "params"},
+        extra={name: collection for name, collection in variables.items() if name != "params"},
         opt_state=optimizer.init(params),
         rng=np.asarray(jax.random.key_data(jax.random.key(seed))),
     )

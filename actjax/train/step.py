@@ -4,6 +4,7 @@ A network hears the whole of a clip, silence behind a short recording included; 
 its image is measured on the signal alone. All results are sums and counts over every device.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -26,26 +27,30 @@ def train_step(
     optimizer: optax.GradientTransformation,
     label_smoothing: float,
     multilabel: bool,
+    precision: str = "float32",
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """The state after one optimiser step, and the sums loss, correct, count and grad_norm.
 
-    The gradient is that of the mean loss over the real clips of all devices, each counting once.
+    The gradient is that of the mean loss over the real clips of all devices, each counting once. With
+    precision "bfloat16" the network computes in that; its image is made, and loss, gradients, parameters
+    and batch statistics are kept, in float32.
     """
-    image_bft = images(batch.audio, frontend, batch.length)
-    key = jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
-    dropout = jax.random.fold_in(key, parallel.device_index())
+    image_bft = images(batch.audio, frontend, batch.length).astype(precision)
+    dropout = jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
+    dropout = jax.random.fold_in(dropout, parallel.device_index())
     count = parallel.psum(batch.mask.astype(jnp.float32).sum())
 
     def mean_loss(params: Any) -> tuple[jax.Array, tuple[Any, jax.Array]]:
         (logits, _), extra = apply_model(
             model,
-            {"params": params, **state.extra},
+            {"params": in_precision(params, precision), **state.extra},
             image_bft,
             batch.mask,
             train=True,
             mutable=list(state.extra),
             rngs={"dropout": dropout},
         )
+        logits = logits.astype(jnp.float32)
         loss_b = clip_loss(logits, batch.label, multilabel, label_smoothing)
         return jnp.where(batch.mask, loss_b, 0).sum() / count, (extra, logits)
 
@@ -62,10 +67,46 @@ def train_step(
         "count": count,
         "grad_norm": jnp.sqrt(sum(jnp.vdot(grad, grad) for grad in jax.tree.leaves(grads))),
     }
-    state = state.replace(
-        step=state.step + 1, params=params, extra=parallel.pmean(extra), opt_state=opt_state
-    )
-    return state, sums
+    extra = parallel.pmean(extra)
+    return TrainState(state.step + 1, params, extra, opt_state, state.rng), sums
+
+
+def train_steps(
+    state: TrainState,
+    on_device: Any,
+    sent: Any,
+    *,
+    count: int,
+    gather: Callable[[Any, Any], Batch],
+    **settings: Any,
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """The state after `count` steps, and the sums of each step.
+
+    Args:
+      state: before them.
+      on_device, sent: from which `gather` makes a batch (see train/supply.py); sent has an axis [count]
+        in front if that is not 1, and so have the sums.
+      count, gather: as above.
+      **settings: what train_step takes.
+    """
+
+    def one_step(state: TrainState, sent: Any) -> tuple[TrainState, dict[str, jax.Array]]:
+        return train_step(state, gather(on_device, sent), **settings)
+
+    return one_step(state, sent) if count == 1 else jax.lax.scan(one_step, state, sent)
+
+
+def in_precision(params: Any, precision: str) -> Any:
+    """Parameters of convolutions and dense layers in that type; those of normalisations stay as they are."""
+
+    def layer(tree: Any) -> Any:
+        if not isinstance(tree, Mapping):
+            return tree
+        if "kernel" in tree:
+            return jax.tree.map(lambda leaf: leaf.astype(precision), tree)
+        return {name: layer(inner) for name, inner in tree.items()}
+
+    return params if precision == "float32" else layer(params)
 
 
 def eval_step(

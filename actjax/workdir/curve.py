@@ -14,8 +14,7 @@ def open_at(workdir: Path, step: int) -> TextIO:
     """The file, open for more lines of `line`; those after `step` go, so that no step stands twice."""
     path = workdir / NAME
     lines = [line(**_with_values(**entry)) for entry in read(workdir) if entry["step"] <= step]
-    with files.written_whole(path) as aside:
-        aside.write_text("".join(lines), encoding="utf-8")
+    files.write_text(path, "".join(lines))
     return path.open("a", buffering=1, encoding="utf-8")
 
 

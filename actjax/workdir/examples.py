@@ -76,7 +76,7 @@ def write(path: Path, examples: Sequence[Example]) -> Path:
         arrays |= {f"{i}_map": example.map_ft, f"{i}_feature": example.values_kt}
         arrays[f"{i}_json"] = np.asarray(json.dumps(example.labels()))
     with files.written_whole(path) as aside, open(aside, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
     return path
 
 
@@ -120,4 +120,5 @@ def _checked(arrays: Mapping[str, np.ndarray], i: int) -> Example:
         if labels.get(key) is not None and len(labels[key]) != rows:
             raise ValueError(f"example {i}: expected {rows} values of {key}, got {len(labels[key])}")
     known = {field.name for field in dataclasses.fields(Example)}
-    return Example(*sides, **{name: value for name, value in labels.items() if name in known})
+    labels = {name: value for name, value in labels.items() if name in known}
+    return Example(map_ft=sides[0], values_kt=sides[1], **labels)

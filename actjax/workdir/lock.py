@@ -1,4 +1,4 @@
-"""One writer at a time: a lock file that names its owner, kept fresh by a heartbeat.
+"""Lets one writer in at a time by a lock file that names its owner and is kept fresh by a heartbeat.
 
 The file is created exclusively, which also holds on file systems that several hosts share. A lock whose
 process is gone is taken over: at once on its own host, elsewhere when its heartbeat has stopped.
@@ -64,18 +64,18 @@ def held(path: Path, what: str, remedy: str, *, wait_seconds: float = 0.0) -> It
         yield False
         return
     try:
-        made = _make_folders(path.parent)
+        created = _make_folders(path.parent)
         try:
-            own = _take(path, what, remedy, wait_seconds)
+            content = _take(path, what, remedy, wait_seconds)
         except BaseException:
-            _remove_folders(made)
+            _remove_folders(created)
             raise
     except OSError as error:
         reason = error.strerror or str(error)
         raise OSError(
             f"cannot write into {files.printable(what)}: {reason}; choose another, or make this one writable"
         ) from error
-    heartbeat = _Heartbeat(path, own)
+    heartbeat = _Heartbeat(path, content)
     before = _HELD.get()
     _HELD.set(before | {path})
     try:
@@ -87,19 +87,19 @@ def held(path: Path, what: str, remedy: str, *, wait_seconds: float = 0.0) -> It
     finally:
         _HELD.set(before)
         heartbeat.stop()
-        if _is(_read(path), own):
+        if _is(_read(path), content):
             path.unlink(missing_ok=True)
-        _remove_folders(made)
+        _remove_folders(created)
     if heartbeat.lost:
         raise LockedError(f"{files.printable(what)} was taken over by another run while this one stood still")
 
 
 def _take(path: Path, what: str, remedy: str, wait_seconds: float) -> bytes:
     """Creates the lock, taking over a dead one; returns its content."""
-    own = json.dumps(lock_owner.this_process()).encode()
+    content = json.dumps(lock_owner.this_process()).encode()
     until, said, pause = time.monotonic() + wait_seconds, False, 0.05
     patience = time.monotonic() + 2 * _TAKEOVER_SECONDS
-    while not _create(path, own):
+    while not _create(path, content):
         seen = _read(path)
         if seen is not None and not _is_gone(path, seen):
             if time.monotonic() >= until:
@@ -116,10 +116,10 @@ def _take(path: Path, what: str, remedy: str, wait_seconds: float) -> bytes:
             raise OSError(f"the lock {path} can be neither read nor removed")
         else:
             time.sleep(0.05)
-    return own
+    return content
 
 
-def _create(path: Path, own: bytes) -> bool:
+def _create(path: Path, content: bytes) -> bool:
     """Makes the lock file; False if there is one."""
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
@@ -127,7 +127,7 @@ def _create(path: Path, own: bytes) -> bool:
         return False
     try:
         with open(descriptor, "wb") as file:
-            file.write(own)
+            file.write(content)
             file.flush()
             os.fsync(descriptor)
     except BaseException:
@@ -164,14 +164,14 @@ def _read(path: Path) -> _Seen | None:
     except FileNotFoundError:
         return None
     try:
-        about = files.fields(path, json.loads(content), lock_owner.FIELDS)
+        owner = files.fields(path, json.loads(content), lock_owner.FIELDS)
     except (ValueError, RecursionError):  # being written, or damaged
-        about = None
-    return _Seen(about, content, beat)
+        owner = None
+    return _Seen(owner, content, beat)
 
 
-def _is(seen: _Seen | None, own: bytes) -> bool:
-    return seen is not None and seen.content == own
+def _is(seen: _Seen | None, content: bytes) -> bool:
+    return seen is not None and seen.content == content
 
 
 def _is_gone(path: Path, seen: _Seen) -> bool:
@@ -182,15 +182,15 @@ def _is_gone(path: Path, seen: _Seen) -> bool:
 
 
 def _describe(path: Path, seen: _Seen) -> str:
-    """The owner in words, and what is known of its life."""
+    """The owner in words, and when it last gave a sign of life."""
     silent_s = max(_now(path.parent) - seen.beat, 0)
     silent = f"last sign of life {silent_s:.0f} s ago, taken over after {STALE_SECONDS:.0f} s without one"
     if seen.owner is None:
         return f"an unknown process (see {files.printable(str(path))}; {silent})"
-    about = seen.owner
-    text = f"process {about['pid']} of {about['user']} on {about['host']} since {about['since']}"
-    known = about["machine"] == lock_owner.machine()
-    return files.printable(f"{text} ({about['command']}{'' if known else '; ' + silent})")
+    owner = seen.owner
+    text = f"process {owner['pid']} of {owner['user']} on {owner['host']} since {owner['since']}"
+    known = owner["machine"] == lock_owner.machine()
+    return files.printable(f"{text} ({owner['command']}{'' if known else '; ' + silent})")
 
 
 def _now(folder: Path) -> float:
@@ -204,10 +204,10 @@ def _now(folder: Path) -> float:
 class _Heartbeat:
     """Touches the lock every few seconds, and interrupts the run if it is another's by now."""
 
-    def __init__(self, path: Path, own: bytes):
+    def __init__(self, path: Path, content: bytes):
         self.lost = False
-        self._path, self._own, self._end = path, own, threading.Event()
-        self._main = threading.current_thread() is threading.main_thread()
+        self._path, self._content, self._end = path, content, threading.Event()
+        self._of_main = threading.current_thread() is threading.main_thread()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._thread.start()
 
@@ -221,20 +221,21 @@ class _Heartbeat:
             try:
                 seen = _read(self._path)
                 # Deleted by hand, it is made again, unless another run was faster.
-                if _is(seen, self._own) or (seen is None and _create(self._path, self._own)):
+                if _is(seen, self._content) or (seen is None and _create(self._path, self._content)):
                     os.utime(self._path)
                     continue
             except OSError:  # a file system that is away for a while
                 continue
             self.lost = True
-            if self._main:
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            main = threading.main_thread().ident
+            if self._of_main and main is not None:
+                signal.pthread_kill(main, signal.SIGINT)
             return
 
 
 @contextlib.contextmanager
 def _stopped_politely() -> Iterator[None]:
-    """Makes SIGTERM and SIGHUP end the run as Ctrl-C does, so that it cleans up behind itself."""
+    """Makes SIGTERM and SIGHUP end the run as Ctrl-C does, so that it removes its lock."""
     names = [n for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
     numbers = [getattr(signal, name) for name in names]
     if threading.current_thread() is not threading.main_thread():
@@ -260,10 +261,10 @@ def _make_folders(folder: Path) -> list[Path]:
     return missing
 
 
-def _remove_folders(made: list[Path]) -> None:
+def _remove_folders(created: list[Path]) -> None:
     """Removes those that are empty still."""
     with contextlib.suppress(OSError):
-        for path in made:
+        for path in created:
             path.rmdir()
 
 

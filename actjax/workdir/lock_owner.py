@@ -1,4 +1,4 @@
-"""The process that owns a lock: how it is named in the lock's file, and whether it still runs."""
+"""Names the process that owns a lock, and tells whether it still runs."""
 
 import contextlib
 import getpass
@@ -48,7 +48,7 @@ def is_alive(owner: dict[str, Any]) -> bool:
 
 
 def machine() -> str:
-    """Names the machine as it was booted, and the container: within it alone process ids can be compared."""
+    """Names the machine, its boot and the container; process ids can be compared within one alone."""
     named = [socket.gethostname(), str(uuid.getnode())]
     with contextlib.suppress(OSError):
         named.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
@@ -57,7 +57,7 @@ def machine() -> str:
 
 
 def started(pid: int) -> str:
-    """When a process began, as its system says it: "" if it does not, "ended" of one not yet reaped."""
+    """When a process began, as its system says: "" if it does not say, "ended" if it awaits its parent."""
     if Path("/proc/self/stat").exists():
         try:
             # The name, in brackets, may hold anything; state and start time are the 3rd and the 22nd field.

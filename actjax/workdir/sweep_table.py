@@ -22,9 +22,7 @@ def text_of(records: Mapping[str, TrainRecord | None]) -> str:
 
 def write(workdir: Path, records: Mapping[str, TrainRecord | None]) -> Path:
     """Writes the table of the variants' records; None of one that trained no network."""
-    with files.written_whole(workdir / NAME) as aside:
-        aside.write_text(text_of(records) + "\n", encoding="utf-8")
-    return workdir / NAME
+    return files.write_text(workdir / NAME, text_of(records) + "\n")
 
 
 def read(workdir: Path) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from actjax.workdir import checkpoint_files, lock, observations_folder
 
-FOLDERS = ("", "scores/", "findings/", "report/", "benchmark/")
+FOLDERS = ("", "scores/", "findings/", "report/", "benchmark/", "benchmark/*/")
 # What runs that were killed leave: files not yet whole, kept observations, checkpoints in the making.
 _LEFTOVERS = (
     *(f"{folder}.*.part" for folder in FOLDERS),

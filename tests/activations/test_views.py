@@ -44,7 +44,7 @@ def test_receptive_field_arithmetic_follows_kernels_strides_and_padding():
 
 
 def test_cells_that_see_padding_are_left_out():
-    cells = views.layer_time(layer(), FRONT, CLIP_S)
+    cells = views.layer_time(layer().time, FRONT, CLIP_S)
     inside = (cells.reach[:, 0] >= -1e-6) & (cells.reach[:, 1] <= CLIP_S + 1e-6)
     np.testing.assert_array_equal(cells.usable, inside)
     assert not cells.usable[0] and cells.usable[2] and cells.usable.sum() > 60
@@ -56,7 +56,7 @@ def test_a_ramp_keeps_its_true_time_on_both_sides(hop):
     spec = feature(hop_samples=hop, window_samples=hop)
     frames = 1 + 36000 // hop
     grid = views.common_grid(
-        views.layer_time(layer(), FRONT, CLIP_S), views.feature_time(spec, frames, CLIP_S)
+        views.layer_time(layer().time, FRONT, CLIP_S), views.feature_time(spec, frames, CLIP_S)
     )
     layer_times = layer().time.centres() * 256 / 12000
     feature_times = np.arange(frames) * hop / 12000
@@ -84,7 +84,7 @@ def test_averages_are_area_weighted_overlaps():
 
 def test_frequency_grid_is_in_hz():
     bands = np.linspace(50, 5950, 64)
-    cells = views.layer_frequency(layer(), bands)
+    cells = views.layer_frequency(layer().frequency, bands)
     np.testing.assert_allclose(cells.centres, bands)
     spec = feature(rows=8, centres_hz=tuple(np.linspace(375, 5625, 8)), row_names=("r",) * 8)
     grid = views.common_grid(cells, views.feature_frequency(spec))
@@ -112,4 +112,4 @@ def test_where_every_band_sees_padding_all_are_used():
     tall = LayerAxis.of_input(64).window(65, padding="SAME")
     one = Layer("deep", neurons=3, depth=1.0, frequency=tall, time=LayerAxis.of_input(141))
     assert not tall.inside().any()
-    assert views.layer_frequency(one, np.linspace(50, 5950, 64)).usable.all()
+    assert views.layer_frequency(one.frequency, np.linspace(50, 5950, 64)).usable.all()

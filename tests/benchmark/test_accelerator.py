@@ -1,10 +1,11 @@
 """The table of an accelerator, on sizes that a CPU does in seconds."""
 
+import flax.linen as nn
 import numpy as np
 import pytest
 
 from actjax.benchmark import timing
-from actjax.benchmark.accelerator import limits, references, rows, run, table, worker
+from actjax.benchmark.accelerator import limits, references, rows, run, scaling, table, training, worker
 from actjax.similarity.api import score
 
 
@@ -16,7 +17,7 @@ def test_a_table_is_made_and_not_made_again(tmp_path, capfd):
     assert first["ms"] > 0 and first["error"] < 1e-6 and first["shape"] == "24 x 6 x 300"
     assert limits.of_row(first, limits.rates(lines)).ms < first["ms"]
     page = (tmp_path / "table.md").read_text()
-    assert "| pearson, large |" in page and "## Ranks\n\nNot measured." in page
+    assert "| actjax.score of NumPy arrays |" in page and "## Ranks\n\nNot measured." in page
     assert "float32 product" in page and "jax" in page
     size = (tmp_path / "results.jsonl").stat().st_size
     run.benchmark(tmp_path, ["ceilings", "pearson"], tiny=True, seconds=300)
@@ -51,6 +52,31 @@ def test_what_ended_a_process_is_not_tried_again_and_what_was_cut_short_is(tmp_p
     assert not rows.latest(rows.read(tmp_path))
 
 
+def test_lines_stand_beside_those_of_the_speed_benchmark(tmp_path):
+    speed_csv = tmp_path / "speed.csv"
+    speed_csv.write_text(
+        "part,name,pairs,seconds,observations,device\n"
+        "metrics,pearson,6144,0.1,1000,2-core CPU\n"
+        "scaling,pearson,1000,0.1,1000,2-core CPU\n"
+        "scaling,pearson,10000,0.3,1000,2-core CPU\n"
+    )
+    with pytest.raises(ValueError, match="section scaling"):
+        run.speed_picture(tmp_path, speed_csv)
+    rows.append(tmp_path, {"machine": {"device": "1 x H100"}})
+    for pairs in (1e5, 1e3):
+        point = {
+            "section": "scaling",
+            "row": f"{pairs}",
+            "line": "pearson",
+            "pairs": pairs,
+            "ms": pairs / 1e3,
+        }
+        rows.append(tmp_path, point)
+    curves = scaling.points(rows.latest(rows.read(tmp_path)))
+    assert curves == {"pearson": {1e3: 1e-3, 1e5: 0.1}}
+    assert run.speed_picture(tmp_path, speed_csv).stat().st_size > 0
+
+
 def test_limits_are_the_largest_of_what_must_be_done():
     measured = {"copy": 1000.0, "float32 product": 50.0, "bfloat16 product": 600.0, "sort": 10.0}
     measured |= {"host to device": 20.0, "device to host": 10.0}
@@ -69,6 +95,17 @@ def test_references_agree(name):
     x = y[:, [0, 1, 1, 2]] + rng.standard_normal((90, 4))
     expected = getattr(references, name)(x.T, y.T)
     np.testing.assert_allclose(score(x, y, name), expected, atol=1e-6)
+
+
+def test_operations_are_those_of_convolutions_and_dense_layers():
+    class Network(nn.Module):
+        @nn.compact
+        def __call__(self, image_bft, *, train):
+            x = nn.Conv(7, (3, 5), strides=2, padding="VALID")(image_bft[..., None])
+            return nn.Dense(11)(nn.relu(x).reshape(len(x), -1))
+
+    cells = 4 * 6 * 7
+    assert training.forward_operations(Network(), (9, 15)) == 2 * cells * 3 * 5 + 2 * cells * 11
 
 
 def test_medians_leave_the_first_run_out():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from actjax import lookup
-from actjax.benchmark.metrics import leaderboard, run, trials
+from actjax.benchmark.metrics import causal, judging, leaderboard, run, trials
 from actjax.benchmark.metrics import plants as metrics_plants
 from actjax.pages.rows import csv_text
 
@@ -14,7 +14,7 @@ SMALL = {
 }  # fmt: skip
 
 
-def part(name, n=240, k=12, seed=0):
+def contest(name, n=240, k=12, seed=0):
     rng = np.random.default_rng(seed)
     snr = np.tile(np.asarray(metrics_plants.DEFINITION["snr_db"], float), n // 6)
     kind = np.where(np.arange(n) % 4 == 3, "warp", "none")
@@ -26,7 +26,7 @@ def part(name, n=240, k=12, seed=0):
         np.concatenate([snr, np.full(40, np.nan)]),
         np.zeros((n + 40, k), bool),
     )
-    return trials.Part(name, plants, np.arange(k), 0)
+    return trials.Contest(name, plants, np.arange(k), 0)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +34,12 @@ def board():
     rng = np.random.default_rng(1)
     judged = {}
     for name in ("frame", "clip", "binary", "map"):
-        here = part(name)
-        found = leaderboard.anchors(here, rng)
-        found["good"] = found["oracle"] + 0.4 * rng.random(found["oracle"].shape)
-        found["poor"] = found["oracle"] + 2.0 * rng.random(found["oracle"].shape)
-        found["twin"] = found["oracle"] + 2.0 * rng.random(found["oracle"].shape)
-        judged |= {(label, name): leaderboard.judge(s, here) for label, s in found.items()}
+        neurons = contest(name)
+        strength = judging.anchors(neurons, rng)
+        oracle = strength["oracle"]
+        for label, noise in (("good", 0.4), ("poor", 2.0), ("twin", 2.0)):
+            strength[label] = oracle + noise * rng.random(oracle.shape)
+        judged |= {(label, name): judging.judge(s, neurons) for label, s in strength.items()}
     return leaderboard.board(judged, [], {}, seed=0, parts=("plants",))
 
 
@@ -91,7 +91,7 @@ def test_planted_units_respond_to_what_they_score_on(rows):
         for r in rows if r["part"] == "dose_response" and r["network"] == "features"
     }  # fmt: skip
     for cause, sign in (("gain", 1), ("tempo", 1), ("percussion", -1), ("brightness", 1)):
-        target = run._causal.CAUSES[cause].target
+        target = causal.CAUSES[cause].target
         assert sign * slopes[cause, target] > 0.05
     assert abs(slopes["gain", "spectral_centroid"]) < 0.05 < slopes["gain", "rms"]
 
@@ -103,7 +103,7 @@ def test_who_cannot_take_part_is_named(rows):
     assert {r["metric"] for r in rows if r["part"] == "leaderboard"} >= {
         "pearson",
         "f1",
-        *leaderboard.ANCHORS,
+        *judging.ANCHORS,
     }
 
 
@@ -115,4 +115,4 @@ def test_options_and_names_are_checked_before_anything_runs():
 
 
 def test_a_new_metric_file_takes_part_by_itself():
-    assert set(run._entries("all")) == set(lookup.names("metric"))
+    assert set(run.entries_of("all")) == set(lookup.names("metric"))

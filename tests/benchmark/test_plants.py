@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from actjax.benchmark.metrics import leaderboard, trials
+from actjax.benchmark.metrics import judging, trials
 from actjax.benchmark.metrics import plants as plants_v1
 from actjax.benchmark.metrics.rendered import Material
 from actjax.similarity import api
@@ -87,13 +87,13 @@ def test_ties_share_places_and_hits():
         np.asarray([10.0, 10.0, np.nan]),
         np.zeros((3, 3), bool),
     )
-    part = trials.Part("frame", plants, np.asarray([0, 1, 2]), 0)
+    contest = trials.Contest("frame", plants, np.asarray([0, 1, 2]), 0)
     strength = np.asarray([[1.0, 1.0, 0.0], [3.0, 2.0, 1.0], [0.0, -np.inf, 0.5]])
-    rank, hit = trials.ranks(strength, part)
+    rank, hit = trials.ranks(strength, contest)
     np.testing.assert_allclose(rank, [1.5, 2])
     np.testing.assert_allclose(hit, [0.5, 0])
-    np.testing.assert_allclose(trials.claims(strength, part), [1, 3, 0.5])
-    constant = trials.ranks(np.zeros((3, 3)), part)[1]
+    np.testing.assert_allclose(trials.claims(strength, contest), [1, 3, 0.5])
+    constant = trials.ranks(np.zeros((3, 3)), contest)[1]
     np.testing.assert_allclose(constant, 1 / 3)
 
 
@@ -101,30 +101,30 @@ def test_claims_leave_out_what_a_negative_does_share():
     rng = np.random.default_rng(3)
     made = material(rng)
     cluster = np.arange(6)
-    trial = trials.of_frames(rng, made, cluster, 2, 1, 3)
-    part = trial.parts[0][0]
-    strength = np.zeros((len(part.plants.source_n), 6))
+    trial = trials.of_frames(rng, made, cluster, trials.Counts(2, 1, 3))
+    contest = trial.contests[0].contest
+    strength = np.zeros((len(contest.plants.source_n), 6))
     strength[:, 0] = 1.0
-    claims = trials.claims(strength, part)
-    loud = part.plants.kind_n == "loudness"
+    claims = trials.claims(strength, contest)
+    loud = contest.plants.kind_n == "loudness"
     assert loud.sum() == 3 and (claims[loud] == 0).all()
-    assert (claims[part.plants.kind_n == "class"] == 1).all()
+    assert (claims[contest.plants.kind_n == "class"] == 1).all()
 
 
 @pytest.mark.parametrize("name", ["pearson", "spearman"])
 def test_a_sound_metric_finds_undistorted_plants(name):
     rng = np.random.default_rng(4)
-    trial = trials.of_frames(rng, material(rng), np.arange(6), 6, 1, 2)
+    trial = trials.of_frames(rng, material(rng), np.arange(6), trials.Counts(6, 1, 2))
     scored = trials.run(trial, api.make_metric(name))
-    part, neurons, columns = trial.parts[0]
-    judged = leaderboard.judge(scored.strength_nk[neurons, columns], part)
+    contest, neurons, candidates = trial.contests[0]
+    judged = judging.judge(scored.strength_nk[neurons, candidates], contest)
     for snr in (10, 30):
-        assert leaderboard.recall_at(judged, "none", snr)[0] == 1
-    assert leaderboard.recall_at(judged, "none", -20)[0] < 1
+        assert judging.recall_at(judged, "none", snr)[0] == 1
+    assert judging.recall_at(judged, "none", -20)[0] < 1
     assert scored.seconds > 0
 
 
 def test_a_metric_without_the_view_says_so():
     rng = np.random.default_rng(5)
-    trial = trials.of_maps(rng, material(rng), np.arange(3), 1, 1, 1)
+    trial = trials.of_maps(rng, material(rng), np.arange(3), trials.Counts(1, 1, 1))
     assert "no map view" in trials.run(trial, api.make_metric("kendall"))

@@ -1,7 +1,6 @@
 import csv
 import importlib.util
 
-import ml_collections
 import numpy as np
 import pytest
 from launching import finish, start
@@ -10,7 +9,7 @@ from actjax import lookup
 from actjax.benchmark.accelerator import references
 from actjax.benchmark.speed import cases, run, torch_peers
 from actjax.defaults import default_config
-from actjax.run import Run
+from actjax.run import open_run
 from actjax.stages.benchmark import stage
 
 SMALL = {"neurons": 24, "rows": 8, "observations": 90, "repeats": 1, "metrics": "pearson,mutual_information"}
@@ -20,7 +19,7 @@ def test_stage_writes_table_and_picture(tmp_path, capsys):
     config = default_config()
     options = SMALL | {"max_pairs": 1000, "scaling_observations": 50}
     config.benchmark.kind = lookup.format_spec("speed", options)
-    files = stage.run(Run(ml_collections.FrozenConfigDict(config), tmp_path))
+    files = stage.run(open_run(config, tmp_path))
     assert [path.name for path in files] == ["speed.csv", "speed.md", "speed.png"]
     assert all(path.stat().st_size > 0 for path in files)
     rows = list(csv.DictReader(files[0].read_text().splitlines()))
@@ -82,7 +81,7 @@ def _soft_wpmi_of_30(x, p):
 
 
 def test_cases_and_shapes():
-    assert {case.metric for case in cases.chosen(None, True)} >= {"ridge", "kendall", "pearson"}
+    assert {case.metric for case in cases.select(None, True)} >= {"ridge", "kendall", "pearson"}
     with pytest.raises(lookup.UnknownNameError, match="unknown metric 'persn'"):
         run.benchmark(metrics="persn")
     shapes = list(cases.scaling_shapes(10**5, 100))

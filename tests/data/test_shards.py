@@ -40,13 +40,13 @@ def test_a_failure_is_raised_and_leaves_no_half_file(tmp_path, workers):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_long_item_is_written_in_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "PART_BYTES", 20)
+def test_a_long_item_is_written_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "PIECE_BYTES", 20)
     paths = make(tmp_path, [1, 3, -5, 4, 6], lambda item: double(item) * 3, workers=1)
     assert [str(e["name"]) for e in shards.read_shards(paths)] == ["n1"] * 3 + ["n3"] * 3 + ["n4"] * 3 + [
         "n6"
     ] * 3
-    assert len(list(shards.parts_of(paths))) > len(paths)
+    assert len(list(shards.pieces_of(paths))) > len(paths)
     assert build_index.read_index(paths)[1] == [{"item": "-5", "reason": "negative"}]
 
 

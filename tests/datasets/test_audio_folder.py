@@ -11,6 +11,7 @@ import soundfile
 from dataset_trees import tone, write
 
 from actjax.data import loader
+from actjax.data.build import preparing
 from actjax.data.build.shards import BadAudio
 from actjax.data.recordings import decode
 from actjax.data.recordings import sound as recordings_sound
@@ -63,7 +64,7 @@ def test_a_run_waits_for_another_that_prepares_the_same_data(folder, tmp_path, c
     taken, end = threading.Event(), threading.Event()
 
     def other_run():
-        with lock.held(waiting._beside("lock"), "it", "wait"):
+        with lock.held(preparing.beside(waiting, "lock"), "it", "wait"):
             taken.set()
             end.wait(60)
             assert not waiting.data_path.exists()

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import json
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from dataset_trees import tone, write, write_index, write_irmas
 
 from actjax import files, lookup
 from actjax.data import loader
+from actjax.data.build import preparing
 
 SMALL = {"sample_rate_hz": 8_000, "workers": 1}
 FROM_DISK = ("audio_folder", "fcvid_instruments", "youtube8m_instruments")
@@ -362,6 +364,28 @@ def test_a_catalogue_set_by_its_name(tmp_path):
         module("tfds").dataset(source_rate_hz=16_000, **{**options, "label": "audio"})
     with pytest.raises(ValueError, match="knows no data set 'miniatur'"):
         module("tfds").dataset(**{**options, "name": "miniatur"})
+
+
+def test_a_catalogue_set_that_another_run_prepares_is_waited_for_and_read(tmp_path):
+    options = {"name": "miniature", "label": "instrument.family", "source_dir": tmp_path / "source"}
+    options |= {"clip_seconds": 1.0, "sample_rate_hz": 8_000, "source_rate_hz": 16_000}
+    one, two = (module("tfds").dataset(data_dir=tmp_path / str(i), **options) for i in range(2))
+    taken, end = threading.Event(), threading.Event()
+
+    def other_run():
+        with preparing.one_preparer(one.origin):
+            taken.set()
+            end.wait(60)
+            one.origin.download_and_prepare(file_format="array_record")
+
+    thread = threading.Thread(target=other_run)
+    thread.start()
+    taken.wait(60)
+    threading.Timer(0.3, end.set).start()
+    two.download_and_prepare()
+    thread.join()
+    assert end.is_set() and sum(split.num_examples for split in two.info.splits.values()) == 20
+    assert not list((tmp_path / "source").rglob(".lock*"))
 
 
 @pytest.mark.parametrize("name", ["gtzan", "nsynth"])

@@ -81,7 +81,8 @@ def score_seconds(path, source, folder):
     config = default_config()
     config.score.update(activations=str(path.parent), features="rms", views="clip,frame", null="none")
     config.score.update(networks="", batch_size=32)
-    run, spent = runs.Run(config=config, workdir=folder), []
+    config.data.clip_seconds = source.clip_samples / source.sample_rate_hz
+    run, spent = runs.open_run(config, folder), []
 
     def timed(stream, *args):
         spent.append(time.perf_counter())
@@ -90,7 +91,7 @@ def score_seconds(path, source, folder):
     forget(path)
     update, start = one_pass._update, time.perf_counter()
     patches = (
-        mock.patch.object(runs, "builder", lambda _: None),
+        mock.patch.object(runs, "make_builder", lambda *_: None),
         mock.patch.object(score.loader, "open_source", lambda *_: source),
         mock.patch.object(one_pass, "_update", timed),
     )

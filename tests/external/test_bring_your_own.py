@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from actjax import dsp, experiment, lookup
+from actjax import dsp, lookup, network, setup
 from actjax import run as runs
 from actjax.activations import comparisons
 from actjax.data.loader import Source
@@ -62,13 +62,13 @@ def source():
 def make_run(tmp_path, monkeypatch, source, **options):
     """A run on `source`, whose rms is computed on the host."""
     config = default_config()
-    config.frontend.n_mels = 24
+    config.frontend.n_mels, config.data.clip_seconds = 24, SAMPLES / RATE
     config.score.update(
         {"features": FEATURES, "metrics": "pearson", "null": "none", "batch_size": 4, "networks": "input"}
     )
     config.score.update({k: v for k, v in options.items() if k != "model"})
     config.model.name = options.get("model", "vgg")
-    monkeypatch.setattr(runs, "builder", lambda _: None)
+    monkeypatch.setattr(runs, "make_builder", lambda *_: None)
     monkeypatch.setattr(score.loader, "open_source", lambda *_: source)
     load = lookup.load
 
@@ -80,20 +80,19 @@ def make_run(tmp_path, monkeypatch, source, **options):
         return dataclasses.replace(made, host=True, fn=lambda wave: jax.tree.map(np.asarray, fn(wave)))
 
     monkeypatch.setattr(lookup, "load", hosted)
-    experiment.validate(config)
-    return runs.Run(config=config, workdir=tmp_path)
+    return runs.open_run(config, tmp_path)
 
 
 def write_activations(path, source, order):
     """The input itself as a map, and planted units, in an order of their own; one clip of another set."""
-    front = dataclasses.replace(runs.frontend(default_config()), n_mels=24)
+    front = dataclasses.replace(setup.make_frontend(default_config()), n_mels=24)
     wave = jnp.asarray(source.reader.audio)
     image = np.asarray(jax.jit(jax.vmap(lambda w: dsp.log_mel_image(w, front)))(wave))
     planted = np.stack([np.arange(CLIPS), np.arange(CLIPS) ** 2, source.labels == 1], 1).astype(np.float64)
     stranger = np.append(order, order[0])
     ids = np.array([*(source.clip_ids[i] for i in order), "stranger"])
     at = {"maps/time0_s": 0.0, "maps/hop_s": 256 / RATE, "maps/field_s": 512 / RATE}
-    at["maps/hz"] = np.asarray(runs.band_centres_hz(front))
+    at["maps/hz"] = np.asarray(setup.band_centres_hz(front))
     series = image[..., None].astype(np.float16)
     np.savez(path, clip_ids=ids, maps=series[stranger], units=planted[stranger], **at)
     return image
@@ -230,10 +229,10 @@ def test_a_module_that_cannot_be_used_is_named(tmp_path, my_package, source):
     config = default_config()
     config.model.name = "my_package.absent"
     with pytest.raises(ValueError, match="expected a module on the Python path that exports model"):
-        runs.module(config, 3)
+        network.make_module(network.model_spec("my_package.absent"), 3)
     config.model.name, my_package.model = "my_package.my_module", my_package.broken
     with pytest.raises(ValueError, match="to return a Flax linen module, got None"):
-        runs.module(config, 3)
+        network.make_module(network.model_spec("my_package.my_module"), 3)
 
 
 def test_of_a_file_only_the_layers_that_are_compared_are_read(tmp_path, source):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from signals import relative_error
 
-from actjax.data.gm.parts import CLASS_NAMES
+from actjax.data.gm.voices import CLASS_NAMES
 from actjax.datasets import gm_instruments
 from actjax.extraction.compute import feature
 

@@ -1,12 +1,14 @@
 """Effects, ceilings and nulls of the findings, against plain float64 arithmetic and planted truth."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from actjax.findings.cross_fitting import clip_sums, fast_cka, half_nulls, ridge, selection
+from actjax.findings.cross_fitting import clip_sums, half_nulls, ridge, selection
 from actjax.findings.cross_fitting import effects as found_effects
+from actjax.similarity.families import gramless_cka
 from actjax.statistics import bootstrap as statistics_bootstrap
-from actjax.statistics import controls, nulls, permutations
+from actjax.statistics import controls, nulls, permutations, rescored
 
 CLIPS, FRAMES, CLASSES = 48, 20, 4
 CLASS_B = np.arange(CLIPS) % CLASSES
@@ -99,17 +101,20 @@ def test_p_values_of_the_whole_selection_are_small_for_a_plant_and_not_for_noise
     assert found[1] == pytest.approx(0.01)
 
 
-def test_cosine_pairs_are_the_scores_clip_by_clip():
+def test_scores_of_pairs_are_those_of_rearranged_clips():
     from actjax.similarity.api import make_metric
+    from actjax.similarity.kernel import clip_scores
 
     rng = np.random.default_rng(0)
     x, y = (rng.standard_normal((8, 2, 5, FRAMES)).astype(np.float32) for _ in range(2))
     mask = np.ones((8, FRAMES), bool)
     draws = permutations.within_class(np.arange(8), np.arange(8) % 2, replicates=20, seed=0)
     cka, every = make_metric("cka"), np.ones((1, 8), bool)
-    pairs = half_nulls.pair_cosines(cka, x, y, mask, draws)
-    fast = half_nulls.from_scores(pairs, draws, every)
-    np.testing.assert_allclose(fast, half_nulls.clip_scores(cka, x, y, mask, draws, every), atol=3e-6)
+    pairs = rescored.pair_scorer(cka, rescored.Sides(x, y, mask, FRAMES), draws)(np.arange(8))
+    found = half_nulls.from_scores(np.asarray(pairs), draws, every)
+    for r, source in enumerate([np.arange(8), *draws.source_rb]):
+        expected = np.asarray(clip_scores(cka, x, y[source], mask)["score"]).mean(axis=0)
+        np.testing.assert_allclose(found[r, 0], expected, atol=3e-6)
 
 
 def test_cka_without_gram_matrices_is_the_metric():
@@ -121,7 +126,7 @@ def test_cka_without_gram_matrices_is_the_metric():
     x[0, 0] = 7.0
     y = rng.standard_normal((5, 2, 50, 40)).astype(np.float32)
     mask = np.arange(40)[None, :] < np.asarray([40, 33, 17, 16, 15])[:, None]
-    found = fast_cka.cka_scores(x, y, mask)
+    found = np.asarray(gramless_cka.scores_of_clips(*(jnp.asarray(v) for v in (x, y, mask))))
     expected = np.asarray(clip_scores(make_metric("cka"), x, y, mask)["score"])
     assert np.isnan(found[4]).all() and np.isnan(found[0, 0]).all() and np.isfinite(found[:4, 1:]).all()
     np.testing.assert_allclose(found, expected, atol=2e-5)

@@ -1,6 +1,7 @@
 """Hands many mutated files to the readers, and starts the process that does so again where one ends it.
 
-python tests/fuzz/campaign.py 3000     # prints a summary by kind, then every fault and how to see it again
+python tests/fuzz/campaign.py 3000          # a summary by kind, then every fault and how to see it again
+python tests/fuzz/campaign.py 3000 3000     # the next 3,000
 """
 
 import collections
@@ -14,12 +15,12 @@ from typing import Any
 CHILD = Path(__file__).with_name("child.py")
 
 
-def run(inputs: int, folder: Path, *options: str) -> list[dict[str, Any]]:
-    """How each of the first inputs ended, as `child.judge` has it; see there."""
+def run(inputs: int, folder: Path, *options: str, first: int = 0) -> list[dict[str, Any]]:
+    """How each input from `first` on ended, as `child.judge` has it; see there."""
     found: list[dict[str, Any]] = []
     while len(found) < inputs:
-        command = [sys.executable, str(CHILD), f"--folder={folder / str(len(found))}", f"--inputs={inputs}"]
-        command += [f"--first={len(found)}", *options]
+        command = [sys.executable, str(CHILD), f"--folder={folder / str(len(found))}"]
+        command += [f"--first={first + len(found)}", f"--inputs={first + inputs}", *options]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         judged = [line for line in lines if "end" in line]
@@ -62,7 +63,8 @@ def summary(found: list[dict[str, Any]]) -> str:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
-        ended = run(int(sys.argv[1]), Path(scratch), *sys.argv[2:])
+        inputs, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
+        ended = run(inputs, Path(scratch), first=first)
     print(summary(ended))
     print(faults(ended))
     sys.exit(any(one["faults"] for one in ended))

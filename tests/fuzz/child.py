@@ -261,7 +261,7 @@ def arguments() -> argparse.Namespace:
     options.add_argument("kind", nargs="?")
     options.add_argument("seed", nargs="?", type=int, default=0)
     options.add_argument("--folder", type=Path)
-    options.add_argument("--inputs", type=int, default=200)
+    options.add_argument("--inputs", type=int, default=200, help="where to end")
     options.add_argument("--first", type=int, default=0)
     options.add_argument("--kinds", default=".*", help="a regular expression of the kinds taken")
     options.add_argument("--targets", default="targets", help="the module that lists the kinds")

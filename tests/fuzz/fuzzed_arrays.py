@@ -123,12 +123,12 @@ def make_image(folder: Path) -> None:
 
 
 def read_image(folder: Path) -> Any:
-    from actjax import run as runs
+    from actjax import setup
     from actjax.defaults import default_config
 
     config = default_config()
     config.frontend.subtract = str(folder / "mean.npy")
-    return runs.frontend(config)
+    return setup.make_frontend(config)
 
 
 # Weights from Keras.

@@ -1,7 +1,6 @@
 """The files of a workdir, through the stages that read them."""
 
 import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,17 +30,24 @@ def make_run(folder: Path) -> Any:
 
 def make_workdir(folder: Path) -> None:
     """Written by the package's own writers, with made-up scores."""
-    import ml_collections
     import test_report_findings
     from synthetic_scores import write_workdir
 
-    from actjax import files
     from actjax import run as runs
-    from actjax.data import loader
-    from actjax.findings import summary
+    from actjax.activations.comparisons import LeftOut
+    from actjax.pages.rows import csv_text
     from actjax.scoring import score_set
     from actjax.train import checkpoint
-    from actjax.workdir import checkpoint_files, left_out, manifest, recorded_config, train_record
+    from actjax.workdir import (
+        benchmark_table,
+        checkpoint_files,
+        findings_arrays,
+        findings_table,
+        left_out,
+        manifest,
+        recorded_config,
+        train_record,
+    )
     from actjax.workdir.train_record import TrainRecord
 
     make_prepared(folder)
@@ -59,31 +65,32 @@ def make_workdir(folder: Path) -> None:
     kept.close()
     record = TrainRecord(checkpoint.content_hash(weights), 2, 1, False, 0.5, seconds=0.1, train_clips=2)
     train_record.write(place, record)
-    run = runs.Run(ml_collections.FrozenConfigDict(make_run(folder)), place, None, str(folder / "data"))
+    run = runs.open_run(make_run(folder), place, data_dir=str(folder / "data"))
     for stage in recorded_config.STAGES:
         recorded_config.write(place, stage, run.config.to_dict())
     manifest.write(place, weights=record.weights)
-    source = loader.open_source(runs.builder(run), "test")
+    source = run.open_source("test")
     named = score_set.name_of(run, source)
     (place / "scores" / "main.parquet").rename(place / "scores" / f"{named}.parquet")
-    files.write_json(place / "findings.json", test_report_findings.table())
-    summary.write_arrays(place / "findings" / "arrays.npz", test_report_findings.arrays())
-    (place / "benchmark").mkdir()
-    columns = "check,family,null,sets,rate,low,high\n"
-    row = "rejections,stationary,within_class,1000,0.052,0.04,0.07\n"
-    (place / "benchmark" / "calibration.csv").write_text(columns + row)
-    row = {"layer": "conv1", "view": "map", "feature": "rms", "reason": "has no frequency axis"}
-    left_out.write(place / "scores" / f"{named}.left_out.json", [types.SimpleNamespace(**row)])
+    findings_table.write(place, test_report_findings.table())
+    findings_arrays.write(place, test_report_findings.arrays())
+    rate = {"check": "rejections", "family": "stationary", "null": "within_class", "sets": 1000}
+    rows = [rate | {"rate": 0.052, "low": 0.04, "high": 0.07}]
+    benchmark_table.write(place, "calibration", csv_text=csv_text(rows), markdown="")
+    reason = LeftOut("conv1", "map", "rms", "has no frequency axis")
+    left_out.write(place / "scores" / f"{named}.left_out.json", [reason])
 
 
 def without_pictures() -> None:
-    """Leaves out the drawing, which takes seconds; tables and pages are made all the same."""
+    """Leaves out drawing, while tables and pages are made all the same, and what a training step needs."""
     import gc
 
     from matplotlib.figure import Figure
 
-    from actjax import report
+    from actjax import memory, report
 
+    # No input changes the options that it looks at.
+    memory.check_training = lambda *_: None
     report._draw = lambda *_: []
     Figure.savefig = lambda figure, path, **_: Path(path).write_bytes(b"")
     # A stage ends by collecting what it left, which here is nothing.
@@ -122,9 +129,9 @@ def read_metrics(folder: Path) -> None:
 
 
 def read_arrays(folder: Path) -> str:
-    from actjax.findings import summary
+    from actjax.workdir import findings_arrays
 
-    found = summary.read_arrays(folder / "run" / "findings" / "arrays.npz")
+    found = findings_arrays.read(folder / "run")
     return digest(found[part][kind] for part in sorted(found) for kind in sorted(found[part]))
 
 

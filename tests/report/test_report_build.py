@@ -13,13 +13,22 @@ from actjax import report
 from actjax.activations.comparisons import LeftOut
 from actjax.defaults import default_config
 from actjax.files import FileError
+from actjax.pages import markup, table
 from actjax.pages.rows import csv_text
-from actjax.report import markup, tables
+from actjax.report import tables
 from actjax.report.summary import summarise
 from actjax.report.verdicts import sort_features
-from actjax.report.workdir_files import Material, read_material
+from actjax.report.workdir_files import read_material
 from actjax.scores.files import load_scores, write_scores
-from actjax.workdir import curve, evaluation_record, examples, left_out, recorded_config, skipped
+from actjax.workdir import (
+    benchmark_table,
+    curve,
+    evaluation_record,
+    examples,
+    left_out,
+    recorded_config,
+    skipped,
+)
 from actjax.workdir.evaluation_record import Evaluation
 from actjax.workdir.skipped import Skipped
 
@@ -82,13 +91,11 @@ def test_the_planted_pair_is_found_and_the_rest_is_not_praised(built):
 def test_tables_keep_to_their_width(built, capsys):
     workdir, _ = built
     text = (workdir / "report" / "tables.txt").read_text()
-    assert max(map(len, text.splitlines())) <= tables.WIDTH
-    wide = tables.Table("t", (("a", "<"), ("b", ">")), [("x" * 300, "-0.50"), ("y", "+0.25")])
+    assert max(map(len, text.splitlines())) <= table.WIDTH
+    wide = table.Table("t", (("a", "<"), ("b", ">")), [("x" * 300, "-0.50"), ("y", "+0.25")])
     lines = wide.text().splitlines()
     assert (
-        max(map(len, lines)) == tables.WIDTH
-        and lines[-2].endswith("…  -0.50")
-        and lines[-1].endswith("+0.25")
+        max(map(len, lines)) == table.WIDTH and lines[-2].endswith("…  -0.50") and lines[-1].endswith("+0.25")
     )
     assert wide.markdown().count("\n| ") == 4
 
@@ -127,7 +134,7 @@ def test_undefined_scores_are_counted_never_drawn_as_zero(built):
 
 def test_confusion_of_few_and_of_many_classes():
     def table(names, counts):
-        return tables.confusion_table(Material(Evaluation(0.5, 1.0, names, counts, int(counts.sum()))))
+        return tables.confusion_table(Evaluation(0.5, 1.0, names, counts, int(counts.sum())))
 
     few = table(CLASSES, np.diag(range(6)))
     assert few.rows[0][-1] == "-" and few.rows[5][-1] == "1.00"
@@ -280,8 +287,7 @@ def test_no_name_becomes_markup(tmp_path):
     left_out.write(workdir / "scores" / "main.left_out.json", [LeftOut(EVIL, "map", EVIL, EVIL)])
     rate = {"check": "rejections", "family": EVIL, "null": EVIL, "sets": EVIL, "rate": 0.05}
     rows = [rate | {"low": 0.01, "high": 0.1}]
-    (workdir / "benchmark").mkdir()
-    (workdir / "benchmark" / "calibration.csv").write_text(csv_text(rows))
+    benchmark_table.write(workdir, "calibration", csv_text=csv_text(rows), markdown="")
     report.build(workdir)
     page = (workdir / "report" / "index.html").read_text()
     found = Found(page)
@@ -319,3 +325,12 @@ def test_building_again_gives_the_same_page(tmp_path):
     write_scores(tmp_path / "scores" / "a.parquet", list(made), {})
     first = {path: path.read_bytes() for path in report.build(tmp_path)}
     assert {path: path.read_bytes() for path in report.build(tmp_path)} == first
+
+
+def test_p_values_of_shifts_are_labelled_as_such():
+    from actjax.report.page import how_to_read
+
+    permuted = {"a": {"config": {"score": {"null": "within_class"}}}, "b": {}}
+    assert "(recordings permuted; in every" in how_to_read(permuted)
+    shifted = {"a": {"config": {"score": {"null": "circular_shift"}}}}
+    assert "(clips rotated in time, which rejects too often" in how_to_read(shifted)

@@ -7,7 +7,9 @@ import pytest
 
 from actjax import files, report
 from actjax.findings import summary
+from actjax.pages.rows import csv_text
 from actjax.report import findings, forest, page
+from actjax.workdir import benchmark_table, findings_arrays, findings_table
 
 
 def line(value, members=1, replicates=100, seed=0):
@@ -41,13 +43,16 @@ def table(seeds=1):
         "eta2_feature": 0.3,
     }
     options = {"findings": {"untrained": 3, "replicates": 199}}
-    made = summary.conclude([arrays() for _ in range(seeds)])
-    return made | {
+    claims, concluded = summary.conclude([arrays() for _ in range(seeds)])
+    return {
+        "parts": claims,
+        "findings": concluded,
         "seeds": list(range(seeds)),
         "options": options,
+        "clips": 40,
         "recordings": 40,
         "permuted": "within_class",
-        "details": {part["part"]: about for part in made["parts"]},
+        "details": {claim["part"]: about for claim in claims},
         "grid": {"conv1": {"harmonic": 0.9, "percussive": 0.8}},
         "not_made": ["conv4: its bands lie 4.0 semitones apart"],
     }
@@ -62,14 +67,15 @@ def test_one_network_without_a_score_does_not_take_its_control_away():
     lacking = arrays()
     lacking["loudness"]["untrained"] = lacking["loudness"]["untrained"].copy()
     lacking["loudness"]["untrained"][1] = np.nan
-    made = summary.conclude([lacking])
-    (part,) = [p for p in made["parts"] if p["part"] == "loudness"]
+    claims, concluded = summary.conclude([lacking])
+    (part,) = [claim for claim in claims if claim["part"] == "loudness"]
     left = lacking["loudness"]["untrained"][[0, 2], 0]
     assert part["control"] == "untrained" and part["scores"]["untrained"]["undefined"] == 1
     assert part["scores"]["untrained"]["value"] == pytest.approx(left.mean())
     assert part["effect"] == pytest.approx(lacking["loudness"]["trained"][0, 0] - left.mean())
     said = "loudness: 1 of 3 untrained networks have no score; the mean is of the others"
-    assert findings.undefined(made) == [said] and said in findings.console(table() | made)
+    made = table() | {"parts": claims, "findings": concluded}
+    assert findings.undefined(made) == [said] and said in findings.console(made)
 
 
 def test_holm_needs_enough_replicates():
@@ -87,13 +93,6 @@ def test_console_names_effect_control_and_verdict():
     assert max(map(len, text.splitlines())) <= 110
 
 
-def test_arrays_survive_the_disk(tmp_path):
-    kept = summary.read_arrays(summary.write_arrays(tmp_path / "a.npz", arrays()))
-    for name, kinds in arrays().items():
-        for kind, value in kinds.items():
-            np.testing.assert_allclose(kept[name][kind], value, atol=1e-6)
-
-
 @pytest.mark.parametrize("seeds", [1, 5])
 def test_forest_plot_and_section(tmp_path, seeds):
     path = forest.forest(table(seeds), tmp_path / "forest.png")
@@ -105,9 +104,7 @@ def test_forest_plot_and_section(tmp_path, seeds):
 
 
 def test_a_sweep_gets_a_page_of_its_own(tmp_path):
-    from actjax import files
-
-    files.write_json(tmp_path / "findings.json", table(5))
+    findings_table.write(tmp_path, table(5))
     written = report.build_findings(tmp_path)
     assert {p.name for p in written} == {"index.html", "tables.txt", "forest.png"}
     assert "5 seeds" in (tmp_path / "report" / "index.html").read_text()
@@ -115,13 +112,13 @@ def test_a_sweep_gets_a_page_of_its_own(tmp_path):
 
 def test_calibration_table_where_there_is_one(tmp_path):
     assert findings.calibration_table(tmp_path) is None
-    (tmp_path / "benchmark").mkdir()
+    names = ("check", "family", "null", "sets", "rate", "low", "high")
     lines = [
-        "check,family,null,sets,rate,low,high",
-        "rejections,slow_drift,within_class,1000,0.045,0.034,0.06",
+        ("rejections", "slow_drift", "within_class", 1000, 0.045, 0.034, 0.06),
+        ("false discoveries", "plants", "within_class", 1000, 0.09, 0.085, 0.095),
     ]
-    lines += ["false discoveries,plants,within_class,1000,0.09,0.085,0.095"]
-    (tmp_path / "benchmark" / "calibration.csv").write_text("\n".join(lines) + "\n")
+    rows = [dict(zip(names, line, strict=True)) for line in lines]
+    benchmark_table.write(tmp_path, "calibration", csv_text=csv_text(rows), markdown="")
     table = findings.calibration_table(tmp_path)
     assert table.rows == [("slow drift", "0.045 (0.034 to 0.060)")]
     assert "0.090 (0.085 to 0.095)" in table.note and "1000 null sets" in table.note
@@ -141,30 +138,29 @@ def test_calibration_table_where_there_is_one(tmp_path):
 )
 def test_a_damaged_table_is_one_line_that_names_its_file(tmp_path, change, message):
     made = json.loads(json.dumps(table()))
-    path = files.write_json(tmp_path / "findings.json", made)
-    assert findings.read(tmp_path)["parts"]
+    path = findings_table.write(tmp_path, made)
+    assert findings_table.read(tmp_path)["parts"]
     change(made)
     files.write_json(path, made)
     with pytest.raises(files.FileError, match=message) as error:
-        findings.read(tmp_path)
+        findings_table.read(tmp_path)
     assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["check\n", "", "check,family,null\nrejections,a,b\n"])
 def test_a_damaged_calibration_table_is_named(tmp_path, text):
-    (tmp_path / "benchmark").mkdir()
-    (tmp_path / "benchmark" / "calibration.csv").write_text(text)
+    benchmark_table.write(tmp_path, "calibration", csv_text=text, markdown="")
     with pytest.raises(files.FileError, match=r"calibration.csv"):
         findings.calibration_table(tmp_path)
 
 
 def test_damaged_arrays_are_named(tmp_path):
-    path = summary.write_arrays(tmp_path / "arrays.npz", arrays())
+    path = findings_arrays.write(tmp_path, arrays())
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(files.FileError, match="arrays.npz"):
-        summary.read_arrays(path)
+        findings_arrays.read(tmp_path)
 
 
 @pytest.mark.parametrize("undefined", [0.05, 0.5])
@@ -172,7 +168,8 @@ def test_an_interval_that_there_is_not_says_why(undefined):
     few = arrays()
     few["loudness"]["trained"] = few["loudness"]["trained"].copy()
     few["loudness"]["trained"][0, 1 : 1 + int(undefined * 100)] = np.nan
-    made = table() | summary.conclude([few])
+    claims, concluded = summary.conclude([few])
+    made = table() | {"parts": claims, "findings": concluded}
     said = [line for line in findings.undefined(made) if "no interval" in line]
     text = findings.console(made)
     assert "- to -" not in text and bool(said) == (undefined > 0.1)

@@ -17,9 +17,9 @@ def comparison(frames, view="frame", neurons=7, metrics=("pearson",)):
     stream = PairStream(tuple(make_metric(m) for m in metrics), n=neurons, k=3, images=images)
     time = None if view == "clip" else types.SimpleNamespace(size=frames)
     feature = types.SimpleNamespace(rows=4)
-    usable = np.array([True, True, False])
+    bands = np.array([0, 1])
     problem = types.SimpleNamespace(
-        view=view, time=time, cells=False, layer_usable_f=usable, features=(feature,), neurons=neurons
+        view=view, time=time, frequency=None, usable_bands=bands, features=(feature,), neurons=neurons
     )
     return tasks.Comparison(problem, None if view == "clip" else stream, ())
 

@@ -5,6 +5,7 @@ import types
 import numpy as np
 
 from actjax.scoring import nulls
+from actjax.similarity.api import make_metric
 from actjax.statistics import families
 
 
@@ -20,7 +21,7 @@ def test_no_p_stands_beside_an_undefined_score():
     names = {"null_mean": found.mean, "null_std": found.std, "p_value": found.p}
     outputs = {"score": score, **names, "null": [([0, 1], found)]}
     problem = types.SimpleNamespace(layer=types.SimpleNamespace(name="conv1"), view="clip")
-    nulls.correct([("trained", types.SimpleNamespace(problem=problem), "pearson", outputs)])
+    nulls.correct([("trained", types.SimpleNamespace(problem=problem), make_metric("pearson"), outputs)])
     for name in ("null_mean", "null_std", "p_value", "q_value", "p_maxt"):
         np.testing.assert_array_equal(np.isnan(outputs[name]), np.isnan(score), name)
     [alone] = families.correct([found])

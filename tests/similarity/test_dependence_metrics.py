@@ -1,9 +1,12 @@
 """Dependence metrics against SciPy, dcor and scikit-learn in float64."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.spatial
 import scipy.stats
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, cross_val_predict
@@ -90,11 +93,51 @@ def test_kendall(o, ties, masked):
 @pytest.mark.parametrize("o, ties, masked", SIZES)
 def test_distance_correlation(o, ties, masked, debiased):
     x, y, mask = masked_sides(o, ties, masked)
-    import dcor  # compiles for half a minute, in the one worker that gets here
-
-    reference = dcor.u_distance_correlation_sqr if debiased else dcor.distance_correlation
+    reference = functools.partial(distance_correlation, debiased=debiased)
     found = scores(make_metric("distance_correlation", debiased=debiased), x, y, mask)
     np.testing.assert_allclose(found, each_pair(reference, x, y, mask), atol=1e-5)
+
+
+def distance_correlation(x, y, debiased):
+    """Of all pairs of distances, float64: Szekely et al. 2007, eq. 2.8; debiased, Szekely and Rizzo 2014."""
+    n = len(x)
+    centred = []
+    for side in (x, y):
+        far = scipy.spatial.distance.cdist(np.float64(side)[:, None], np.float64(side)[:, None])
+        rows, total = far.sum(0), far.sum()
+        if debiased:
+            far = far - (rows + rows[:, None]) / (n - 2) + total / ((n - 1) * (n - 2))
+            np.fill_diagonal(far, 0)
+        else:
+            far = far - (rows + rows[:, None]) / n + total / n**2
+        centred.append(far)
+    a, b = centred
+    squared = (a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum())
+    return squared if debiased else np.sqrt(squared)
+
+
+# What dcor 0.7 gives for the sides of `distances_of`, by the test below with --long.
+DCOR = {False: 0.4089760641092527, True: 0.06688965077957773}
+
+
+def distances_of():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=40)
+    return x, np.round(x**2 + rng.normal(size=40))
+
+
+@pytest.mark.parametrize("debiased", [False, True])
+def test_the_reference_of_distance_correlation_is_dcor(debiased):
+    assert distance_correlation(*distances_of(), debiased) == pytest.approx(DCOR[debiased], abs=1e-12)
+
+
+@pytest.mark.long  # importing dcor compiles it for half a minute
+@pytest.mark.parametrize("debiased", [False, True])
+def test_dcor_is_what_is_written_here(debiased):
+    import dcor
+
+    reference = dcor.u_distance_correlation_sqr if debiased else dcor.distance_correlation
+    assert reference(*distances_of()) == pytest.approx(DCOR[debiased], abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["kendall", "distance_correlation", "cosine_cubed"])

@@ -6,10 +6,10 @@ from launching import finish, start
 PROGRAM = """
 import resource, sys
 import jax, numpy as np
-from actjax.similarity import devices
 from actjax.similarity.api import make_metric
 from actjax.similarity.store import ObservationStore
 from actjax.similarity.stream import PairStream
+from actjax.similarity.streaming import run_stream
 from actjax.types import Context
 
 clips, b, o, n, k, tile_bytes = int(sys.argv[1]), 50, 40, 256, 64, 8 * 2**20
@@ -24,7 +24,7 @@ def batches(store):
 
 stream = PairStream(tuple(make_metric(name) for name in ("pearson", "cosine", "spearman")), n, k)
 with ObservationStore(sys.argv[2], n, block_bytes=tile_bytes) as store:
-    found = devices.run_stream(stream, batches(store), jax.random.key(0))
+    found = run_stream(stream, batches(store), jax.random.key(0))
     assert all(abs(np.diagonal(found[m]["score"]) - 1).max() < 1e-5 for m in ("pearson", "spearman"))
     step = max(1, tile_bytes // (4 * store.rows))
     for start in range(0, n, step):

@@ -21,6 +21,12 @@ def test_columns_come_back_as_they_went_in(tmp_path, block_bytes):
 def test_bad_rows(tmp_path):
     message = r"rows of 3 columns, got shape \(2, 4\)"
     with ObservationStore(tmp_path / "rows", 3) as store, pytest.raises(ValueError, match=message):
-        store.append(np.ones((2, 4)))
+        store.append(np.ones((2, 4), np.float32))
+    with ObservationStore(tmp_path / "rows", 3) as store:
+        for wide in (np.float64, np.int32):
+            with pytest.raises(ValueError, match=f"that float32 holds, got {wide.__name__}"):
+                store.append(np.ones((2, 3), wide))
+        store.append(np.ones((2, 3), np.float16))
+        assert store.read(0, 3).dtype == np.float32
     with pytest.raises(ValueError, match="at least 1 column, got 0"):
         ObservationStore(tmp_path / "none", 0)

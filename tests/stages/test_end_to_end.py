@@ -5,11 +5,14 @@ import re
 import shutil
 from pathlib import Path
 
-import launching
 import pytest
+from launching import TINY, finish, launch
+
+from actjax import experiment
+from actjax.defaults import default_config
 
 SMALL = (
-    *launching.TINY,
+    *TINY,
     "--config.train.steps=3",
     "--config.train.eval_every=2",
     "--config.score.layers=conv1|conv4|bands|image",
@@ -22,17 +25,29 @@ SMALL = (
 )
 
 
-def launch(workdir, data_dir, *arguments, devices=1):
-    """(status, standard output, standard error) of a run."""
-    return launching.ended(launching.launch(workdir, data_dir, *SMALL, *arguments, devices=devices))
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
+    """A run of all stages, as a process of its own on one device."""
     folder = tmp_path_factory.mktemp("run")
-    status, _, err = launch(folder / "run", folder / "data")
-    assert status == 0, err[-3000:]
+    finish(launch(folder / "run", folder / "data", *SMALL, devices=1))
     return folder
+
+
+@pytest.fixture
+def again(finished, capsys, standard_promotion):
+    """Runs stages in this process, on four devices: (options, stage, dry_run) -> what they print."""
+
+    def run(*options, stage="all", dry_run=False):
+        config = default_config()
+        for option in (*SMALL, *options):
+            name, value = option.removeprefix("--config.").split("=", 1)
+            section, key = name.split(".")
+            config[section][key] = type(config[section][key])(value)
+        where = {"workdir": str(finished / "run"), "data_dir": str(finished / "data")}
+        experiment.run(config=config, stage=stage, dry_run=dry_run, **where)
+        return capsys.readouterr().out
+
+    return run
 
 
 def table(folder):
@@ -136,10 +151,10 @@ def test_the_named_metrics_get_p_values_in_their_views(finished):
         ),
     ],
 )
-def test_a_dry_run_counts_the_scores_that_are_made(finished, changes):
+def test_a_dry_run_counts_the_scores_that_are_made(finished, again, changes):
     import pyarrow.parquet as pq
 
-    _, out, _ = launch(finished / "run", finished / "data", "--dry_run", *changes)
+    out = again(*changes, dry_run=True)
     [line] = [line for line in out.splitlines() if line.startswith("scores ")]
     rows = pq.read_table(sorted((finished / "run" / "scores").glob("*.parquet"))[0]).to_pylist()
     kept = [r for r in rows if not changes or (r["metric"] == "pearson" and r["view"] != "frame")]
@@ -152,21 +167,17 @@ def test_a_dry_run_counts_the_scores_that_are_made(finished, changes):
 
 
 @pytest.mark.long
-def test_a_dry_run_refuses_a_null_that_the_clips_cannot_support(finished):
-    unfit = ("--dry_run", "--config.score.null=within_class")
-    status, _, err = launch(finished / "run", finished / "data", *unfit)
-    assert status == 1 and err.startswith("error: a permutation needs at least 2 recordings")
+def test_a_dry_run_refuses_a_null_that_the_clips_cannot_support(again):
+    with pytest.raises(ValueError, match="^a permutation needs at least 2 recordings"):
+        again("--config.score.null=within_class", dry_run=True)
 
 
-def test_a_second_run_recomputes_nothing_and_new_metrics_add_a_score_set(finished):
+def test_a_second_run_recomputes_nothing_and_new_metrics_add_a_score_set(finished, again):
     run = finished / "run"
     before = {p: p.stat().st_mtime_ns for p in (run / "checkpoints").rglob("*") if p.is_file()}
-    status, out, err = launch(run, finished / "data", devices=2)
-    assert status == 0, err[-3000:]
-    assert "train: done before" in out and "score: done before" in out
+    assert "train: done before" in again(stage="train") and "score: done before" in again(stage="score")
     fewer = ("--config.score.metrics=pearson", "--config.score.layers=conv1|bands")
-    status, _, err = launch(run, finished / "data", "--stage=score", *fewer, devices=2)
-    assert status == 0, err[-3000:]
+    again(*fewer, stage="score")
     assert before == {p: p.stat().st_mtime_ns for p in (run / "checkpoints").rglob("*") if p.is_file()}
     # Each score set keeps its own pictures and reasons.
     for kind in ("*.examples.npz", "*.left_out.json"):
@@ -176,7 +187,7 @@ def test_a_second_run_recomputes_nothing_and_new_metrics_add_a_score_set(finishe
 
 
 def compare_devices(one, two):
-    """The first set was scored on one device, the second on two."""
+    """The first set was scored on one device, the second on four."""
     import pyarrow.parquet as pq
 
     def scores(path):
@@ -198,20 +209,16 @@ def test_training_mends_a_damaged_checkpoint(finished, tmp_path):
     content = bytearray(largest.read_bytes())
     content[len(content) // 2] ^= 1
     largest.write_bytes(content)
-    status, out, err = launch(run, finished / "data", "--stage=train")
-    assert status == 0, err[-3000:]
+    out, _ = finish(launch(run, finished / "data", *SMALL, "--stage=train", devices=1))
     assert f"{largest}: damaged" in out and "goes on from step 2" in out
     one, two = (json.loads((path / "train.json").read_text()) for path in (run, finished / "run"))
     assert one["weights"] == two["weights"] and one["test_accuracy"] == two["test_accuracy"]
     assert not (run / ".lock").exists()
 
 
-def test_another_config_in_the_same_workdir_is_refused(finished):
+def test_another_config_in_the_same_workdir_is_refused(finished, again):
     before = (finished / "run" / "config.json").read_bytes()
-    status, _, err = launch(finished / "run", finished / "data", "--config.train.steps=4")
-    assert status == 1
-    assert err.strip().split("\n")[-1].startswith("error: workdir")
-    assert "train.steps = 3 there, 4 asked" in err
+    for dry_run in (False, True):
+        with pytest.raises(ValueError, match=r"^workdir .*train\.steps = 3 there, 4 asked"):
+            again("--config.train.steps=4", dry_run=dry_run)
     assert (finished / "run" / "config.json").read_bytes() == before, "and leaves no trace"
-    status, _, err = launch(finished / "run", finished / "data", "--config.train.steps=4", "--dry_run")
-    assert status == 1 and "train.steps = 3 there, 4 asked" in err

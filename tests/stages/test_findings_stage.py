@@ -52,7 +52,7 @@ def made(folder, config):
 def run_of(tmp_path, **options):
     config = default_config()
     config.update_from_flattened_dict(options)
-    return runs.Run(config=ml_collections.FrozenConfigDict(config), workdir=tmp_path / "own")
+    return runs.open_run(config, tmp_path / "own")
 
 
 def test_labels_are_permuted_by_the_seed_and_nothing_else_changes():
@@ -95,9 +95,11 @@ def test_a_label_control_must_be_there_and_fit(tmp_path):
 
 def test_the_stage_is_left_out_where_there_is_nothing_to_test(tmp_path):
     assert "untrained = 0" in requirements.left_out(run_of(tmp_path, **{"findings.untrained": 0}).config)
-    assert "elsewhere" in requirements.left_out(run_of(tmp_path, **{"score.activations": "a.npz"}).config)
-    with pytest.raises(ValueError, match="findings.splits must be at least 1, got 0"):
-        findings.check(run_of(tmp_path, **{"findings.splits": 0}))
+    (tmp_path / "a.npz").touch()
+    elsewhere = run_of(tmp_path, **{"score.activations": str(tmp_path / "a.npz")})
+    assert "elsewhere" in requirements.left_out(elsewhere.config)
+    with pytest.raises(ValueError, match="findings.splits must be a whole number from 1 .*, got 0"):
+        run_of(tmp_path, **{"findings.splits": 0})
 
 
 def test_a_chain_goes_on_without_what_does_not_fit_and_the_stage_alone_refuses(tmp_path, monkeypatch, capsys):

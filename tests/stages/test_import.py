@@ -64,13 +64,13 @@ def make_run(tmp_path, monkeypatch):
     reader = [{"audio": one} for one in audio]
     source = Source(reader, names, recordings, labels, classes, 12_000, SAMPLES, "fingerprint")
     builder = types.SimpleNamespace(clip_samples=SAMPLES, class_names=classes, data_dir=str(tmp_path))
-    monkeypatch.setattr(runs, "builder", lambda _: builder)
+    monkeypatch.setattr(runs, "make_builder", lambda *_: builder)
     monkeypatch.setattr(score.loader, "open_source", lambda *_: source)
     np.save(tmp_path / "mean.npy", rng.normal(size=(BANDS, FRAMES)))
 
     def make(folder="run", weights="w.h5", **changes):
         config = default_config()
-        config.model.name = "singlelayer"
+        config.model.name, config.data.clip_seconds = "singlelayer", SAMPLES / 12_000
         config.weights = str(tmp_path / weights) if weights else ""
         config.classes = "a,b,c,d"
         config.frontend.update(n_mels=BANDS, subtract=str(tmp_path / "mean.npy"))
@@ -78,7 +78,7 @@ def make_run(tmp_path, monkeypatch):
         config.score.layers = "conv_m8x3|embedding"
         config.train.batch_size = 4
         config.update_from_flattened_dict(changes)
-        return runs.Run(config=config, workdir=tmp_path / folder)
+        return runs.open_run(config, tmp_path / folder)
 
     make.source, make.audio, make.folder = source, audio, tmp_path
     return make
@@ -108,7 +108,7 @@ def test_imported_weights_predict_and_score_like_a_trained_network(make_run, cap
     assert jax.tree.structure(restored.params) == jax.tree.structure(variables["params"])
 
     # The predictions are the network's own on the images minus the mean, averaged over each recording.
-    front = runs.frontend(run.config)
+    front = run.setup.frontend
     mean = np.load(make_run.folder / "mean.npy").astype(np.float32)
     unmoved = dataclasses.replace(front, subtract=None)
     plain = dsp.log_mel_image(jnp.asarray(make_run.audio[0]), unmoved)
@@ -183,10 +183,9 @@ def test_a_workdir_has_weights_of_one_origin(make_run):
 )
 def test_what_does_not_fit_is_named_and_nothing_is_written(make_run, changes, drop, message):
     write_weights(make_run.folder / "w.h5", drop=drop)
-    run = make_run(**changes)
     with pytest.raises((ValueError, FileNotFoundError), match=message) as info:
-        import_stage.stage.run(run)
-    assert "\n" not in str(info.value) and not run.workdir.exists()
+        import_stage.stage.run(make_run(**changes))
+    assert "\n" not in str(info.value) and not (make_run.folder / "run").exists()
 
 
 def test_a_pickled_mean_is_refused(make_run):

@@ -17,7 +17,7 @@ from actjax.train import loop, options, state, step
 def losses(steps=50):
     """[steps] mean training loss of each step, over batches that end in two padded clips."""
     model = synthetic.network(parallel.AXIS)
-    chosen = options.TrainOptions(batch_size=8, learning_rate=3e-3)
+    chosen = synthetic.train_options(batch_size=8, learning_rate=3e-3)
     optimizer = options.make_optimizer(chosen, steps, steps)
     variables = loop.init_variables(model, synthetic.FRONTEND, 0, synthetic.SAMPLES)
     held = parallel.replicate(state.create(variables, optimizer, 0))

@@ -1,10 +1,13 @@
 """A task of a few seconds: which of three tones is in the noise. Batches as the loader gives them."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 
+from actjax.defaults import default_config
 from actjax.models import vgg
+from actjax.train import options
 from actjax.types import Batch, Frontend
 
 FRONTEND = Frontend(n_fft=512, hop_samples=128, n_mels=52, scale=20.0, offset=40.0)
@@ -46,3 +49,11 @@ def eval_batches(size=BATCH, count=64):
     for first in range(0, count, size):
         places = np.arange(first, first + size)
         yield batch(np.where(places < count, places, len(AUDIO)))
+
+
+def train_options(**changes):
+    """Adam without decay, warm-up or smoothing, but for `changes`."""
+    config = default_config()
+    config.train.update(optimizer="adam", learning_rate=1e-3, warmup_steps=0, weight_decay=0.0)
+    config.train.update(label_smoothing=0.0, eval_every=0)
+    return dataclasses.replace(options.of_config(config.train, 0, False), **changes)

@@ -114,11 +114,11 @@ def test_kept_variables_are_made_again_where_they_are_damaged(tmp_path, capsys):
         return TREE
 
     for _ in range(2):
-        found = checkpoint.kept_or_made(tmp_path / "controls_x", make, {})
+        found = checkpoint.load_or_make(tmp_path / "controls_x", make, {})
         np.testing.assert_array_equal(found["a"], TREE["a"])
     assert len(made) == 1 and not capsys.readouterr().out
     flip(next((tmp_path / "controls_x" / "0" / "variables").rglob("d/*")), np.random.default_rng(1))
-    found = checkpoint.kept_or_made(tmp_path / "controls_x", make, {})
+    found = checkpoint.load_or_make(tmp_path / "controls_x", make, {})
     np.testing.assert_array_equal(found["a"], TREE["a"])
     assert len(made) == 2 and "made again" in capsys.readouterr().out
-    assert checkpoint.kept_or_made(tmp_path / "controls_x", make, {}) is not TREE and len(made) == 2
+    assert checkpoint.load_or_make(tmp_path / "controls_x", make, {}) is not TREE and len(made) == 2

@@ -25,7 +25,7 @@ def fit(workdir, batches=synthetic.train_batches, num_steps=24, **options):
         eval_batches=synthetic.eval_batches,
         num_steps=num_steps,
         steps_per_epoch=8,
-        options=loop.TrainOptions(**options),
+        options=synthetic.train_options(**options),
         workdir=workdir,
         progress=False,
     )
@@ -185,6 +185,20 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
         not (tmp_path / "checkpoints").exists()
         or checkpoint.Checkpoints(tmp_path / "checkpoints").latest() is None
     )
+
+
+@pytest.mark.parametrize("step", [8, 24])
+def test_a_checkpoint_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch, step):
+    save = checkpoint.Checkpoints.save
+
+    def full(self, at, meta, **items):
+        if at == step:
+            raise OSError("no space left")
+        save(self, at, meta, **items)
+
+    monkeypatch.setattr(checkpoint.Checkpoints, "save", full)
+    with pytest.raises(OSError, match="no space left"):
+        fit(tmp_path)
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """The pure steps: the same on any number of devices, right against NumPy, blind to padding."""
 
+import dataclasses
 import functools
 import json
 
@@ -56,7 +57,7 @@ def test_multi_label_loss_against_numpy():
 @pytest.mark.parametrize("optimizer", defaults.RULES["train.optimizer"].known)
 def test_optimizers_follow_their_formulas(optimizer):
     """Two steps in float64, by hand."""
-    chosen = options.TrainOptions(
+    chosen = synthetic.train_options(
         optimizer=optimizer, schedule="constant", learning_rate=0.1, weight_decay=0.01
     )
     chain = options.make_optimizer(chosen, 10, 5)
@@ -91,7 +92,7 @@ def test_optimizers_follow_their_formulas(optimizer):
 @pytest.mark.usefixtures("standard_promotion")
 def test_schedules():
     def rates(at, **kwargs):
-        rate = options.learning_rate(options.TrainOptions(learning_rate=1.0, **kwargs), 100, 10)
+        rate = options.learning_rate(synthetic.train_options(learning_rate=1.0, **kwargs), 100, 10)
         return [float(rate(step)) for step in at]
 
     assert rates((0, 99), schedule="constant") == [1.0, 1.0]
@@ -112,7 +113,17 @@ def test_schedules():
 )
 def test_options_that_cannot_be(given, says):
     with pytest.raises(ValueError, match=says):
-        options.TrainOptions(**given)
+        synthetic.train_options(**given)
+
+
+def test_options_are_the_section_train_of_the_config():
+    """Each entry stands in one of the two places that read it, and none beside them."""
+    config = defaults.default_config()
+    config.train.learning_rate, config.train.monitor = 0.125, "accuracy"
+    chosen = dataclasses.asdict(options.of_config(config.train, 7, True))
+    of_stage = {name: config.train[name] for name in options.OF_STAGE}
+    beside = {"seed": 7, "multilabel": True, "clip_norm": None, "dropout": None}
+    assert chosen | of_stage == config.train.to_dict() | beside
 
 
 def test_initial_variables_are_a_function_of_the_seed():

@@ -7,14 +7,20 @@ import pytest
 
 from actjax.activations import comparisons
 from actjax.defaults import default_config
+from actjax.pages import rows
 from actjax.workdir import (
+    benchmark_table,
     checkpoint_files,
     curve,
     data_summary,
     evaluation_record,
     examples,
+    findings_arrays,
+    findings_table,
+    findings_units,
     left_out,
     manifest,
+    predictions,
     recorded_config,
     skipped,
     sweep_table,
@@ -23,6 +29,7 @@ from actjax.workdir import (
 from actjax.workdir.data_summary import DataSummary
 from actjax.workdir.evaluation_record import Evaluation, ExcerptF1
 from actjax.workdir.examples import Example
+from actjax.workdir.predictions import Prediction
 from actjax.workdir.skipped import Skipped
 from actjax.workdir.train_record import ImportRecord, TrainRecord
 
@@ -91,9 +98,9 @@ def test_data_summary_and_skipped(tmp_path):
     summary = DataSummary({"train": 3, "test": 1}, ["a", "b"])
     data_summary.write(tmp_path, summary)
     assert data_summary.read(tmp_path) == summary
-    for rows in ([], [Skipped("a.wav", "silent"), Skipped("b.wav", "empty file")]):
-        skipped.write(tmp_path, rows)
-        assert skipped.read(tmp_path) == rows
+    for one in ([], [Skipped("a.wav", "silent"), Skipped("b.wav", "empty file")]):
+        skipped.write(tmp_path, one)
+        assert skipped.read(tmp_path) == one
 
 
 def test_left_out(tmp_path):
@@ -142,3 +149,65 @@ def test_sweep_table(tmp_path):
         {"variant": "seed0", "test_accuracy": "0.9877", "best_step": "6", "seconds": "75.41"},
         {"variant": "elsewhere", "test_accuracy": "", "best_step": "", "seconds": ""},
     ]
+
+
+def test_findings_table(tmp_path):
+    assert findings_table.read(tmp_path) is None and findings_table.read_made_from(tmp_path) is None
+    with pytest.raises(FileNotFoundError, match="holds no findings: run --stage=findings"):
+        findings_table.need(tmp_path)
+    scores = {"value": 0.5, "low": 0.4, "high": float("nan"), "seeds": [0.5], "members": [[0.5]]}
+    claim = {"finding": 1, "part": "a", "title": "t", "score": "r", "effect": 0.1, "low": 0.0, "high": 0.2}
+    claim |= {"control": "input", "effects": [0.1], "p": 0.01, "scores": {"trained": scores}}
+    claim |= {"verdict": "weakly"}
+    details = {"layer": "conv1", "neuron": 3, "row": "C", "chosen_in": 1.0, "ridge": None, "share_above": {}}
+    table = {
+        "made_from": "01",
+        "seeds": [0],
+        "options": {"findings": {"untrained": 1, "replicates": 79}},
+        "clips": 4,
+        "recordings": 2,
+        "permuted": "within_class",
+        "details": {"a": details},
+        "grid": {"conv1": {"harmonic": 0.9, "percussive": 0.8}},
+        "not_made": ["a sentence"],
+        "parts": [claim],
+        "findings": [{"finding": 1, "title": "t", "short": "s", "p": 0.01, "verdict": "weakly"}],
+    }
+    findings_table.write(tmp_path / "seed0", table)
+    np.testing.assert_equal(findings_table.read(tmp_path / "seed0"), table)
+    assert findings_table.read_made_from(tmp_path / "seed0") == "01"
+    assert findings_table.folders_below(tmp_path) == [tmp_path / "seed0"]
+
+
+def test_findings_arrays_and_units(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {"a": {"trained": rng.normal(size=(1, 9)), "null": rng.normal(size=9)}}
+    findings_arrays.write(tmp_path, arrays)
+    back = findings_arrays.read(tmp_path)
+    for kind, values in arrays["a"].items():
+        np.testing.assert_array_equal(back["a"][kind], values.astype(np.float32))
+    columns = {"layer": np.asarray(["conv1", "conv2"]), "score": np.asarray([0.5, np.nan])}
+    findings_units.write(tmp_path, columns)
+    for name, values in findings_units.read(tmp_path).items():
+        np.testing.assert_array_equal(values, columns[name])
+
+
+def test_predictions(tmp_path):
+    assert predictions.path_of(tmp_path, "test").name == "predictions_test.csv"
+    path, told = tmp_path / "p.csv", [Prediction("a,b", ["x", "y"], np.asarray([0.25, 0.75]))]
+    told.append(Prediction("c", [], np.asarray([0.5, 0.5])))
+    predictions.write(path, ["x", "y"], told)
+    names, back = predictions.read(path)
+    assert names == ["x", "y"]
+    for kept, written in zip(back, told, strict=True):
+        assert kept[:2] == written[:2]
+        np.testing.assert_array_equal(kept.probabilities_c, written.probabilities_c)
+
+
+def test_benchmark_table(tmp_path):
+    assert benchmark_table.read(tmp_path, "speed") is None
+    csv_text = rows.csv_text([{"name": "a, b", "seconds": 0.5}, {"name": "c", "seconds": None}])
+    benchmark_table.write(tmp_path, "speed", csv_text=csv_text, markdown="| a |")
+    kept = benchmark_table.read(tmp_path, "speed")
+    assert kept == [{"name": "a, b", "seconds": "0.5"}, {"name": "c", "seconds": ""}]
+    assert benchmark_table.path_of(tmp_path, "speed", ".md").read_text() == "| a |\n"

@@ -213,6 +213,7 @@ def test_every_stage_is_refused_in_a_workdir_in_use(tmp_path, stage):
 
 def test_leftovers_of_dead_runs_go_and_nothing_else(tmp_path):
     gone = ("a/.config.json.12ab.part", "a/scores/.x.parquet.12ab.part", "a/scores/.observations-12ab-0/1")
+    gone += ("a/benchmark/metrics/.index.html.12ab.part",)
     gone += ("a/checkpoints/untrained/0.orbax-checkpoint-tmp-3/x", "a/checkpoints/7.orbax-checkpoint-tmp/x")
     stay = ("a/config.json", "a/scores/x.parquet", "a/checkpoints/7/x", "a/seed0/.config.json.12ab.part")
     for name in gone + stay:

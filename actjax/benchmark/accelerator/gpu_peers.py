@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from actjax.benchmark.accelerator.references import ALPHA, TOP_SHARE
 from actjax.benchmark.accelerator.rows import Peer
 from actjax.benchmark.accelerator.sides import Shape
@@ -87,6 +89,18 @@ def dissect(formula: Callable[..., Work], shape: Shape, **options: Any) -> Peer:
 def reorder(shape: Shape) -> Peer:
     """Rank reorder."""
     return dissect(torch_peers.reorder, shape, share=TOP_SHARE)
+
+
+def ridge(shape: Shape, folds_o: np.ndarray) -> Peer:
+    """Regression of all neurons on the rows, in folds."""
+    library = torch_peers.himalaya()
+    if library is None:
+        return Peer("himalaya", None)
+
+    def works(torch: ModuleType) -> Works:
+        return [(torch_peers.nested_ridge(torch, library, *_normal(torch, shape), folds_o), 1.0)]
+
+    return _peer("himalaya RidgeCV, nested", works)
 
 
 def _peer(name: str, works: Callable[[ModuleType], Works]) -> Peer:

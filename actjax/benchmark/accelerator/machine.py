@@ -16,7 +16,7 @@ _LIBRARIES = (
     "torch",
     "torchaudio",
     "librosax",
-    "nnAudio",
+    "nnAudio2",
     "flashmel",
     "himalaya",
 )

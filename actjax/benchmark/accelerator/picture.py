@@ -8,6 +8,8 @@ from actjax.benchmark.accelerator import limits
 
 _OURS, _PEER, _LIMIT = "#0072B2", "#D55E00", "#6b7280"
 _ROW_INCHES = 0.24
+# Sections of one work at many sizes, which have pictures of their own or none.
+_CURVES = ("scaling", "sweep")
 
 
 def draw(
@@ -20,7 +22,7 @@ def draw(
     rows = [
         (f"{section}: {row}", line, limits.of_row(line, measured))
         for (section, row), line in latest.items()
-        if "ms" in line and "rate" not in line
+        if "ms" in line and "rate" not in line and section not in _CURVES
     ]
     rows = [row for row in rows if row[2] is not None or fastest_peer(row[1]) is not None]
     if not rows:
@@ -32,6 +34,8 @@ def draw(
         _draw_rows(axes, rows)
         axes.set(xscale="log", xlabel="milliseconds", ylim=(len(rows) - 0.5, -0.5))
         axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+        # Plain numbers: the style leaves dollar signs in names, and so powers of ten, as they are.
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.grid(True, axis="x")
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, fontsize=8.5)
         style.heading(figure, "Time beside the device's limit and the fastest peer", machine["device"])

@@ -11,7 +11,7 @@ import numpy as np
 from actjax.benchmark import timing
 
 NAME = "results.jsonl"
-_RATES = {"clips_per_s": "clips/s", "pairs_per_s": "pairs/s"}
+_RATES = {"clips_per_s": "clips/s", "fed_clips_per_s": "clips/s fed", "pairs_per_s": "pairs/s"}
 
 
 class Peer(NamedTuple):

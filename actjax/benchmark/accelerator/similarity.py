@@ -4,18 +4,23 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from actjax.benchmark.accelerator import gpu_peers as peers
 from actjax.benchmark.accelerator import references
 from actjax.benchmark.accelerator.rows import Build, Job, Section
-from actjax.benchmark.accelerator.sides import Shape, concepts, free, job, largest_error, normal
+from actjax.benchmark.accelerator.sides import Shape, concepts, job, largest_error, normal
 from actjax.benchmark.speed import torch_peers
+from actjax.benchmark.timing import Work
 from actjax.similarity.api import make_metric, score
 from actjax.similarity.kernel import pairwise
+from actjax.types import Context
 
 USUAL, TINY = Shape(4096, 256, 20_000), Shape(24, 6, 300)
+# Of the regression, as the metric has them.
+FOLDS = 5
 LARGE = Shape(100_000, 1000, 50_000)
 DISSECT, TINY_DISSECT = Shape(1000, 20_000, 50_000), Shape(12, 40, 400)
 
@@ -34,8 +39,19 @@ def pearson_rows(tiny: bool) -> Mapping[str, Build]:
         "pearson, observations first": lambda: _observations_first(shape),
         "actjax.score of JAX arrays": lambda: _public(shape, on_host=False),
         "actjax.score of NumPy arrays": lambda: _public(shape, on_host=True),
-        "pearson, large": lambda: _large(TINY if tiny else LARGE),
     }
+
+
+def large_rows(tiny: bool) -> Mapping[str, Build]:
+    """Pearson's r of neurons that take a quarter of the device's memory."""
+    shape = TINY if tiny else LARGE
+    return {"pearson": lambda: job("pearson", shape, references.pearson, sample=(32, 64))}
+
+
+def ridge_rows(tiny: bool) -> Mapping[str, Build]:
+    """How well twelve rows together predict each neuron, with folds and penalties."""
+    shape = TINY if tiny else Shape(4096, 12, 20_000)
+    return {"ridge": lambda: _ridge(shape)}
 
 
 def rank_rows(tiny: bool) -> Mapping[str, Build]:
@@ -118,24 +134,24 @@ def pair_rows(tiny: bool) -> Mapping[str, Build]:
 def dissect_rows(tiny: bool) -> Mapping[str, Build]:
     """CLIP-Dissect's job: few neurons, 20,000 concepts, and probabilities where its metrics take them."""
     shape = TINY_DISSECT if tiny else DISSECT
-    given = functools.partial(job, shape=shape, make=concepts)
+    on_probabilities = functools.partial(job, shape=shape, make=concepts)
     ordered = int(shape.neurons * shape.rows * shape.observations * references.TOP_SHARE)
     return {
         "cosine": lambda: job("cosine", shape, references.cosine, peers=[peers.cosine(shape)]),
         "cosine_cubed": lambda: job(
             "cosine_cubed", shape, references.cosine_cubed, peers=[peers.cosine(shape, cubed=True)]
         ),
-        "wpmi": lambda: given(
+        "wpmi": lambda: on_probabilities(
             'wpmi(probability="given")',
             reference=references.wpmi,
             peers=[peers.dissect(torch_peers.wpmi, shape)],
         ),
-        "soft_wpmi": lambda: given(
+        "soft_wpmi": lambda: on_probabilities(
             'soft_wpmi(probability="given")',
             reference=references.soft_wpmi,
             peers=[peers.dissect(torch_peers.soft_wpmi, shape)],
         ),
-        "rank_reorder": lambda: given(
+        "rank_reorder": lambda: on_probabilities(
             'rank_reorder(probability="given")',
             reference=references.rank_reorder,
             sorted_keys=ordered,
@@ -162,14 +178,21 @@ def _public(shape: Shape, on_host: bool) -> Job:
     return _variant(shape, lambda: score(x_on, y_ok), bus_bytes=bus_bytes)
 
 
-def _large(shape: Shape) -> Job:
-    free()
-    return job("pearson", shape, references.pearson, sample=(32, 64))
+def _ridge(shape: Shape) -> Job:
+    sides = normal(shape)
+    metric = make_metric("ridge")
+    folds_o = np.arange(shape.observations) * FOLDS // shape.observations
+    context = Context(folds_o=jnp.asarray(folds_o, jnp.int32))
+
+    def work() -> jax.Array:
+        return pairwise(metric, *sides, None, context, neurons_first=True)["score"]
+
+    return Job(work, str(shape), memory_bytes=shape.least_bytes, peers=[peers.ridge(shape, folds_o)])
 
 
-def _variant(shape: Shape, work: Any, **limits: Any) -> Job:
+def _variant(shape: Shape, work: Work, **limits: Any) -> Job:
     error = functools.partial(largest_error, references.pearson, normal(shape), (32, 64))
-    usual = {"memory_bytes": shape.least_bytes, "operations": shape.operations}
+    usual: dict[str, Any] = {"memory_bytes": shape.least_bytes, "operations": shape.operations}
     return Job(work, str(shape), pairs=shape.neurons * shape.rows, error=error, **(usual | limits))
 
 
@@ -179,9 +202,11 @@ def _of_quantiles(reference: references.Reference) -> references.Reference:
 
 SECTIONS = (
     Section("pearson", "Pearson's r", pearson_rows),
+    Section("large", "Pearson's r, large", large_rows, alone=True),
     Section("ranks", "Ranks", rank_rows),
     Section("tables", "2 x 2 tables", table_rows),
     Section("information", "Information and concepts", information_rows),
     Section("pairs", "Pairs of observations", pair_rows),
-    Section("dissect", "CLIP-Dissect's job", dissect_rows, alone=True),
+    Section("dissect", "CLIP-Dissect's job", dissect_rows),
+    Section("ridge", "Regression", ridge_rows),
 )

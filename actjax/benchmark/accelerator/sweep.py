@@ -73,6 +73,7 @@ def _sweep(size: Size) -> Measured:
             held_bytes.append(_bytes_in_use())
     scores_nk = jax.device_get(finish(state))
     seconds = time.perf_counter() - started
+    memory = update.memory_analysis()
     operations = 2.0 * batches * size.batch * size.frames * size.neurons * size.rows
     return {
         "shape": str(size),
@@ -84,7 +85,7 @@ def _sweep(size: Size) -> Measured:
         "pairs_per_s": size.neurons * size.rows / seconds,
         "clips_per_s": batches * size.batch / seconds,
         "held_gib": [held / 2**30 for held in held_bytes],
-        "working_gib": update.memory_analysis().temp_size_in_bytes / 2**30,
+        "working_gib": memory.temp_size_in_bytes / 2**30 if memory else float("nan"),
     }
 
 

@@ -1,5 +1,6 @@
 """The table as Markdown: what was measured, beside the device's limits and the peers."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -46,7 +47,9 @@ The limit is the largest of: bytes that must be read and written over the rate o
 rate of a product (one in float32, or three in bfloat16, whichever is faster; one in bfloat16 where this is
 exact or training needs no more), keys over the rate of a sort, bytes over the bus. Errors are the largest
 difference from the same in float64, on a sample of the pairs, by the largest score where scores exceed 1,
-unless another outsider is named. Loops of peers are timed for some of their steps and scaled."""
+unless another outsider is named. Loops of peers are timed for some of their steps and scaled. Training is by
+the step, in calls of 20 steps on clips that are on the device: the same rows again and again, and beside it
+fed with new rows from the host, as a training run is between evaluations."""
 
 
 def _machine(machines: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -90,9 +93,13 @@ def _rate(line: Mapping[str, Any]) -> str:
     if "rate" in line:
         return f"{_number(line['rate'])} {line['unit']}"
     said = [f"{_number(line['clips_per_s'])} clips/s"] if "clips_per_s" in line else []
+    if "fed_clips_per_s" in line:
+        fed = line["fed_clips_per_s"]
+        said.append(f"fed from the host {_number(fed)} ({fed / line['clips_per_s']:.2f})")
     if "held_gib" in line:
         said.append(f"{line['pairs_per_s']:.2e} pairs/s")
-        said.append("held " + " and ".join(f"{held:.2f}" for held in line["held_gib"]) + " GiB")
+        held = [gib for gib in line["held_gib"] if math.isfinite(gib)]
+        said += ["held " + " and ".join(f"{gib:.2f}" for gib in held) + " GiB"] if held else []
         said.append(f"working memory {line['working_gib']:.2f} GiB")
     return ", ".join(said)
 

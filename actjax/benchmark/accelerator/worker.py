@@ -8,7 +8,16 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from actjax.benchmark.accelerator import ceilings, features, machine, rows, similarity, sweep, training
+from actjax.benchmark.accelerator import (
+    ceilings,
+    features,
+    machine,
+    rows,
+    scaling,
+    similarity,
+    sweep,
+    training,
+)
 from actjax.benchmark.accelerator.sides import free
 
 # In the order of the table.
@@ -20,8 +29,18 @@ SECTIONS: Mapping[str, rows.Section] = {
         features.SECTION,
         training.SECTION,
         sweep.SECTION,
+        scaling.SECTION,
     )
 }
+
+# Errors after which a process may not be able to use the device.
+_OF_THE_DEVICE = (
+    "JaxRuntimeError",
+    "XlaRuntimeError",
+    "RuntimeError",
+    "OutOfMemoryError",
+    "AcceleratorError",
+)
 
 
 def measure(folder: Path, names: Sequence[str], *, tiny: bool, until: float) -> None:
@@ -43,6 +62,9 @@ def measure(folder: Path, names: Sequence[str], *, tiny: bool, until: float) -> 
             line = head | rows.measure(build) | {"seconds": time.perf_counter() - started}
             rows.append(folder, line)
             print(rows.say(line), flush=True)
+            if str(line.get("failed", "")).startswith(_OF_THE_DEVICE):
+                # Its memory may be full, or every later call fail: the next process goes on.
+                return
         free()
 
 

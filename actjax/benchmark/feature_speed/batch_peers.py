@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -70,43 +71,38 @@ def _mel_options(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _transforms() -> ModuleType:
+    return importlib.import_module("torchaudio.transforms")
+
+
 def _torchaudio(kind: str, **options: Any) -> _Make:
     def make(settings: Settings) -> Callable[[Any], Any]:
-        from torchaudio import transforms
-
-        return getattr(transforms, kind)(n_fft=settings.n_fft, hop_length=settings.hop_samples, **options)
+        return getattr(_transforms(), kind)(n_fft=settings.n_fft, hop_length=settings.hop_samples, **options)
 
     return make
 
 
 def _torchaudio_mel(settings: Settings) -> Callable[[Any], Any]:
-    from torchaudio import transforms
-
-    return transforms.MelSpectrogram(settings.sample_rate_hz, **_mel_options(settings))
+    return _transforms().MelSpectrogram(settings.sample_rate_hz, **_mel_options(settings))
 
 
 def _torchaudio_mfcc(settings: Settings) -> Callable[[Any], Any]:
-    from torchaudio import transforms
-
-    return transforms.MFCC(settings.sample_rate_hz, n_mfcc=20, melkwargs=_mel_options(settings))
+    return _transforms().MFCC(settings.sample_rate_hz, n_mfcc=20, melkwargs=_mel_options(settings))
 
 
 def _torchaudio_centroid(settings: Settings) -> Callable[[Any], Any]:
-    from torchaudio import transforms
-
     rate, n_fft, hop = settings
-    return transforms.SpectralCentroid(rate, n_fft=n_fft, hop_length=hop)
+    return _transforms().SpectralCentroid(rate, n_fft=n_fft, hop_length=hop)
 
 
 def _nnaudio(kind: str, *, windowed: bool = True, **options: Any) -> _Make:
-    """A module of nnAudio; `windowed` ones take n_fft."""
+    """A module of nnAudio2; `windowed` ones take n_fft."""
 
     def make(settings: Settings) -> Callable[[Any], Any]:
-        from nnAudio import features
-
+        features = importlib.import_module("nnAudio2.features")
         rate, n_fft, hop = settings
-        given = options | ({"n_fft": n_fft} if windowed else {})
-        return getattr(features, kind)(sr=rate, hop_length=hop, verbose=False, **given)
+        sizes = {"n_fft": n_fft} if windowed else {}
+        return getattr(features, kind)(sr=rate, hop_length=hop, verbose=False, **sizes, **options)
 
     return make
 
@@ -131,7 +127,7 @@ _KNOWN: Mapping[str, Mapping[str, _Make]] = {
         "mfcc": _torchaudio_mfcc,
         "spectral_centroid": _torchaudio_centroid,
     },
-    "nnAudio": {
+    "nnAudio2": {
         "stft_magnitude": _nnaudio("STFT", output_format="Magnitude"),
         "mel": _nnaudio("MelSpectrogram", n_mels=128),
         "mfcc": _nnaudio("MFCC", n_mfcc=20),

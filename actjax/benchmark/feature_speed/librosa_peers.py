@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -149,7 +149,7 @@ def _cqt(wave: np.ndarray, settings: Settings) -> Any:
 
 
 _Compute = Callable[[np.ndarray, Settings], Any]
-_SPECTRAL: Mapping[str, _Compute] = {
+_SPECTRAL: dict[str, _Compute] = {
     "stft_magnitude": _magnitude,
     "mel": _spectral("melspectrogram"),
     "log_mel": _log_mel,
@@ -162,13 +162,13 @@ _SPECTRAL: Mapping[str, _Compute] = {
     "spectral_contrast": _contrast,
     "onset_strength": _onset_strength,
 }
-_TIMED: Mapping[str, _Compute] = {
+_TIMED: dict[str, _Compute] = {
     "rms": _timed("rms"),
     "zero_crossing_rate": _timed("zero_crossing_rate"),
     "f0_yin": _pitch("yin"),
     "f0_pyin": _pitch("pyin"),
 }
-_TONAL: Mapping[str, _Compute] = {
+_TONAL: dict[str, _Compute] = {
     "cqt": _cqt,
     "chroma_cqt": _tonal("chroma_cqt"),
     "chroma_cens": _tonal("chroma_cens"),

@@ -1,4 +1,4 @@
-"""Clips per second of every feature, side by side with librosa, torchaudio, nnAudio, flashmel and librosax.
+"""Clips per second of every feature, side by side with librosa, torchaudio, nnAudio2, flashmel and librosax.
 
     python -m actjax.benchmark.feature_speed
 
@@ -49,7 +49,7 @@ def benchmark(
 
     Returns:
       One row per name: feature, clips_per_s, times_real_time, cpu_ms_per_clip, librosa_clips_per_s,
-      librosa_cpu_ms_per_clip, torchaudio_clips_per_s, nnaudio_clips_per_s, flashmel_clips_per_s,
+      librosa_cpu_ms_per_clip, torchaudio_clips_per_s, nnaudio2_clips_per_s, flashmel_clips_per_s,
       librosax_clips_per_s (NaN where a peer has no such feature or is not installed), speedup (clips per
       second over librosa's) and cpu_speedup.
     """

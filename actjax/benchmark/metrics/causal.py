@@ -1,13 +1,15 @@
-"""Does a neuron that scores high on a feature also respond when that feature alone is changed?
+"""Measure whether neurons that score high on a feature respond when that feature alone is changed.
 
 Clips are rendered at five doses of one intervention, everything else, noise and room included, the same.
 A neuron's response is its slope on the dose; how much of the feature it takes, its slope on the measured
 change of the feature. Scores come from other clips.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +18,9 @@ from actjax import dsp
 from actjax.benchmark.metrics import plants, rendered
 from actjax.benchmark.metrics.rendered import Clips
 from actjax.types import Frontend
+
+if TYPE_CHECKING:
+    from actjax.datasets.gm_instruments import Intervention
 
 
 class Cause(NamedTuple):
@@ -80,24 +85,26 @@ class Responses(NamedTuple):
 
 def render(seed: int, count: int) -> Doses:
     """`count` clips under all interventions; for percussion such clips as have some."""
-    from actjax.datasets import gm_instruments
-
     clips, targets = {}, {}
     for name, cause in CAUSES.items():
         indices = _indices(seed, count, with_drums=name == "percussion")
-        made = [
-            rendered.render(
-                seed,
-                indices,
-                plants.DEFINITION,
-                intervention=gm_instruments.Intervention(**{cause.field: dose}),
-            )
-            for dose in cause.doses
+        versions = [
+            rendered.render(seed, indices, plants.DEFINITION, intervention=intervention)
+            for intervention in (_intervention(cause, dose) for dose in cause.doses)
         ]
-        waves = np.stack([m.wave_bs for m in made], 1)
-        clips[name] = Clips(waves.reshape(-1, waves.shape[-1]), np.repeat(made[0].label_b, 5), made[0].ids)
+        waves_bds = np.stack([version.wave_bs for version in versions], 1)
+        wave_bs = waves_bds.reshape(-1, waves_bds.shape[-1])
+        first = versions[0]
+        clips[name] = Clips(wave_bs, np.repeat(first.label_b, len(cause.doses)), first.ids)
         targets[name] = target_features(clips[name]).reshape(count, 5, -1)
     return Doses(clips, targets)
+
+
+def _intervention(cause: Cause, dose: float) -> "Intervention":
+    from actjax.datasets import gm_instruments
+
+    options: dict[str, Any] = {cause.field: dose}
+    return gm_instruments.Intervention(**options)
 
 
 def target_features(clips: Clips) -> np.ndarray:
@@ -143,23 +150,23 @@ def dose_response(doses: Doses, targets_bk: np.ndarray) -> np.ndarray:
 
 def predicted(strength_nk: np.ndarray, effect_nk: np.ndarray) -> np.ndarray:
     """[target] rank correlation over neurons of a metric's scores and the sizes of the effects."""
-    found = []
-    for score, effect in zip(strength_nk.T, np.abs(effect_nk).T, strict=True):
-        score = np.where(np.isfinite(score), score, -1e30)
-        if np.ptp(score) == 0 or np.ptp(effect) == 0:
-            found.append(0.0)
+    correlations = []
+    for score_n, effect_n in zip(strength_nk.T, np.abs(effect_nk).T, strict=True):
+        score_n = np.where(np.isfinite(score_n), score_n, -1e30)
+        if np.ptp(score_n) == 0 or np.ptp(effect_n) == 0:
+            correlations.append(0.0)
         else:
-            found.append(np.corrcoef(_mid_ranks(score), _mid_ranks(effect))[0, 1])
-    return np.asarray(found)
+            correlations.append(np.corrcoef(_mid_ranks(score_n), _mid_ranks(effect_n))[0, 1])
+    return np.asarray(correlations)
 
 
-def module_units(module: Any, variables: Any, frontend: Frontend) -> Units:
+def module_units(module: nn.Module, variables: Mapping[str, Any], frontend: Frontend) -> Units:
     """All layers of any network that gives (logits, {layer: output}), each neuron's mean over a clip."""
 
     @jax.jit
-    def pooled(wave_bs):
+    def pooled(wave_bs: jax.Array) -> jax.Array:
         image = jax.vmap(lambda wave: dsp.log_mel_image(wave, frontend))(wave_bs)
-        layers = module.apply(variables, image, train=False)[1].values()
+        layers = _layers(module.apply(variables, image, train=False)).values()
         return jnp.concatenate([x.mean(tuple(range(1, x.ndim - 1))) for x in layers], axis=1)
 
     def units(clips: Clips) -> np.ndarray:
@@ -190,7 +197,12 @@ def example_networks(seed: int) -> dict[str, Units]:
 _SCALES = np.asarray([[0.03, 3.0, 300.0, 0.7, 1200.0], [0.03, 1.5, 150.0, 0.2, 500.0]])
 
 
-def _filtered(rng, bands_bft: np.ndarray) -> np.ndarray:
+def _layers(outputs: Any) -> Mapping[str, jax.Array]:
+    """What a network gives beside its logits."""
+    return outputs[1]
+
+
+def _filtered(rng: np.random.Generator, bands_bft: np.ndarray) -> np.ndarray:
     x = bands_bft / 20.0 + 2.0
     for _ in range(2):
         kernel = np.zeros(x.shape[1:])
@@ -199,29 +211,33 @@ def _filtered(rng, bands_bft: np.ndarray) -> np.ndarray:
     return x.mean((1, 2))
 
 
-def _batched(run: Callable[[Any], Any], wave_bs: np.ndarray, step: int = 32) -> np.ndarray:
-    found = []
-    for start in range(0, len(wave_bs), step):
-        part = wave_bs[start : start + step]
-        padded = np.concatenate([part, np.zeros((step - len(part), part.shape[1]), part.dtype)])
-        found.append(np.asarray(run(jnp.asarray(padded)))[: len(part)])
-    return np.concatenate(found)
+def _batched(run: Callable[[jax.Array], jax.Array], wave_bs: np.ndarray, batch: int = 32) -> np.ndarray:
+    """`run` of all clips, in batches of one shape."""
+    outputs = []
+    for start in range(0, len(wave_bs), batch):
+        some_bs = wave_bs[start : start + batch]
+        padding_bs = np.zeros((batch - len(some_bs), some_bs.shape[1]), some_bs.dtype)
+        output = np.asarray(run(jnp.asarray(np.concatenate([some_bs, padding_bs]))))
+        outputs.append(output[: len(some_bs)])
+    return np.concatenate(outputs)
 
 
 def _indices(seed: int, count: int, with_drums: bool) -> list[int]:
     """Clips of all classes in turn, far from those that are scored."""
     from actjax.data.gm import score as gm_score
 
-    found, index = [], 100_000
-    while len(found) < count:
-        drums = plants.DEFINITION["clips"]["clip_seconds"] if with_drums else None
-        if (
-            drums is None
-            or (gm_score.write_score(seed, index, clip_seconds=drums).notes[:, 4] == gm_score.DRUMS).any()
-        ):
-            found.append(index)
-        index += 1
-    return found
+    clip_seconds = plants.DEFINITION["clips"]["clip_seconds"]
+    indices: list[int] = []
+    for index in itertools.count(100_000):
+        if len(indices) == count:
+            break
+        if not with_drums:
+            indices.append(index)
+            continue
+        notes = gm_score.write_score(seed, index, clip_seconds=clip_seconds).notes
+        if (notes[:, 4] == gm_score.DRUMS).any():
+            indices.append(index)
+    return indices
 
 
 def _slope(x_bd: np.ndarray, y_bdn: np.ndarray) -> np.ndarray:

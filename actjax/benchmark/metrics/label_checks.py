@@ -10,7 +10,7 @@ scores of all other draws are read between them. Metrics that sample run on inde
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,32 +72,59 @@ def run(
       has NaN there.
     """
     rng = np.random.default_rng(seed)
-    sampled = {label: samples(metric) for label, metric in entries.items() if metric.observes == "vector"}
-    fit = {label: entries[label] for label, found in sampled.items() if found is not None}
+    dependent = {label: samples(metric) for label, metric in entries.items() if metric.observes == "vector"}
+    judged = [
+        Judged(label, entries[label], by_seed) for label, by_seed in dependent.items() if by_seed is not None
+    ]
     rows = []
     binary = _binary_draws(rng, seeds, inputs)
     total = len(GAMMAS) * len(CHECKS)
     for check, gamma, draws in tqdm(binary, desc="label checks", total=total, disable=None):
-        for label, metric in fit.items():
-            start = time.perf_counter()
-            before, after = _binary_scores(metric, draws, check, sampled[label])
-            rows.append(_row(label, metric, check, gamma, before, after, inputs, time.perf_counter() - start))
+        rows += [_binary_row(one, check, gamma, draws) for one in judged]
     for check, x_o1, y_oq in _continuous_draws(rng, inputs):
-        for label, metric in fit.items():
-            start = time.perf_counter()
-            taken = quadratic_inputs if metric.cost == "quadratic" else inputs
-            scores = score_columns(metric, x_o1[:taken], y_oq[:taken])
-            took = time.perf_counter() - start
-            rows.append(_row(label, metric, check, CONTINUOUS, scores[-1:], scores[:-1], taken, took))
+        rows += [_continuous_row(one, check, x_o1, y_oq, quadratic_inputs) for one in judged]
     return rows
+
+
+class Judged(NamedTuple):
+    """A metric under the checks.
+
+    Attributes:
+      label: how it is named in the rows.
+      metric: it.
+      by_seed: whether its score of binary sides depends on the seed.
+    """
+
+    label: str
+    metric: Metric
+    by_seed: bool
+
+
+def _binary_row(one: Judged, check: str, gamma: float, draws: Draws) -> dict[str, Any]:
+    start = time.perf_counter()
+    before, after = _binary_scores(one.metric, draws, check, one.by_seed)
+    seconds = time.perf_counter() - start
+    return _row(one, check, gamma, before, after) | {"inputs": len(draws.x_o1), "seconds": seconds}
+
+
+def _continuous_row(
+    one: Judged, check: str, x_o1: np.ndarray, y_oq: np.ndarray, quadratic_inputs: int
+) -> dict[str, Any]:
+    start = time.perf_counter()
+    if one.metric.cost == "quadratic":
+        x_o1, y_oq = x_o1[:quadratic_inputs], y_oq[:quadratic_inputs]
+    scores = score_columns(one.metric, x_o1, y_oq)
+    seconds = time.perf_counter() - start
+    row = _row(one, check, CONTINUOUS, scores[-1:], scores[:-1])
+    return row | {"inputs": len(x_o1), "seconds": seconds}
 
 
 def score_columns(metric: Metric, x_o1: np.ndarray, y_oq: np.ndarray) -> np.ndarray:
     """[q] the neuron against each column; metrics that take all rows as one feature get them one by one."""
     if metric.level == "feature":
         folds = np.arange(len(x_o1)) % 5
-        parts = [api.score(x_o1, y_oq[:, [q]], metric, folds=folds)[0] for q in range(y_oq.shape[1])]
-        return np.concatenate(parts)
+        scores = [api.score(x_o1, y_oq[:, [q]], metric, folds=folds)[0] for q in range(y_oq.shape[1])]
+        return np.concatenate(scores)
     # As two equal neurons: a tile of pairs always has several.
     return api.score(np.repeat(x_o1, 2, axis=1), y_oq, metric)[0]
 
@@ -114,49 +141,33 @@ def samples(metric: Metric) -> bool | None:
     return not np.array_equal(one, other, equal_nan=True)
 
 
-def phi(both: Any, x: Any, y: Any, count: int) -> Any:
-    """Pearson's r of two binary sides from their table: both active, x active, y active, all."""
-    both, x, y = (np.asarray(a, float) for a in (both, x, y))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (count * both - x * y) / np.sqrt(x * (count - x) * y * (count - y))
-
-
-# Metrics whose time grows with the square of the observations, on binary sides: tau-b is phi, and the
-# doubly centred distances are -2 (x_i - mean) (x_j - mean), so distance correlation is |phi|.
-TABLES: Mapping[str, Callable[..., Any]] = {
-    "kendall": phi,
-    "distance_correlation": lambda *table: np.abs(phi(*table)),
-}
-
-
-def _binary_scores(metric: Metric, draws: Draws, check: str, sampled: bool):
+def _binary_scores(metric: Metric, draws: Draws, check: str, by_seed: bool) -> tuple[np.ndarray, np.ndarray]:
     """(before [1], after [seeds])."""
-    positives, count = int(draws.x_o1.sum()), len(draws.x_o1)
-    if metric.name in TABLES and not metric.options.get("debiased", False):
-        table = TABLES[metric.name]
+    if metric.of_table is not None:
+        positives, count = int(draws.x_o1.sum()), len(draws.x_o1)
         if check == "missing":
-            after = table(draws.counts_s, positives, draws.counts_s, count)
+            after = metric.of_table(draws.counts_s, positives, draws.counts_s, count)
         else:
-            after = table(positives, positives, positives + draws.counts_s, count)
-        return np.asarray([table(positives, positives, positives, count)]), after
-    if sampled:
+            after = metric.of_table(positives, positives, positives + draws.counts_s, count)
+        return np.asarray([metric.of_table(positives, positives, positives, count)]), after
+    if by_seed:
         scores = score_columns(metric, draws.x_o1, draws.drawn_oq)
         return scores[-1:], scores[:-1]
     scores = score_columns(metric, draws.x_o1, draws.y_oq)
     return scores[-1:], _between(draws.counts_s, draws.nodes_q, scores[:-1])
 
 
-def _binary_draws(rng, seeds: int, inputs: int) -> Iterator[tuple[str, float, Draws]]:
+def _binary_draws(rng: np.random.Generator, seeds: int, inputs: int) -> Iterator[tuple[str, float, Draws]]:
     for gamma in GAMMAS:
         positives = max(2, int(gamma * inputs))
         order = rng.permutation(inputs)
         x_o = np.zeros(inputs, np.float32)
         x_o[order[:positives]] = 1
         for check in CHECKS:
-            left, share = positives, 0.5
+            drawn_from, share = positives, 0.5
             if check == "extra":
-                left, share = inputs - positives, positives / (inputs - positives)
-            counts = rng.binomial(left, share, seeds)
+                drawn_from, share = inputs - positives, positives / (inputs - positives)
+            counts = rng.binomial(drawn_from, share, seeds)
             # More of them where more of the draws are.
             nodes = np.quantile(counts, np.linspace(0, 1, COLUMNS), method="nearest")
             independent = rng.choice(counts, COLUMNS)
@@ -164,7 +175,14 @@ def _binary_draws(rng, seeds: int, inputs: int) -> Iterator[tuple[str, float, Dr
             yield check, gamma, Draws(x_o[:, None], counts, nodes, *sides)
 
 
-def _concepts(rng, x_o, order, positives: int, counts: Sequence[int], check: str) -> np.ndarray:
+def _concepts(
+    rng: np.random.Generator,
+    x_o: np.ndarray,
+    order: np.ndarray,
+    positives: int,
+    counts: np.ndarray,
+    check: str,
+) -> np.ndarray:
     """[o, q + 1] concepts with so many labels kept or added at random, then the concept itself."""
     y_oq = np.repeat(x_o[:, None], len(counts) + 1, axis=1)
     for q, count in enumerate(counts):
@@ -175,7 +193,7 @@ def _concepts(rng, x_o, order, positives: int, counts: Sequence[int], check: str
     return y_oq
 
 
-def _between(counts_s, nodes_q, scores_q) -> np.ndarray:
+def _between(counts_s: np.ndarray, nodes_q: np.ndarray, scores_q: np.ndarray) -> np.ndarray:
     """[s] scores at the drawn counts, linear between those that were computed."""
     known, first = np.unique(nodes_q, return_index=True)
     scores = scores_q[first]
@@ -183,33 +201,33 @@ def _between(counts_s, nodes_q, scores_q) -> np.ndarray:
     inside = np.isfinite(scores)
     if not inside.any():
         return np.full(len(counts_s), np.nan)
-    found = np.interp(counts_s, known[inside], scores[inside])
-    return np.where(np.isin(counts_s, known[~inside]), np.nan, found)
+    interpolated = np.interp(counts_s, known[inside], scores[inside])
+    return np.where(np.isin(counts_s, known[~inside]), np.nan, interpolated)
 
 
-def _continuous_draws(rng, inputs: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _continuous_draws(rng: np.random.Generator, inputs: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Missing: half of those above the median lose their excess over it. Extra: it is added elsewhere."""
     x_o = rng.gamma(2.0, size=inputs).astype(np.float32)
     excess_o = np.maximum(x_o - np.median(x_o), 0)
     for check in CHECKS:
-        chosen_oq = (rng.random((inputs, COLUMNS)) < 0.5) * excess_o[:, None]
+        moved_oq = (rng.random((inputs, COLUMNS)) < 0.5) * excess_o[:, None]
         if check == "missing":
-            y_oq = x_o[:, None] - chosen_oq
+            y_oq = x_o[:, None] - moved_oq
         else:
-            y_oq = x_o[:, None] + rng.permuted(chosen_oq, axis=0)
+            y_oq = x_o[:, None] + rng.permuted(moved_oq, axis=0)
         yield check, x_o[:, None], np.concatenate([y_oq, x_o[:, None]], axis=1).astype(np.float32)
 
 
-def _row(label, metric, check, gamma, before, after, inputs, seconds) -> dict[str, Any]:
-    low, high, _ = metric.range
+def _row(one: Judged, check: str, gamma: float, before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
+    low, high, _ = one.metric.range
     width = high - low if np.isfinite(high - low) else 1.0
     change = (after - before) / width
-    published = PUBLISHED.get(label, {}).get(check)
+    published = PUBLISHED.get(one.label, {}).get(check)
     # A draw that leaves nothing to score is no fall; a metric that never scores has no verdict.
     defined = np.isfinite(change).any()
-    at = GAMMAS.index(gamma) if gamma in GAMMAS else None
+    frequency = GAMMAS.index(gamma) if gamma in GAMMAS else None
     return {
-        "metric": label,
+        "metric": one.label,
         "check": check,
         "gamma": gamma,
         "before": float(np.mean(before)),
@@ -217,8 +235,6 @@ def _row(label, metric, check, gamma, before, after, inputs, seconds) -> dict[st
         "delta": float(np.nanmean(change)) if defined else np.nan,
         "decrease": float(np.mean(change < DECREASE)) if defined else np.nan,
         "auroc": float(np.mean((before > after) + 0.5 * (before == after))) if defined else np.nan,
-        "published": np.nan if published is None or at is None else published[at],
+        "published": np.nan if published is None or frequency is None else published[frequency],
         "seeds": len(after),
-        "inputs": inputs,
-        "seconds": seconds,
     }

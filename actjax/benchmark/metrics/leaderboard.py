@@ -1,21 +1,20 @@
 """Three tracks in which metrics are compared: vector, binary and map.
 
-Every part of a track is put on one scale, (raw - chance) / (oracle - chance): 0 for an answer at random,
-1 for one that knows the truth. A track's total is a mean with fixed weights, and a metric that cannot take
-a part is out of it. Metrics take part with their default options.
+Every task of a track is put on one scale, (raw - chance) / (oracle - chance): 0 for an answer at random,
+1 for one that knows the truth. A track's total is a mean with fixed weights, and a metric that cannot do
+a task is out of the track. Metrics take part with their default options.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from actjax.benchmark.metrics import trials
-from actjax.benchmark.metrics.label_checks import CONTINUOUS
+from actjax.benchmark.metrics import judging, trials
+from actjax.benchmark.metrics.judging import ANCHORS, Judged
+from actjax.benchmark.metrics.label_checks import CHECKS, CONTINUOUS
 from actjax.benchmark.metrics.plants import DEFINITION
-from actjax.benchmark.metrics.trials import Part
 
-ANCHORS = ("oracle", "always loudness", "random")
 TRACKS: Mapping[str, Mapping[str, float]] = {
     "vector": {
         "recall": 0.25,
@@ -29,67 +28,18 @@ TRACKS: Mapping[str, Mapping[str, float]] = {
     "binary": {"recall": 0.25, "distorted": 0.15, "negatives": 0.2, "missing": 0.2, "extra": 0.2},
     "map": {"recall": 0.4, "distorted": 0.3, "negatives": 0.3},
 }
-# Which comparison of neurons feeds a track.
-PARTS = {"vector": "frame", "binary": "binary", "map": "map"}
-# The plants whose claims set the level at which negatives are false positives.
-JUDGED_SNR = 10
+# Which contest of neurons feeds a track.
+CONTESTS = {"vector": "frame", "binary": "binary", "map": "map"}
 _RESAMPLES = 300
+# What the anchors would get for the tasks that they do not take.
+_FIXED = {"oracle": 1.0, "always loudness": -1.0, "random": 0.0}
 
-
-class Judged(NamedTuple):
-    """What a metric's scores in one comparison are worth.
-
-    Attributes:
-      rank_p, hit_p: [plants] place of the planted cluster; chance that it is named first.
-      kind_p, snr_p: [plants] as planted.
-      claim_p: [plants] the best score of each plant.
-      claim_m, kind_m: [negatives] likewise, barred features left out.
-      chance: recall of an answer at random.
-    """
-
-    rank_p: np.ndarray
-    hit_p: np.ndarray
-    kind_p: np.ndarray
-    snr_p: np.ndarray
-    claim_p: np.ndarray
-    claim_m: np.ndarray
-    kind_m: np.ndarray
-    chance: float
-
-
-def judge(strength_nk: np.ndarray, part: Part) -> Judged:
-    """Judges the scores of all neurons of a comparison."""
-    plants = part.plants
-    planted = plants.source_n >= 0
-    rank, hit = trials.ranks(strength_nk, part)
-    claim = trials.claims(strength_nk, part)
-    size = np.bincount(part.cluster_k)[part.cluster_k[plants.source_n[planted]]]
-    return Judged(
-        rank, hit, plants.kind_n[planted], plants.snr_n[planted], claim[planted], claim[~planted],
-        plants.kind_n[~planted], float(size.mean() / len(part.cluster_k)),
-    )  # fmt: skip
-
-
-def anchors(part: Part, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Scores [n, k] of the three rows that every metric is read against."""
-    n, k = len(part.plants.source_n), len(part.cluster_k)
-    source = part.plants.source_n
-    own = (part.cluster_k[None, :] == part.cluster_k[source][:, None]) & (source >= 0)[:, None]
-    loud = np.broadcast_to(np.arange(k) == part.loudness, (n, k))
-    return {"oracle": own.astype(float), "always loudness": loud.astype(float), "random": rng.random((n, k))}
-
-
-def false_positives(judged: Judged) -> float:
-    """The share of negatives that score as high as nine of ten plants at 10 dB do."""
-    planted = judged.claim_p[_undistorted(judged, JUDGED_SNR)]
-    return (
-        float((judged.claim_m >= np.quantile(planted, 0.1)).mean()) if np.isfinite(planted).all() else np.nan
-    )
+Row = Mapping[str, Any]
 
 
 def board(
     judged: Mapping[tuple[str, str], Judged],
-    sanity: Sequence[Mapping[str, Any]],
+    sanity: Sequence[Row],
     causal: Mapping[str, np.ndarray],
     *,
     seed: int,
@@ -98,129 +48,126 @@ def board(
     """The leaderboard.
 
     Args:
-      judged: (entry, comparison) -> what it is worth; anchors are entries, too.
-      sanity: rows of `_sanity.run`.
+      judged: (entry, contest) -> what it is worth; anchors are entries, too.
+      sanity: rows of `label_checks.run`.
       causal: entry -> how well its scores predict effects, one number a target and network.
       seed: of the resampling.
       parts: what was run: what was not is left out of the totals of all.
 
     Returns:
       Rows, best first in each track: track, metric, rank, total, low, high (95 % by resampling plants),
-      false_positives, and the track's parts on the common scale (NaN: not taken).
+      false_positives, and the track's tasks on the common scale (NaN: not taken).
     """
     rng = np.random.default_rng(seed)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for track, weights in TRACKS.items():
-        left = {name: w for name, w in weights.items() if _run(name) in parts}
-        found = []
-        for entry in sorted({entry for entry, part in judged if part == PARTS[track]}):
-            sources = _sources(entry, track, judged, sanity, causal)
-            values = {name: sources[name](None) if name in sources else np.nan for name in left}
-            draws = np.asarray([_total({n: sources[n](rng) if n in sources else np.nan for n in left}, left)
-                                for _ in range(_RESAMPLES)])  # fmt: skip
-            low, high = np.quantile(draws, [0.025, 0.975]) if np.isfinite(draws).all() else (np.nan, np.nan)
-            fp = false_positives(judged[entry, PARTS[track]])
-            found.append(
-                {"track": track, "metric": entry, "total": _total(values, left), "low": low, "high": high}
-                | {"false_positives": fp}
-                | values
-            )
-        rows += _ranked(found)
+        run_weights = {name: weight for name, weight in weights.items() if _run(name) in parts}
+        entries = sorted({entry for entry, contest in judged if contest == CONTESTS[track]})
+        track_rows = []
+        for entry in entries:
+            main = judged[entry, CONTESTS[track]]
+            tasks = _tasks(entry, main, judged.get((entry, "clip")), sanity, causal)
+            row: dict[str, Any] = {"track": track, "metric": entry} | _totals(tasks, run_weights, rng)
+            row |= {"false_positives": judging.false_positives(main)} | _values(tasks, run_weights, None)
+            track_rows.append(row)
+        rows += _ranked(track_rows)
     return rows
+
+
+# A task's value on the common scale; resampled by a generator, or as it is for None.
+_Task = Callable[[np.random.Generator | None], float]
+
+
+def _totals(
+    tasks: Mapping[str, _Task], weights: Mapping[str, float], rng: np.random.Generator
+) -> dict[str, float]:
+    """The weighted mean and its interval; NaN where a task is not taken."""
+    draws = [_mean(_values(tasks, weights, rng), weights) for _ in range(_RESAMPLES)]
+    low, high = np.quantile(draws, [0.025, 0.975]) if np.isfinite(draws).all() else (np.nan, np.nan)
+    return {"total": _mean(_values(tasks, weights, None), weights), "low": low, "high": high}
+
+
+def _values(
+    tasks: Mapping[str, _Task], names: Iterable[str], rng: np.random.Generator | None
+) -> dict[str, float]:
+    return {name: tasks[name](rng) if name in tasks else np.nan for name in names}
 
 
 def _ranked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """1 plus the number of entries that are better for sure: whose interval lies above."""
     for row in rows:
         better = sum(other["low"] > row["high"] for other in rows if other["metric"] not in ANCHORS)
-        out = row["metric"] in ANCHORS or not np.isfinite(row["total"])
-        row["rank"] = None if out else better + 1
+        unranked = row["metric"] in ANCHORS or not np.isfinite(row["total"])
+        row["rank"] = None if unranked else better + 1
     return sorted(rows, key=lambda row: (not np.isfinite(row["total"]), -np.nan_to_num(row["total"])))
 
 
-def _sources(entry, track, judged, sanity, causal):
-    """Part -> function of a generator (None: no resampling) to the part's value on the common scale."""
-    main = judged[entry, PARTS[track]]
-    found = {
+def _tasks(
+    entry: str,
+    main: Judged,
+    clip: Judged | None,
+    sanity: Sequence[Row],
+    causal: Mapping[str, np.ndarray],
+) -> dict[str, _Task]:
+    """Name -> value of every task that the entry takes, from its track's contest and that of clips."""
+    tasks: dict[str, _Task] = {
         "recall": lambda rng: _recall(main, rng, "none"),
         "distorted": lambda rng: _recall(main, rng, None),
         "negatives": lambda rng: _separation(main, rng),
     }
-    if (entry, "clip") in judged:
-        clip = judged[entry, "clip"]
-        found["clip recall"] = lambda rng: _recall(clip, rng, "none")
-        found["clip negatives"] = lambda rng: _separation(clip, rng)
-    checks = [r for r in sanity if r["metric"] == entry]
-    for name, chosen in (
-        ("label checks", [r for r in checks if r["gamma"] == CONTINUOUS]),
-        ("missing", [r for r in checks if r["gamma"] != CONTINUOUS and r["check"] == "missing"]),
-        ("extra", [r for r in checks if r["gamma"] != CONTINUOUS and r["check"] == "extra"]),
-    ):
-        if chosen and sanity:
-            # A coin falls half of the time.
-            found[name] = lambda rng, c=chosen: float(np.mean([2 * r["decrease"] - 1 for r in c]))
-    fixed = {"oracle": 1.0, "always loudness": -1.0, "random": 0.0}
-    if entry in fixed:
-        names = ("label checks", "missing", "extra")
-        found |= {name: (lambda rng: fixed[entry]) for name in names}
-        found["causal"] = lambda rng: max(fixed[entry], 0.0)
-    elif entry in causal:
-        found["causal"] = lambda rng: float(np.mean(_resampled(causal[entry], rng)))
-    return found
+    if clip is not None:
+        tasks["clip recall"] = lambda rng: _recall(clip, rng, "none")
+        tasks["clip negatives"] = lambda rng: _separation(clip, rng)
+    if entry in _FIXED:
+        value = _FIXED[entry]
+        tasks |= {name: lambda rng: value for name in ("label checks", "missing", "extra")}
+        tasks["causal"] = lambda rng: max(value, 0.0)
+        return tasks
+    tasks |= _check_tasks([row for row in sanity if row["metric"] == entry])
+    if entry in causal:
+        tasks["causal"] = lambda rng: float(np.mean(_resampled(causal[entry], rng)))
+    return tasks
 
 
-def _recall(judged: Judged, rng, kind: str | None) -> float:
-    chosen = judged.kind_p == "none" if kind else judged.kind_p != "none"
-    raw = _resampled(judged.hit_p[chosen], rng).mean()
+def _check_tasks(rows: Sequence[Row]) -> dict[str, _Task]:
+    """How often a metric falls, on a scale on which a coin, which falls half of the time, is 0."""
+    continuous = [row["decrease"] for row in rows if row["gamma"] == CONTINUOUS]
+    falls = {"label checks": continuous} | {
+        check: [row["decrease"] for row in rows if row["gamma"] != CONTINUOUS and row["check"] == check]
+        for check in CHECKS
+    }
+    means = {
+        name: float(np.mean([2 * share - 1 for share in shares])) for name, shares in falls.items() if shares
+    }
+    return {name: lambda rng, mean=mean: mean for name, mean in means.items()}
+
+
+def _recall(judged: Judged, rng: np.random.Generator | None, kind: str | None) -> float:
+    """Of undistorted plants ("none") or of distorted ones (None)."""
+    counted = judged.kind_p == "none" if kind else judged.kind_p != "none"
+    raw = _resampled(judged.hit_p[counted], rng).mean()
     return float((raw - judged.chance) / (1 - judged.chance))
 
 
-def _separation(judged: Judged, rng) -> float:
+def _separation(judged: Judged, rng: np.random.Generator | None) -> float:
+    """How well claims tell plants from negatives, -1 to 1."""
     negative = _resampled(judged.claim_m, rng)
     areas = [
-        trials.auroc(_resampled(judged.claim_p[_undistorted(judged, snr)], rng), negative)
+        trials.auroc(_resampled(judged.claim_p[judging.undistorted(judged, snr)], rng), negative)
         for snr in DEFINITION["snr_db"]
     ]
     return 2 * float(np.mean(areas)) - 1
 
 
-def _undistorted(judged: Judged, snr_db: float) -> np.ndarray:
-    return (judged.kind_p == "none") & (judged.snr_p == snr_db)
-
-
-def _resampled(values: np.ndarray, rng) -> np.ndarray:
+def _resampled(values: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
     return values if rng is None else values[rng.integers(len(values), size=len(values))]
 
 
-def _total(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
+def _mean(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
     return float(sum(values[name] * w for name, w in weights.items()) / sum(weights.values()))
 
 
-def _run(part: str) -> str:
-    """The run that a part comes from."""
-    return {"label checks": "sanity", "missing": "sanity", "extra": "sanity", "causal": "causal"}.get(
-        part, "plants"
-    )
-
-
-def recall_at(judged: Judged, kind: str, snr_db: float) -> tuple[float, float, int]:
-    """(recall at 1, mean reciprocal rank, plants) of one kind of plant at one SNR."""
-    chosen = (judged.kind_p == kind) & (judged.snr_p == snr_db)
-    if not chosen.any():
-        return np.nan, np.nan, 0
-    return float(judged.hit_p[chosen].mean()), float((1 / judged.rank_p[chosen]).mean()), int(chosen.sum())
-
-
-def aurocs(judged: Judged) -> list[dict[str, Any]]:
-    """Rows with the AUROC of undistorted plants at each SNR against each kind of negative."""
-    return [
-        {
-            "negative": kind,
-            "snr_db": snr,
-            "auroc": trials.auroc(
-                judged.claim_p[_undistorted(judged, snr)], judged.claim_m[judged.kind_m == kind]
-            ),
-        }
-        for kind in DEFINITION["negatives"]
-        for snr in DEFINITION["snr_db"]
-    ]
+def _run(task: str) -> str:
+    """The run that a task comes from."""
+    runs = {"label checks": "sanity", "missing": "sanity", "extra": "sanity", "causal": "causal"}
+    return runs.get(task, "plants")

@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from actjax.benchmark.metrics import pictures
+from actjax import files
+from actjax.benchmark.metrics import pictures, recall
 from actjax.benchmark.metrics.leaderboard import TRACKS
 from actjax.benchmark.metrics.plants import DEFINITION, definition_hash
 from actjax.benchmark.metrics.published import DIFFERENT
+from actjax.pages.markup import Markup, document, folded, image, section, tag
 from actjax.pages.rows import csv_text
-from actjax.report.markup import Markup, document, folded, image, section, tag
+from actjax.pages.table import Table
 from actjax.report.page_text import STYLE
-from actjax.report.tables import Table
 
 _LEAD = (
     "Every metric of the registry, with its defaults, on neurons whose feature is known, on neurons that "
@@ -28,7 +29,7 @@ _PICTURES = (
 _DRAW = {
     "leaderboard": pictures.leaderboard,
     "recall": pictures.recall_curves,
-    "failures": pictures.failures,
+    "failures": recall.failures,
     "label_checks": pictures.label_checks,
     "causal": pictures.causal,
 }
@@ -37,46 +38,46 @@ _DRAW = {
 def write(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
     """Writes everything there are rows for, and returns the files: the page first."""
     folder.mkdir(parents=True, exist_ok=True)
-    parts: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        parts.setdefault(row["part"], []).append({k: v for k, v in row.items() if k != "part"})
+        results.setdefault(row["part"], []).append({k: v for k, v in row.items() if k != "part"})
     written = []
-    for part, mine in parts.items():
-        written.append(_text(folder / f"{part}.csv", csv_text(mine)))
-    if "leaderboard" in parts:
-        written.append(_parquet(folder / "leaderboard.parquet", parts["leaderboard"]))
+    for name, named_rows in results.items():
+        written.append(files.write_text(folder / f"{name}.csv", csv_text(named_rows)))
+    if "leaderboard" in results:
+        written.append(_parquet(folder / "leaderboard.parquet", results["leaderboard"]))
     drawn = {}
     for name, title, needs in _PICTURES:
-        if all(need in parts for need in needs):
-            drawn[title] = _DRAW[name](*(parts[need] for need in needs), folder / f"{name}.png")
-    page = _text(folder / "index.html", _page(parts, drawn))
+        if all(need in results for need in needs):
+            drawn[title] = _DRAW[name](*(results[need] for need in needs), folder / f"{name}.png")
+    page = files.write_text(folder / "index.html", _page(results, drawn))
     return [page, *written, *drawn.values()]
 
 
-def _page(parts: Mapping[str, list[dict[str, Any]]], drawn: Mapping[str, Path]) -> Markup:
-    notes = _notes(parts)
+def _page(results: Mapping[str, list[dict[str, Any]]], drawn: Mapping[str, Path]) -> Markup:
+    notes = _notes(results)
     return document(
         "actjax: benchmark of metrics",
         STYLE,
         tag("h1", "Which similarity metric finds what?"),
         tag("p", _LEAD, class_="lead"),
         *(
-            section(title, tag("p", notes[title]), image(path), *map(_folded, _tables(title, parts)))
+            section(title, tag("p", notes[title]), image(path), *map(_folded, _tables(title, results)))
             for title, path in drawn.items()
         ),
-        section("Settings", *_settings(parts)),
+        section("Settings", *_settings(results)),
     )
 
 
-def _notes(parts: Mapping[str, list[dict[str, Any]]]) -> dict[str, str]:
+def _notes(results: Mapping[str, list[dict[str, Any]]]) -> dict[str, str]:
     weights = "; ".join(
         f"{track}: " + ", ".join(f"{name} {w:g}" for name, w in ws.items()) for track, ws in TRACKS.items()
     )
     different = "; ".join(f"{name}: {why}" for name, why in DIFFERENT.items())
     return {
-        "Leaderboard": "(raw - chance) / (oracle - chance) of each part, averaged with fixed weights "
+        "Leaderboard": "(raw - chance) / (oracle - chance) of each task, averaged with fixed weights "
         f"({weights}). A rank is 1 plus the number of metrics whose whole interval lies above. Metrics that "
-        "cannot take a part are out of the track; why is listed with the settings.",
+        "cannot do a task are out of the track; why is listed with the settings.",
         "Planted neurons over SNR": "A plant is a real feature with noise of its own spectrum, found if "
         "the highest score names a feature of its cluster.",
         "Distortions and negatives": "Hatched: undefined, or never drawn in that comparison.",
@@ -88,25 +89,31 @@ def _notes(parts: Mapping[str, list[dict[str, Any]]]) -> dict[str, str]:
     }
 
 
-def _tables(title: str, parts: Mapping[str, list[dict[str, Any]]]) -> list[Table]:
+def _tables(title: str, results: Mapping[str, list[dict[str, Any]]]) -> list[Table]:
     if title == "Leaderboard":
-        return [_table(f"{t.capitalize()} track", [r for r in parts["leaderboard"] if r["track"] == t],
-                       ("rank", "metric", "total", "low", "high", "false_positives", *TRACKS[t]))
-                for t in TRACKS]  # fmt: skip
+        columns = ("rank", "metric", "total", "low", "high", "false_positives")
+        return [
+            _table(
+                f"{track.capitalize()} track",
+                [row for row in results["leaderboard"] if row["track"] == track],
+                (*columns, *tasks),
+            )
+            for track, tasks in TRACKS.items()
+        ]
     if title == "Missing and extra labels":
         columns = ("metric", "check", "gamma", "delta", "published", "decrease", "auroc", "seeds")
-        rows = [r for r in parts["sanity"] if r["gamma"] > 0]
+        rows = [r for r in results["sanity"] if r["gamma"] > 0]
         return [_table("Ours beside the published figures", rows, columns)]
     if title == "Planted neurons over SNR":
         columns = ("metric", "comparison", "kind", "snr_db", "recall", "reciprocal_rank", "plants")
-        costs = list({(r["metric"], r["comparison"]): r for r in parts["plants"]}.values())
+        costs = list({(r["metric"], r["comparison"]): r for r in results["plants"]}.values())
         return [
-            _table("Recall and mean reciprocal rank", parts["plants"], columns),
+            _table("Recall and mean reciprocal rank", results["plants"], columns),
             _table("Time and memory", costs, ("metric", "comparison", "seconds", "peak_mib", "undefined")),
         ]
     if title == "Interventions":
         columns = ("intervention", "option", "dose", "clip_id", "class")
-        return [_table("Clips to listen to", parts.get("clips", []), columns)]
+        return [_table("Clips to listen to", results.get("clips", []), columns)]
     return []
 
 
@@ -125,11 +132,11 @@ def _folded(table: Table) -> Markup:
     return folded(table.title, table.html())
 
 
-def _settings(parts: Mapping[str, list[dict[str, Any]]]) -> list[Markup]:
-    absent = [tag("li", f"{r['metric']} ({r['comparison']}): {r['why']}") for r in parts.get("absent", [])]
+def _settings(results: Mapping[str, list[dict[str, Any]]]) -> list[Markup]:
+    absent = [tag("li", f"{r['metric']} ({r['comparison']}): {r['why']}") for r in results.get("absent", [])]
     plants = tag("pre", json.dumps(dict(DEFINITION), indent=1))
     return [
-        folded("This run", tag("pre", json.dumps(parts["seed"][0], indent=1))),
+        folded("This run", tag("pre", json.dumps(results["seed"][0], indent=1))),
         folded(f"{DEFINITION['name']}, SHA-256 {definition_hash()}", plants),
         folded("Who could not take part", tag("ul", *absent)),
     ]
@@ -141,12 +148,6 @@ def _parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 
     names = list(dict.fromkeys(name for row in rows for name in row))
     table = pyarrow.table({name: [row.get(name) for row in rows] for name in names})
-    aside = path.with_name(f".{path.name}.partial")
-    parquet.write_table(table, aside)
-    return aside.replace(path)
-
-
-def _text(path: Path, text: str) -> Path:
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    return aside.replace(path)
+    with files.written_whole(path) as aside:
+        parquet.write_table(table, aside)
+    return path

@@ -6,7 +6,7 @@ frozen: a change of it is a new version, with a new name.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,14 +92,19 @@ def clusters(y_bkft: np.ndarray, at: float) -> np.ndarray:
     flat = centred.transpose(1, 0, 2, 3).reshape(y_bkft.shape[1], -1)
     rank = flat.argsort(-1).argsort(-1).astype(np.float64)
     near = np.abs(np.corrcoef(rank)) > at
-    found = np.arange(len(near))
+    smallest_k = np.arange(len(near))
     for _ in range(len(near)):
-        found = np.where(near, found[None, :], len(near)).min(1)
-    return np.unique(found, return_inverse=True)[1]
+        smallest_k = np.where(near, smallest_k[None, :], len(near)).min(1)
+    return np.unique(smallest_k, return_inverse=True)[1]
 
 
 def plant(
-    rng: np.random.Generator, y_bkft: np.ndarray, cluster_k: np.ndarray, each: int, distorted: int, skip=()
+    rng: np.random.Generator,
+    y_bkft: np.ndarray,
+    cluster_k: np.ndarray,
+    each: int,
+    distorted: int,
+    skip: Sequence[str] = (),
 ) -> Plants:
     """Plants of random features: `each` at every SNR undistorted, `distorted` at its SNRs otherwise."""
     kinds = [("none", snr) for snr in DEFINITION["snr_db"] for _ in range(each)]
@@ -167,9 +172,13 @@ def of_one_deviation(x_bft: np.ndarray) -> np.ndarray:
 
 
 def negatives(
-    rng: np.random.Generator, material: Material, cluster_k: np.ndarray, shared: Mapping[str, list[int]],
-    each: int, as_images: bool,
-) -> Plants:  # fmt: skip
+    rng: np.random.Generator,
+    material: Material,
+    cluster_k: np.ndarray,
+    shared: Mapping[str, list[int]],
+    each: int,
+    as_images: bool,
+) -> Plants:
     """Neurons that follow the class, the loudness, one input band, an envelope, or nothing at all.
 
     Args:
@@ -183,21 +192,28 @@ def negatives(
     loud, onset = (
         material.rows_bkt[:, material.row_names.index(DEFINITION[k])] for k in ("loudness", "onset")
     )
-    made, kinds = [], []
+    neurons, kinds = [], []
     for kind in DEFINITION["negatives"]:
         for _ in range(each):
             x_bft = _negative(rng, kind, material, loud, onset, as_images)
-            made.append(of_one_deviation(noisy(rng, x_bft, DEFINITION["negative_snr_db"])))
+            neurons.append(of_one_deviation(noisy(rng, x_bft, DEFINITION["negative_snr_db"])))
             kinds.append(kind)
     barred = np.zeros((len(kinds), cluster_k.max() + 1), bool)
     for i, kind in enumerate(kinds):
         keys = {"class": (), "onset envelope": ("loudness", "onset")}.get(kind, ("loudness",))
         barred[i, cluster_k[[k for key in keys for k in shared[key]]]] = True
     nothing = np.full(len(kinds), -1), np.asarray(kinds), np.full(len(kinds), np.nan)
-    return Plants(np.stack(made), *nothing, barred)
+    return Plants(np.stack(neurons), *nothing, barred)
 
 
-def _negative(rng, kind: str, material: Material, loud_bt, onset_bt, as_images: bool) -> np.ndarray:
+def _negative(
+    rng: np.random.Generator,
+    kind: str,
+    material: Material,
+    loud_bt: np.ndarray,
+    onset_bt: np.ndarray,
+    as_images: bool,
+) -> np.ndarray:
     b, f, t = material.bands_bft.shape
     f = f if as_images else 1
     walk = _smooth(rng.normal(size=(b, f, t)), 3, -1)
@@ -217,7 +233,7 @@ def _negative(rng, kind: str, material: Material, loud_bt, onset_bt, as_images: 
     return untrained(rng, material.bands_bft, as_images)
 
 
-def untrained(rng, bands_bft: np.ndarray, as_images: bool) -> np.ndarray:
+def untrained(rng: np.random.Generator, bands_bft: np.ndarray, as_images: bool) -> np.ndarray:
     """A rectified random 5 x 5 filter of a rectified random 5 x 5 filter of the input."""
     x = standardise(bands_bft)
     for _ in range(2):
@@ -240,4 +256,8 @@ def _moved(values: np.ndarray, by: int, axis: int) -> np.ndarray:
 
 
 def _smooth(values: np.ndarray, cells: int, axis: int) -> np.ndarray:
-    return sum(np.roll(values, shift, axis) for shift in range(-(cells // 2), cells // 2 + 1)) / cells
+    """Running means over so many cells, around the ends."""
+    total = np.zeros_like(values)
+    for shift in range(-(cells // 2), cells // 2 + 1):
+        total = total + np.roll(values, shift, axis)
+    return total / cells

@@ -10,6 +10,10 @@ import numpy as np
 
 from actjax import lookup
 from actjax.extraction.compute import compute
+from actjax.types import Feature
+
+# Clips whose features are computed at a time.
+_BATCH = 16
 
 
 class Clips(NamedTuple):
@@ -50,9 +54,10 @@ def render(seed: int, indices: Sequence[int], definition: Mapping[str, Any], **o
     """The clips of `gm_instruments` with these indices; options are those of its `clip`."""
     from actjax.datasets import gm_instruments
 
-    made = [gm_instruments.clip(int(i), seed=seed, **definition["clips"], **options) for i in indices]
+    clips = [gm_instruments.clip(int(i), seed=seed, **definition["clips"], **options) for i in indices]
     ids = tuple(f"gm-{seed}-{int(i):06d}" for i in indices)
-    return Clips(np.stack([c.audio for c in made]), np.asarray([c.score.label for c in made]), ids)
+    labels_b = np.asarray([clip.score.label for clip in clips])
+    return Clips(np.stack([clip.audio for clip in clips]), labels_b, ids)
 
 
 def measure(clips: Clips, definition: Mapping[str, Any]) -> Material:
@@ -82,14 +87,14 @@ def bands(clips: Clips, definition: Mapping[str, Any]) -> np.ndarray:
 
 def raw_features(wave_bs: np.ndarray, definition: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """{name: [b, rows, frames]}; invalid frames hold their clip's mean."""
-    features, step = _features(_specs(definition), definition["clips"]["sample_rate_hz"]), 16
-    found = []
-    for start in range(0, len(wave_bs), step):
-        part = wave_bs[start : start + step]
-        padded = np.concatenate([part, np.zeros((step - len(part), part.shape[1]), part.dtype)])
-        out = jax.device_get(_compute(features, jnp.asarray(padded)))
-        found.append({name: _filled(*pair)[: len(part)] for name, pair in out.items()})
-    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    features = _features(_specs(definition), definition["clips"]["sample_rate_hz"])
+    batches = []
+    for start in range(0, len(wave_bs), _BATCH):
+        some_bs = wave_bs[start : start + _BATCH]
+        padding_bs = np.zeros((_BATCH - len(some_bs), some_bs.shape[1]), some_bs.dtype)
+        out = jax.device_get(_compute(features, jnp.asarray(np.concatenate([some_bs, padding_bs]))))
+        batches.append({name: _filled(*pair)[: len(some_bs)] for name, pair in out.items()})
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
 def _specs(definition: Mapping[str, Any]) -> str:
@@ -98,7 +103,7 @@ def _specs(definition: Mapping[str, Any]) -> str:
 
 
 @functools.cache
-def _features(specs: str, sample_rate_hz: int) -> tuple[Any, ...]:
+def _features(specs: str, sample_rate_hz: int) -> tuple[Feature, ...]:
     return tuple(
         lookup.load("feature", name, sample_rate_hz=sample_rate_hz, **options)
         for name, options in lookup.parse_specs(specs)
@@ -106,7 +111,7 @@ def _features(specs: str, sample_rate_hz: int) -> tuple[Any, ...]:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _compute(features, wave_bs):
+def _compute(features: tuple[Feature, ...], wave_bs: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
     return compute(features, wave_bs)
 
 

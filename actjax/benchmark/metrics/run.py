@@ -1,6 +1,6 @@
 """Which similarity metric finds what, and what fools it: the benchmark of the metrics themselves.
 
-    python -m actjax.benchmark.metrics.run
+    python -m actjax.benchmark.metrics
 
 Label checks, planted neurons and interventions on rendered clips; a leaderboard in three tracks. Metrics are
 found by their files, so a new one takes part by itself.
@@ -11,17 +11,16 @@ import inspect
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from actjax import lookup
 from actjax.benchmark.metrics import causal as metrics_causal
 from actjax.benchmark.metrics import label_checks, rendered
 from actjax.benchmark.metrics import leaderboard as metrics_leaderboard
 from actjax.benchmark.metrics import plants as metrics_plants
-from actjax.benchmark.metrics import trials as metrics_trials
+from actjax.benchmark.metrics.judged_trials import JudgedTrials, Results, Sizes, draw_trials
 from actjax.benchmark.metrics.units import JudgedUnits
 from actjax.options import Names
 from actjax.pages.rows import markdown
@@ -56,7 +55,7 @@ def benchmark(
       parts: comma-separated, of sanity, plants, causal.
       seed: of the test plants, label draws and dose clips; None draws one. Clusters of features are found on
         clips of another, fixed seed.
-      networks: name -> units for the causal check, such as `_causal.module_units` makes; mixtures of
+      networks: name -> units for the causal check, such as `causal.module_units` makes; mixtures of
         features and random filters by default.
       clips: whose frames, and means, are compared in the vector and binary tracks.
       map_clips: the same in the map track.
@@ -74,24 +73,24 @@ def benchmark(
     Raises:
       ValueError: an unknown part or metric.
     """
-    chosen = [part.strip() for part in parts.split(",") if part.strip()]
-    for part in chosen:
-        if part not in PARTS:
-            raise ValueError(f"benchmark parts are {', '.join(PARTS)}; got {part!r}")
+    names = [name.strip() for name in parts.split(",") if name.strip()]
+    for name in names:
+        if name not in PARTS:
+            raise ValueError(f"benchmark parts are {', '.join(PARTS)}; got {name!r}")
     sizes = Sizes(clips, map_clips, plants, distorted, negatives, sanity_inputs, sanity_seeds, dose_clips)
     seed = secrets.randbelow(2**31) if seed is None else seed
-    found = run(_entries(metrics), chosen, seed, networks, sizes)
-    return [{"part": part} | row for part, rows in found._asdict().items() for row in rows]
+    results = run(entries_of(metrics), names, seed, networks, sizes)
+    return [{"part": part} | row for part, rows in results._asdict().items() for row in rows]
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The leaderboard as Markdown, one table a track."""
     texts = []
     for track, weights in metrics_leaderboard.TRACKS.items():
-        mine = [r for r in rows if r["part"] == "leaderboard" and r["track"] == track]
+        track_rows = [row for row in rows if row["part"] == "leaderboard" and row["track"] == track]
         columns = {"rank": "rank", "metric": "metric", "total": "total", "low": "from", "high": "to"}
         columns |= {"false_positives": "false positives"} | {name: name for name in weights}
-        texts.append(f"## {track.capitalize()} track\n\n" + markdown(mine, columns))
+        texts.append(f"## {track.capitalize()} track\n\n" + markdown(track_rows, columns))
     return "\n\n".join(texts)
 
 
@@ -101,34 +100,7 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
 
     written = page.write(rows, path.with_suffix(""))
     print("\n".join(f"  {file}" for file in written))
-    return pictures.leaderboard([r for r in rows if r["part"] == "leaderboard"], path)
-
-
-class Sizes(NamedTuple):
-    """How much is drawn; see `benchmark`."""
-
-    clips: int
-    map_clips: int
-    plants: int
-    distorted: int
-    negatives: int
-    sanity_inputs: int
-    sanity_seeds: int
-    dose_clips: int
-
-
-class Results(NamedTuple):
-    """Rows by part; see `benchmark`."""
-
-    leaderboard: list[dict[str, Any]]
-    sanity: list[dict[str, Any]]
-    plants: list[dict[str, Any]]
-    negatives: list[dict[str, Any]]
-    causal: list[dict[str, Any]]
-    dose_response: list[dict[str, Any]]
-    clips: list[dict[str, Any]]
-    absent: list[dict[str, Any]]
-    seed: list[dict[str, Any]]
+    return pictures.leaderboard([row for row in rows if row["part"] == "leaderboard"], path)
 
 
 def run(
@@ -143,90 +115,37 @@ def run(
     results = Results(*([] for _ in Results._fields))
     results.seed.append({"seed": seed, "definition": metrics_plants.DEFINITION["name"], **sizes._asdict()})
     if "sanity" in parts:
-        checked = dict(entries)
-        if "spearman" in entries:
-            checked |= {spec: _made(spec) for spec in VARIANTS}
+        variants = [spec for spec in VARIANTS if spec.split("(")[0] in entries]
+        checked = dict(entries) | {spec: _metric_of(spec) for spec in variants}
         results.sanity.extend(
             label_checks.run(checked, seed=seed, seeds=sizes.sanity_seeds, inputs=sizes.sanity_inputs)
         )
-    judged, effects = {}, {}
+    trials = JudgedTrials("plants" in parts, rng, results)
     if "plants" in parts or "causal" in parts:
         definition = metrics_plants.DEFINITION
         clips = rendered.render(seed, range(sizes.clips), definition)
         material = rendered.measure(clips, definition)
         units = JudgedUnits(networks, clips, seed, sizes.dose_clips) if "causal" in parts else None
-        trials = _draw_trials(rng, material, sizes, units, "plants" in parts)
-        for trial in trials:
-            _score_trial(trial, entries, judged, effects, results, units, rng, "plants" in parts)
+        for trial in draw_trials(rng, material, sizes, units, trials.planted):
+            trials.score(trial, entries, units)
         if units is not None:
             results.dose_response.extend(units.dose_response())
             results.clips.extend(units.pairs())
-    if judged:
-        board = metrics_leaderboard.board(judged, results.sanity, effects, seed=seed, parts=parts)
+    if trials.judged:
+        board = metrics_leaderboard.board(
+            trials.judged, results.sanity, trials.effects, seed=seed, parts=parts
+        )
         results.leaderboard.extend(board)
     return results
 
 
-def _draw_trials(rng, material, sizes: Sizes, units, planted: bool) -> list[metrics_trials.Trial]:
-    definition = metrics_plants.DEFINITION
-    calibration = rendered.measure(
-        rendered.render(definition["calibration_seed"], range(definition["calibration_clips"]), definition),
-        definition,
-    )
-    of_rows = metrics_plants.clusters(calibration.rows_bkt[:, :, None], definition["cluster_at"])
-    of_images = metrics_plants.clusters(calibration.images_bjft, definition["cluster_at"])
-    counts = (sizes.plants, sizes.distorted, sizes.negatives)
-    unit_values = None if units is None else (units.scored_bn, units.targets_bk)
-    trials = [metrics_trials.of_clips(rng, material, of_rows, *counts, unit_values)]
-    if planted:
-        fewer = material._replace(
-            rows_bkt=material.rows_bkt[: sizes.map_clips],
-            images_bjft=material.images_bjft[: sizes.map_clips],
-            bands_bft=material.bands_bft[: sizes.map_clips],
-            label_b=material.label_b[: sizes.map_clips],
-        )
-        some = [max(1, count // 2) for count in counts]
-        trials.append(metrics_trials.of_frames(rng, material, of_rows, *counts))
-        trials.append(metrics_trials.of_maps(rng, fewer, of_images, *some))
-    return trials
-
-
-def _score_trial(trial, entries, judged, effects, results: Results, units, rng, planted) -> None:
-    """Adds to `judged`, `effects` and the results what every metric and anchor makes of a trial."""
-    for label, metric in tqdm(entries.items(), desc=trial.name, unit="metric", disable=None):
-        scored = metrics_trials.run(trial, metric)
-        if isinstance(scored, str):
-            results.absent.append({"comparison": trial.name, "metric": label, "why": scored})
-            continue
-        for part, neurons, columns in trial.parts:
-            strength = scored.strength_nk[neurons, columns]
-            if part.name == "units":
-                effects[label] = units.judge(label, strength, results.causal)
-            elif planted:
-                judged[label, part.name] = metrics_leaderboard.judge(strength, part)
-                _plant_rows(label, part.name, judged[label, part.name], scored, results)
-    for part, _, _ in trial.parts:
-        if planted and part.name != "units":
-            for label, strength in metrics_leaderboard.anchors(part, rng).items():
-                judged[label, part.name] = metrics_leaderboard.judge(strength, part)
-
-
-def _plant_rows(label: str, comparison: str, judged, scored, results: Results) -> None:
-    cost = {"seconds": scored.seconds, "peak_mib": scored.peak_mib, "undefined": scored.undefined}
-    at = {"metric": label, "comparison": comparison}
-    for kind, snr in sorted(set(zip(judged.kind_p.tolist(), judged.snr_p.tolist(), strict=True))):
-        recall, reciprocal, count = metrics_leaderboard.recall_at(judged, kind, snr)
-        found = {"recall": recall, "reciprocal_rank": reciprocal, "plants": count}
-        results.plants.append(at | {"kind": kind, "snr_db": snr} | found | cost)
-    results.negatives.extend(at | row for row in metrics_leaderboard.aurocs(judged))
-
-
-def _entries(metrics: str) -> dict[str, Metric]:
+def entries_of(metrics: str) -> dict[str, Metric]:
+    """Name -> metric of comma-separated names, or of "all"."""
     names = lookup.names("metric") if metrics == "all" else [name for name, _ in lookup.parse_specs(metrics)]
     return {name: api.make_metric(name) for name in names}
 
 
-def _made(spec: str) -> Metric:
+def _metric_of(spec: str) -> Metric:
     [(name, options)] = lookup.parse_specs(spec)
     return api.make_metric(name, **options)
 

@@ -1,10 +1,12 @@
 """The units of networks in the causal check: what they score, and what they then do."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from actjax.benchmark.metrics import causal
+from actjax.benchmark.metrics.rendered import Clips
 
 
 class JudgedUnits:
@@ -15,7 +17,8 @@ class JudgedUnits:
       targets_bk: [b, target] the target features of these.
     """
 
-    def __init__(self, networks, clips, seed: int, dose_clips: int):
+    def __init__(self, networks: Mapping[str, causal.Units] | None, clips: Clips, seed: int, dose_clips: int):
+        """Renders the interventions and runs all networks, or `causal.example_networks`, on everything."""
         self._networks = networks or causal.example_networks(seed)
         self._doses = causal.render(seed, dose_clips)
         self.targets_bk = causal.target_features(clips)
@@ -33,44 +36,57 @@ class JudgedUnits:
             )
             for name in values
         }
-        self._best: dict[str, np.ndarray] = {}
+        # Network -> each target's best unit by the metric that comes first in reports, and its place there.
+        self._best: dict[str, tuple[int, np.ndarray]] = {}
 
-    def judge(self, label: str, strength_nk: np.ndarray, rows: list[dict[str, Any]]) -> np.ndarray:
-        """How well scores predict effects, one number a network and target; adds a row for each."""
-        found, start = [], 0
+    def judge(
+        self, label: str, order: int, strength_nk: np.ndarray, rows: list[dict[str, Any]]
+    ) -> np.ndarray:
+        """How well scores predict effects, one number a network and target; adds a row for each.
+
+        Args:
+          label: the metric's name in the rows.
+          order: its place in reports.
+          strength_nk: its scores of all networks' units and the targets.
+          rows: get one for each network and intervention.
+        """
+        predictions, start = [], 0
         for name, response in self._responses.items():
             stop = start + response.per_change_vn.shape[1]
-            mine = strength_nk[start:stop]
-            slopes = causal.predicted(mine, response.per_change_vn.T)
-            selective = causal.predicted(mine, np.maximum(response.selective_vn.T, 0))
+            scores_nk = strength_nk[start:stop]
+            slopes = causal.predicted(scores_nk, response.per_change_vn.T)
+            selective = causal.predicted(scores_nk, np.maximum(response.selective_vn.T, 0))
             for v, cause in enumerate(causal.CAUSES):
-                unit = int(np.argmax(mine[:, v]))
+                unit = int(np.argmax(scores_nk[:, v]))
                 rows.append(
-                    {"metric": label, "network": name, "intervention": cause, "predicts": float(slopes[v])}
-                    | {
+                    {
+                        "metric": label,
+                        "network": name,
+                        "intervention": cause,
+                        "predicts": float(slopes[v]),
                         "predicts_selective": float(selective[v]),
                         "best_unit": unit,
-                        "score": float(mine[unit, v]),
+                        "score": float(scores_nk[unit, v]),
+                        "response": float(response.per_dose_vn[v, unit]),
+                        "per_change": float(response.per_change_vn[v, unit]),
+                        "selective": float(response.selective_vn[v, unit]),
                     }
-                    | {"response": float(response.per_dose_vn[v, unit])}
-                    | {"per_change": float(response.per_change_vn[v, unit])}
-                    | {"selective": float(response.selective_vn[v, unit])}
                 )
-            if label == "pearson" or name not in self._best:
-                self._best[name] = mine.argmax(0)
-            found.append(slopes)
+            if name not in self._best or order < self._best[name][0]:
+                self._best[name] = order, scores_nk.argmax(0)
+            predictions.append(slopes)
             start = stop
-        return np.concatenate(found)
+        return np.concatenate(predictions)
 
     def dose_response(self) -> list[dict[str, Any]]:
         """Slopes on the dose: of the features, and of each network's best unit for each feature."""
-        found = {"features": causal.dose_response(self._doses, self.targets_bk)}
-        for name, best in self._best.items():
-            found[name] = self._responses[name].per_dose_vn[:, best]
+        slopes = {"features": causal.dose_response(self._doses, self.targets_bk)}
+        for name, (_, best_k) in self._best.items():
+            slopes[name] = self._responses[name].per_dose_vn[:, best_k]
         targets = [cause.target for cause in causal.CAUSES.values()]
         return [
             {"network": name, "intervention": v, "target": k, "slope": float(matrix[i, j])}
-            for name, matrix in found.items()
+            for name, matrix in slopes.items()
             for i, v in enumerate(causal.CAUSES)
             for j, k in enumerate(targets)
         ]

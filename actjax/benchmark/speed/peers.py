@@ -11,7 +11,7 @@ from actjax.benchmark.speed import torch_peers
 from actjax.benchmark.timing import Work
 
 ALPHA, BINS, TOP_SHARE = 0.05, 8, 0.05
-# Pairs, columns and loop steps that stand for the rest.
+# Pairs, columns and loop steps that stand for all.
 PAIRS, COLUMNS, STEPS = 16, 64, 4
 
 
@@ -20,11 +20,11 @@ class Peer(NamedTuple):
 
     Attributes:
       name: for the table.
-      parts: (work, how many times it would be done for all pairs).
+      works: each with how many times it would be done for all pairs.
     """
 
     name: str
-    parts: tuple[tuple[Work, float], ...]
+    works: tuple[tuple[Work, float], ...]
 
 
 class Data(NamedTuple):
@@ -78,11 +78,11 @@ def _cosine(data: Data, missing: set[str]) -> Iterator[Peer]:
 
 def _spearman(data: Data, missing: set[str]) -> Iterator[Peer]:
     if stats := _library("scipy.stats", missing):
-        part = data.x_no[:COLUMNS]
-        columns = (len(data.x_no) + len(data.y_ko)) / len(part)
+        some = data.x_no[:COLUMNS]
+        columns = (len(data.x_no) + len(data.y_ko)) / len(some)
         product = (lambda: _numpy_correlation(data.x_no, data.y_ko), 1.0)
         yield Peer(
-            "scipy.stats.rankdata + product", ((lambda: stats.rankdata(part, axis=1), columns), product)
+            "scipy.stats.rankdata + product", ((lambda: stats.rankdata(some, axis=1), columns), product)
         )
         yield _by_pair("scipy.stats.spearmanr, each pair", data, lambda x, y: stats.spearmanr(x, y))
 
@@ -90,12 +90,12 @@ def _spearman(data: Data, missing: set[str]) -> Iterator[Peer]:
 def _auc(data: Data, missing: set[str], turned: bool = False) -> Iterator[Peer]:
     """A loop over the ranked side's columns, each against the sets of all columns of the other side."""
     if torch := _torch(missing):
-        ranked, chosen = (data.x_on, data.y_ok) if turned else (data.y_ok, data.x_on)
-        values, hot = (torch_peers.tensor(torch, side) for side in (ranked[:, :COLUMNS], _top(chosen)))
+        ranked, thresholded = (data.x_on, data.y_ok) if turned else (data.y_ok, data.x_on)
+        values, hot = (torch_peers.tensor(torch, side) for side in (ranked[:, :COLUMNS], _top(thresholded)))
         rank, steps = torch_peers.auc(torch, values, hot, STEPS)
         columns = ranked.shape[1]
-        parts = ((rank, columns / min(COLUMNS, columns)), (steps, columns / STEPS))
-        yield Peer("PyTorch formula, looped", parts)
+        works = ((rank, columns / min(COLUMNS, columns)), (steps, columns / STEPS))
+        yield Peer("PyTorch formula, looped", works)
     if metrics := _library("sklearn.metrics", missing):
         yield _by_pair("sklearn roc_auc_score, each pair", data, metrics.roc_auc_score, True, turned)
 
@@ -122,15 +122,15 @@ def _inverse_average_precision(data: Data, missing: set[str]) -> Iterator[Peer]:
 
 
 def _set_score(name: str) -> Callable[[Data, set[str]], Iterator[Peer]]:
-    def found(data: Data, missing: set[str]) -> Iterator[Peer]:
+    def of_data(data: Data, missing: set[str]) -> Iterator[Peer]:
         if metrics := _library("sklearn.metrics", missing):
             sides = [_top(side[:, :PAIRS]).T.copy() for side in (data.x_on, data.y_ok)]
             few = Data(*sides, *sides)
             scale = data.pairs / few.pairs
             peer = _by_pair(f"sklearn {name}, each pair", few, getattr(metrics, name))
-            yield Peer(peer.name, tuple((work, times * scale) for work, times in peer.parts))
+            yield Peer(peer.name, tuple((work, times * scale) for work, times in peer.works))
 
-    return found
+    return of_data
 
 
 def _mutual_information(data: Data, missing: set[str]) -> Iterator[Peer]:
@@ -139,7 +139,7 @@ def _mutual_information(data: Data, missing: set[str]) -> Iterator[Peer]:
         binned = []
         for side in (data.x_no[:count], data.y_ko[:count]):
             edges = np.quantile(side, np.arange(1, BINS) / BINS, axis=1).T
-            binned.append([np.digitize(row, own) for row, own in zip(side, edges, strict=True)])
+            binned.append([np.digitize(row, inner) for row, inner in zip(side, edges, strict=True)])
 
         def each():
             for x, y in zip(*binned, strict=True):
@@ -163,6 +163,22 @@ def _rank_reorder(data: Data, missing: set[str]) -> Iterator[Peer]:
         x_on, y_ok = (torch_peers.tensor(torch, side) for side in (data.x_on[:, :STEPS], data.y_ok))
         steps = torch_peers.reorder(torch, x_on, y_ok, TOP_SHARE)
         yield Peer("PyTorch formula, looped", ((steps, len(data.x_no) / STEPS),))
+
+
+def _ridge(data: Data, missing: set[str]) -> Iterator[Peer]:
+    library = torch_peers.himalaya()
+    if library is None:
+        missing.add("himalaya")
+    elif torch := _torch(missing):
+        o = data.x_no.shape[1]
+        x_on, y_ok = (torch_peers.tensor(torch, side) for side in (data.x_on, data.y_ok))
+        work = torch_peers.nested_ridge(torch, library, x_on, y_ok, folds_of(o))
+        yield Peer("himalaya RidgeCV, nested", ((work, 1.0),))
+
+
+def folds_of(o: int) -> np.ndarray:
+    """[o] the fold of each observation: fifty clips, in turn in five folds."""
+    return np.arange(o, dtype=np.int32) * 50 // o % 5
 
 
 def _by_pair(name: str, data: Data, score: Any, active: bool = False, turned: bool = False) -> Peer:
@@ -226,4 +242,5 @@ _PEERS: dict[str, Callable[[Data, set[str]], Iterator[Peer]]] = {
     "distance_correlation": _distance_correlation,
     "kendall": _kendall,
     "rank_reorder": _rank_reorder,
+    "ridge": _ridge,
 }

@@ -1,6 +1,6 @@
 """Every metric against what people use instead, and against the plain matrix product, in one process.
 
-    python -m actjax.benchmark.speed.run [--full] [--out FOLDER] [option=value ...]
+    python -m actjax.benchmark.speed [--full] [--out FOLDER] [option=value ...]
 
 Needs jax, flax and numpy alone; libraries that are not there are left out and named. Runs alternate, and
 medians are compared: the ratios hold on a busy machine, the seconds do not.
@@ -9,13 +9,14 @@ medians are compared: the ratios hold on a busy machine, the seconds do not.
 import argparse
 import ast
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from actjax import parallel
+from actjax import files, parallel
 from actjax.benchmark import timing
 from actjax.benchmark.speed import cases
+from actjax.benchmark.speed import plot as speed_plot
 from actjax.options import Names, Number
 from actjax.pages.rows import csv_text, markdown
 
@@ -72,19 +73,18 @@ def benchmark(
     """
     if full:
         neurons, max_pairs, scaling_seconds = max(neurons, 4096), max(max_pairs, 10**9), 30.0
-    chosen = [name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else metrics
+    names = [name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else metrics
     missing: set[str] = set()
-    found: list[dict[str, Any]] = []
-    for case in cases.chosen(chosen, full):
-        made = cases.build(case, neurons, rows, observations, missing)
-        found += _metric_rows(made, repeats)
-        _say(found[-1])
+    measured: list[dict[str, Any]] = []
+    for case in cases.select(names, full):
+        measured += _metric_rows(cases.make_ready(case, neurons, rows, observations, missing), repeats)
+        _say(measured[-1])
     if max_pairs:
-        found += _scaling_rows(max_pairs, scaling_observations, scaling_seconds, missing)
+        measured += _scaling_rows(max_pairs, scaling_observations, scaling_seconds, missing)
     if missing:
         print(f"left out, not installed: {', '.join(sorted(missing))}")
     device = _device()
-    return [row | {"device": device} for row in found]
+    return [row | {"device": device} for row in measured]
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -96,20 +96,19 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> Path | None:
     """Seconds against pairs as a PNG; None where there are no such rows. Needs matplotlib."""
     if not any(row["part"] == "scaling" for row in rows):
         return None
-    from actjax.benchmark.speed import plot as speed_plot
-
     return speed_plot.draw(rows, path)
 
 
-def _metric_rows(made: cases.Made, repeats: int) -> list[dict[str, Any]]:
-    works = {"product": made.product, "ours": made.ours}
-    works |= {(p.name, i): work for p in made.peers for i, (work, _) in enumerate(p.parts)}
+def _metric_rows(ready: cases.ReadyCase, repeats: int) -> list[dict[str, Any]]:
+    """A row without peers, or one for each peer."""
+    works: dict[Hashable, timing.Work] = {"product": ready.product, "ours": ready.ours}
+    works |= {(peer.name, i): work for peer in ready.peers for i, (work, _) in enumerate(peer.works)}
     wall, cpu = timing.alternating(works, repeats)
-    n, k, o = made.shape
+    n, k, o = ready.shape
     row = {
         "part": "metrics",
-        "name": made.case.metric,
-        "layout": made.case.layout,
+        "name": ready.case.metric,
+        "layout": ready.case.layout,
         "neurons": n,
         "rows": k,
         "observations": o,
@@ -120,12 +119,12 @@ def _metric_rows(made: cases.Made, repeats: int) -> list[dict[str, Any]]:
         "cpu_share": cpu["product"] / max(cpu["ours"], 1e-9),
         "product_gflops": 2e-9 * n * k * o / wall["product"],
     }
-    if not made.peers:
+    if not ready.peers:
         return [row]
     out = []
-    for peer in made.peers:
-        seconds = sum(wall[peer.name, i] * times for i, (_, times) in enumerate(peer.parts))
-        cpu_seconds = sum(cpu[peer.name, i] * times for i, (_, times) in enumerate(peer.parts))
+    for peer in ready.peers:
+        seconds = sum(wall[peer.name, i] * times for i, (_, times) in enumerate(peer.works))
+        cpu_seconds = sum(cpu[peer.name, i] * times for i, (_, times) in enumerate(peer.works))
         ratios = {"ratio": seconds / wall["ours"], "cpu_ratio": cpu_seconds / max(cpu["ours"], 1e-9)}
         out.append(row | {"peer": peer.name, "peer_seconds": seconds} | ratios)
     return out
@@ -133,7 +132,8 @@ def _metric_rows(made: cases.Made, repeats: int) -> list[dict[str, Any]]:
 
 def _scaling_rows(max_pairs: int, o: int, limit_s: float, missing: set[str]) -> list[dict[str, Any]]:
     """Each line goes up by tens until the next point would take too long or not fit."""
-    rows, last = [], {}
+    rows: list[dict[str, Any]] = []
+    last: dict[str, float] = {}
     for n, k in cases.scaling_shapes(max_pairs, o):
         works = cases.scaling_works(n, k, o, missing)
         for name, (work, times) in works.items():
@@ -166,10 +166,10 @@ def _say(row: Mapping[str, Any]) -> None:
 
 
 def _device() -> str:
-    about = parallel.describe_devices()
-    if about["kinds"] == ["cpu"]:
+    devices = parallel.describe_devices()
+    if devices["kinds"] == ["cpu"]:
         return f"{os.cpu_count()}-core CPU"
-    return f"{about['count']} x {', '.join(about['kinds'])}"
+    return f"{devices['count']} x {', '.join(devices['kinds'])}"
 
 
 def main() -> None:
@@ -178,16 +178,15 @@ def main() -> None:
     parser.add_argument("options", nargs="*", help="option=value of benchmark()")
     parser.add_argument("--full", action="store_true", help="large shapes and all metrics")
     parser.add_argument("--out", type=Path, help="a folder for speed.csv, speed.md and speed.png")
-    given = parser.parse_args()
-    options = dict(option.split("=", 1) for option in given.options)
-    rows = benchmark(full=given.full, **{k: _literal(v) for k, v in options.items()})
+    arguments = parser.parse_args()
+    options = dict(option.split("=", 1) for option in arguments.options)
+    rows = benchmark(full=arguments.full, **{k: _literal(v) for k, v in options.items()})
     print(table(rows))
-    if given.out:
-        given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "speed.csv").write_text(csv_text(rows))
-        (given.out / "speed.md").write_text(table(rows) + "\n")
+    if arguments.out:
+        files.write_text(arguments.out / "speed.csv", csv_text(rows))
+        files.write_text(arguments.out / "speed.md", table(rows) + "\n")
         try:
-            plot(rows, given.out / "speed.png")
+            plot(rows, arguments.out / "speed.png")
         except ImportError as error:
             print(f"no picture: {error}")
 

@@ -78,12 +78,17 @@ def set_overlap(name: str, x_on: Tensor, y_ok: Tensor, share: float) -> Callable
     taken = max(1, round(share * len(x_on)))
 
     def work() -> Tensor:
-        hot_x, hot_y = ((side >= side.topk(taken, dim=0).values[-1:]).to(side.dtype) for side in (x_on, y_ok))
+        hot_x, hot_y = ((side >= _threshold(side, taken)).to(side.dtype) for side in (x_on, y_ok))
         both = hot_x.T @ hot_y
         every = hot_x.sum(0)[:, None] + hot_y.sum(0)[None, :]
         return 2 * both / every if name == "f1" else both / (every - both)
 
     return work
+
+
+def _threshold(side: Tensor, taken: int) -> Tensor:
+    """[1, columns] the least of so many largest values of each column."""
+    return side.topk(taken, dim=0, sorted=False).values.amin(0, keepdim=True)
 
 
 def auc(
@@ -101,7 +106,7 @@ def auc(
         inside = hot_oc.sum(0)
         for i in range(steps):
             total = (ranks[:, i : i + 1] * hot_oc).sum(0)
-            (total - inside * (inside - 1) / 2) / (inside * (~hot_oc).sum(0)).clip(min=1)
+            _ = (total - inside * (inside - 1) / 2) / (inside * (~hot_oc).sum(0)).clip(min=1)
 
     return rank, loop
 
@@ -114,7 +119,8 @@ def mean_difference(x_on: Tensor, hot_ok: Tensor, steps: int) -> Callable[[], No
         for i in range(steps):
             on = hot[:, i : i + 1]
             off = 1 - on
-            (x_on * on).sum(0) / on.sum().clamp(min=1) - (x_on * off).sum(0) / off.sum().clamp(min=1)
+            means = [(x_on * side).sum(0) / side.sum().clamp(min=1) for side in (on, off)]
+            _ = means[0] - means[1]
 
     return loop
 
@@ -156,11 +162,40 @@ def reorder(torch: ModuleType, x_on: Tensor, y_ok: Tensor, share: float) -> Call
         for i in range(x_on.shape[1]):
             there = y_ok[where[:, i]]
             order = torch.argsort(torch.argsort(there, dim=0), dim=0)
-            own = largest[:, i : i + 1]
-            ascending = own.flip(0)
+            descending = largest[:, i : i + 1]
+            ascending = descending.flip(0)
             shuffled = torch.cat([ascending[torch.randperm(top)] for _ in range(5)], 1)
             chance = ((ascending - shuffled).abs() ** 3).mean()
             moved = ascending.expand(-1, y_ok.shape[1]).gather(0, order)
-            ((own - moved).abs() ** 3).mean(0) / chance / there.sigmoid().mean(0) ** 0.5
+            error = ((descending - moved).abs() ** 3).mean(0)
+            _ = error / chance / there.sigmoid().mean(0) ** 0.5
 
     return loop
+
+
+def himalaya() -> tuple[ModuleType, ModuleType] | None:
+    """(its backends, its ridge regressions), or None where it is not installed."""
+    try:
+        return importlib.import_module("himalaya.backend"), importlib.import_module("himalaya.ridge")
+    except ImportError:
+        return None
+
+
+def nested_ridge(
+    torch: ModuleType, library: tuple[ModuleType, ModuleType], x_on: Tensor, y_ok: Tensor, folds_o: np.ndarray
+) -> Callable[[], list[Tensor]]:
+    """himalaya's regression of all neurons on the rows; penalties are chosen by inner folds."""
+    backends, models = library
+    backends.set_backend("torch_cuda" if device(torch) == "cuda" else "torch")
+    trained_on = [torch.tensor(folds_o != fold, device=x_on.device) for fold in np.unique(folds_o)]
+    penalties = len(x_on) * np.logspace(-4, 2, 7)
+
+    def work() -> list[Tensor]:
+        scores = []
+        for inside in trained_on:
+            model = models.RidgeCV(alphas=penalties, cv=len(trained_on) - 1)
+            model.fit(y_ok[inside], x_on[inside])
+            scores.append(model.score(y_ok[~inside], x_on[~inside]))
+        return scores
+
+    return work

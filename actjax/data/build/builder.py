@@ -1,4 +1,4 @@
-"""What all of actjax's TFDS builders share: shards first, then ArrayRecord files without TensorFlow.
+"""Builds data sets as TFDS builders: makes shards first, then ArrayRecord files without TensorFlow.
 
 Beside the records of a prepared data set lie `index_<split>.npz` (clip and recording ids, labels and
 content hashes in the records' order) and `skipped.json` (what was left out, and why).
@@ -19,13 +19,9 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from actjax import files
-from actjax.data.build import prepared, records
+from actjax.data.build import prepared, preparing, records
 from actjax.data.build import shards as build_shards
 from actjax.data.build.index import check_index, read_index
-from actjax.workdir import lock
-
-# How long a run waits for another one that prepares the same data set.
-WAIT_SECONDS = 12 * 3600.0
 
 
 @dataclasses.dataclass(eq=False)
@@ -53,6 +49,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     # 1.1.0: the index says how long the signal in each clip is.
     VERSION = tfds.core.Version("1.1.0")
+    builder_config: ClipConfig
     workers: int | None = None
     shard_size = 40
     class_names: tuple[str, ...] = ()
@@ -64,7 +61,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         try:
             super().__init__(**kwargs)
         except Exception:
-            # TFDS reads the description of what is prepared; where it does not get that far, it is no file's.
+            # TFDS reads the description of a prepared data set; without a folder no file is at fault.
             if not os.path.isdir(getattr(self, "_data_dir", None) or ""):
                 raise
             with prepared.opening(self.data_dir):
@@ -87,26 +84,24 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return {}
 
     def check(self, index: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        """Called with the index of every split before anything is written."""
+        """Checks the index of every split before anything is written."""
         check_index(index)
 
     @property
     def sample_rate_hz(self) -> int:
-        """Of every clip."""
+        """The sample rate of every clip."""
         return self.builder_config.sample_rate_hz
 
     @property
     def clip_samples(self) -> int:
-        """Of every clip."""
+        """How many samples every clip has."""
         return self.builder_config.clip_samples
 
     def download_and_prepare(self, **kwargs: Any) -> None:
         """Makes the data set unless it is there; resumes where an earlier call was stopped."""
         if self._taken_up(kwargs):
             return
-        # Another run may be at it already: then this one waits, and finds it made.
-        what = f"the data set {self.info.full_name}"
-        with lock.held(self._beside("lock"), what, "wait until it is made", wait_seconds=WAIT_SECONDS):
+        with preparing.one_preparer(self):
             if not self._taken_up(kwargs):
                 self._prepare(kwargs)
 
@@ -114,10 +109,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Whether the data set is there and is not to be made anew; it may be younger than this builder."""
         if "download_config" in kwargs or not os.path.isdir(self.data_dir):
             return False
-        if not self.info.splits:
-            # TFDS takes the format for its own default until it is told.
-            self.info.set_file_format("array_record", override=True)
-            self.info.read_from_directory(self.data_dir)
+        prepared.read_description(self)
         return True
 
     def _prepare(self, kwargs: dict[str, Any]) -> None:
@@ -178,18 +170,23 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         splits = [self._write(split, shards, index[split]) for split, shards in paths.items()]
         self.info.set_splits(tfds.core.SplitDict([split for split in splits if split is not None]))
 
-    def _write(self, split: str, shards: Sequence[pathlib.Path], index: Mapping[str, np.ndarray]):
+    def _write(
+        self, split: str, shards: Sequence[pathlib.Path], index: Mapping[str, np.ndarray]
+    ) -> tfds.core.SplitInfo | None:
         count = len(index["clip_id"])
         if count == 0:
             return None
-        names = list(self.info.features)
+        features = self.info.features
+        if not isinstance(features, tfds.features.FeaturesDict):
+            raise TypeError(f"expected the features of _info, got {features!r}")
+        names = list(features)
         return records.write_split(
             (
                 {name: _plain(example[name]) for name in names}
                 for example in build_shards.read_shards(shards, names)
             ),
             count,
-            features=self.info.features,
+            features=features,
             template=self._get_filename_template(split),
             example_bytes=2 * self.clip_samples + 8192,
         )
@@ -225,19 +222,14 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             print(f"{self.name}: changed {len(changed)} recordings ({first})", file=sys.stderr)
 
     def _shard_folder(self) -> pathlib.Path:
-        return self._beside("shards")
-
-    def _beside(self, what: str) -> pathlib.Path:
-        """A hidden path beside the prepared data, of this config and version alone."""
-        folder = pathlib.Path(self.data_path.parent.parent)
-        return folder / f".{what}-{self.builder_config.name}-{self.version}"
+        return preparing.beside(self, "shards")
 
 
 class _LocalInfo(tfds.core.DatasetInfo):
     """Information that is never looked for in the catalogue's cloud bucket."""
 
     def initialize_from_bucket(self) -> None:
-        """Nothing: TFDS would leave an empty folder in the system's temporary one each time."""
+        """Does nothing: TFDS would leave an empty folder in the system's temporary one each time."""
 
 
 def _plain(value: Any) -> Any:
@@ -247,7 +239,7 @@ def _plain(value: Any) -> Any:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """TFDS's own banner, bars and remarks off: the shards have a bar, collecting them takes seconds."""
+    """Silences TFDS's banner, bars and remarks: the shards have a bar, and collecting them takes seconds."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     tfds.disable_progress_bar()

@@ -1,4 +1,4 @@
-"""Columns of clips in one .npz file, whole and checked: of an index, and of a shard of examples."""
+"""Reads columns of clips from an .npz file, an index or a shard of examples, and checks them."""
 
 import io
 import zipfile
@@ -23,7 +23,7 @@ def read_columns(path: Path, names: Collection[str] | None = None) -> dict[str, 
     with files.reading(path, "an .npz file"), zipfile.ZipFile(path) as archive:
         # np.savez does not compress: nothing may unpack to more than the file holds.
         if sum(member.file_size for member in archive.infolist()) > size:
-            raise ValueError("its parts are said to be larger than the file")
+            raise ValueError("its arrays are said to be larger than the file")
         members = {m.filename.removesuffix(".npy"): m for m in archive.infolist()}
         wanted = members if names is None else [name for name in members if name in names]
         return {name: _array(archive.read(members[name])) for name in wanted}

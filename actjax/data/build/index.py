@@ -1,4 +1,4 @@
-"""What is known of a split's clips without reading audio, its checks, and what was left out."""
+"""Collects the index of a split, which says all of its clips but their audio, and checks it."""
 
 import collections
 import pathlib
@@ -24,23 +24,23 @@ def read_index(paths: Sequence[pathlib.Path]) -> tuple[dict[str, np.ndarray], li
       FileError: a shard lacks a column or has one of another kind.
     """
     columns, skipped = collections.defaultdict(list), []
-    for path in shards.parts_of(paths):
-        found = read_columns(path, (*FIELDS, "__skipped__", "__parts__"))
-        skipped += shards.skipped_and_parts(path, found)[0]
-        lacking = any(name not in found or found[name].dtype.kind not in KINDS[name] for name in KINDS)
+    for path in shards.pieces_of(paths):
+        shard = read_columns(path, (*FIELDS, "__skipped__", "__parts__"))
+        skipped += shards.skipped_and_pieces(path, shard)[0]
+        lacking = any(name not in shard or shard[name].dtype.kind not in KINDS[name] for name in KINDS)
         # Columns of every shard are joined: entries of one shape, whatever their number.
         joined = all(
             column.ndim and column.shape[1:] == columns.get(name, [column])[0].shape[1:]
-            for name, column in found.items()
+            for name, column in shard.items()
         )
-        if found and (lacking or not joined):
+        if shard and (lacking or not joined):
             raise FileError(path, "is damaged; delete it and run --stage=data again")
-        for name, column in found.items():
+        for name, column in shard.items():
             columns[name].append(column)
     if not columns:
         empty = {name: np.zeros(0, "U1") for name in ("clip_id", "recording_id", "content", "note")}
         return empty | {"length": np.zeros(0, np.int32)}, skipped
-    return {name: np.concatenate(parts) for name, parts in columns.items()}, skipped
+    return {name: np.concatenate(blocks) for name, blocks in columns.items()}, skipped
 
 
 def check_index(index: Mapping[str, Mapping[str, np.ndarray]]) -> None:

@@ -1,4 +1,4 @@
-"""A pool of Python processes that import nothing but the work they are given.
+"""Runs work in a pool of Python processes that import nothing but that work.
 
 The standard pools either fork, which can hang once JAX has started threads, or import the calling script
 anew in every process, which repeats its slow imports and needs a guard in it. These processes are started
@@ -13,11 +13,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import IO, Any, cast
 
 
 def run(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], workers: int) -> Iterator[Any]:
-    """Yields function(*call) for every call, as they are done; in this process for one worker.
+    """Yields function(*call) for every call as soon as it is done; one worker works in this process.
 
     Stopped early (Ctrl-C, an error), it gives out no further calls and waits for those in work.
 
@@ -63,11 +63,12 @@ def _drive(waiting: queue.SimpleQueue, done: queue.SimpleQueue) -> None:
         [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     )
     with child:
+        calls, answers = cast(IO[bytes], child.stdin), cast(IO[bytes], child.stdout)
         try:
             while True:
-                pickle.dump(waiting.get_nowait(), child.stdin)
-                child.stdin.flush()
-                done.put(pickle.load(child.stdout))
+                pickle.dump(waiting.get_nowait(), calls)
+                calls.flush()
+                done.put(pickle.load(answers))
         except queue.Empty:
             return
         except (EOFError, OSError, pickle.PickleError) as error:
@@ -83,7 +84,7 @@ def _empty(waiting: queue.SimpleQueue) -> None:
 
 
 def _serve() -> None:
-    """The process's side: call after call until the input ends."""
+    """Answers call after call until the input ends; what each process of the pool runs."""
     # Ctrl-C is the parent's to handle; it lets the call in work finish.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     source, sink = sys.stdin.buffer, sys.stdout.buffer

@@ -1,7 +1,7 @@
 """Opens a prepared data set: its index, checked against its records, and its records one by one.
 
 Every chunk of an ArrayRecord file carries a hash that is checked as it is read, and so does every member of
-an index file; what is damaged is therefore noticed, and said in one line with what to do.
+an index file. Damage is therefore noticed, and one line names the file and says what to do.
 """
 
 import bisect
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow_datasets as tfds
 
 from actjax import files
 from actjax.data.build.columns import read_columns
@@ -92,6 +93,14 @@ class Records:
                     f"record {index} is not of the clip {self._clip_ids[index]!r}, as {self._index_name} says"
                 )
         return example
+
+
+def read_description(builder: tfds.core.DatasetBuilder) -> None:
+    """Reads what a prepared data set holds, where its builder is older than its files."""
+    if not builder.info.splits:
+        # TFDS takes the format for its own default until it is told.
+        builder.info.set_file_format("array_record", override=True)
+        builder.info.read_from_directory(builder.data_dir)
 
 
 def check_described(builder: Any) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import tensorflow_datasets as tfds
-from array_record.python import array_record_module
+from array_record.python import array_record_module  # pyright: ignore (compiled, without stubs)
 
 FILE_BYTES = 256 * 2**20  # a file's size, about
 
@@ -50,5 +50,5 @@ def write_split(
     if sum(lengths) != count:
         raise RuntimeError(f"wrote {sum(lengths)} of {count} examples of the split {template.split}")
     return tfds.core.SplitInfo(
-        name=template.split, shard_lengths=lengths, num_bytes=total, filename_template=template
+        name=str(template.split), shard_lengths=lengths, num_bytes=total, filename_template=template
     )

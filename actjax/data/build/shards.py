@@ -1,4 +1,4 @@
-"""Resumable work for data sets: items in, files of examples out, on all cores, with a progress bar.
+"""Makes shards, files of examples, from the items of a data set: on all cores, and resumably.
 
 TFDS runs one generator in one process and starts again from nothing. Work that takes time is therefore
 done here first, in shards that appear whole or not at all, and the builder only collects them.
@@ -22,7 +22,7 @@ from actjax.data.build.columns import read_columns
 
 Example = dict[str, Any]
 # What a shard holds in memory before it is written: the clips of one long recording can be thousands.
-PART_BYTES = 64 * 2**20
+PIECE_BYTES = 64 * 2**20
 
 
 class BadAudio(ValueError):
@@ -56,7 +56,7 @@ def make_shards(
       OSError: the disk is, or would become, full.
     """
     folder = pathlib.Path(folder)
-    parts = {
+    shards = {
         group: [
             (folder / f"{group}-{start:08d}.npz", items[start : start + shard_size])
             for start in range(0, len(items), shard_size)
@@ -64,18 +64,18 @@ def make_shards(
         for group, items in groups.items()
     }
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [(path, part) for pairs in parts.values() for path, part in pairs if not path.exists()]
-    left = sum(len(part) for _, part in missing)
+    missing = [(path, shard) for pairs in shards.values() for path, shard in pairs if not path.exists()]
+    left = sum(len(shard) for _, shard in missing)
     total = sum(map(len, groups.values()))
     _check_space(folder, bytes_per_item * left)
     workers = min(workers or pool.available_cores(), max(len(missing), 1))
-    calls = [(path, part, work) for path, part in missing]
+    calls = [(path, shard, work) for path, shard in missing]
     with tqdm.tqdm(
         total=total, initial=total - left, desc=title, unit="clip", file=sys.stderr, disable=not left
     ) as bar:
         for count in pool.run(_make_shard, calls, workers):
             bar.update(count)
-    return {group: [path for path, _ in pairs] for group, pairs in parts.items()}
+    return {group: [path for path, _ in pairs] for group, pairs in shards.items()}
 
 
 def read_shards(paths: Sequence[pathlib.Path], names: Collection[str] = ()) -> Iterator[Example]:
@@ -84,9 +84,9 @@ def read_shards(paths: Sequence[pathlib.Path], names: Collection[str] = ()) -> I
     Raises:
       FileError: a shard is damaged, or its examples have not all of `names`.
     """
-    for path in parts_of(paths):
+    for path in pieces_of(paths):
         columns = read_columns(path)
-        skipped_and_parts(path, columns)
+        skipped_and_pieces(path, columns)
         counts = {len(column) for column in columns.values()}
         if columns and (len(counts) > 1 or set(names) - set(columns)):
             raise files.FileError(path, "is damaged; delete it and run --stage=data again")
@@ -94,16 +94,18 @@ def read_shards(paths: Sequence[pathlib.Path], names: Collection[str] = ()) -> I
         yield from ({name: column[i] for name, column in columns.items()} for i in range(count))
 
 
-def parts_of(paths: Sequence[pathlib.Path]) -> Iterator[pathlib.Path]:
-    """The files of all shards in the examples' order: the parts of each, then the shard itself."""
+def pieces_of(paths: Sequence[pathlib.Path]) -> Iterator[pathlib.Path]:
+    """The files of all shards in the examples' order: the pieces of each, then the shard itself."""
     for path in paths:
-        _, count = skipped_and_parts(path, read_columns(path, ("__skipped__", "__parts__")))
-        yield from (_part(path, i) for i in range(count))
+        _, count = skipped_and_pieces(path, read_columns(path, ("__skipped__", "__parts__")))
+        yield from (_piece(path, i) for i in range(count))
         yield path
 
 
-def skipped_and_parts(path: pathlib.Path, columns: dict[str, np.ndarray]) -> tuple[list[dict[str, str]], int]:
-    """(a list of {"item", "reason"}, how many parts come before), taken out of a shard's columns.
+def skipped_and_pieces(
+    path: pathlib.Path, columns: dict[str, np.ndarray]
+) -> tuple[list[dict[str, str]], int]:
+    """(a list of {"item", "reason"}, how many pieces come before), taken out of a shard's columns.
 
     Raises:
       FileError: the shard is damaged.
@@ -113,7 +115,7 @@ def skipped_and_parts(path: pathlib.Path, columns: dict[str, np.ndarray]) -> tup
 
 
 def content_hash(*arrays: Any) -> str:
-    """Of the arrays' bytes, shapes and types: 16 hexadecimal digits."""
+    """A hash of the arrays' bytes, shapes and types: 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for array in map(np.asarray, arrays):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -122,30 +124,36 @@ def content_hash(*arrays: Any) -> str:
 
 
 def _make_shard(path: pathlib.Path, items: Sequence[Any], work: Callable[[Any], Iterable[Example]]) -> int:
-    examples, skipped, held, parts = [], [], 0, 0
+    examples, skipped, held, pieces = [], [], 0, 0
     for item in items:
         try:
             for example in work(item):
                 examples.append(example)
                 held += sum(np.asarray(value).nbytes for value in example.values())
-                if held > PART_BYTES:
-                    _write_shard(_part(path, parts), examples, [], 0)
-                    examples, held, parts = [], 0, parts + 1
+                if held > PIECE_BYTES:
+                    _write_shard(_piece(path, pieces), examples, [], 0)
+                    examples, held, pieces = [], 0, pieces + 1
         except BadAudio as reason:
             skipped.append({"item": str(item), "reason": str(reason)})
     # Last, so that a shard that is there is whole.
-    _write_shard(path, examples, skipped, parts)
+    _write_shard(path, examples, skipped, pieces)
     return len(items)
 
 
-def _write_shard(path: pathlib.Path, examples: list[Example], skipped: list, parts: int) -> None:
+def _write_shard(path: pathlib.Path, examples: list[Example], skipped: list, pieces: int) -> None:
     names = examples[0] if examples else ()
     columns = {name: np.stack([np.asarray(example[name]) for example in examples]) for name in names}
     with files.written_whole(path) as aside, open(aside, "wb") as file:
-        np.savez(file, __skipped__=np.array(json.dumps(skipped)), __parts__=np.array(parts), **columns)
+        np.savez(
+            file,
+            allow_pickle=False,
+            __skipped__=np.array(json.dumps(skipped)),
+            __parts__=np.array(pieces),
+            **columns,
+        )
 
 
-def _part(path: pathlib.Path, number: int) -> pathlib.Path:
+def _piece(path: pathlib.Path, number: int) -> pathlib.Path:
     return path.with_name(f"{path.stem}-part{number:04d}.npz")
 
 

@@ -1,4 +1,4 @@
-"""A rendered clip as an example of the data set; imported by the rendering processes, so without TFDS."""
+"""Makes an example of the data set from a rendered clip; rendering processes import it, not TFDS."""
 
 from typing import Any
 
@@ -44,5 +44,5 @@ def example(seed: int, options: dict[str, Any], index: int) -> list[shards.Examp
 
 
 def max_notes(clip_seconds: float) -> int:
-    """Rows of the padded `notes`."""
+    """How many rows the padded `notes` of a clip have."""
     return int(np.ceil(_NOTES_PER_SECOND * (clip_seconds + 0.5)))

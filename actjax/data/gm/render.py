@@ -1,4 +1,4 @@
-"""Sound from a score: the General MIDI sound font, then the circumstances of a recording.
+"""Renders a score: plays it on the General MIDI sound font, then adds the circumstances of a recording.
 
 The chain, in order: sampled instruments (percussion apart) -> mono -> resampled -> tilt -> room ->
 noise -> band limits -> level drift -> hard clipping -> recording gain. What an intervention must not
@@ -16,8 +16,9 @@ import numpy as np
 import soxr
 
 from actjax.data.gm import scene as scenes
-from actjax.data.gm.parts import DRUMS
+from actjax.data.gm.scene import Scene
 from actjax.data.gm.score import Intervention, Score, write_score
+from actjax.data.gm.voices import DRUMS
 
 SOURCE_DBFS = -20.0  # the source's mean power at a recording gain of 0 dB
 _RENDER_HZ = 48_000  # of midirenderer
@@ -44,7 +45,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class _Levels:
-    """What is measured on the unchanged clip and held under interventions."""
+    """Levels that are measured on the unchanged clip and held under interventions."""
 
     source_scale: float
     noise_rms: float
@@ -78,8 +79,17 @@ def render_clip(
     return Clip(audio=audio, score=score, scene=scene)
 
 
-def _record(seed, index, scene, clip_seconds, sample_rate_hz, score, change, levels):
-    """([s] float32, _Levels): the whole chain; levels are measured where none are given."""
+def _record(
+    seed: int,
+    index: int,
+    scene: Scene,
+    clip_seconds: float,
+    sample_rate_hz: int,
+    score: Score,
+    change: Intervention,
+    levels: _Levels | None,
+) -> tuple[np.ndarray, _Levels]:
+    """The sound [s] float32 after the whole chain, and its levels, which are measured if they are None."""
     samples = round(clip_seconds * sample_rate_hz)
     source = _play(score, samples, sample_rate_hz, percussion_db=change.percussion_db)
     tilt = scene.tilt_db_per_octave + change.brightness_db_per_octave
@@ -111,7 +121,7 @@ def _play(score: Score, samples: int, sample_rate_hz: int, *, percussion_db: flo
     wave = np.zeros(lead + samples)
     for stem, gain in ((~drums, 1.0), (drums, 10.0 ** (percussion_db / 20.0))):
         if stem.any():
-            midi = midi_file(score.notes[stem], score.parts_of_notes[stem], lead / sample_rate_hz, seconds)
+            midi = midi_file(score.notes[stem], score.voice_of_note[stem], lead / sample_rate_hz, seconds)
             wave += gain * _synthesise(midi, lead + samples, sample_rate_hz)
     return wave
 
@@ -131,6 +141,17 @@ def midi_file(notes: np.ndarray, players: np.ndarray, lead_s: float, seconds: fl
 
     The renderer's own reverberation and chorus are switched off. The track ends after `seconds`.
     """
+    body, now = bytearray(b"\x00\xff\x51\x03" + (500_000).to_bytes(3, "big")), 0
+    end = round(seconds * _TICKS_PER_SECOND)
+    for tick, _, message in sorted(e for e in _midi_events(notes, players, lead_s) if e[0] < end):
+        body += _variable_length(tick - now) + message
+        now = tick
+    body += _variable_length(end - now) + b"\xff\x2f\x00"
+    return struct.pack(">4sIHHH4sI", b"MThd", 6, 0, 1, _TICKS_PER_BEAT, b"MTrk", len(body)) + bytes(body)
+
+
+def _midi_events(notes: np.ndarray, players: np.ndarray, lead_s: float) -> list[tuple[int, int, bytes]]:
+    """(tick, rank among the events of a tick, message): controllers and programs, note ends, note starts."""
     events = []
     channels = {player: _MELODIC_CHANNELS[i] for i, player in enumerate(sorted(set(players.tolist())))}
     for player, program in sorted({(int(p), int(n[4])) for p, n in zip(players, notes, strict=True)}):
@@ -142,13 +163,7 @@ def midi_file(notes: np.ndarray, players: np.ndarray, lead_s: float, seconds: fl
         on, off = (round((t + lead_s) * _TICKS_PER_SECOND) for t in (onset, offset))
         events.append((on, 2, bytes([0x90 | channel, int(pitch), int(velocity)])))
         events.append((off, 1, bytes([0x80 | channel, int(pitch), 0])))
-    body, now = bytearray(b"\x00\xff\x51\x03" + (500_000).to_bytes(3, "big")), 0
-    end = round(seconds * _TICKS_PER_SECOND)
-    for tick, _, message in sorted(e for e in events if e[0] < end):
-        body += _variable_length(tick - now) + message
-        now = tick
-    body += _variable_length(end - now) + b"\xff\x2f\x00"
-    return struct.pack(">4sIHHH4sI", b"MThd", 6, 0, 1, _TICKS_PER_BEAT, b"MTrk", len(body)) + bytes(body)
+    return events
 
 
 def _variable_length(number: int) -> bytes:

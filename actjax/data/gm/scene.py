@@ -1,4 +1,4 @@
-"""The circumstances of a gm_instruments recording: room, noise, band limits, level, clipping.
+"""Draws and applies the circumstances of a recording: room, noise, band limits, level, clipping.
 
 All are drawn from the seed and the clip's index, never from its class.
 """

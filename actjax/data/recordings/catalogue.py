@@ -1,4 +1,4 @@
-"""Audio classification sets of the tensorflow-datasets catalogue, cut into clips like any other."""
+"""Builds clips from audio classification sets of the tensorflow-datasets catalogue."""
 
 import dataclasses
 import functools
@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from actjax import lookup
-from actjax.data.build import shards
+from actjax.data.build import prepared, preparing, shards
 from actjax.data.build.builder import quiet
 from actjax.data.recordings import decode, files
 from actjax.data.recordings import sound as recordings_sound
@@ -74,8 +74,8 @@ def make(
 ) -> FileBuilder:
     """The builder `name` of a catalogue set.
 
-    Its own builder downloads and prepares it, as ArrayRecord files, when ours is prepared and it is not
-    there.
+    When our builder is prepared and the catalogue's set is not there, the catalogue's builder downloads and
+    prepares it as ArrayRecord files.
 
     Args:
       name: ours.
@@ -125,32 +125,35 @@ def _open(name: str, catalogue_name: str, source_dir: str | None) -> Any:
 
 
 def _prepare(name: str, origin: Any) -> None:
-    if origin.data_path.exists():
-        return
-    try:
-        origin.download_and_prepare(file_format="array_record")
-    except ImportError as error:
-        raise lookup.missing_package("tensorflow", f"{name}: preparing {origin.name}") from error
+    """Downloads and prepares the catalogue's own set unless it is there; one run at a time."""
+    if not origin.data_path.exists():
+        with preparing.one_preparer(origin):
+            if not origin.data_path.exists():
+                try:
+                    origin.download_and_prepare(file_format="array_record")
+                except ImportError as error:
+                    raise lookup.missing_package("tensorflow", f"{name}: preparing {origin.name}") from error
+    prepared.read_description(origin)
 
 
 def _feature(name: str, origin: Any, key: str) -> Any:
     feature = origin.info.features
-    for part in key.split("."):
-        if part not in feature:
+    for step in key.split("."):
+        if step not in feature:
             raise ValueError(f"{name}: {origin.name} has no feature {key!r}; it has {', '.join(feature)}")
-        feature = feature[part]
+        feature = feature[step]
     return feature
 
 
 def _list(origin: Any, label: str, seed: int) -> dict[str, list[Recording]]:
     recordings: dict[str, list[Recording]] = {}
-    for split in origin.info.splits:
+    for split in map(str, origin.info.splits):
         source = origin.as_data_source(split)
         for number in range(len(source)):
             place = f"{origin.info.full_name}/{split}/{number}"
-            own = (int(_get(source[number], label)),)
+            labels = (int(_get(source[number], label)),)
             recordings.setdefault(_SPLIT_NAMES.get(split, split), []).append(
-                Recording(place, place, place, own)
+                Recording(place, place, place, labels)
             )
     if set(recordings) == {"train"}:
         recordings = files.split_recordings(recordings["train"], seed)
@@ -158,7 +161,7 @@ def _list(origin: Any, label: str, seed: int) -> dict[str, list[Recording]]:
 
 
 def _cut_example(
-    sources, audio_key: str, rate: int, cutting: Cutting, recording: Recording
+    sources: Mapping[str, Any], audio_key: str, rate: int, cutting: Cutting, recording: Recording
 ) -> Iterable[shards.Example]:
     split, number = recording.path.split("/")[-2:]
     audio = np.asarray(_get(sources[split][int(number)], audio_key))
@@ -172,4 +175,4 @@ def _cut_example(
 
 
 def _get(example: Any, key: str) -> Any:
-    return functools.reduce(lambda value, part: value[part], key.split("."), example)
+    return functools.reduce(lambda value, name: value[name], key.split("."), example)

@@ -1,6 +1,6 @@
-"""Sounds to clips: cutting by a stated rule, however long a recording is.
+"""Cuts recordings of any length into clips by a stated rule.
 
-Imported by the worker processes, so without TFDS.
+The worker processes import this, so it imports no TFDS.
 """
 
 import dataclasses
@@ -68,7 +68,7 @@ class Cutting:
       sample_rate_hz, clip_samples: of every clip.
       rule: "consecutive": one clip after the other from the start, a last one that is at least half
         full padded with silence; "first" and "centre": one clip; "ten_tenths": one clip made of the
-        centres of ten equal parts of the recording (Slizovskaia et al., ICMR 2017). A recording
+        centres of ten equal stretches of the recording (Slizovskaia et al., ICMR 2017). A recording
         shorter than a clip is padded with silence at its end. Padding is no signal: see `Batch.length`.
       min_seconds: a shorter recording is left out.
       classes: None for one label an example, else the number of classes of a multi-hot label.
@@ -121,16 +121,16 @@ def plan_clips(total: int, samples: int, rule: str) -> Iterator[Stretches]:
         return iter([[_centre(0, total, samples)]])
     if rule == "ten_tenths":
         edges = np.linspace(0, samples, 11).round().astype(int)
-        # Ten parts as equal as whole samples allow, the longer ones first.
-        parts = np.cumsum([0, *(total // 10 + (i < total % 10) for i in range(10))])
-        ten = zip(parts, parts[1:], np.diff(edges), strict=False)
+        # Ten stretches as equal as whole samples allow, the longer ones first.
+        starts = np.cumsum([0, *(total // 10 + (i < total % 10) for i in range(10))])
+        ten = zip(starts, starts[1:], np.diff(edges), strict=False)
         return iter([[_centre(int(a), int(b), int(n)) for a, b, n in ten]])
     count = max((total + samples // 2) // samples, 1)
     return ([(i * samples, min((i + 1) * samples, total))] for i in range(count))
 
 
 def _taken(sound: Sound, clips: Iterator[Stretches]) -> Iterator[np.ndarray]:
-    """The samples of each clip; stretches ascend, so that one pass over the blocks meets them all."""
+    """The samples of each clip. Stretches ascend, so one pass over the blocks meets all of them."""
     blocks, held, first = sound.blocks(), np.zeros(0, np.float32), 0
 
     def take(begin: int, end: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The builder that all data sets of audio files share: a list of recordings in, clips out.
+"""Builds clips from lists of audio files; all data sets of recordings share it.
 
 A data set module lists its recordings (a `Listing`); splits, checks, decoding, cutting and what is left
 out are dealt with here.
@@ -14,7 +14,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -50,26 +50,28 @@ class Listing:
 class FileConfig(ClipConfig):
     """A listing and how it is cut."""
 
-    listing: Listing | None = None
-    cutting: Cutting | None = None
+    listing: Listing = dataclasses.field(kw_only=True)
+    cutting: Cutting = dataclasses.field(kw_only=True)
 
 
 class FileBuilder(ClipBuilder, skip_registration=True):
     """Clips of the recordings of a listing."""
 
+    builder_config: FileConfig
+
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Of the listing."""
+        """The class names of the listing."""
         return self.builder_config.listing.class_names
 
     @property
     def multi_label(self) -> bool:
-        """Of the listing."""
+        """Whether recordings of the listing may have several labels."""
         return self.builder_config.listing.multi_label
 
     @property
     def citation(self) -> str:
-        """Of the listing."""
+        """The citation of the listing."""
         return self.builder_config.listing.citation
 
     def jobs(self) -> Mapping[str, Sequence[Recording]]:
@@ -77,7 +79,7 @@ class FileBuilder(ClipBuilder, skip_registration=True):
         return self.builder_config.listing.recordings
 
     def passed_over(self) -> Sequence[tuple[str, str]]:
-        """Those of the listing."""
+        """(what, why) of the files of the listing that are no recordings."""
         return self.builder_config.listing.passed_over
 
     def work(self) -> Callable[[Recording], Iterable[shards.Example]]:
@@ -100,6 +102,9 @@ class FileBuilder(ClipBuilder, skip_registration=True):
             print(f"{self.name}: no usable recording is left of class {lost}", file=sys.stderr)
 
 
+B = TypeVar("B", bound=FileBuilder)
+
+
 def make_builder(
     name: str,
     listing: Listing,
@@ -110,9 +115,9 @@ def make_builder(
     cut: str = "consecutive",
     min_seconds: float | None = None,
     workers: int | None = None,
-    base: type[FileBuilder] = FileBuilder,
+    base: type[B] = FileBuilder,
     identity: str | None = None,
-) -> FileBuilder:
+) -> B:
     """The TFDS builder `name` of a listing.
 
     Args:
@@ -145,7 +150,8 @@ def make_builder(
         min_seconds=clip_seconds / 2 if min_seconds is None else min_seconds,
         classes=len(listing.class_names) if listing.multi_label else None,
     )
-    builder_class = type(name, (base,), {"name": name, "__module__": __name__}, skip_registration=True)
+    members = {"name": name, "__module__": __name__}
+    builder_class = cast(type[B], type(name, (base,), members, skip_registration=True))
     digest = _digest(listing, cutting, identity)
     with quiet():
         builder = builder_class(
@@ -198,7 +204,7 @@ def split_recordings(recordings: Sequence[Recording], seed: int = 0) -> dict[str
     label_of = {r.recording_id: r.labels[:1] for r in recordings}
     split_of = {}
     for label in sorted(set(label_of.values())):
-        ids = sorted(i for i, own in label_of.items() if own == label)
+        ids = sorted(i for i, its_label in label_of.items() if its_label == label)
         order = np.random.default_rng([seed, *label]).permutation(len(ids))
         edges = np.round(np.cumsum([0.0, *SPLITS.values()]) * len(ids)).astype(int)
         for split, first, last in zip(SPLITS, edges, edges[1:], strict=False):
@@ -244,12 +250,12 @@ def why_not(path: pathlib.Path) -> str | None:
 
 def find_audio(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """The audio files of one folder by their names without suffix, in order of name."""
-    found = sorted(p for p in folder.iterdir() if why_not(p) is None and p.is_file())
-    return {path.stem: path for path in found}
+    paths = sorted(p for p in folder.iterdir() if why_not(p) is None and p.is_file())
+    return {path.stem: path for path in paths}
 
 
 def need_folder(name: str, path: str | os.PathLike | None, what: str) -> pathlib.Path:
-    """The folder as a path; one line on where to get what it should hold when it is not there."""
+    """The folder as a path; if it is not there, one line says where to get what it should hold."""
     if path is None:
         raise ValueError(f"{name}: give path=, the folder with {what}")
     folder = pathlib.Path(path).expanduser()
@@ -267,7 +273,7 @@ def misfits(name: str, expected: str, paths: Iterable[Any]) -> ValueError:
 
 
 def _digest(listing: Listing, cutting: Cutting, identity: str | None) -> str:
-    """Stands for everything the prepared files depend on: paths, sizes, times, labels, splits, cutting."""
+    """A hash of all that the prepared files depend on: paths, sizes, times, labels, splits, cutting."""
     whole = [listing.class_names, dataclasses.astuple(cutting), *([] if identity is None else [identity])]
     digest = hashlib.sha256(json.dumps(whole).encode())
     for split, recordings in listing.recordings.items():

@@ -1,4 +1,4 @@
-"""Manifests of audio_folder: CSV or JSONL in, one checked row a recording or a stretch of one out.
+"""Reads manifests of audio_folder, CSV or JSONL: one checked row for each recording or stretch of one.
 
 A manifest may come from anywhere: its paths stay within a folder that the user named, its splits are names
 of splits, and every refusal is one line that names the file and the line.
@@ -84,42 +84,42 @@ def _row(folder: Path, entry: dict[str, Any]) -> Row:
     if unknown or "path" not in entry:
         came = ", ".join(printable(str(name)) for name in entry)
         raise _BadEntry(f"expected the columns {', '.join(COLUMNS)} and a path; got {came[:200]}")
-    given = entry["path"]
-    if not isinstance(given, str) or not given or "\0" in given:
-        _bad("a path", given)
+    relative = entry["path"]
+    if not isinstance(relative, str) or not relative or "\0" in relative:
+        _bad("a path", relative)
     try:
-        path = (folder / given).resolve()
+        path = (folder / relative).resolve()
     except (OSError, RuntimeError) as error:  # links in a circle, a name too long
-        raise _BadEntry(f"the path {printable(given)[:80]} cannot be followed: {error}") from error
+        raise _BadEntry(f"the path {printable(relative)[:80]} cannot be followed: {error}") from error
     if not path.is_relative_to(folder):
         raise _BadEntry(
-            f"the path {printable(given)[:80]} leaves the folder {printable(str(folder))}; "
+            f"the path {printable(relative)[:80]} leaves the folder {printable(str(folder))}; "
             "name the folder that holds the audio by path="
         )
     name = printable(path.relative_to(folder).as_posix())
-    labels = entry["labels"] if _given(entry.get("labels")) else entry.get("label")
+    labels = entry["labels"] if _is_filled(entry.get("labels")) else entry.get("label")
     if isinstance(labels, str):
         labels = [label.strip() for label in labels.split(";")]
     listed = labels if isinstance(labels, list) else [labels]
     split = entry.get("split")
-    if _given(split) and not (isinstance(split, str) and split in SPLITS):
+    if _is_filled(split) and not (isinstance(split, str) and split in SPLITS):
         _bad(f"a split of {', '.join(SPLITS)}", split)
     start, end = _seconds(entry, "start"), _seconds(entry, "end")
     if end is not None and not (start or 0.0) < end:
         raise _BadEntry(f"expected 0 <= start < end; got start {start or 0:g}, end {end:g}")
-    own = entry.get("recording_id")
+    recording_id = entry.get("recording_id")
     return Row(
         path=os.fspath(path),
-        recording_id=_name(own, "a recording_id") if _given(own) else name,
+        recording_id=_name(recording_id, "a recording_id") if _is_filled(recording_id) else name,
         clip_id=name,
-        labels=tuple(dict.fromkeys(_name(label, "a label") for label in listed if _given(label))),
-        split=split if _given(split) else "",
+        labels=tuple(dict.fromkeys(_name(label, "a label") for label in listed if _is_filled(label))),
+        split=split if isinstance(split, str) else "",
         start=start or 0.0,
         end=end,
     )
 
 
-def _given(value: Any) -> bool:
+def _is_filled(value: Any) -> bool:
     """False for a cell that is empty or absent; 0 is a value."""
     return value is not None and value != "" and value != []
 
@@ -135,7 +135,7 @@ def _name(value: Any, what: str) -> str:
 
 def _seconds(entry: dict[str, Any], name: str) -> float | None:
     value = entry.get(name)
-    if not _given(value):
+    if not _is_filled(value):
         return None
     try:
         seconds = float(value) if isinstance(value, (str, int, float)) else math.nan
@@ -147,7 +147,7 @@ def _seconds(entry: dict[str, Any], name: str) -> float | None:
 
 
 def _with_ids(manifest: Path, rows: list[Row], lines: list[int]) -> list[Row]:
-    """The rows with clip ids: the path, and the stretch where it is none of the whole file.
+    """The rows with clip ids: the path, and the stretch if it is not the whole file.
 
     Times keep all their digits. The end is named only where it tells two stretches apart.
     """

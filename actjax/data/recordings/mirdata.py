@@ -1,10 +1,11 @@
-"""What the data sets read through mirdata share: a downloaded folder and its index in, a listing out."""
+"""Declares data sets that mirdata knows: lists the recordings of a downloaded folder and its index."""
 
+import inspect
 import os
 import pathlib
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from actjax import lookup
 from actjax.data.recordings import files
@@ -16,75 +17,142 @@ from actjax.files import read_json, reading, regular_file
 Entry = tuple[str, Iterable[str], str | None]
 
 
-def make(
-    name: str,
-    describe: Callable[[Any], Entry],
+class MirdataSet(NamedTuple):
+    """A data set as mirdata knows it.
+
+    Attributes:
+      name: mirdata's name of it, and ours.
+      describe: mirdata track -> Entry.
+      classes: the class names in order; those that the tracks have, sorted, when None.
+      multi_label: whether a track may have several labels.
+    """
+
+    name: str
+    describe: Callable[[Any], Entry]
+    classes: tuple[str, ...] | None = None
+    multi_label: bool = False
+
+    @property
+    def how(self) -> str:
+        """The command that downloads it to FOLDER."""
+        return f"python -c \"import mirdata; mirdata.initialize('{self.name}', data_home='{{}}').download()\""
+
+
+def declare(
+    spec: MirdataSet,
+    doc: str,
     *,
-    path: str | None,
-    index: str | None,
-    classes: tuple[str, ...] | None = None,
-    multi_label: bool = False,
-    seed: int = 0,
-    **options: Any,
-) -> FileBuilder:
-    """The builder of a data set that mirdata knows.
+    clip_seconds: float = 3.0,
+    cut: str = "first",
+    min_seconds: float | None = None,
+    draws_splits: bool = True,
+) -> Callable[..., FileBuilder]:
+    """The function `dataset` of a set that mirdata knows.
 
     Splits that the data set leaves open are drawn at random by recording: 70 / 15 / 15 where it has
     none, 15 of 100 training recordings for validation where it has training and test splits alone.
 
     Args:
-      name: mirdata's name of it, and ours.
-      describe: mirdata track -> Entry.
+      spec: the data set.
+      doc: what its builder is like; begins the function's docstring.
+      clip_seconds, cut, min_seconds: its defaults.
+      draws_splits: whether any splits are drawn, so that the function has an option `seed`.
+    """
+
+    def dataset(
+        *,
+        path: str | None = None,
+        index: str | None = None,
+        data_dir: str | None = None,
+        clip_seconds: float = clip_seconds,
+        sample_rate_hz: int = 12_000,
+        cut: str = cut,
+        min_seconds: float | None = min_seconds,
+        seed: int = 0,
+        workers: int | None = None,
+    ) -> FileBuilder:
+        return files.make_builder(
+            spec.name,
+            _list(spec, path, index, seed),
+            data_dir=data_dir,
+            clip_seconds=clip_seconds,
+            sample_rate_hz=sample_rate_hz,
+            cut=cut,
+            min_seconds=min_seconds,
+            workers=workers,
+        )
+
+    if not draws_splits:
+        signature = inspect.signature(dataset)
+        options = [option for name, option in signature.parameters.items() if name != "seed"]
+        vars(dataset)["__signature__"] = signature.replace(parameters=options)
+    dataset.__doc__ = doc.rstrip() + _OPTIONS
+    return dataset
+
+
+_OPTIONS = """
+
+    Args:
       path: the folder that mirdata's `download()` filled.
       index: a mirdata index file; the one mirdata downloaded when None.
-      classes: the class names in order; those found, sorted, when None.
-      multi_label: whether a track may have several labels.
-      seed: of the random splits.
-      **options: those of `_files.make_builder`.
+      data_dir, clip_seconds, sample_rate_hz, cut, min_seconds, seed, workers: as in audio_folder.
 
     Raises:
       FileNotFoundError: the folder, the index or its metadata is missing; says how to get them.
       FileError: the index or the folder's metadata are damaged.
       ValueError: tracks that do not fit the data set's layout.
     """
-    home = path or "FOLDER"
-    how = f"python -c \"import mirdata; mirdata.initialize('{name}', data_home='{home}').download()\""
-    folder = files.need_folder(name, path, f"what this downloads: {how}")
-    mirdata = lookup.package("mirdata", f"reading {name}")
-    loader = mirdata.initialize(name, data_home=os.fspath(folder))
-    if index is not None:
-        loader.__dict__["_index"] = _read_index(index)
-    entries, unfit = [], []
-    # mirdata reads the annotations of a track when they are asked for, and raises what its parsers raise.
-    with reading(folder, f"the data set {name}", f"get it by {how}"):
-        for track in _load_tracks(name, loader, folder, how):
-            try:
-                entries.append((track, *describe(track)))
-            except (AttributeError, KeyError, TypeError, AssertionError, FileNotFoundError, IndexError):
-                unfit.append(track.audio_path)
-    if unfit:
-        raise files.misfits(name, "annotations for every track of mirdata's index", unfit)
-    found = sorted({label for _, _, labels, _ in entries for label in labels})
-    names = classes or tuple(found)
-    if set(found) - set(names):
-        label = min(set(found) - set(names))
-        raise ValueError(f"{name}: label {label!r} is outside the class list {', '.join(names)}")
+
+
+def _list(spec: MirdataSet, path: str | None, index: str | None, seed: int) -> Listing:
+    """The recordings of a downloaded folder by split."""
+    tracks, entries = _read_entries(spec, path, index)
+    labels_found = sorted({label for _, labels, _ in entries for label in labels})
+    names = spec.classes or tuple(labels_found)
+    if strange := sorted(set(labels_found) - set(names)):
+        raise ValueError(f"{spec.name}: label {strange[0]!r} is outside the class list {', '.join(names)}")
     recordings = [
         Recording(
             path=str(track.audio_path),
-            recording_id=recording,
+            recording_id=recording_id,
             clip_id=str(track.track_id),
             labels=tuple(names.index(label) for label in dict.fromkeys(labels)),
         )
-        for track, recording, labels, _ in entries
+        for track, (recording_id, labels, _) in zip(tracks, entries, strict=True)
     ]
     splits = _split(recordings, [split for *_, split in entries], seed)
-    return files.make_builder(name, Listing(splits, names, multi_label, _citation(name)), **options)
+    return Listing(splits, names, spec.multi_label, _citation(spec.name))
+
+
+def _read_entries(spec: MirdataSet, path: str | None, index: str | None) -> tuple[list[Any], list[Entry]]:
+    """mirdata's tracks of a folder, and what is known of each."""
+    how = spec.how.format(path or "FOLDER")
+    folder = files.need_folder(spec.name, path, f"what this downloads: {how}")
+    mirdata = lookup.package("mirdata", f"reading {spec.name}")
+    loader = mirdata.initialize(spec.name, data_home=os.fspath(folder))
+    if index is not None:
+        loader.__dict__["_index"] = _read_index(index)
+    tracks, entries, unfit = [], [], []
+    # mirdata reads the annotations of a track when they are asked for, and raises what its parsers raise.
+    with reading(folder, f"the data set {spec.name}", f"get it by {how}"):
+        for track in _load_tracks(spec.name, loader, folder, how):
+            try:
+                recording_id, labels, split = spec.describe(track)
+                entries.append((recording_id, list(labels), split))
+                tracks.append(track)
+            except (AttributeError, KeyError, TypeError, AssertionError, FileNotFoundError, IndexError):
+                unfit.append(track.audio_path)
+    if unfit:
+        raise files.misfits(spec.name, "annotations for every track of mirdata's index", unfit)
+    return tracks, entries
 
 
 def number_in(text: str, pattern: str) -> str:
-    """The first group of the pattern in the text; AttributeError where it does not occur."""
-    return re.search(pattern, text).group(1)
+    """The first group of the pattern in the text; KeyError where it does not occur."""
+    match = re.search(pattern, text)
+    if match is None:
+        raise KeyError(text)
+    return match.group(1)
 
 
 def _read_index(index: str) -> dict[str, Any]:
@@ -109,13 +177,15 @@ def _citation(name: str) -> str:
     return mirdata.initialize(name).bibtex.strip()
 
 
-def _split(recordings: list[Recording], given: list[str | None], seed: int) -> dict[str, list[Recording]]:
-    open_ones = [r for r, split in zip(recordings, given, strict=True) if split is None]
-    splits = {s: [r for r, own in zip(recordings, given, strict=True) if own == s] for s in files.SPLITS}
-    if not open_ones:
-        return splits
-    drawn = files.split_recordings(open_ones, seed)
-    if splits["test"]:
+def _split(recordings: list[Recording], splits: list[str | None], seed: int) -> dict[str, list[Recording]]:
+    """The recordings by split; those whose split is None are drawn."""
+    pairs = list(zip(recordings, splits, strict=True))
+    by_split = {name: [recording for recording, split in pairs if split == name] for name in files.SPLITS}
+    to_draw = [recording for recording, split in pairs if split is None]
+    if not to_draw:
+        return by_split
+    drawn = files.split_recordings(to_draw, seed)
+    if by_split["test"]:
         # The data set has a test split: what would be ours goes back to training.
         drawn = {"train": drawn["train"] + drawn["test"], "validation": drawn["validation"], "test": []}
-    return {split: splits[split] + drawn[split] for split in files.SPLITS}
+    return {name: by_split[name] + drawn[name] for name in files.SPLITS}

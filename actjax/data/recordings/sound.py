@@ -1,7 +1,7 @@
-"""Sound files decoded block by block: what is in them, and their mono sound at the rate of a data set.
+"""Decodes sound files block by block into mono sound at the rate of a data set.
 
-Imported by the worker processes, so without TFDS. However long a recording is, memory holds at most HELD
-samples of it; a longer one is decoded once to measure it and once more to cut it.
+The worker processes import this, so it imports no TFDS. However long a recording is, memory holds at most
+HELD samples of it; a longer one is decoded once to measure it and once more to cut it.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from typing import IO, cast
 
 import numpy as np
 import soundfile
@@ -87,8 +88,8 @@ def of_blocks(decoded: Decoded, sample_rate_hz: int) -> Sound:
         if held is not None:
             held.append(block)
         if held is not None and levels.samples * block.shape[1] > HELD:
-            for kept in held:
-                samples += len(resampled(_mean(kept)))
+            for earlier in held:
+                samples += len(resampled(_mean(earlier)))
             held = None
         elif held is None:
             samples += len(resampled(_mean(block)))
@@ -108,7 +109,7 @@ def of_blocks(decoded: Decoded, sample_rate_hz: int) -> Sound:
 
 
 class Levels:
-    """What is measured of a recording as its blocks go by."""
+    """Levels of a recording, measured block by block."""
 
     def __init__(self) -> None:
         self.samples, self.peak = 0, 0.0
@@ -117,7 +118,7 @@ class Levels:
         self.mixed = 0.0
 
     def add(self, block: np.ndarray) -> None:
-        """Adds [n, channels]."""
+        """Measures one block [n, channels]."""
         if not np.isfinite(block).all():
             raise BadAudio("holds NaN or infinite samples")
         if len(block) == 0:
@@ -167,7 +168,7 @@ class _Resampler:
         return wave if self._stream is None else self._stream.resample_chunk(wave)
 
     def rest(self) -> np.ndarray:
-        """What is left once all blocks were given."""
+        """The samples that are left after the last block."""
         nothing = np.zeros(0, np.float32)
         return nothing if self._stream is None else self._stream.resample_chunk(nothing, last=True)
 
@@ -177,10 +178,10 @@ def _mean(block: np.ndarray) -> np.ndarray:
 
 
 def _decoded(path: str, sample_rate_hz: int, start_s: float, end_s: float | None) -> Decoded:
-    """By soundfile, or else by ffmpeg."""
+    """Decodes a file by soundfile, or else by ffmpeg."""
     _check_file(path)
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
+        with _opened(path) as file:
             return _checked(path, file, start_s, end_s)
     except BadAudio:
         raise
@@ -190,6 +191,11 @@ def _decoded(path: str, sample_rate_hz: int, start_s: float, end_s: float | None
                 f"cannot be decoded ({_reason(path, error)}; ffmpeg, which may know it, is not installed)"
             ) from error
     return Decoded(sample_rate_hz, functools.partial(_ffmpeg_blocks, path, sample_rate_hz, start_s, end_s))
+
+
+def _opened(path: str) -> soundfile.SoundFile:
+    """The file by its name in bytes, which may be no text; soundfile's annotation leaves them out."""
+    return soundfile.SoundFile(cast(str, os.fsencode(path)))
 
 
 def _check_file(path: str) -> None:
@@ -224,7 +230,7 @@ def _file_blocks(path: str, start: int, stop: int, most: int) -> Blocks:
     """[n, channels] blocks of the samples from start to stop."""
     done, known = start, stop < 2**62
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
+        with _opened(path) as file:
             file.seek(start)
             size = max(BLOCK // file.channels, 1)
             while done < stop and len(block := file.read(min(stop - done, size), "float32", always_2d=True)):
@@ -258,7 +264,7 @@ def _ffmpeg_blocks(path: str, sample_rate_hz: int, start_s: float, end_s: float 
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as child,
     ):
         try:
-            while data := child.stdout.read(4 * BLOCK):
+            while data := cast(IO[bytes], child.stdout).read(4 * BLOCK):
                 block = np.frombuffer(data[: len(data) // 4 * 4], "<f4").reshape(-1, 1)
                 left -= len(block)
                 if left < 0:

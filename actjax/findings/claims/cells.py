@@ -1,8 +1,8 @@
-"""Finding 1: shallow maps with the harmonic and the percussive part, cell by cell, within clips."""
+"""Compares shallow maps with the harmonic and the percussive sound, cell by cell, within clips: finding 1."""
 
 import functools
-from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -12,7 +12,7 @@ from actjax.findings.claims.setting import Setting
 from actjax.findings.claims.sides import Side
 from actjax.findings.cross_fitting.effects import CONTRAST, FOLLOW
 
-# The comparison's rows: both parts in dB, the mask without the local energy, the local energy.
+# The comparison's rows: harmonic and percussive sound in dB, the mask without local energy, local energy.
 HARMONIC, PERCUSSIVE, MASK, ENERGY = range(4)
 
 
@@ -24,8 +24,8 @@ def _prepare(side: Side, setting: Setting) -> vectors.Rows:
     return vectors.rows_of(side, np.concatenate(rows, axis=2), mask, lambda x_bon: x_bon)
 
 
-def _difference_of_units(y_bok: Any) -> Any:
-    """What predicts |r_H| - |r_P|: the difference of both rows on unit length."""
+def _difference_of_units(y_bok: jax.Array) -> jax.Array:
+    """[b, o, 1] what predicts |r_H| - |r_P|: the difference of both rows on unit length."""
     unit = y_bok / jnp.sqrt((y_bok**2).sum(axis=(0, 1)))[None, None, :]
     return unit[:, :, :1] - unit[:, :, 1:2]
 
@@ -54,7 +54,7 @@ CLAIMS = (
         candidates=FOLLOW,
         tested=FOLLOW,
         ceiling=vectors.ceiling,
-        given=ENERGY,
+        fixed=ENERGY,
         # The input's own cells are the energy that is held fixed.
         of_input=False,
     ),

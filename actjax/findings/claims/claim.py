@@ -1,4 +1,4 @@
-"""What a claim of a finding is, and how one kind of comparison is made: tuples of functions."""
+"""Declares what a claim of a finding is, and how one kind of comparison is made: tuples of functions."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -10,11 +10,14 @@ from actjax.findings.claims.sides import Side
 from actjax.findings.cross_fitting.clip_sums import Table
 from actjax.findings.cross_fitting.effects import Candidates
 
+# What the claims of a comparison share, by layer or by (layer, what it is).
+Shared = dict[Any, Any]
+
 
 class Comparison(NamedTuple):
     """How the neurons of a layer meet one kind of feature rows; the claims on them share what it makes.
 
-    `Ready` below is whatever `prepare` returns.
+    `Ready` is what `prepare` returns, `vectors.Rows` or `frames.Images`; nobody else looks into it.
 
     Attributes:
       role: whose sides it takes, a key of `Sides.networks`.
@@ -44,12 +47,12 @@ class Claim(NamedTuple):
       candidates: how the rows' scores become what the best is chosen from.
       tested: the same for the null and the p-values.
       select: (Ready, Table of all rows, Claim) -> the claim's own table.
-      null: (Ready, Claim, Setting, kept) -> [1 + r, halves and all, n, k] scores of the trained network
-        under every rearrangement; `kept` is a dict that the claims of a comparison share.
-      ceiling: (all layers' Ready, Claim, Setting, kept) -> the score of ridge regression from all units.
+      null: (Ready, Claim, Setting, Shared) -> [1 + r, halves and all, n, k] scores of the trained network
+        under every rearrangement.
+      ceiling: (all layers' Ready, Claim, Setting, Shared) -> the score of ridge regression from all units.
       predicted: (Ready, Claim, x, Setting) -> the table [b, 1, k] of each row's prediction from all
         units, where the candidates are shares of it; else None.
-      given: the row that is held fixed, or None.
+      fixed: the row that is held fixed, or None.
       of_input: whether the input has this score too.
       class_rows: the side's rows whose share of variance between classes is told.
       stability: whether it is told how often both halves agree on a unit's best row.
@@ -65,10 +68,10 @@ class Claim(NamedTuple):
     candidates: Candidates
     tested: Candidates
     select: Callable[[Any, Table, "Claim"], Table]
-    null: Callable[[Any, "Claim", Setting, dict], np.ndarray]
-    ceiling: Callable[[list, "Claim", Setting, dict], float]
+    null: Callable[[Any, "Claim", Setting, Shared], np.ndarray]
+    ceiling: Callable[[list[Any], "Claim", Setting, Shared], float]
     predicted: Callable[[Any, "Claim", np.ndarray, Setting], Table] | None = None
-    given: int | None = None
+    fixed: int | None = None
     of_input: bool = True
     class_rows: slice = slice(None)
     stability: bool = False

@@ -1,4 +1,4 @@
-"""Findings 3 and 4: the embedding with scalar features over clips, within classes."""
+"""Compares the embedding with scalar features over clips, within classes: findings 3 and 4."""
 
 import functools
 from collections.abc import Callable
@@ -64,7 +64,7 @@ CLAIMS = (
         candidates=FOLLOW,
         tested=FOLLOW,
         ceiling=vectors.ceiling,
-        given=LOUDNESS,
+        fixed=LOUDNESS,
         class_rows=slice(ONSET_RATE, ONSET_RATE + 1),
     ),
     _claim(
@@ -78,7 +78,7 @@ CLAIMS = (
         # The share is undefined under the null because ridge predicts nothing there, so its p is that of
         # the unit's plain correlation.
         tested=FOLLOW,
-        ceiling=lambda layers, claim, setting, kept: 1.0,
+        ceiling=lambda layers, claim, setting, shared: 1.0,
         predicted=vectors.predicted,
         stability=True,
     ),

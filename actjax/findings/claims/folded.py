@@ -1,4 +1,4 @@
-"""Finding 2: deep maps folded into pitch classes, with the chromagram, cell by cell."""
+"""Compares deep maps folded into pitch classes with the chromagram, cell by cell: finding 2."""
 
 import numpy as np
 
@@ -21,8 +21,7 @@ def fold_weights(side: Side) -> np.ndarray | str:
             f"{side.layer}: its bands lie {np.median(apart):.1f} semitones apart (median), too wide to be "
             "folded into pitch classes"
         )
-    hz = side.problem.layer_hz[np.flatnonzero(side.problem.layer_usable_f)]
-    pitch = np.round(69 + 12 * np.log2(np.maximum(hz, 1e-3) / 440.0)).astype(int) % 12
+    pitch = np.round(69 + 12 * np.log2(sides.usable_hz(side) / 440.0)).astype(int) % 12
     member = (pitch[None, :] == np.arange(12)[:, None]) & narrow[None, :]
     return (member / np.maximum(member.sum(axis=1, keepdims=True), 1)).astype(np.float32)
 

@@ -1,20 +1,24 @@
-"""Finding 2: deep maps with the chromagram, by the geometry of their frames (cka)."""
+"""Compares deep maps with the chromagram by the geometry of their frames (cka): finding 2."""
 
 import functools
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from actjax import lookup
-from actjax.findings.claims.claim import Claim, Comparison
+from actjax.findings.claims.claim import Claim, Comparison, Shared
 from actjax.findings.claims.setting import Setting
 from actjax.findings.claims.sides import Side
-from actjax.findings.cross_fitting import clip_sums, effects, fast_cka, half_nulls, ridge
+from actjax.findings.cross_fitting import clip_sums, effects, half_nulls, ridge
 from actjax.findings.cross_fitting.effects import DROP, RESEMBLE
-from actjax.statistics import controls
+from actjax.similarity.families import gramless_cka
+from actjax.statistics import controls, rescored
+from actjax.statistics.compiled import compiled
+from actjax.types import Metric
 
+_cka_of_clips = compiled(gramless_cka.scores_of_clips)
 # Ridge on frames takes every channel and band up to this many, else channels averaged over bands.
 WIDEST = 1024
 
@@ -50,7 +54,8 @@ def _table(ready: Images, x_bon: np.ndarray) -> clip_sums.Table:
 
 
 def _table_of(ready: Images, x_bnft: np.ndarray) -> clip_sums.Table:
-    return clip_sums.clip_means(fast_cka.cka_scores(x_bnft, ready.y, ready.mask))
+    sides = (jnp.asarray(side) for side in (x_bnft, ready.y, ready.mask))
+    return clip_sums.clip_means(np.asarray(_cka_of_clips(*sides)))
 
 
 def _rotated(ready: Images, turns_qnn: np.ndarray) -> Iterator[clip_sums.Table]:
@@ -66,31 +71,30 @@ def _select(ready: Images, every: clip_sums.Table, claim: Claim) -> clip_sums.Ta
 
 
 @functools.cache
-def _cka() -> Any:
+def _cka() -> Metric:
     """The metric of frame geometry; one object, so that it compiles once."""
     return lookup.load("metric", "cka")
 
 
-def _null(ready: Images, claim: Claim, setting: Setting, kept: dict) -> np.ndarray:
-    draws, weights, layer = setting.draws, setting.every_half, ready.side.layer
-    if layer not in kept:
-        sides = _maps(ready, ready.side.x["trained"]), ready.y, ready.mask, draws
-        if draws.masks_agree(ready.mask):
-            kept[layer] = half_nulls.from_scores(half_nulls.pair_cosines(_cka(), *sides), draws, weights)
-        else:
-            kept[layer] = half_nulls.clip_scores(_cka(), *sides, weights)
-    return kept[layer][..., list(claim.rows)]
+def _null(ready: Images, claim: Claim, setting: Setting, shared: Shared) -> np.ndarray:
+    draws, layer = setting.draws, ready.side.layer
+    if layer not in shared:
+        maps = _maps(ready, ready.side.x["trained"])
+        sides = rescored.Sides(maps, ready.y, ready.mask, ready.mask.shape[1])
+        pairs_bjnk = rescored.pair_scorer(_cka(), sides, draws)(np.arange(len(maps)))
+        shared[layer] = half_nulls.from_scores(np.asarray(pairs_bjnk), draws, setting.every_half)
+    return shared[layer][..., list(claim.rows)]
 
 
-def _ceiling(layers: list[Images], claim: Claim, setting: Setting, kept: dict) -> float:
+def _ceiling(layers: list[Images], claim: Claim, setting: Setting, shared: Shared) -> float:
     """The best layer's frames predicted by ridge, compared with the chromagram as the maps are."""
-    everyone, found = np.ones((1, setting.halves.shape[2])), []
+    all_clips, scores = np.ones((1, setting.halves.shape[2])), []
     for ready in layers:
         key = ready.side.layer, "ridge"
-        if key not in kept:
-            kept[key] = _table_of(ready, _predicted_chroma(ready, setting).transpose(0, 2, 1)[:, None])
-        found.append(float(effects.candidates(kept[key], claim.candidates, everyone)[0, 0, 0]))
-    return max(found, key=abs)
+        if key not in shared:
+            shared[key] = _table_of(ready, _predicted_chroma(ready, setting).transpose(0, 2, 1)[:, None])
+        scores.append(float(effects.candidates(shared[key], claim.candidates, all_clips)[0, 0, 0]))
+    return max(scores, key=abs)
 
 
 def _predicted_chroma(ready: Images, setting: Setting) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What all networks of a run's findings share: halves, bootstrap weights and rearrangements of recordings."""
+"""Draws what all networks of a run's findings share: halves, bootstrap weights, rearranged recordings."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""What the claims compare: a layer's neurons of all networks beside the features, kept in memory."""
+"""Holds what the claims compare in memory: a layer's neurons of all networks beside the features."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -43,9 +43,14 @@ class Sides:
     left_out: list[comparisons.LeftOut]
 
 
+def usable_hz(side: Side) -> np.ndarray:
+    """[f] the centre frequencies of a map's bands that see no padding, at least 0.001 Hz."""
+    return np.maximum(side.problem.band_hz, 1e-3)
+
+
 def bands_apart(side: Side) -> np.ndarray:
     """[f] how many semitones lie between neighbouring bands of a layer's maps (geometric, at each)."""
-    hz = np.maximum(side.problem.layer_hz[np.flatnonzero(side.problem.layer_usable_f)], 1e-3)
+    hz = usable_hz(side)
     if len(hz) < 2:
         return np.full(len(hz), np.inf)
     return np.abs(12 * np.gradient(np.log2(hz)))

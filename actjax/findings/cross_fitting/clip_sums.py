@@ -1,8 +1,8 @@
-"""Sums in each clip, from which the scores of any weighting of clips follow as a matrix product."""
+"""Sums neurons and rows in each clip; the scores of any weighting of clips are then one matrix product."""
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,16 +22,17 @@ class Table(NamedTuple):
       xy: [b, n, k] sums of products; per-clip scores, 0 where undefined, if `xx` is None.
       xx: [b, n] (or [b, n, k]) sums of squares of the neurons, or None for means of per-clip scores.
       yy: [b, n, k] sums of squares of the feature rows; 1 where a per-clip score is defined.
-      known: for "share", the table [b, 1, k] of the layer's prediction of each row from all units.
+      known: for the share of what is known, the table [b, 1, k] of the layer's prediction of each row from
+        all units, whose own `known` is None.
     """
 
     xy: np.ndarray
     xx: np.ndarray | None
     yy: np.ndarray
-    known: Any = None
+    known: "Table | None" = None
 
 
-def clip_sums(x_bon: Any, y_bok: Any, mask_bo: Any, *, centre: str = "clip") -> Table:
+def clip_sums(x_bon: np.ndarray, y_bok: np.ndarray, mask_bo: np.ndarray, *, centre: str = "clip") -> Table:
     """Sums in each clip of all pairs of neurons [b, o, n] and rows [b, o, k].
 
     Args:
@@ -46,7 +47,12 @@ def clip_sums(x_bon: Any, y_bok: Any, mask_bo: Any, *, centre: str = "clip") -> 
 
 
 def rotated_sums(
-    x_bon: Any, y_bok: Any, mask_bo: Any, rotations_qnn: Any, *, centre: str = "clip"
+    x_bon: np.ndarray,
+    y_bok: np.ndarray,
+    mask_bo: np.ndarray,
+    rotations_qnn: np.ndarray,
+    *,
+    centre: str = "clip",
 ) -> list[Table]:
     """`clip_sums` of the standardised neurons under each of q rotations, from one pass over them."""
     xy, xx, yy = (
@@ -56,26 +62,33 @@ def rotated_sums(
         )
     )
     yy = np.broadcast_to(yy[:, None, :], xy.shape[1:])
-    return [Table(one, square, yy) for one, square in zip(xy, xx, strict=True)]
+    return [Table(products, squares, yy) for products, squares in zip(xy, xx, strict=True)]
 
 
-def clip_means(scores_bnk: Any) -> Table:
+def clip_means(scores_bnk: np.ndarray) -> Table:
     """The table of a metric that is computed in each clip and averaged over clips; NaN is undefined."""
     scores = np.asarray(scores_bnk, np.float64)
     valid = ~np.isnan(scores)
     return Table(np.where(valid, scores, 0.0), None, valid.astype(np.float64))
 
 
+def squares(table: Table) -> np.ndarray:
+    """[b, n] the neurons' sums of squares, of a table that is no means of per-clip scores."""
+    if table.xx is None:
+        raise TypeError("expected sums of products, got scores of clips")
+    return table.xx
+
+
 def join(tables: Sequence[Table]) -> Table:
     """Candidates of several layers, one after another."""
-    xx = None if tables[0].xx is None else np.concatenate([t.xx for t in tables], axis=1)
+    xx = None if tables[0].xx is None else np.concatenate([squares(t) for t in tables], axis=1)
     xy, yy = (np.concatenate([getattr(t, name) for t in tables], axis=1) for name in ("xy", "yy"))
     return Table(xy, xx, yy, tables[0].known)
 
 
 def scores(table: Table, weights_wb: np.ndarray) -> np.ndarray:
     """[w, n, k] correlations (or means) in which clip b counts weights_wb[w, b] times; NaN if undefined."""
-    xy, yy = (_weighted(weights_wb, part) for part in (table.xy, table.yy))
+    xy, yy = (_weighted(weights_wb, sums) for sums in (table.xy, table.yy))
     norm = yy
     if table.xx is not None:
         xx = _weighted(weights_wb, table.xx)
@@ -84,19 +97,23 @@ def scores(table: Table, weights_wb: np.ndarray) -> np.ndarray:
 
 
 @functools.partial(compiled, static_argnames="centre")
-def _clip_sums(x, y, mask, *, centre):
+def _clip_sums(
+    x: jax.Array, y: jax.Array, mask: jax.Array, *, centre: str
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     x, y = moments.centred(x, mask, centre), moments.centred(y, mask, centre)
     xy = jnp.einsum("bon,bok->bnk", x, y, precision=PRECISION)
     return xy, (x**2).sum(axis=1), (y**2).sum(axis=1)
 
 
 @functools.partial(compiled, static_argnames="centre")
-def _rotated_sums(x, y, mask, rotations, *, centre):
+def _rotated_sums(
+    x: jax.Array, y: jax.Array, mask: jax.Array, rotations: jax.Array, *, centre: str
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     x, y = moments.standardised(x, mask, centre), moments.centred(y, mask, centre)
     q, n = rotations.shape[:2]
     side_by_side = rotations.transpose(1, 0, 2).reshape(n, q * n)
 
-    def squares(x_on):
+    def squares(x_on: jax.Array) -> jax.Array:
         turned = jnp.matmul(x_on, side_by_side, precision=PRECISION)
         return (turned**2).sum(axis=0)
 
@@ -105,6 +122,6 @@ def _rotated_sums(x, y, mask, rotations, *, centre):
     return jnp.einsum("bnk,qnm->qbmk", xy, rotations, precision=PRECISION), xx, (y**2).sum(axis=1)
 
 
-def _weighted(weights_wb: np.ndarray, part: np.ndarray) -> np.ndarray:
-    flat = part.reshape(len(part), -1)
-    return (np.asarray(weights_wb, np.float64) @ flat).reshape(len(weights_wb), *part.shape[1:])
+def _weighted(weights_wb: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    flat = sums.reshape(len(sums), -1)
+    return (np.asarray(weights_wb, np.float64) @ flat).reshape(len(weights_wb), *sums.shape[1:])

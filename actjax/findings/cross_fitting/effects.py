@@ -1,4 +1,4 @@
-"""Effects of training on what neurons follow: cross-fitted scores, their intervals, tests and verdicts.
+"""Estimates effects of training on what neurons follow: cross-fitted scores, intervals, tests, verdicts.
 
 A network's neurons come as a `clip_sums.Table` of sums in each clip. Any weighting of
 clips, halves and bootstrap resamples alike, is then a matrix product, in float64 on the host:
@@ -21,7 +21,6 @@ from actjax.statistics import bootstrap
 LEAST_KNOWN = 0.3
 # An effect above this counts as one.
 MARGIN = 0.05
-VERDICTS = ("holds", "weakly", "reversed", "does not hold")
 
 
 class Candidates(NamedTuple):
@@ -36,7 +35,9 @@ class Candidates(NamedTuple):
     signed: bool
 
 
-def _share(r: np.ndarray, known: np.ndarray, least: float) -> np.ndarray:
+def _share(r: np.ndarray, known: np.ndarray | None, least: float) -> np.ndarray:
+    if known is None:
+        raise TypeError("a share needs the r of all units together")
     return np.abs(r) / np.where(known > least, known, np.nan)
 
 
@@ -88,8 +89,8 @@ def candidates(
 def fit(table: Table, how: Candidates, halves_shb: np.ndarray) -> selection.CrossFitted:
     """The best candidate of each half, reported in the other."""
     splits, two, clips = halves_shb.shape
-    found = candidates(table, how, halves_shb.reshape(-1, clips).astype(np.float64))
-    return selection.cross_fit(found.reshape(splits, two, *found.shape[1:]), signed=how.signed)
+    values = candidates(table, how, halves_shb.reshape(-1, clips).astype(np.float64))
+    return selection.cross_fit(values.reshape(splits, two, *values.shape[1:]), signed=how.signed)
 
 
 def resampled(
@@ -105,12 +106,11 @@ def resampled(
         if np.isnan(chosen.scores[s, h]):
             continue
         n, c = chosen.chosen[s, h]
-        one = Table(
-            table.xy[:, [n]], None if table.xx is None else table.xx[:, [n]], table.yy[:, [n]], table.known
-        )
+        xx = None if table.xx is None else table.xx[:, [n]]
+        unit = Table(table.xy[:, [n]], xx, table.yy[:, [n]], table.known)
         # Whether a feature is known was settled by the choice; a resample does not settle it anew.
-        found = candidates(one, how, weights_rb * halves_shb[s, 1 - h], least=0.0)
-        total += chosen.sign[s, h] * found[:, 0, c]
+        values = candidates(unit, how, weights_rb * halves_shb[s, 1 - h], least=0.0)
+        total += chosen.sign[s, h] * values[:, 0, c]
         count += 1
     return total / count if count else np.full(len(weights_rb), np.nan)
 
@@ -128,7 +128,7 @@ def null_values(scores_rshnc: np.ndarray, *, signed: bool) -> np.ndarray:
       scores_rshnc: [1 + r, s, 2, n, c] candidates under each rearrangement, the observed one first.
       signed: as in `selection.cross_fit`.
     """
-    return np.asarray([selection.cross_fit(one, signed=signed).score for one in scores_rshnc])
+    return np.asarray([selection.cross_fit(scores_shnc, signed=signed).score for scores_shnc in scores_rshnc])
 
 
 def permutation_p(values_r: np.ndarray) -> float:
@@ -141,7 +141,7 @@ def permutation_p(values_r: np.ndarray) -> float:
 
 
 def effect(trained_sr: np.ndarray, controls: Mapping[str, np.ndarray], *, level: float = 0.95) -> Effect:
-    """Trained minus the strongest control, whose name is part of the result.
+    """Trained minus the strongest control, which the result names.
 
     Args:
       trained_sr: [s, 1 + r] for each training seed the score and its bootstrap draws.
@@ -152,9 +152,9 @@ def effect(trained_sr: np.ndarray, controls: Mapping[str, np.ndarray], *, level:
     means = {name: np.mean(value_sr[:, 0]) for name, value_sr in controls.items()}
     means = {name: value for name, value in means.items() if not np.isnan(value)}
     if not means or np.isnan(trained_sr[:, 0]).any():
-        nothing = np.full(trained_sr.shape[1] - 1, np.nan)
-        return Effect(float("nan"), float("nan"), float("nan"), "none", nothing)
-    strongest = max(means, key=means.get)
+        undefined = np.full(trained_sr.shape[1] - 1, np.nan)
+        return Effect(float("nan"), float("nan"), float("nan"), "none", undefined)
+    strongest = max(means, key=means.__getitem__)
     gap_sr = trained_sr - controls[strongest]
     draws = bootstrap.over_seeds(gap_sr[:, 1:])
     low, high = bootstrap.percentile_interval(draws, level=level)
@@ -162,7 +162,7 @@ def effect(trained_sr: np.ndarray, controls: Mapping[str, np.ndarray], *, level:
 
 
 def verdict(low: float, high: float, p: float, effects_s: Sequence[float]) -> str:
-    """What an effect's interval, its p-value and its seeds say; one of VERDICTS.
+    """What an effect's interval, its p-value and its seeds say; one of `findings_table.VERDICTS`.
 
     holds: interval above 0.05, p < 0.05 and, where there are several seeds, an effect above 0 in four
     of five; weakly: interval above 0; reversed: interval below 0.
@@ -176,10 +176,10 @@ def verdict(low: float, high: float, p: float, effects_s: Sequence[float]) -> st
 
 
 def together(verdicts: Sequence[str]) -> str:
-    """The verdict on a finding of several parts: what every part bears out.
+    """The verdict on a finding of several claims: what every claim bears out.
 
-    A finding says that all its parts are so, so its p is the largest of theirs (an
-    intersection-union test: Berger, Technometrics 24, 1982) and one part that fails is enough.
+    A finding says that all its claims hold, so its p is the largest of theirs (an
+    intersection-union test: Berger, Technometrics 24, 1982) and one claim that fails refutes it.
     """
     if all(v == "reversed" for v in verdicts):
         return "reversed"

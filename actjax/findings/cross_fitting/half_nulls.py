@@ -1,24 +1,28 @@
 """Null scores on every half of the recordings, so that a selection can be repeated in each replicate."""
 
-import functools
-from typing import Any
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from actjax.precision import PRECISION
-from actjax.statistics import moments, rescored
+from actjax.statistics import moments
 from actjax.statistics.compiled import compiled
 from actjax.statistics.permutations import Draws
-from actjax.types import Context, Metric
 
 # Floats held at a time by the products of a block of clips with their partners.
 _BLOCK = 2**24
 
 
 def moment_scores(
-    x_bon: Any, y_bok: Any, mask_bo: Any, draws: Draws, weights_hb: np.ndarray, *, centre: str = "clip"
+    x_bon: np.ndarray,
+    y_bok: np.ndarray,
+    mask_bo: np.ndarray,
+    draws: Draws,
+    weights_hb: np.ndarray,
+    *,
+    centre: str = "clip",
 ) -> np.ndarray:
     """[1 + r, h, n, k] correlations under every rearrangement, the observed pairing first.
 
@@ -29,55 +33,28 @@ def moment_scores(
     """
     mask = jnp.asarray(mask_bo)
     x, y = (moments.centred(jnp.asarray(v), mask, centre=centre) for v in (x_bon, y_bok))
-    partner, chosen = draws.partner_bj, _chosen(draws)
+    partner_bj, met_rbj = draws.partner_bj, _met(draws)
     joint = not draws.masks_agree(np.asarray(mask_bo))
-    held = partner.shape[1] * (x.shape[2] * y.shape[2] + mask.shape[1] * y.shape[2])
-    block = int(np.clip(_BLOCK // held, 1, len(partner)))
-    found = [
-        moments.pair_scores(
-            x, y, mask, partner, chosen * own[None, :, None], centre=centre, joint=joint, block=block
-        )
-        for own in jnp.asarray(weights_hb, jnp.float32)
+    held = partner_bj.shape[1] * (x.shape[2] * y.shape[2] + mask.shape[1] * y.shape[2])
+    block = int(np.clip(_BLOCK // held, 1, len(partner_bj)))
+    options = {"centre": centre, "joint": joint, "block": block}
+    scores = [
+        moments.pair_scores(x, y, mask, partner_bj, met_rbj * weight_b[None, :, None], **options)
+        for weight_b in jnp.asarray(weights_hb, jnp.float32)
     ]
-    return np.stack([np.asarray(f) for f in found], axis=1)
+    return np.stack([np.asarray(of_half) for of_half in scores], axis=1)
 
 
-def clip_scores(
-    metric: Metric, x: Any, y: Any, mask: Any, draws: Draws, weights_hb: np.ndarray
+def pair_products(
+    x_bon: np.ndarray, y_bok: np.ndarray, mask_bo: np.ndarray, draws: Draws, *, centre: str = "clip"
 ) -> np.ndarray:
-    """The same for a metric that is computed in each clip and averaged over clips.
-
-    Args:
-      metric: whose sides these are; [b, n, f, t] and [b, k, rows, t] with mask [b, t] for images.
-      x, y, mask, draws, weights_hb: as in `moment_scores`.
-    """
-    sides = rescored.Sides(np.asarray(x), np.asarray(y), np.asarray(mask, bool), mask.shape[-1])
-    pairs_pnk = rescored.pair_scorer(metric, sides, draws)(np.arange(len(draws.partner_bj)))
-    pairs_pnk = pairs_pnk.reshape(-1, *pairs_pnk.shape[2:])
-    chosen, found = _chosen(draws), []
-    for own in jnp.asarray(weights_hb, jnp.float32):
-        weights = (chosen * own[None, :, None]).reshape(len(chosen), -1)
-        total, count = (np.asarray(v) for v in moments.weighted_sums(weights, pairs_pnk))
-        found.append(np.divide(total, count, out=np.full(total.shape, np.nan, np.float32), where=count > 0))
-    return np.stack(found, axis=1)
-
-
-def pair_products(x_bon: Any, y_bok: Any, mask_bo: Any, draws: Draws, *, centre: str = "clip") -> np.ndarray:
     """[b, j, n, k] sums of products of each clip's neurons with the rows of each clip it can meet.
 
-    Scaled and centred as in `clip_tables.clip_sums`, whose sums of squares belong to them.
+    Scaled and centred as in `clip_sums.clip_sums`, whose sums of squares belong to them.
     """
     mask = jnp.asarray(mask_bo)
     x, y = (moments.centred(jnp.asarray(v), mask, centre=centre) for v in (x_bon, y_bok))
     return np.asarray(_pair_products(x, y, jnp.asarray(draws.partner_bj)))
-
-
-def pair_cosines(metric: Metric, x: Any, y: Any, mask: Any, draws: Draws) -> np.ndarray:
-    """[b, j, n, k] a metric's score of each clip's neurons with each clip it can meet, masks alike.
-
-    Each side is prepared once; for metrics whose `compare` is an inner product.
-    """
-    return np.asarray(_pair_cosines(metric, *(jnp.asarray(v) for v in (x, y, mask, draws.partner_bj))))
 
 
 def from_products(
@@ -85,23 +62,29 @@ def from_products(
 ) -> np.ndarray:
     """`moment_scores` from pair products and each clip's sums of squares, for masks that agree."""
     source_rb = np.concatenate([np.arange(len(pairs_bjnk))[None], draws.source_rb])
-    found = []
-    for own, xy in zip(weights_hb, _replicated(pairs_bjnk, draws, weights_hb), strict=True):
-        square = (own @ xx_bn)[None, :, None] * np.einsum("b,rbk->rk", own, yy_bk[source_rb])[:, None, :]
-        found.append(np.divide(xy, np.sqrt(square), out=np.full(xy.shape, np.nan), where=square > 0))
-    return np.stack(found, axis=1).astype(np.float32)
+    scores = []
+    for weight_b, xy in zip(weights_hb, _sums_met(pairs_bjnk, draws, weights_hb), strict=True):
+        yy_rk = np.einsum("b,rbk->rk", weight_b, yy_bk[source_rb])
+        square = (weight_b @ xx_bn)[None, :, None] * yy_rk[:, None, :]
+        scores.append(np.divide(xy, np.sqrt(square), out=np.full(xy.shape, np.nan), where=square > 0))
+    return np.stack(scores, axis=1).astype(np.float32)
 
 
 def from_scores(pairs_bjnk: np.ndarray, draws: Draws, weights_hb: np.ndarray) -> np.ndarray:
-    """`clip_scores` from the scores of pairs of clips; NaN is left out of the means."""
+    """[1 + r, h, n, k] means over clips of the scores of pairs of clips; NaN is left out of the means.
+
+    Args:
+      pairs_bjnk: from `rescored.pair_scorer`, of a metric that is computed in each clip.
+      draws, weights_hb: as in `moment_scores`.
+    """
     valid = ~np.isnan(pairs_bjnk)
-    total = _replicated(np.where(valid, pairs_bjnk, np.float32(0)), draws, weights_hb)
-    count = _replicated(valid.astype(np.float32), draws, weights_hb)
-    found = [
-        np.divide(t, c, out=np.full(t.shape, np.nan, np.float32), where=c > 0)
-        for t, c in zip(total, count, strict=True)
+    totals = _sums_met(np.where(valid, pairs_bjnk, np.float32(0)), draws, weights_hb)
+    counts = _sums_met(valid.astype(np.float32), draws, weights_hb)
+    means = [
+        np.divide(total, count, out=np.full(total.shape, np.nan, np.float32), where=count > 0)
+        for total, count in zip(totals, counts, strict=True)
     ]
-    return np.stack(found, axis=1)
+    return np.stack(means, axis=1)
 
 
 def share_above(scores_rnc: np.ndarray, *, signed: bool, quantile: float = 0.99) -> float:
@@ -121,47 +104,30 @@ def share_above(scores_rnc: np.ndarray, *, signed: bool, quantile: float = 0.99)
     return float((best_rn[0, defined] > np.quantile(best_rn[1:, defined], quantile)).mean())
 
 
-def _chosen(draws: Draws) -> Any:
+def _met(draws: Draws) -> jax.Array:
     """[1 + r, b, j] 1 where clip b meets its j-th partner; the observed pairing first."""
-    return jnp.asarray(
-        draws.slots_rb[:, :, None] == np.arange(draws.partner_bj.shape[1])[None, None, :], jnp.float32
-    )
+    places = np.arange(draws.partner_bj.shape[1])[None, None, :]
+    return jnp.asarray(draws.slots_rb[:, :, None] == places, jnp.float32)
 
 
-def _replicated(pairs_bjnk: np.ndarray, draws: Draws, weights_hb: np.ndarray) -> Any:
+def _sums_met(pairs_bjnk: np.ndarray, draws: Draws, weights_hb: np.ndarray) -> Iterator[np.ndarray]:
     """For each weighting [1 + r, n, k]: sums over clips of what they meet."""
-    chosen, flat = _chosen(draws), jnp.asarray(pairs_bjnk, jnp.float32)
+    met_rbj, flat = _met(draws), jnp.asarray(pairs_bjnk, jnp.float32)
     flat = flat.reshape(-1, flat.shape[2] * flat.shape[3])
-    for own in jnp.asarray(weights_hb, jnp.float32):
-        yield np.asarray(_weigh(chosen, own, flat)).reshape(-1, *pairs_bjnk.shape[2:])
+    for weight_b in jnp.asarray(weights_hb, jnp.float32):
+        yield np.asarray(_weigh(met_rbj, weight_b, flat)).reshape(-1, *pairs_bjnk.shape[2:])
 
 
 @compiled
-def _weigh(chosen, own, flat):
-    weights = (chosen * own[None, :, None]).reshape(chosen.shape[0], -1)
+def _weigh(met_rbj: jax.Array, weight_b: jax.Array, flat: jax.Array) -> jax.Array:
+    weights = (met_rbj * weight_b[None, :, None]).reshape(met_rbj.shape[0], -1)
     return jnp.matmul(weights, flat, precision=PRECISION)
 
 
 @compiled
-def _pair_products(x, y, partner):
-    def one(side):
-        x_on, met = side
-        return jnp.einsum("on,jok->jnk", x_on, y[met], precision=PRECISION)
+def _pair_products(x_bon: jax.Array, y_bok: jax.Array, partner_bj: jax.Array) -> jax.Array:
+    def with_partners(side: tuple[jax.Array, jax.Array]) -> jax.Array:
+        x_on, met_j = side
+        return jnp.einsum("on,jok->jnk", x_on, y_bok[met_j], precision=PRECISION)
 
-    return jax.lax.map(one, (x, partner))
-
-
-@functools.partial(compiled, static_argnames="metric")
-def _pair_cosines(metric, x, y, mask, partner):
-    def prepare(how, values_v, mask_t):
-        return jax.vmap(lambda value: how(value, mask_t, Context()))(values_v)
-
-    px = jax.vmap(functools.partial(prepare, metric.prepare_x))(x, mask)
-    py = jax.vmap(functools.partial(prepare, metric.prepare_y))(y, mask)
-    pairs = jax.vmap(jax.vmap(metric.compare, (None, 0)), (0, None))
-
-    def one(side):
-        own, met = side
-        return jax.vmap(lambda j: pairs(own, jax.tree.map(lambda v: v[j], py))["score"])(met)
-
-    return jax.lax.map(one, (px, partner))
+    return jax.lax.map(with_partners, (x_bon, partner_bj))

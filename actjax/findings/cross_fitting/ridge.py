@@ -1,6 +1,7 @@
-"""How close the best combination of all units comes: cross-validated ridge regression with predictions."""
+"""Predicts feature rows from all units by cross-validated ridge regression: a ceiling for single units."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -14,20 +15,29 @@ from actjax.statistics.compiled import compiled
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
 
 
-def recording_folds(recording_ids: Any, folds: int = 5, seed: int = 0) -> np.ndarray:
+def recording_folds(recording_ids: Sequence[Any], folds: int = 5, seed: int = 0) -> np.ndarray:
     """[b] the fold of each clip; recordings are whole, their folds at random and of equal sizes."""
     recordings, number_b = np.unique(np.asarray(recording_ids), return_inverse=True)
     order = np.random.default_rng([seed, 8]).permutation(len(recordings))
     return (order % folds)[number_b]
 
 
-def out_of_fold(x_bop: Any, y_boq: Any, mask_bo: Any, folds_b: np.ndarray) -> np.ndarray:
+def out_of_fold(
+    x_bop: np.ndarray | jax.Array,
+    y_boq: np.ndarray | jax.Array,
+    mask_bo: np.ndarray | jax.Array,
+    folds_b: np.ndarray,
+) -> np.ndarray:
     """[b, o, q] each row predicted from all units by ridge regression on the other folds' clips.
 
         w = argmin sum_o (y_o - w x_o)^2 + penalty |w|^2
 
     Both sides come centred (within clips, or within classes) and get no intercept. A row's penalty is
-    the one of least squared error on one of the training folds, predicted from the rest of them.
+    the one of least squared error on one of the training folds, predicted from the others.
+
+    The metric `ridge` (`similarity/families/ridge.py`) regresses in the other direction, one neuron on the
+    few rows of a feature, and gives a score; here hundreds of units predict, which takes float64, and the
+    predictions are scored like a unit.
 
     Args:
       x_bop: [b, o, p] all units of a layer.
@@ -40,18 +50,18 @@ def out_of_fold(x_bop: Any, y_boq: Any, mask_bo: Any, folds_b: np.ndarray) -> np
     sums = _fold_sums(x, y, mask, folds, scale, count=count)
     xx, xy, yy = (np.asarray(v, np.float64) for v in sums)
     weights_fpq = np.stack([_best(xx, xy, yy, fold) for fold in range(count)]).astype(np.float32)
-    own_fpq = jnp.asarray(weights_fpq) * scale[None, :, None]
-    return np.asarray(_predict(x, own_fpq[folds]))
+    scaled_fpq = jnp.asarray(weights_fpq) * scale[None, :, None]
+    return np.asarray(_predict(x, scaled_fpq[folds]))
 
 
 def _best(xx_fpp: np.ndarray, xy_fpq: np.ndarray, yy_fq: np.ndarray, fold: int) -> np.ndarray:
     """[p, q] weights for one held-out fold, each row's penalty chosen on the next one."""
     training = np.arange(len(xx_fpp)) != fold
     inner = (fold + 1) % len(xx_fpp)
-    rest = training & (np.arange(len(xx_fpp)) != inner)
+    others = training & (np.arange(len(xx_fpp)) != inner)
     errors = [
         yy_fq[inner] - 2 * (w_pq * xy_fpq[inner]).sum(0) + (w_pq * (xx_fpp[inner] @ w_pq)).sum(0)
-        for w_pq in _solve(xx_fpp[rest].sum(0), xy_fpq[rest].sum(0))
+        for w_pq in _solve(xx_fpp[others].sum(0), xy_fpq[others].sum(0))
     ]
     solutions = _solve(xx_fpp[training].sum(0), xy_fpq[training].sum(0))
     return np.take_along_axis(solutions, np.argmin(errors, axis=0)[None, None, :], axis=0)[0]
@@ -67,7 +77,7 @@ def _solve(xx_pp: np.ndarray, xy_pq: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _scales(x, mask):
+def _scales(x: jax.Array, mask: jax.Array) -> jax.Array:
     """[p] one over each unit's deviation; 0 for one that does not vary."""
     square = jnp.where(mask[:, :, None], x**2, 0.0).sum(axis=(0, 1))
     varies = square > 0
@@ -76,16 +86,18 @@ def _scales(x, mask):
 
 
 @functools.partial(compiled, static_argnames="count")
-def _fold_sums(x, y, mask, folds, scale, *, count):
+def _fold_sums(
+    x: jax.Array, y: jax.Array, mask: jax.Array, folds: jax.Array, scale: jax.Array, *, count: int
+) -> tuple[jax.Array, ...]:
     """[f, p, p], [f, p, q], [f, q]: each clip's products, added to its fold."""
 
-    def add(totals, clip):
+    def add(totals: tuple[jax.Array, ...], clip: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, ...], None]:
         x_op, y_oq, mask_o, fold = clip
-        own = jnp.where(mask_o[:, None], x_op * scale[None, :], 0.0)
-        row = jnp.where(mask_o[:, None], y_oq, 0.0)
+        units = jnp.where(mask_o[:, None], x_op * scale[None, :], 0.0)
+        rows = jnp.where(mask_o[:, None], y_oq, 0.0)
         product = functools.partial(jnp.matmul, precision=PRECISION)
-        parts = product(own.T, own), product(own.T, row), (row**2).sum(axis=0)
-        return tuple(t.at[fold].add(part) for t, part in zip(totals, parts, strict=True)), None
+        sums = product(units.T, units), product(units.T, rows), (rows**2).sum(axis=0)
+        return tuple(total.at[fold].add(of_clip) for total, of_clip in zip(totals, sums, strict=True)), None
 
     p, q = x.shape[2], y.shape[2]
     zero = tuple(jnp.zeros((count, *shape), x.dtype) for shape in ((p, p), (p, q), (q,)))
@@ -93,5 +105,5 @@ def _fold_sums(x, y, mask, folds, scale, *, count):
 
 
 @compiled
-def _predict(x, weights):
+def _predict(x: jax.Array, weights: jax.Array) -> jax.Array:
     return jnp.einsum("bop,bpq->boq", x, weights, precision=PRECISION)

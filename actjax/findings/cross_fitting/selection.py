@@ -1,4 +1,4 @@
-"""Best pairs without the optimism of having picked them: choose on one half, report on the other."""
+"""Selects the best pairs on one half of the recordings and reports them on the other, free of optimism."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -26,7 +26,11 @@ class CrossFitted(NamedTuple):
 
 
 def split_halves(
-    recording_ids: Sequence[Any], class_ids: Sequence[Any] | None, *, splits: int = 1, seed: int = 0
+    recording_ids: Sequence[Any] | np.ndarray,
+    class_ids: Sequence[Any] | np.ndarray | None,
+    *,
+    splits: int = 1,
+    seed: int = 0,
 ) -> np.ndarray:
     """[s, 2, b] bool: random halves of the recordings, whole recordings, each class divided evenly.
 
@@ -50,7 +54,7 @@ def split_halves(
         if len(members) < 2:
             raise StatisticsError(f"class {label} has one recording; to divide it into halves it needs 2")
         order = np.argsort(rng.random((splits, len(members))), axis=1)
-        # Of an odd number, the larger part goes to either half.
+        # Of an odd number, either half gets one more.
         size = (len(members) + rng.integers(0, 2, (splits, 1))) // 2
         first_sm[:, members] = order < size
     first_sb = first_sm[:, number_b]
@@ -75,10 +79,10 @@ def cross_fit(scores_sh: np.ndarray, *, signed: bool) -> CrossFitted:
     flat = scores.reshape(len(scores), 2, -1)
     merit = np.where(np.isnan(flat), -np.inf, np.abs(flat) if signed else flat)
     best = merit.argmax(axis=2)
-    found = np.take_along_axis(flat, best[:, :, None], axis=2)[:, :, 0]
-    sign = np.where(signed & (found < 0), -1, 1)
+    chosen_on = np.take_along_axis(flat, best[:, :, None], axis=2)[:, :, 0]
+    sign = np.where(signed & (chosen_on < 0), -1, 1)
     elsewhere = np.take_along_axis(flat[:, ::-1], best[:, :, None], axis=2)[:, :, 0]
-    reported = np.where(np.isnan(found), np.nan, elsewhere * sign)
+    reported = np.where(np.isnan(chosen_on), np.nan, elsewhere * sign)
     chosen = np.stack(np.unravel_index(best, shape), axis=2)
     valid = ~np.isnan(reported)
     score = float(reported[valid].mean()) if valid.any() else float("nan")

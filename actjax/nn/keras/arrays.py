@@ -1,7 +1,7 @@
 """The arrays of the layers in a Keras file, by the names or numbers that its version gives them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ BY_AXES = {
 }
 
 
-def of_file(path: Path, file: Any, config: Any, bound: int) -> list[tuple[str, Weights]]:
+def of_file(path: Path, file: Any, config: Mapping[str, Any] | None, bound: int) -> list[tuple[str, Weights]]:
     """(layer, its arrays), by the names or the numbers that a version gives them."""
     group = hdf5_links.child(path, file, "model_weights") if "model_weights" in file else file
     if "layer_names" in group.attrs:
@@ -83,7 +83,7 @@ class _Reader:
 
 def _named(path: Path, group: Any, bound: int) -> list[tuple[str, Weights]]:
     """Keras 1 and 2: groups by layer name whose attributes list the arrays."""
-    array, found = _Reader(path, bound), []
+    array, layers = _Reader(path, bound), []
     for name in map(text, hdf5.Attributes(path, group, bound)["layer_names"]):
         inner, weights = hdf5_links.child(path, group, name), {}
         for full in map(text, hdf5.Attributes(path, inner, bound)["weight_names"]):
@@ -91,8 +91,8 @@ def _named(path: Path, group: Any, bound: int) -> list[tuple[str, Weights]]:
             if role in weights:
                 raise FileError(path, f"layer {name!r} has two arrays {role!r}, {full!r} one of them")
             weights[role] = array(hdf5_links.child(path, inner, full), f"{name}/{full}")
-        found.append((name, weights))
-    return found
+        layers.append((name, weights))
+    return layers
 
 
 def _role(full: str, layer: str) -> str:
@@ -105,19 +105,14 @@ def _role(full: str, layer: str) -> str:
     return last
 
 
-def _numbered(path: Path, group: Any, config: Any, bound: int) -> list[tuple[str, Weights]]:
+def _numbered(
+    path: Path, group: Any, config: Mapping[str, Any] | None, bound: int
+) -> list[tuple[str, Weights]]:
     """Keras 3: <name>/vars/<number>, the name being the layer's or that of its class."""
-    array = _Reader(path, bound)
-    of_folder: dict[str, dict[tuple[str, int], np.ndarray]] = {}
-    for name, item in hdf5_links.data_sets(path, group):
-        above, _, number = name.rpartition("/")
-        # A seed generator's state, dropout's say, is no weight.
-        if above.endswith("/vars") and number.isdecimal() and "seed_generator" not in above:
-            of_folder.setdefault(name.split("/")[0], {})[(above, int(number))] = array(item, name)
-    ordered = {name: [arrays[key] for key in sorted(arrays)] for name, arrays in of_folder.items()}
+    ordered = _arrays_in_order(path, group, bound)
     if config is None:
         return list(_without_config(path, ordered))
-    found, used, taken = [], {}, set()
+    layers, used, taken = [], {}, set()
     for entry in graph.entries(config):
         name, kind = entry["config"]["name"], _snake(entry["class_name"])
         number = used[kind] = used.get(kind, -1) + 1
@@ -127,10 +122,22 @@ def _numbered(path: Path, group: Any, config: Any, bound: int) -> list[tuple[str
         if arrays and len(arrays) != len(roles):
             raise FileError(path, f"layer {name!r} has {len(arrays)} arrays, expected {', '.join(roles)}")
         taken.add(folder)
-        found.append((name, dict(zip(roles, arrays, strict=False))))
+        layers.append((name, dict(zip(roles, arrays, strict=False))))
     if left := sorted(set(ordered) - taken):
         raise FileError(path, f"holds arrays of {', '.join(left[:3])}, which its config does not name")
-    return found
+    return layers
+
+
+def _arrays_in_order(path: Path, group: Any, bound: int) -> dict[str, list[np.ndarray]]:
+    """The arrays of each folder of a Keras 3 file by their numbers."""
+    array = _Reader(path, bound)
+    of_folder: dict[str, dict[tuple[str, int], np.ndarray]] = {}
+    for name, item in hdf5_links.data_sets(path, group):
+        above, _, number = name.rpartition("/")
+        # A seed generator's state, dropout's say, is no weight.
+        if above.endswith("/vars") and number.isdecimal() and "seed_generator" not in above:
+            of_folder.setdefault(name.split("/")[0], {})[(above, int(number))] = array(item, name)
+    return {name: [arrays[key] for key in sorted(arrays)] for name, arrays in of_folder.items()}
 
 
 def _without_config(path: Path, ordered: dict[str, list[np.ndarray]]) -> Iterator[tuple[str, Weights]]:
@@ -156,9 +163,9 @@ def _numbered_name(name: str) -> tuple[str, int]:
     base, _, number = name.rpartition("_")
     if number.isdecimal() and base:
         return base, int(number)
-    found = re.fullmatch(r"(.*\D)(\d+)", name)
+    match = re.fullmatch(r"(.*\D)(\d+)", name)
     # The 2 of "conv2d" is followed by a letter; "conv1", "conv2" are numbered by whoever named them.
-    return (found[1], int(found[2])) if found else (name, 0)
+    return (match[1], int(match[2])) if match else (name, 0)
 
 
 def _roles_of(entry: dict[str, Any]) -> list[str]:
@@ -178,6 +185,6 @@ def _snake(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def text(value: Any) -> str:
+def text(value: str | bytes) -> str:
     """A string of the file, which may be bytes."""
     return value.decode() if isinstance(value, bytes) else str(value)

@@ -20,19 +20,19 @@ def is_turned(kernel: np.ndarray, shape: tuple[int, ...]) -> bool:
 
 def conv(layer: KerasLayer, shapes: Shapes, flip: bool) -> Arrays:
     """A convolution; a bias that we have not is left to the batch norm that follows."""
-    found = {"kernel": _oriented(layer.weights["kernel"], shapes["kernel"], flip)}
+    arrays = {"kernel": _oriented(layer.weights["kernel"], shapes["kernel"], flip)}
     if "bias" in shapes:
-        found["bias"] = layer.weights.get("bias", np.zeros(shapes["bias"]))
-    return found
+        arrays["bias"] = layer.weights.get("bias", np.zeros(shapes["bias"]))
+    return arrays
 
 
 def separable(layer: KerasLayer, shapes: Shapes, flip: bool) -> Arrays:
     """A depthwise convolution (freq, time, in, 1), then a pointwise one."""
     f, t, _, channels = shapes["depthwise"]
     depth = _oriented(layer.weights["depthwise_kernel"], (f, t, channels, 1), flip)
-    found = {"depthwise": depth.transpose(0, 1, 3, 2)}
-    found["pointwise"] = _oriented(layer.weights["pointwise_kernel"], shapes["pointwise"], False)
-    return found
+    arrays = {"depthwise": depth.transpose(0, 1, 3, 2)}
+    arrays["pointwise"] = _oriented(layer.weights["pointwise_kernel"], shapes["pointwise"], False)
+    return arrays
 
 
 def norm(layer: KerasLayer, shapes: Shapes, dropped_bias: np.ndarray | None) -> Arrays:
@@ -62,15 +62,15 @@ def dense(
     """
     kernel, bias = layer.weights["kernel"], layer.weights.get("bias", np.zeros(shapes["bias"]))
     if theirs_first != ours_first and kernel.shape == shapes["kernel"]:
-        parts, start = [], 0
+        blocks, start = [], 0
         for f, t, c in maps_ftc:
             rows = kernel[start : start + f * t * c]
             rows = (
                 rows.reshape(c, f, t, -1).transpose(1, 2, 0, 3) if theirs_first else rows.reshape(f, t, c, -1)
             )
-            parts.append((rows.transpose(2, 0, 1, 3) if ours_first else rows).reshape(f * t * c, -1))
+            blocks.append((rows.transpose(2, 0, 1, 3) if ours_first else rows).reshape(f * t * c, -1))
             start += f * t * c
-        kernel = np.concatenate([*parts, kernel[start:]])
+        kernel = np.concatenate([*blocks, kernel[start:]])
     return {"kernel": kernel, "bias": bias}
 
 

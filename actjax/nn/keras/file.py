@@ -91,18 +91,18 @@ def read(path: str | Path, bound: int = BOUND) -> KerasFile:
             config = json.loads(archive.entry(path, opened, "config.json", bound // 32))
             content = io.BytesIO(archive.entry(path, opened, "model.weights.h5", bound // 2))
     with hdf5.opened(path, content, EXPECTED) as file, reading(path, EXPECTED):
-        about = hdf5.Attributes(path, file, bound)
-        if "model_config" in about:
-            config = json.loads(text(about["model_config"]))
-        backend = text(about.get("backend", ""))
+        attributes = hdf5.Attributes(path, file, bound)
+        if "model_config" in attributes:
+            config = json.loads(text(attributes["model_config"]))
+        backend = text(attributes.get("backend", ""))
         graph = keras_graph.graph(config)
         arrays = of_file(path, file, config, bound)
     with reading(path, EXPECTED):
         layers = [_layer(path, name, weights, graph) for name, weights in arrays if weights]
         if not layers:
             raise FileError(path, "expected layers with weights, found none")
-        of = dict(arrays)
-        layers = [one._replace(source=keras_graph.source(one.name, graph, of)) for one in layers]
+        weights_of = dict(arrays)
+        layers = [one._replace(source=keras_graph.source(one.name, graph, weights_of)) for one in layers]
         if graph:
             order = {name: i for i, name in enumerate(graph)}
             layers.sort(key=lambda layer: order.get(layer.name, len(order)))
@@ -141,10 +141,7 @@ def _layer(path: Path, name: str, weights: Weights, graph: Graph) -> KerasLayer:
     config = graph[name][0] if name in graph else {}
     kind = _kind(weights)
     shapes = {role: array.shape for role, array in weights.items()}
-    fine = kind is not None and all(
-        role in AXES[kind] and array.ndim in AXES[kind][role] for role, array in weights.items()
-    )
-    if not fine or not NEEDED[kind] <= set(weights) or not all(array.size for array in weights.values()):
+    if kind is None or not _is_whole(kind, weights):
         raise FileError(
             path, f"expected convolution, batch norm, dense and GRU layers, got {name!r} with {shapes}"
         )
@@ -155,6 +152,13 @@ def _layer(path: Path, name: str, weights: Weights, graph: Graph) -> KerasLayer:
         if (weights["var"] + epsilon <= 0).any():
             raise FileError(path, f"batch norm {name!r} has a variance below zero")
     return KerasLayer(name, kind, weights, config, None)
+
+
+def _is_whole(kind: str, weights: Weights) -> bool:
+    """Whether the arrays are those of such a layer, each with axes as it has them."""
+    known, sizes = AXES[kind], [array.size for array in weights.values()]
+    fitting = all(role in known and array.ndim in known[role] for role, array in weights.items())
+    return fitting and weights.keys() >= NEEDED[kind] and all(sizes)
 
 
 def _kind(weights: Weights) -> str | None:

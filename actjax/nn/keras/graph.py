@@ -7,7 +7,7 @@ from typing import Any
 Graph = dict[str, tuple[dict[str, Any], list[str]]]
 
 
-def entries(config: Any) -> list[dict[str, Any]]:
+def entries(config: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """The layers of a model config, in its order."""
     if config is None:
         return []
@@ -15,7 +15,7 @@ def entries(config: Any) -> list[dict[str, Any]]:
     return inner if isinstance(inner, list) else inner["layers"]
 
 
-def graph(config: Any) -> Graph:
+def graph(config: Mapping[str, Any] | None) -> Graph:
     """name -> (config, names of the layers it takes), every layer after those it takes.
 
     Raises:

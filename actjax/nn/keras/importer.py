@@ -1,8 +1,10 @@
 """Turns the weights in a Keras file into variables of one of our networks."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +17,7 @@ from actjax.nn.keras.file import KerasFile, KerasLayer
 # Networks whose filter heights are read off the file.
 BY_HEIGHT = ("singlelayer", "multilayer")
 
-Path_ = tuple[str, ...]
+ArrayPath = tuple[str, ...]
 
 
 class Imported(NamedTuple):
@@ -37,7 +39,7 @@ class _Unit(NamedTuple):
 
     kind: str
     name: str
-    paths: dict[str, Path_]
+    paths: dict[str, ArrayPath]
     shapes: dict[str, tuple[int, ...]]
 
 
@@ -87,17 +89,19 @@ def _inferred(file: KerasFile, name: str) -> dict[str, Any]:
     dense = [layer for layer in file.layers if layer.kind == "dense"]
     if not dense:
         raise ValueError(f"expected a dense output layer, got {', '.join(x.name for x in file.layers)}")
-    found: dict[str, Any] = {"num_classes": int(dense[-1].weights["kernel"].shape[1])}
+    inferred: dict[str, Any] = {"num_classes": int(dense[-1].weights["kernel"].shape[1])}
     if name in BY_HEIGHT:
         kernels = [layer.weights["kernel"].shape for layer in file.layers if layer.kind == "conv"]
         # With one input channel: (out, 1, height, width) in Theano's order, else (height, width, 1, out).
         heights = [s[0] if s[2] == 1 else s[2] for s in kernels if 1 in (s[2], s[1]) and max(s[0], s[2]) > 1]
-        found["filter_heights"] = tuple(dict.fromkeys(heights))
-        found["even_padding"] = "before" if file.flipped else "after"
-    return found
+        inferred["filter_heights"] = tuple(dict.fromkeys(heights))
+        inferred["even_padding"] = "before" if file.flipped else "after"
+    return inferred
 
 
-def _match(file: KerasFile, model: Any, input_shape_ft: tuple[int, int]) -> tuple[dict[str, Any], list[str]]:
+def _match(
+    file: KerasFile, model: nn.Module, input_shape_ft: tuple[int, int]
+) -> tuple[dict[str, Any], list[str]]:
     """Our variables, each unit taking the first unused layer of its kind that fits."""
     flattened, ours_first = getattr(model, "flattened", lambda _: ([], False))(input_shape_ft)
     variables: dict[str, Any] = {}
@@ -131,9 +135,9 @@ def _match(file: KerasFile, model: Any, input_shape_ft: tuple[int, int]) -> tupl
     return variables, report
 
 
-def _units(model: Any, input_shape_ft: tuple[int, int]) -> list[_Unit]:
+def _units(model: nn.Module, input_shape_ft: tuple[int, int]) -> list[_Unit]:
     """Our layers with weights, in the order of the calls."""
-    calls: list[Path_] = []
+    calls: list[ArrayPath] = []
 
     def init(key: jax.Array) -> Any:
         variables = model.init(key, jnp.zeros((1, *input_shape_ft), jnp.float32), train=False)
@@ -157,11 +161,11 @@ def _units(model: Any, input_shape_ft: tuple[int, int]) -> list[_Unit]:
                 "depthwise": ("params", *path, "kernel"),
                 "pointwise": ("params", *pointwise, "kernel"),
             }
-        found = {role: leaves[leaf] for role, leaf in paths.items()}
-        units.append(_Unit(_kind(found), "/".join(path), paths, found))
+        arrays = {role: leaves[leaf] for role, leaf in paths.items()}
+        units.append(_Unit(_kind(arrays), "/".join(path), paths, arrays))
     taken = {leaf for unit in units for leaf in unit.paths.values()}
-    if rest := sorted("/".join(leaf) for leaf in leaves if leaf not in taken):
-        raise ValueError(f"expected layers that Keras has too, the network has {', '.join(rest)}")
+    if unknown := sorted("/".join(leaf) for leaf in leaves if leaf not in taken):
+        raise ValueError(f"expected layers that Keras has too, the network has {', '.join(unknown)}")
     return units
 
 
@@ -172,7 +176,7 @@ def _kind(shapes: dict[str, tuple[int, ...]]) -> str:
     return "conv" if len(shapes["kernel"]) == 4 else "dense"
 
 
-def _modules(params: Any, path: Path_ = ()) -> list[Path_]:
+def _modules(params: Mapping[str, Any], path: ArrayPath = ()) -> list[ArrayPath]:
     """Paths of the innermost modules, a GRU cell counting as one."""
     if "ir" in params or not all(hasattr(value, "items") for value in params.values()):
         return [path]
@@ -205,7 +209,7 @@ def _nothing_fits(unit: _Unit, left: list[KerasLayer]) -> str:
     return f"{unit.name}: expected a {unit.kind} layer with {wanted}, left are {', '.join(have) or 'none'}"
 
 
-def _put(tree: dict[str, Any], path: Path_, array: np.ndarray) -> None:
+def _put(tree: dict[str, Any], path: ArrayPath, array: np.ndarray) -> None:
     for key in path[:-1]:
         tree = tree.setdefault(key, {})
     tree[path[-1]] = array

@@ -15,7 +15,7 @@ class ClipMeans(NamedTuple):
     """Mean over valid clips of what a metric found in each.
 
     Attributes:
-      clips: `_counts.Count`, clips so far, valid or not.
+      clips: `long_counts.Count`, clips so far, valid or not.
       count: [n, k] Count, the valid ones among them.
       observations: [n, k] Count, observations in valid clips.
       mean: {output: [n, k]}.

@@ -20,7 +20,7 @@ class FoldMoments(NamedTuple):
     """Moments of each of p folds, about the fold's own means.
 
     Attributes:
-      count_p: `_counts.Count`, number of observations.
+      count_p: `long_counts.Count`, number of observations.
       scale_n, scale_k: powers of two by which the values were multiplied; all that follows is of the
         products. NOTHING for an item that was 0 so far.
       origin_n, origin_k: what the means are relative to.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.precision import PRECISION
+from actjax.precision import of_products
 from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.arithmetic.deviations import about_one_origin, merged_mean
 from actjax.similarity.arithmetic.scale import NOTHING, item_scales
@@ -31,7 +31,7 @@ class Moments(NamedTuple):
     """Count, means and centred sums of products over the observations so far.
 
     Attributes:
-      count: `_counts.Count`, the number of observations.
+      count: `long_counts.Count`, the number of observations.
       scale_n, scale_k: powers of two by which the values were multiplied; all that follows is of the
         products. NOTHING for an item that was 0 so far.
       origin_n, origin_k: what the means are relative to.
@@ -92,8 +92,8 @@ def at_safe_scales(run: Callable[[Any, Any], Moments], x, y, mask_o, axis: int) 
         scale_n, scale_k = jax.lax.cond(tries == 0, lambda: ones, own_scales)
         found = run(scale_n, scale_k)
         count = long_counts.as_float(found.count)
-        wrong_n, zero_n = _beyond(found.xx_n, found.origin_n + found.mean_n, count, x, mask_o, axis)
-        wrong_k, zero_k = _beyond(found.yy_k, found.origin_k + found.mean_k, count, y, mask_o, axis)
+        wrong_n, zero_n = beyond(found.xx_n, found.origin_n + found.mean_n, count, x, mask_o, axis)
+        wrong_k, zero_k = beyond(found.yy_k, found.origin_k + found.mean_k, count, y, mask_o, axis)
         found = found._replace(
             scale_n=jnp.where(zero_n, NOTHING, scale_n), scale_k=jnp.where(zero_k, NOTHING, scale_k)
         )
@@ -104,7 +104,12 @@ def at_safe_scales(run: Callable[[Any, Any], Moments], x, y, mask_o, axis: int) 
     return jax.lax.while_loop(lambda carry: carry[0] < 2, attempt, (jnp.zeros((), jnp.int32), empty))[1]
 
 
-def _beyond(squares, mean, count, side, mask_o, axis: int):
+def suspicious(squares, mean, count):
+    """[v] whether the sum of squares may lie outside of what float32 holds: looking at it alone."""
+    return (squares < _SMALLEST) | ~(squares + count * mean * mean < _LARGEST)
+
+
+def beyond(squares, mean, count, side, mask_o, axis: int):
     """([v] whether the sum of squares lies outside of what float32 holds, [v] whether all values are 0)."""
     raw = squares + count * mean * mean
     low = squares < _SMALLEST
@@ -135,7 +140,7 @@ def of_scaled(x, y, mask_o, scale_n, scale_k, axis: int) -> Moments:
     origin_k, y = _shifted(y, mask_o, count, scale_k, axis)
     sum_n, sum_k = jnp.sum(x, axis), jnp.sum(y, axis)
     mean_n, mean_k = sum_n / divisor, sum_k / divisor
-    products = jax.lax.dot_general(x, y, (((axis,), (axis,)), ((), ())), precision=PRECISION)
+    products = jax.lax.dot_general(x, y, (((axis,), (axis,)), ((), ())), precision=of_products())
     xx = jnp.maximum(jnp.sum(x * x, axis) - sum_n * mean_n, 0)
     yy = jnp.maximum(jnp.sum(y * y, axis) - sum_k * mean_k, 0)
     xy = products - mean_n[:, None] * sum_k[None, :]
@@ -209,16 +214,21 @@ def _shifted(values, mask_o, count, scale, axis: int):
     of a first value: a constant item gives exact zeros. Centring on the mean itself would read all
     values once more, which costs a tenth of the product.
     """
+    origin = near_mean(values, mask_o, count, scale, axis)
+    return origin * scale, _less(values, origin, mask_o, scale, axis)
+
+
+def near_mean(values, mask_o, count, scale, axis: int):
+    """The mean of the first sixteenth of each item's observations, 0 where none counts."""
     first = jnp.take(values, jnp.argmax(mask_o), axis)
     size = -(-len(mask_o) // 16)
-    inside = jnp.expand_dims(mask_o, 1 - axis)
-
-    def less(values, origin, inside):
-        shifted = (values - jnp.expand_dims(origin, axis)) * jnp.expand_dims(scale, axis)
-        return jnp.where(inside, shifted, jnp.zeros_like(values))
-
-    some = [jax.lax.slice_in_dim(side, 0, size, axis=axis) for side in (values, inside)]
-    near = jnp.sum(less(some[0], first, some[1]), axis)
+    some = jax.lax.slice_in_dim(values, 0, size, axis=axis)
+    near = jnp.sum(_less(some, first, mask_o[:size], scale, axis), axis)
     origin = first + near / jnp.maximum(jnp.sum(mask_o[:size]), 1).astype(near.dtype) / scale
-    origin = jnp.where(count > 0, origin, jnp.zeros_like(origin))
-    return origin * scale, less(values, origin, inside)
+    return jnp.where(count > 0, origin, jnp.zeros_like(origin))
+
+
+def _less(values, origin, mask_o, scale, axis: int):
+    """The values less the origin, times `scale`; zero outside of the mask."""
+    shifted = (values - jnp.expand_dims(origin, axis)) * jnp.expand_dims(scale, axis)
+    return jnp.where(jnp.expand_dims(mask_o, 1 - axis), shifted, jnp.zeros_like(values))

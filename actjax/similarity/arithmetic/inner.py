@@ -2,7 +2,8 @@
 
 float32 added up one after the other loses a digit for every tenfold of the observations, and stands still
 at 2^24 ones. Long vectors are therefore taken in chunks, whose sums are added with what each addition lost.
-Under the doubly vmapped kernel a chunk is one matrix product.
+Under the doubly vmapped kernel a chunk is one matrix product; where a GPU multiplies parts of float32 in a
+kernel (`actjax.kernels.split_product`) all of it is one.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from actjax.precision import PRECISION
+from actjax import precision
+from actjax.kernels import split_product
 
 # Observations at a time: products of such length are as fast as longer ones.
 CHUNK = 1 << 13
@@ -19,16 +21,72 @@ CHUNK = 1 << 13
 EXACT = jax.lax.Precision.DEFAULT
 # Sums of so many ones are whole in float32.
 _WHOLE = 1 << 22
+# Multiplications from which on a kernel of a GPU gains.
+_LEAST_FOR_KERNEL = 1 << 24
 
 
 def inner(a: jax.Array, b: jax.Array) -> jax.Array:
-    """sum of a * b over all axes, the last of which are the observations."""
-    return _over_chunks(lambda a, b: jnp.vdot(a, b, precision=PRECISION), CHUNK, _add_lost, a, b)
+    """sum of a * b over all axes, the last of which are the observations; all values are finite."""
+    if precision.current_way() == "fast":
+        return _inner_of_pair(jnp.ravel(a), jnp.ravel(b))
+    return _inner(a, b)
 
 
 def product(a: jax.Array, b: jax.Array) -> jax.Array:
     """The matrix product at the precision of scores; its sums are plain."""
-    return jnp.matmul(a, b, precision=PRECISION)
+    return jnp.matmul(a, b, precision=precision.PRECISION)
+
+
+def _inner(a: jax.Array, b: jax.Array) -> jax.Array:
+    how = precision.of_products()
+    return _over_chunks(lambda a, b: jnp.vdot(a, b, precision=how), CHUNK, _add_lost, a, b)
+
+
+# `inner` under vmap, step by step: [o] with [o], [o] with [k, o], [n, o] with [k, o]. The doubly vmapped
+# kernel batches one side at a time and so arrives at the last, where whole matrices are seen.
+@jax.custom_batching.custom_vmap
+def _inner_of_pair(a_o: jax.Array, b_o: jax.Array) -> jax.Array:
+    return _inner(a_o, b_o)
+
+
+@_inner_of_pair.def_vmap
+def _(axis_size: int, in_batched: list[bool], a: jax.Array, b: jax.Array) -> tuple[jax.Array, bool]:
+    if all(in_batched):
+        # Plain sums of a device are those of many short ones.
+        return jnp.sum(a * b, 1), True
+    return (_inner_of_rows(b, a) if in_batched[0] else _inner_of_rows(a, b)), True
+
+
+@jax.custom_batching.custom_vmap
+def _inner_of_rows(a_o: jax.Array, b_ko: jax.Array) -> jax.Array:
+    return jax.vmap(_inner, (None, 0))(a_o, b_ko)
+
+
+@_inner_of_rows.def_vmap
+def _(axis_size: int, in_batched: list[bool], a: jax.Array, b: jax.Array) -> tuple[jax.Array, bool]:
+    if in_batched[1]:
+        return jax.vmap(jax.vmap(_inner, (None, 0)), (0 if in_batched[0] else None, 0))(a, b), True
+    return _inner_of_matrices(a, b), True
+
+
+@jax.custom_batching.custom_vmap
+def _inner_of_matrices(a_no: jax.Array, b_ko: jax.Array) -> jax.Array:
+    """[n, k]; the longer side is split on the way."""
+    if a_no.size * len(b_ko) < _LEAST_FOR_KERNEL:
+        return _all_pairs(a_no, b_ko)
+    if len(a_no) < len(b_ko):
+        return split_product.product(b_ko, a_no).T
+    return split_product.product(a_no, b_ko)
+
+
+@_inner_of_matrices.def_vmap
+def _(axis_size: int, in_batched: list[bool], a: jax.Array, b: jax.Array) -> tuple[jax.Array, bool]:
+    # One clip after the other of a batch: their products are small.
+    return jax.vmap(_all_pairs, [0 if batched else None for batched in in_batched])(a, b), True
+
+
+def _all_pairs(a_no: jax.Array, b_ko: jax.Array) -> jax.Array:
+    return jax.vmap(jax.vmap(_inner, (None, 0)), (0, None))(a_no, b_ko)
 
 
 def total(values: jax.Array) -> jax.Array:
@@ -36,8 +94,15 @@ def total(values: jax.Array) -> jax.Array:
     return _over_chunks(lambda part: jnp.sum(part, -1), CHUNK, _add_lost, values)
 
 
+def indicator_type() -> Any:
+    """The type of vectors of 0 and 1 to be multiplied: bytes where matrix units take them, else float32."""
+    return jnp.float32 if precision.current_way() == "plain" else jnp.int8
+
+
 def count_both(a_o: jax.Array, b_o: jax.Array) -> jax.Array:
-    """int32, how often two vectors of 0 and 1 are both 1."""
+    """int32, how often two vectors of 0 and 1 are both 1, of the `indicator_type`."""
+    if a_o.dtype == jnp.int8:
+        return jax.lax.dot(a_o, b_o, preferred_element_type=jnp.int32)
 
     def count(a, b):
         return jnp.vdot(a, b, precision=EXACT).astype(jnp.int32)
@@ -47,6 +112,9 @@ def count_both(a_o: jax.Array, b_o: jax.Array) -> jax.Array:
 
 def count_table(a_qo: jax.Array, b_ro: jax.Array) -> jax.Array:
     """[q, r] int32, `count_both` of all rows."""
+    if a_qo.dtype == jnp.int8:
+        along = (((1,), (1,)), ((), ()))
+        return jax.lax.dot_general(a_qo, b_ro, along, preferred_element_type=jnp.int32)
 
     def count(a, b):
         return jnp.dot(a, b.T, precision=EXACT).astype(jnp.int32)

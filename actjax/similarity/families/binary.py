@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.similarity.arithmetic import long_counts
-from actjax.similarity.arithmetic.inner import EXACT, count_both
+from actjax.similarity.arithmetic.inner import EXACT, count_both, indicator_type
 from actjax.similarity.host.order import top_active
 from actjax.types import Accumulator, Context, Metric
 
@@ -25,28 +25,28 @@ class Active(NamedTuple):
     """A set of observations.
 
     Attributes:
-      hot_o: [o] float32, 1 where active.
+      hot_o: [o] of `indicator_type`, 1 where active.
       active, off: int32 scalars, how many observations are active, and how many are not.
       one: 1, or NaN if all or none are active, which leaves nothing to compare.
     """
 
-    hot_o: Any
-    active: Any
-    off: Any
-    one: Any
+    hot_o: jax.Array
+    active: jax.Array
+    off: jax.Array
+    one: jax.Array
 
 
 class Counts(NamedTuple):
-    """The 2 x 2 tables of all pairs, each a `_counts.Count`: both active, active by side, all."""
+    """The 2 x 2 tables of all pairs, both active, active by side, all."""
 
-    both_nk: Any
-    active_n: Any
-    active_k: Any
-    count: Any
+    both_nk: long_counts.Count
+    active_n: long_counts.Count
+    active_k: long_counts.Count
+    count: long_counts.Count
 
 
 class Sides(NamedTuple):
-    """How the active observations of x and of y are chosen, as in `active_set`; names as in the options."""
+    """How the active observations of x and of y are chosen, under the options' names; see `active_set`."""
 
     alpha_x: float
     alpha_y: float
@@ -55,11 +55,11 @@ class Sides(NamedTuple):
 
 
 # (active on both sides, on x only, on y only, on neither), float32 -> score, elementwise.
-Score = Callable[[Any, Any, Any, Any], Any]
+Score = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 
 
 @functools.cache
-def active_set(alpha: float, threshold: float | None) -> Callable[[Any, Any, Context], Active]:
+def active_set(alpha: float, threshold: float | None) -> Callable[[jax.Array, jax.Array, Context], Active]:
     """The prepare function of a thresholded side; the same object for the same options.
 
     Args:
@@ -67,17 +67,17 @@ def active_set(alpha: float, threshold: float | None) -> Callable[[Any, Any, Con
       threshold: active are the values that reach it, instead.
     """
 
-    def prepare(values_o, mask_o, context):
+    def prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
         hot = is_active(values_o, mask_o, alpha, threshold)
         active = jnp.sum(hot, dtype=jnp.int32)
         off = jnp.sum(mask_o, dtype=jnp.int32) - active
         one = jnp.where((active > 0) & (off > 0), 1.0, jnp.nan).astype(jnp.float32)
-        return Active(hot.astype(jnp.float32), active, off, one)
+        return Active(hot.astype(indicator_type()), active, off, one)
 
     return prepare
 
 
-def is_active(values_o, mask_o, alpha: float, threshold: float | None) -> jax.Array:
+def is_active(values_o: jax.Array, mask_o: jax.Array, alpha: float, threshold: float | None) -> jax.Array:
     """[o] bool: the values that reach the threshold, or the top share of alpha if it is None."""
     if threshold is None:
         return top_active(values_o, mask_o, alpha)
@@ -89,16 +89,18 @@ def table_metric(
     score: Score,
     sides: Sides,
     *,
-    views: tuple[str, ...],
-    range: tuple[float, float, float],
-    reference: str,
-    symmetric: bool,
+    views: tuple[str, ...] = ("clip", "frame"),
+    range: tuple[float, float, float] = (0.0, 1.0, 0.0),
+    reference: str = "Oikarinen, Yan and Weng 2025",
+    symmetric: bool = False,
 ) -> Metric:
     """A metric that is `score` of the 2 x 2 table; `symmetric` says that swapping x and y keeps it."""
     alpha_x, alpha_y, threshold_x, threshold_y = sides
     check_sides(name, alpha_x=alpha_x, alpha_y=alpha_y)
     alike = (alpha_x, threshold_x) == (alpha_y, threshold_y)
-    given = threshold_x is not None and threshold_y is not None
+    accumulator = None
+    if threshold_x is not None and threshold_y is not None:
+        accumulator = counts(score, threshold_x, threshold_y)
     return Metric(
         name=name,
         prepare_x=active_set(alpha_x, threshold_x),
@@ -111,7 +113,7 @@ def table_metric(
         symmetric=symmetric and alike,
         signed=False,
         min_observations=2,
-        accumulator=counts(score, threshold_x, threshold_y) if given else None,
+        accumulator=accumulator,
         options=sides._asdict(),
     )
 
@@ -152,14 +154,23 @@ def _no_counts(n: int, k: int) -> Counts:
     return Counts(*map(long_counts.zero, shapes))
 
 
-def _add_counts(state: Counts, x_on, y_ok, mask_o, context=None, *, threshold_x, threshold_y) -> Counts:
+def _add_counts(
+    state: Counts,
+    x_on: jax.Array,
+    y_ok: jax.Array,
+    mask_o: jax.Array,
+    context: Context | None = None,
+    *,
+    threshold_x: float,
+    threshold_y: float,
+) -> Counts:
     hot_n, hot_k = mask_o[:, None] & (x_on >= threshold_x), mask_o[:, None] & (y_ok >= threshold_y)
-    parts = [slice(i, i + _AT_A_TIME) for i in range(0, len(mask_o), _AT_A_TIME)]
+    stretches = [slice(i, i + _AT_A_TIME) for i in range(0, len(mask_o), _AT_A_TIME)]
     both = sum(
         jnp.matmul(hot_n[p].astype(jnp.float32).T, hot_k[p].astype(jnp.float32), precision=EXACT).astype(
             jnp.int32
         )
-        for p in parts
+        for p in stretches
     )
     batch = Counts(
         long_counts.of(both),
@@ -170,7 +181,7 @@ def _add_counts(state: Counts, x_on, y_ok, mask_o, context=None, *, threshold_x,
     return Counts(*map(long_counts.add, state, batch))
 
 
-def _finish(state: Counts, *, score: Score) -> dict[str, jax.Array]:
+def _finish(state: Counts, *, score: Score) -> dict[str, Any]:
     shape = state.both_nk.low.shape
     x = long_counts.spread(jax.tree.map(lambda word: word[:, None], state.active_n), shape)
     y = long_counts.spread(jax.tree.map(lambda word: word[None, :], state.active_k), shape)
@@ -178,8 +189,8 @@ def _finish(state: Counts, *, score: Score) -> dict[str, jax.Array]:
     only_x, only_y, off = (
         long_counts.less(a, b) for a, b in ((x, state.both_nk), (y, state.both_nk), (count, x))
     )
-    some = [long_counts.reaches(part, 1) for part in (x, y, off, long_counts.less(count, y))]
+    some = [long_counts.reaches(margin, 1) for margin in (x, y, off, long_counts.less(count, y))]
     cells = (state.both_nk, only_x, only_y, long_counts.less(off, only_y))
-    found = score(*map(long_counts.as_float, cells))
+    scores = score(*map(long_counts.as_float, cells))
     defined = some[0] & some[1] & some[2] & some[3]
-    return {"score": jnp.where(defined, found, jnp.nan), "n_observations": state.count}
+    return {"score": jnp.where(defined, scores, jnp.nan), "n_observations": state.count}

@@ -1,24 +1,27 @@
 """The family of canonical correlations between two images' frames."""
 
 import functools
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from actjax.precision import PRECISION
 from actjax.similarity.families.geometry import MIN_FRAMES, frame_subspace
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 
 class Subspace(NamedTuple):
     """Orthonormal basis [r, t] of the rows' span and its rank, NaN where undefined."""
 
-    basis_rt: Any
-    rank: Any
+    basis_rt: jax.Array
+    rank: jax.Array
 
 
-def canonical_metric(name: str, reference: str, *, variance: float = 1.0, options=None) -> Metric:
+def canonical_metric(
+    name: str, reference: str, *, variance: float = 1.0, options: Mapping[str, float] | None = None
+) -> Metric:
     """The mean canonical correlation of two images, each cut to its leading share of variance."""
     prepare = functools.partial(_prepare, variance=variance)
     return Metric(
@@ -40,7 +43,7 @@ def canonical_metric(name: str, reference: str, *, variance: float = 1.0, option
     )
 
 
-def _prepare(values_ft, mask_t, context, *, variance):
+def _prepare(values_ft: jax.Array, mask_t: jax.Array, context: Context, *, variance: float):
     return Subspace(*frame_subspace(values_ft, mask_t, variance))
 
 

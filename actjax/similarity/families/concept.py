@@ -24,18 +24,20 @@ class Concept(NamedTuple):
       log_prior: log of the mean probability, NaN for a constant feature.
     """
 
-    basis: Any
-    log_prior: Any
+    basis: jax.Array
+    log_prior: jax.Array
 
 
 class Weights(NamedTuple):
     """A neuron: weights on a concept's basis, of its shape, and what is added to the inner product."""
 
-    weights: Any
-    offset: Any
+    weights: jax.Array
+    offset: jax.Array
 
 
-def probability(values_o, mask_o, kind: str, twice_o=None) -> jax.Array:
+def probability(
+    values_o: jax.Array, mask_o: jax.Array, kind: str, twice_o: jax.Array | None = None
+) -> jax.Array:
     """[o] the concept's probability at each input; NaN throughout for given values outside of [0, 1].
 
     A column of 0 and 1 is taken as it is; otherwise "quantile" gives (rank - 1/2) / n, ties averaged, from
@@ -50,25 +52,25 @@ def probability(values_o, mask_o, kind: str, twice_o=None) -> jax.Array:
     return jnp.where(binary, values_o, (twice_o - 1).astype(values_o.dtype) / 2 / count)
 
 
-def log_prior(probability_o, mask_o) -> jax.Array:
+def log_prior(probability_o: jax.Array, mask_o: jax.Array) -> jax.Array:
     """The log of the mean probability; NaN for a constant one."""
     count = jnp.maximum(jnp.sum(mask_o), 1).astype(probability_o.dtype)
     return jnp.log(total(masked(probability_o, mask_o)) / count) + nan_if_constant(probability_o, mask_o)
 
 
-def nan_if_constant(values_o, mask_o) -> jax.Array:
+def nan_if_constant(values_o: jax.Array, mask_o: jax.Array) -> jax.Array:
     """NaN if all valid values are equal, else 0."""
     low = jnp.min(jnp.where(mask_o, values_o, jnp.inf))
     high = jnp.max(jnp.where(mask_o, values_o, -jnp.inf))
     return jnp.where(high > low, 0.0, jnp.nan).astype(values_o.dtype)
 
 
-def at_most_half(mask_o, k: int) -> jax.Array:
+def at_most_half(mask_o: jax.Array, k: int) -> jax.Array:
     """int32: k, or half of the valid observations where that is less, at least 1."""
     return jnp.clip(jnp.sum(mask_o) // 2, 1, k).astype(jnp.int32)
 
 
-def top_share(values_o, mask_o, k) -> jax.Array:
+def top_share(values_o: jax.Array, mask_o: jax.Array, k: jax.Array) -> jax.Array:
     """[o] weights that sum to 1: 1/k at the k largest values; ties for the last places share them."""
     cutoff = kth_largest(values_o, mask_o, k)
     above, tied = mask_o & (values_o > cutoff), mask_o & (values_o == cutoff)
@@ -77,7 +79,7 @@ def top_share(values_o, mask_o, k) -> jax.Array:
 
 
 @functools.cache
-def interpolation(start: float, end: float) -> tuple[np.ndarray, Callable[[Any], Any]]:
+def interpolation(start: float, end: float) -> tuple[np.ndarray, Callable[[jax.Array], jax.Array]]:
     """Nodes t_q between the logits of `start` and `end`, and their Lagrange polynomials.
 
     With these log(1 + m (p - 1)) is interpolated in t = logit m, to 1e-6 for every p: its nearest poles in
@@ -86,7 +88,7 @@ def interpolation(start: float, end: float) -> tuple[np.ndarray, Callable[[Any],
     low, high = sorted(float(np.log(p / (1 - p))) for p in (start, end))
     p, t = np.logspace(-12, 0, 400)[:, None], np.linspace(low, high, 101)[None, :]
 
-    def log_likelihood(t):
+    def log_likelihood(t: np.ndarray) -> np.ndarray:
         return np.log((1 + np.exp(t) * p) / (1 + np.exp(t)))
 
     for q in range(1, 40):

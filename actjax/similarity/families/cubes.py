@@ -6,7 +6,9 @@ one-pass parallel computation of covariances and arbitrary-order statistical mom
 them are kept, on a scale where sixth powers stay within float32.
 """
 
+import functools
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +17,7 @@ import jax.numpy as jnp
 from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.arithmetic.deviations import about_one_origin, deviations, merged_mean
 from actjax.similarity.arithmetic.inner import product
-from actjax.types import Accumulator
+from actjax.types import Accumulator, Context
 
 MIN_OBSERVATIONS = 3
 
@@ -29,19 +31,25 @@ class Side(NamedTuple):
       powers_pv: [7, v] sums of the deviations' p-th powers.
     """
 
-    origin_v: Any
-    mean_v: Any
-    scale_v: Any
-    powers_pv: Any
+    origin_v: jax.Array
+    mean_v: jax.Array
+    scale_v: jax.Array
+    powers_pv: jax.Array
+
+
+# How the deviations move when their mean does: the new ones are factor_v * old + shift_v.
+Move = tuple[jax.Array, jax.Array]
+# Sums of the powers 0, 1, 2 ... of deviations.
+Sums = jax.Array | Sequence[jax.Array]
 
 
 class CubicMoments(NamedTuple):
     """Both sides, and cross_nk[a - 1][b - 1] = sum of x^a y^b of deviations for a, b = 1, 2, 3."""
 
-    count: Any
+    count: long_counts.Count
     x: Side
     y: Side
-    cross_nk: Any
+    cross_nk: list[list[jax.Array]]
 
 
 def cubic_moments() -> Accumulator:
@@ -55,7 +63,9 @@ def init(n: int, k: int) -> CubicMoments:
     return CubicMoments(long_counts.zero(), _empty_side(n), _empty_side(k), cross)
 
 
-def update(state: CubicMoments, x_on, y_ok, mask_o, context=None) -> CubicMoments:
+def update(
+    state: CubicMoments, x_on: jax.Array, y_ok: jax.Array, mask_o: jax.Array, context: Context | None = None
+) -> CubicMoments:
     """Adds a batch of observations."""
     count = jnp.sum(mask_o).astype(jnp.float32)
     x, x_on = _side(x_on, mask_o, count)
@@ -67,15 +77,15 @@ def update(state: CubicMoments, x_on, y_ok, mask_o, context=None) -> CubicMoment
 def merge(a: CubicMoments, b: CubicMoments) -> CubicMoments:
     """The moments of both sets of observations; associative and commutative up to rounding."""
     count = long_counts.add(a.count, b.count)
-    parts = [long_counts.as_float(part) for part in (a.count, b.count, count)]
-    x, moves_x = _merge_side(*parts, a.x, b.x)
-    y, moves_y = _merge_side(*parts, a.y, b.y)
-    parts = [_moved(one, *moves) for one, *moves in zip((a, b), moves_x, moves_y, strict=True)]
-    cross = jax.tree.map(jnp.add, *parts)
+    of_a, of_b, of_both = (long_counts.as_float(one) for one in (a.count, b.count, count))
+    x, moves_x = _merge_side(of_a, of_b, of_both, a.x, b.x)
+    y, moves_y = _merge_side(of_a, of_b, of_both, a.y, b.y)
+    moved_a, moved_b = (_moved(*state) for state in zip((a, b), moves_x, moves_y, strict=True))
+    cross = jax.tree.map(jnp.add, moved_a, moved_b)
     return CubicMoments(count, x, y, cross)
 
 
-def finalize(state: CubicMoments) -> dict[str, jax.Array]:
+def finalize(state: CubicMoments) -> dict[str, Any]:
     """The cosine of centred cubes of all pairs; NaN where a side is constant."""
     xx, yy = state.x.powers_pv[6], state.y.powers_pv[6]
     scale_n = jnp.where(xx > 0, 1 / jnp.sqrt(xx), jnp.nan)
@@ -90,7 +100,7 @@ def _empty_side(size: int) -> Side:
     return Side(zero, zero, zero, jnp.zeros((7, size), jnp.float32))
 
 
-def _side(values_ov, mask_o, count) -> tuple[Side, jax.Array]:
+def _side(values_ov: jax.Array, mask_o: jax.Array, count: jax.Array) -> tuple[Side, jax.Array]:
     """A batch's side, and its scaled deviations [o, v]."""
     first, mean, apart = deviations(values_ov, mask_o, 0)
     scale = jnp.max(jnp.abs(apart), 0)
@@ -99,8 +109,10 @@ def _side(values_ov, mask_o, count) -> tuple[Side, jax.Array]:
     return Side(first, mean, scale, powers), scaled
 
 
-def _merge_side(count_a, count_b, count, a: Side, b: Side):
-    """The merged side, and each part's (factor, shift): new deviation = factor * old + shift."""
+def _merge_side(
+    count_a: jax.Array, count_b: jax.Array, count: jax.Array, a: Side, b: Side
+) -> tuple[Side, list[Move]]:
+    """The merged side, and how the deviations of a and of b move."""
     origin, *means = about_one_origin(count_a > 0, a.origin_v, a.mean_v, b.origin_v, b.mean_v)
     mean, _ = merged_mean(count_a, means[0], count_b, means[1])
     shifts = [jnp.where(c > 0, m - mean, 0.0) for c, m in zip((count_a, count_b), means, strict=True)]
@@ -110,38 +122,32 @@ def _merge_side(count_a, count_b, count, a: Side, b: Side):
     unit = jnp.where(scale > 0, scale, 1.0)
     moves = [(side.scale_v / unit, shift / unit) for side, shift in zip((a, b), shifts, strict=True)]
     of_power = [
-        sum(_moved_power(s.powers_pv, p, *m) for s, m in zip((a, b), moves, strict=True)) for p in range(1, 7)
+        _moved_power(p, *moves[0], a.powers_pv) + _moved_power(p, *moves[1], b.powers_pv) for p in range(1, 7)
     ]
     # The powers 0 are the count, which adds up in whole numbers elsewhere.
     powers = jnp.stack([jnp.broadcast_to(count, scale.shape), *of_power])
     return Side(origin, mean, scale, powers), moves
 
 
-def _moved_power(powers_pv, p: int, factor_v, shift_v):
-    """sum (factor u + shift)^p from the sums of powers of u."""
-    return sum(math.comb(p, i) * factor_v**i * shift_v ** (p - i) * powers_pv[i] for i in range(p + 1))
-
-
-def _moved(state: CubicMoments, move_x, move_y) -> list[list[jax.Array]]:
+def _moved(state: CubicMoments, move_x: Move, move_y: Move) -> list[list[jax.Array]]:
     """The cross moments after both sides have moved."""
-    half = [[_moved_across(state, a, q, *move_x) for q in range(4)] for a in range(4)]
-    factor, shift = (part[None, :] for part in move_y)
-    return [
-        [
-            sum(math.comb(b, q) * factor**q * shift ** (b - q) * half[a][q] for q in range(b + 1))
-            for b in (1, 2, 3)
-        ]
-        for a in (1, 2, 3)
+    factor_x, shift_x = (of_side[:, None] for of_side in move_x)
+    factor_y, shift_y = (of_side[None, :] for of_side in move_y)
+    half = [
+        [_moved_power(a, factor_x, shift_x, [_cross(state, p, q) for p in range(4)]) for q in range(4)]
+        for a in range(4)
     ]
+    return [[_moved_power(b, factor_y, shift_y, half[a]) for b in (1, 2, 3)] for a in (1, 2, 3)]
 
 
-def _moved_across(state: CubicMoments, a: int, q: int, factor_n, shift_n):
-    """[n, k] sum (factor x + shift)^a y^q."""
-    factor, shift = factor_n[:, None], shift_n[:, None]
-    return sum(math.comb(a, p) * factor**p * shift ** (a - p) * _cross(state, p, q) for p in range(a + 1))
+def _moved_power(p: int, factor: jax.Array, shift: jax.Array, powers: Sums) -> jax.Array:
+    """sum (factor u + shift)^p from the sums of the powers of u, 0 to p."""
+    terms = [math.comb(p, i) * factor**i * shift ** (p - i) * powers[i] for i in range(p + 1)]
+    return functools.reduce(jnp.add, terms)
 
 
-def _cross(state: CubicMoments, p: int, q: int):
+def _cross(state: CubicMoments, p: int, q: int) -> jax.Array:
+    """[n, k] or broadcastable, sum x^p y^q."""
     if p and q:
         return state.cross_nk[p - 1][q - 1]
     return state.x.powers_pv[p][:, None] if q == 0 else state.y.powers_pv[q][None, :]

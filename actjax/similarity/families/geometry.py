@@ -18,7 +18,7 @@ def distances_squared(values_ft: jax.Array) -> jax.Array:
     neurons have many, so that ties stay ties.
     """
 
-    def add(row, total_tt):
+    def add(row: jax.Array, total_tt: jax.Array) -> jax.Array:
         row_t = values_ft[row]
         return total_tt + (row_t[:, None] - row_t[None, :]) ** 2
 

@@ -5,7 +5,7 @@ them, their joint counts are one matrix product, and differences of neighbours g
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.similarity.arithmetic import long_counts
-from actjax.similarity.arithmetic.inner import EXACT, count_table
+from actjax.similarity.arithmetic.inner import EXACT, count_table, indicator_type
 from actjax.similarity.host.order import at_least, quantile_edges
 from actjax.types import Accumulator, Context
 
@@ -28,41 +28,47 @@ AVERAGES = {
 }
 
 
+# Ascending edges of bins: [q] for all columns alike, or [columns, q].
+Edges = np.ndarray | Sequence[float]
+# Whole numbers: an array, or a `long_counts.Count` of arrays.
+Words = Any
+
+
 class Binned(NamedTuple):
     """A side in bins.
 
     Attributes:
-      above_qo: [bins - 1, o] float32, 1 where the value reaches the edge.
+      above_qo: [bins - 1, o] of `indicator_type`, 1 where the value reaches the edge.
       above_q: [bins - 1] int32, how many do.
       count: int32 scalar, how many observations there are.
     """
 
-    above_qo: Any
-    above_q: Any
-    count: Any
+    above_qo: jax.Array
+    above_q: jax.Array
+    count: jax.Array
 
 
 class Tables(NamedTuple):
-    """Joint counts of all pairs, each a `_counts.Count`: both above an edge, each side above its own, all."""
+    """Joint counts of all pairs, both above an edge, each side above its own, all."""
 
-    above_nkqr: Any
-    above_nq: Any
-    above_kr: Any
-    count: Any
+    above_nkqr: long_counts.Count
+    above_nq: long_counts.Count
+    above_kr: long_counts.Count
+    count: long_counts.Count
 
 
 @functools.cache
-def binned(bins: int, edges: tuple[float, ...] | None) -> Callable[[Any, Any, Context], Binned]:
+def binned(bins: int, edges: tuple[float, ...] | None) -> Callable[[jax.Array, jax.Array, Context], Binned]:
     """The prepare function of a side in bins; the same object for the same options."""
 
-    def prepare(values_o, mask_o, context):
+    def prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
         if edges is None:
-            found = quantile_edges(values_o, mask_o, bins)
-            above = jax.vmap(lambda edge: at_least(values_o, mask_o, edge))(found)
+            edges_q = quantile_edges(values_o, mask_o, bins)
+            above = jax.vmap(lambda edge: at_least(values_o, mask_o, edge))(edges_q)
         else:
             above = mask_o[None, :] & (values_o[None, :] >= jnp.asarray(edges, values_o.dtype)[:, None])
         reach_q = jnp.sum(above, 1, dtype=jnp.int32)
-        return Binned(above.astype(jnp.float32), reach_q, jnp.sum(mask_o, dtype=jnp.int32))
+        return Binned(above.astype(indicator_type()), reach_q, jnp.sum(mask_o, dtype=jnp.int32))
 
     return prepare
 
@@ -84,39 +90,41 @@ def information(table: jax.Array, *, normalized: str | None, miller_madow: bool)
     excess = (count * table - product) / jnp.where(product > 0, product, 1.0)
     log = jnp.log1p(jnp.where(table > 0, excess, 0.0))
     terms = jnp.where(table > 0, (1 + excess) * log - excess, 1.0)
-    found = jnp.sum(product * terms) / count**2
+    nats = jnp.sum(product * terms) / count**2
     if miller_madow:
-        found = found + (_occupied(rows) + _occupied(columns) - _occupied(table) - 1) / (2 * count)
+        nats = nats + (_occupied(rows) + _occupied(columns) - _occupied(table) - 1) / (2 * count)
     if normalized is not None:
-        found = found / AVERAGES[normalized](
+        nats = nats / AVERAGES[normalized](
             entropy(rows, count, miller_madow), entropy(columns, count, miller_madow)
         )
-    return jnp.where((_occupied(rows) > 1) & (_occupied(columns) > 1), found, jnp.nan)
+    return jnp.where((_occupied(rows) > 1) & (_occupied(columns) > 1), nats, jnp.nan)
 
 
 def entropy(counts: jax.Array, count: jax.Array, miller_madow: bool = False) -> jax.Array:
     """-sum p log p of counts of any shape, in nats; Miller and Madow's estimate adds (bins - 1) / 2n."""
     share = counts / count
-    found = -jnp.sum(share * jnp.log(jnp.where(share > 0, share, 1.0)))
-    return found + (_occupied(counts) - 1) / (2 * count) if miller_madow else found
+    nats = -jnp.sum(share * jnp.log(jnp.where(share > 0, share, 1.0)))
+    return nats + (_occupied(counts) - 1) / (2 * count) if miller_madow else nats
 
 
-def tables(score: Callable[[jax.Array], jax.Array], edges_n: Any, edges_k: Any) -> Accumulator:
-    """Streams joint counts, given edges.
+def tables(score: Callable[[jax.Array], jax.Array], edges_n: Edges, edges_k: Edges) -> Accumulator:
+    """Streams joint counts between edges that are known.
 
     Args:
       score: of one finished table [bins_x, bins_y].
       edges_n, edges_k: ascending edges, [q] for all columns alike or [n, q] and [k, q].
     """
-    edges_n, edges_k = jnp.asarray(edges_n, jnp.float32), jnp.asarray(edges_k, jnp.float32)
-    q, r = edges_n.shape[-1], edges_k.shape[-1]
+    lows_n, lows_k = jnp.asarray(edges_n, jnp.float32), jnp.asarray(edges_k, jnp.float32)
+    q, r = lows_n.shape[-1], lows_k.shape[-1]
 
-    def init(n, k):
+    def init(n: int, k: int) -> Tables:
         shapes = ((n, k, q, r), (n, q), (k, r), ())
         return Tables(*map(long_counts.zero, shapes))
 
-    def update(state, x_on, y_ok, mask_o, context=None):
-        x_onq, y_okr = _reaches(x_on, mask_o, edges_n), _reaches(y_ok, mask_o, edges_k)
+    def update(
+        state: Tables, x_on: jax.Array, y_ok: jax.Array, mask_o: jax.Array, context: Context | None = None
+    ) -> Tables:
+        x_onq, y_okr = _reaches(x_on, mask_o, lows_n), _reaches(y_ok, mask_o, lows_k)
         joint = sum(
             jnp.einsum(
                 "onq,okr->nkqr", x_onq[p].astype(jnp.float32), y_okr[p].astype(jnp.float32), precision=EXACT
@@ -130,8 +138,8 @@ def tables(score: Callable[[jax.Array], jax.Array], edges_n: Any, edges_k: Any) 
         )
         return merge(state, Tables(long_counts.of(joint), *margins))
 
-    def finalize(state):
-        def of_pair(above_qr, above_q, above_r):
+    def finalize(state: Tables) -> dict[str, Any]:
+        def of_pair(above_qr: Words, above_q: Words, above_r: Words) -> jax.Array:
             cells = _differences(above_qr, above_q, above_r, state.count, long_counts.less)
             return score(long_counts.as_float(cells))
 
@@ -139,31 +147,37 @@ def tables(score: Callable[[jax.Array], jax.Array], edges_n: Any, edges_k: Any) 
         scores = jax.vmap(of_row, (0, 0, None))(state.above_nkqr, state.above_nq, state.above_kr)
         return {"score": scores, "n_observations": state.count}
 
-    def merge(a, b):
+    def merge(a: Tables, b: Tables) -> Tables:
         return Tables(*map(long_counts.add, a, b))
 
-    name = f"tables({edges_n.tolist()}, {edges_k.tolist()})"
+    name = f"tables({lows_n.tolist()}, {lows_k.tolist()})"
     return Accumulator(name, init, update, merge, finalize)
 
 
-def _reaches(values, mask_o, edges) -> jax.Array:
+def _reaches(values: jax.Array, mask_o: jax.Array, edges: jax.Array) -> jax.Array:
     edges = jnp.broadcast_to(edges, (values.shape[1], edges.shape[-1]))
     return mask_o[:, None, None] & (values[:, :, None] >= edges[None])
 
 
-def _differences(above_qr, above_q, above_r, count, less) -> Any:
+def _differences(
+    above_qr: Words,
+    above_q: Words,
+    above_r: Words,
+    count: Words,
+    less: Callable[[Words, Words], Words],
+) -> Words:
     """The table of bins from counts above pairs of edges, those of x and of y alone, and of all.
 
-    Whole numbers to the end, arrays or trees of words: `less` subtracts them.
+    They stay whole numbers throughout: arrays, or `long_counts.Count`, as `less` subtracts them.
     """
 
-    def nest(above_qr, above_q, above_r, count):
+    def nest(above_qr: jax.Array, above_q: jax.Array, above_r: jax.Array, count: jax.Array) -> jax.Array:
         first = jnp.concatenate([jnp.asarray(count)[None], above_r])[None, :]
         nested = jnp.concatenate([first, jnp.concatenate([above_q[:, None], above_qr], 1)])
         return jnp.pad(nested, ((0, 1), (0, 1)))
 
-    def cut(tree, part):
-        return jax.tree.map(lambda word: word[part], tree)
+    def cut(table: Words, cells: tuple[slice, ...] | slice) -> Words:
+        return jax.tree.map(lambda word: word[cells], table)
 
     nested = jax.tree.map(nest, above_qr, above_q, above_r, count)
     by_row = less(cut(nested, np.s_[:-1]), cut(nested, np.s_[1:]))

@@ -3,7 +3,8 @@
 A metric whose kernel lives on pairs (i, j) of observations is the inner product of two vectors with an
 entry for each pair. Those vectors are never made whole: one step takes the o pairs (i, i + s mod o) of
 one cyclic shift s, so that memory stays that of the observations, and shifts up to o / 2 meet every
-unordered pair once. Under the doubly vmapped kernel each step is one matrix product.
+unordered pair once. Under the doubly vmapped kernel each step is one matrix product. An accelerator takes
+more shifts a step, and sums of one side alone over all pairs at once, for it starts a program slowly.
 """
 
 from collections.abc import Callable
@@ -11,15 +12,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from actjax.precision import PRECISION
-from actjax.similarity.arithmetic.inner import add_compensated
+from actjax import precision
+from actjax.similarity.arithmetic.inner import add_compensated, inner
+from actjax.similarity.host.dispatch import cpu_or_device
 from actjax.similarity.host.threads import at_least_one
 
 # Time grows with the square of the observations: at twice as many a pair takes minutes.
 MOST_OBSERVATIONS = 1 << 17
 # Short vectors take several shifts a step, up to this many pairs, to keep the matrix products busy.
 PAIRS_A_STEP = 512
+ACCELERATORS_PAIRS_A_STEP = 1 << 14
 
 
 def sum_over_pairs(
@@ -42,9 +46,10 @@ def sum_over_pairs(
     dot = _dot_of_signs if tiny_integers else _dot
     doubled_x, doubled_y = _doubled(x), _doubled(y)
 
-    a_step = max(1, min(o // 2, at_least_one(PAIRS_A_STEP, o)))
+    most = PAIRS_A_STEP if _on_cpu() else ACCELERATORS_PAIRS_A_STEP
+    a_step = max(1, min(o // 2, at_least_one(most, o)))
 
-    def add(step, carry):
+    def add(step: jax.Array, carry: tuple[jax.Array, jax.Array]):
         shift = 1 + step * a_step
         weight_a = _weights(shift + jnp.arange(a_step), o)
         left = weight_a[:, None] * of_x(_rows(x), _shifted(doubled_x, shift, a_step, o))
@@ -60,8 +65,11 @@ def squares_over_pairs(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.
     """`sum_over_pairs` of a side with itself, without its vectors of pairs: one pass, ten times as fast."""
     values = jax.tree.leaves(x)[0]
     doubled, o = _doubled(x), values.shape[0]
+    if not _on_cpu():
+        different = ~jnp.eye(o, dtype=bool)
+        return jnp.sum(jnp.sum(jnp.where(different, of_pair(_columns(x), _rows(x)), 0.0) ** 2, 1)) / 2
 
-    def add(shift, total):
+    def add(shift: jax.Array, total: jax.Array):
         return total + _weights(shift, o) * of_pair(_rows(x), _shifted(doubled, shift, 1, o))[0] ** 2
 
     return jnp.sum(jax.lax.fori_loop(1, o // 2 + 1, add, jnp.zeros_like(values)))
@@ -71,11 +79,24 @@ def row_sums(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.Array:
     """[o] the sums over j of of_pair(x_i, x_j), which is zero for i = j."""
     values = jax.tree.leaves(x)[0]
     doubled, o = _doubled(x), values.shape[0]
+    if not _on_cpu():
+        return jnp.sum(of_pair(_columns(x), _rows(x)), 1)
 
-    def add(shift, total):
+    def add(shift: jax.Array, total: jax.Array):
         return total + of_pair(_rows(x), _shifted(doubled, shift, 1, o))[0]
 
     return jax.lax.fori_loop(1, o, add, jnp.zeros_like(values))
+
+
+def phi_of_table(both: Any, x: Any, y: Any, count: int) -> np.ndarray:
+    """Pearson's r of two sides of 0 and 1 from how many observations are 1 on both, on x and on y, of count.
+
+    On such sides Kendall's tau-b is phi; and their doubly centred distances are -2 (x_i - mean) (x_j - mean),
+    so that distance correlation is |phi|.
+    """
+    both, x, y = (np.asarray(number, float) for number in (both, x, y))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (count * both - x * y) / np.sqrt(x * (count - x) * y * (count - y))
 
 
 def _weights(shift_a: Any, o: int) -> jax.Array:
@@ -87,14 +108,22 @@ def _rows(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[None, :], tree)
 
 
-def _doubled(tree):
+def _columns(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[:, None], tree)
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
+
+
+def _doubled(tree: Any):
     return jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), tree)
 
 
-def _shifted(doubled: Any, shift, count: int, o: int) -> Any:
+def _shifted(doubled: Any, shift: jax.Array | int, count: int, o: int) -> Any:
     """[count, o] the observations moved by `shift` places and more, one place a row."""
 
-    def rows(leaf):
+    def rows(leaf: jax.Array):
         # Rows of a repeated window, one longer than it, start one place later each.
         window = jax.lax.dynamic_slice_in_dim(leaf, shift, o + count - 1)
         repeated = jnp.broadcast_to(window[None, :], (count + 1, window.shape[0])).ravel()
@@ -104,12 +133,14 @@ def _shifted(doubled: Any, shift, count: int, o: int) -> Any:
 
 
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.vdot(a, b, precision=PRECISION)
+    if precision.current_way() == "fast":
+        return inner(a, b)
+    return jnp.vdot(a, b, precision=precision.of_products())
 
 
 def _dot_of_signs(a: jax.Array, b: jax.Array) -> jax.Array:
-    def in_bfloat16(a, b):
+    def in_bfloat16(a: jax.Array, b: jax.Array):
         small_a, small_b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
         return jnp.vdot(small_a, small_b, preferred_element_type=jnp.float32)
 
-    return jax.lax.platform_dependent(a, b, cpu=_dot, default=in_bfloat16)
+    return cpu_or_device(_dot, in_bfloat16, a, b)

@@ -14,10 +14,10 @@ import numpy as np
 
 from actjax.similarity.arithmetic.inner import inner, total
 from actjax.similarity.families.binary import Active, active_set, check_sides
-from actjax.similarity.host.dispatch import cpu_way
+from actjax.similarity.host.dispatch import call_host, host_or_device
 from actjax.similarity.host.ranks import centred_ranks, twice_ranks
 from actjax.similarity.host.threads import in_blocks
-from actjax.types import Metric
+from actjax.types import Context, Metric
 
 # Gathered members of so many pairs at a time stay in the cache.
 _BLOCK_ELEMENTS = 1 << 16
@@ -33,8 +33,8 @@ class Ranked(NamedTuple):
       one: 1, or NaN if the side is constant.
     """
 
-    vector_o: Any
-    one: Any
+    vector_o: jax.Array
+    one: jax.Array
 
 
 class Reached(NamedTuple):
@@ -45,15 +45,15 @@ class Reached(NamedTuple):
       one: 1, or NaN if the side is constant.
     """
 
-    reach_o: Any
-    one: Any
+    reach_o: jax.Array
+    one: jax.Array
 
 
 class Members(NamedTuple):
     """A set of observations: [o] bool, and its size, NaN if it holds all or none."""
 
-    member_o: Any
-    size: Any
+    member_o: jax.Array
+    size: jax.Array
 
 
 def area_metric(name: str, side: str, alpha: float, threshold: float | None) -> Metric:
@@ -115,7 +115,7 @@ def _set_metric(
     )
 
 
-def ranked(values_o, mask_o, context) -> Ranked:
+def ranked(values_o: jax.Array, mask_o: jax.Array, context: Context) -> Ranked:
     """Prepares the ranked side of an area under the curve."""
     vector = centred_ranks(twice_ranks(values_o, mask_o), mask_o)
     return Ranked(vector, _one_unless_constant(vector))
@@ -123,13 +123,13 @@ def ranked(values_o, mask_o, context) -> Ranked:
 
 def area(side: Ranked, chosen: Active) -> jax.Array:
     """P(value on the set > value off it) + P(equal) / 2, from the ranks' sum over the set."""
-    above = inner(side.vector_o, chosen.hot_o)
+    above = inner(side.vector_o, chosen.hot_o.astype(jnp.float32))
     # One division after the other: the product of the two counts leaves int32.
     share = above / chosen.active.astype(jnp.float32) / chosen.off.astype(jnp.float32)
     return jnp.clip(0.5 + share * side.one * chosen.one, 0.0, 1.0)
 
 
-def reached(values_o, mask_o, context) -> Reached:
+def reached(values_o: jax.Array, mask_o: jax.Array, context: Context) -> Reached:
     """Prepares the ranked side of an average precision."""
     # Tied values share a mid-rank, a whole number of halves; counting those tells how many tie.
     halves = twice_ranks(values_o, mask_o)
@@ -144,19 +144,17 @@ def member_set(alpha: float, threshold: float | None) -> Callable[..., Members]:
     """The prepare function of average precision's set; the same object for the same options."""
     prepare_active = active_set(alpha, threshold)
 
-    def prepare(values_o, mask_o, context):
+    def prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
         chosen = prepare_active(values_o, mask_o, context)
         return Members(chosen.hot_o > 0, chosen.active.astype(jnp.float32) * chosen.one)
 
     return prepare
 
 
-def average_precision(side: Reached, chosen: Members) -> jax.Array:
+def average_precision(side: Reached, members: Members) -> jax.Array:
     """The mean, over the set's members, of the set's share among the values at least as large."""
-    found = jax.lax.platform_dependent(
-        side.reach_o, chosen.member_o, cpu=cpu_way(_by_host, _by_cumulative_sums), default=_by_cumulative_sums
-    )
-    return found / chosen.size * side.one
+    sums = host_or_device(_by_host, _by_cumulative_sums, side.reach_o, members.member_o)
+    return sums / members.size * side.one
 
 
 def _one_unless_constant(vector: jax.Array) -> jax.Array:
@@ -172,13 +170,7 @@ def _by_cumulative_sums(reach_o: jax.Array, member_o: jax.Array) -> jax.Array:
 
 
 def _by_host(reach_o: jax.Array, member_o: jax.Array) -> jax.Array:
-    return jax.pure_callback(
-        lambda r, m: host_precision_sums(np.asarray(r), np.asarray(m)),
-        jax.ShapeDtypeStruct((), jnp.float32),
-        reach_o,
-        member_o,
-        vmap_method="expand_dims",
-    )
+    return call_host(host_precision_sums, jax.ShapeDtypeStruct((), jnp.float32), reach_o, member_o)
 
 
 def host_precision_sums(reach: np.ndarray, member: np.ndarray) -> np.ndarray:
@@ -195,15 +187,15 @@ def host_precision_sums(reach: np.ndarray, member: np.ndarray) -> np.ndarray:
     order = np.argsort(sizes[of_set], kind="stable")
     out = np.zeros(order.size, np.float32)
 
-    def work(part: slice) -> None:
-        pairs = order[part]
+    def work(block: slice) -> None:
+        pairs = order[block]
         size = sizes[of_set[pairs]]
         if size[-1]:
             at = places[of_set[pairs], : size[-1]]
-            found = flat[at + (of_side[pairs] * o)[:, None]]
+            reached = flat[at + (of_side[pairs] * o)[:, None]]
             if size[0] < size[-1]:
-                found[np.arange(size[-1]) >= size[:, None]] = _NOBODY
-            out[pairs] = _precision_sums(found)
+                reached[np.arange(size[-1]) >= size[:, None]] = _NOBODY
+            out[pairs] = _precision_sums(reached)
 
     in_blocks(work, order.size, of=int(sizes.max(initial=1)), most=_BLOCK_ELEMENTS)
     return out.reshape(lead)

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import numpy as np
 from actjax.similarity.arithmetic.inner import add_compensated, total
 from actjax.similarity.families.concept import nan_if_constant
 from actjax.similarity.families.sampled import top_k
-from actjax.similarity.host.dispatch import cpu_way
+from actjax.similarity.host.dispatch import call_host, host_or_device
 from actjax.similarity.host.order import fraction_of, share_of
 from actjax.similarity.host.radix import stable_order
 from actjax.similarity.host.threads import at_least_one, in_blocks
@@ -30,12 +30,12 @@ class Strongest(NamedTuple):
       taken: int32 scalar, how many of the t places count.
     """
 
-    index_i: Any
-    value_i: Any
-    taken: Any
+    index_i: jax.Array
+    value_i: jax.Array
+    taken: jax.Array
 
 
-def place_type(o: int) -> Any:
+def place_type(o: int) -> type[np.unsignedinteger]:
     """The type of twice the ranks of o observations: sixteen bits, where they hold them, sort in one pass."""
     return np.uint16 if 2 * o < np.iinfo(np.uint16).max else np.uint32
 
@@ -43,17 +43,17 @@ def place_type(o: int) -> Any:
 class Order(NamedTuple):
     """A concept: [o] unsigned twice the rank of each observation (equal where tied), and its [o] p."""
 
-    place_o: Any
-    probability_o: Any
+    place_o: jax.Array
+    probability_o: jax.Array
 
 
-def strongest(values_o, mask_o, *, share: float, power: float) -> Strongest:
+def strongest(values_o: jax.Array, mask_o: jax.Array, *, share: float, power: float) -> Strongest:
     """The int(share n) strongest inputs, at least 2; NaN activations where they are all equal."""
     most = max(2, int(fraction_of(share) * values_o.shape[0]))
-    found, index = top_k(jnp.where(mask_o, values_o, -jnp.inf), min(most, values_o.shape[0]))
+    largest, index = top_k(jnp.where(mask_o, values_o, -jnp.inf), min(most, values_o.shape[0]))
     taken = jnp.maximum(share_of(jnp.sum(mask_o, dtype=jnp.int32), share)[0], 2)
-    inside = jnp.arange(found.shape[0]) < taken
-    value = jnp.where(inside, found - found[0], 0.0)
+    inside = jnp.arange(largest.shape[0]) < taken
+    value = jnp.where(inside, largest - largest[0], 0.0)
     # Powers of large activations leave float32, so they are brought to [-1, 0] first.
     spread = -jnp.min(value)
     value = value / jnp.where(spread > 0, spread, jnp.nan)
@@ -61,13 +61,13 @@ def strongest(values_o, mask_o, *, share: float, power: float) -> Strongest:
     return Strongest(index.astype(jnp.int32), value / expected ** (1 / power), taken)
 
 
-def _expected_error(value_i, inside_i, power) -> jax.Array:
+def _expected_error(value_i: jax.Array, inside_i: jax.Array, power: float) -> jax.Array:
     """The mean of |v_i - v_j|^power over all ordered pairs, i = j included: a random order's error."""
     padding = (0, -value_i.shape[0] % _UNROLL)
     counts = jnp.pad(inside_i.astype(jnp.float32), padding)
     value = jnp.pad(value_i, padding)
 
-    def add(state, rows):
+    def add(state: tuple[jax.Array, jax.Array], rows: tuple[jax.Array, jax.Array]):
         # Elementwise steps, which XLA vectorises where it would sum one number after the other.
         few = jnp.zeros_like(value)
         for other, weight in zip(*rows, strict=True):
@@ -87,43 +87,58 @@ def reordered(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax
       The mean of |activation - the activation that the concept's order puts in its place|^power, and the mean
       of p_i; NaN where p_i is the same for all of these inputs, since nothing then says how to order them.
     """
-    return jax.lax.platform_dependent(
-        px,
-        py,
-        cpu=functools.partial(cpu_way(_by_host, _by_sort), power=power),
-        default=functools.partial(_by_sort, power=power),
-    )
+    by_host, by_sort = (functools.partial(way, power=power) for way in (_by_host, _by_sort))
+    return host_or_device(by_host, by_sort, px, py)
 
 
-def _by_sort(px: Strongest, py: Order, *, power) -> tuple[jax.Array, jax.Array]:
+def _by_sort(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax.Array]:
     i = jnp.arange(px.index_i.shape[0], dtype=jnp.int32)
     inside, taken = i < px.taken, px.taken.astype(jnp.float32)
     place = py.place_o[px.index_i]
     key = jnp.where(inside, place, jnp.full_like(place, np.iinfo(place.dtype).max))
-    _, _, which = jax.lax.sort((key, px.index_i, i), num_keys=2)
+    which = _order_of_short(key, px.index_i) if place.dtype == np.uint16 else _order(key, px.index_i)
     # The input that the concept puts last among those taken gets the strongest activation.
-    given = px.value_i[jnp.maximum(px.taken - 1 - i, 0)]
-    error = jnp.where(inside, jnp.abs(px.value_i[which] - given) ** power, 0.0)
+    in_place = px.value_i[jnp.maximum(px.taken - 1 - i, 0)]
+    error = jnp.where(inside, jnp.abs(px.value_i[which] - in_place) ** power, 0.0)
     p = py.probability_o[px.index_i]
     mean = total(jnp.where(inside, p, 0.0)) / taken
     return total(error) / taken, mean + nan_if_constant(p, inside)
 
 
-def _by_host(px: Strongest, py: Order, *, power) -> tuple[jax.Array, jax.Array]:
+def _order(key_i: jax.Array, index_i: jax.Array) -> jax.Array:
+    """[t] int32 the order of the keys, by `index_i` where they tie."""
+    i = jnp.arange(key_i.shape[0], dtype=jnp.int32)
+    return jax.lax.sort((key_i, index_i, i), num_keys=2)[2]
+
+
+def _order_of_short(key_i: jax.Array, index_i: jax.Array) -> jax.Array:
+    """`_order` of keys of sixteen bits: each above its place in the order of `index_i`, sorted as one number.
+
+    That order is the neuron's, so that it is found once for all concepts.
+    """
+    i = jnp.arange(key_i.shape[0], dtype=jnp.uint32)
+    by_index = jnp.argsort(index_i)
+    packed = (key_i[by_index].astype(jnp.uint32) << 16) | i
+    return by_index[(jax.lax.sort(packed, is_stable=False) & 0xFFFF).astype(jnp.int32)]
+
+
+def _by_host(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax.Array]:
     one = jax.ShapeDtypeStruct((), jnp.float32)
-    return jax.pure_callback(
-        lambda *arrays: host_reordered(*(np.asarray(a) for a in arrays), power=power),
-        (one, one),
-        *px,
-        *py,
-        vmap_method="expand_dims",
-    )
+    return call_host(functools.partial(host_reordered, power=power), (one, one), *px, *py)
 
 
-def host_reordered(index, value, taken, place, probability, *, power: float) -> tuple[np.ndarray, np.ndarray]:
+def host_reordered(
+    index: np.ndarray,
+    value: np.ndarray,
+    taken: np.ndarray,
+    place: np.ndarray,
+    probability: np.ndarray,
+    *,
+    power: float,
+) -> tuple[np.ndarray, np.ndarray]:
     """`reordered` over the last axis: index, value [..., t], taken [...], place, p [..., o], broadcast."""
     t, o = index.shape[-1], place.shape[-1]
-    # Whatever vmap left unbatched has fewer leading axes, or shorter ones, than the rest of its side.
+    # Whatever vmap left unbatched has fewer leading axes, or shorter ones, than what else its side has.
     of_side = np.broadcast_shapes(index.shape[:-1], value.shape[:-1], taken.shape)
     of_other = np.broadcast_shapes(place.shape[:-1], probability.shape[:-1])
     lead = np.broadcast_shapes(of_side, of_other)
@@ -139,8 +154,8 @@ def host_reordered(index, value, taken, place, probability, *, power: float) -> 
     error, mean = np.empty(neurons.size, np.float32), np.empty(neurons.size, np.float32)
     stretches = _stretches(neurons, concepts, at_least_one(_BLOCK_ELEMENTS, t))
 
-    def work(part: slice) -> None:
-        for pairs in stretches[part]:
+    def work(block: slice) -> None:
+        for pairs in stretches[block]:
             neuron, first, count = neurons[pairs.start], concepts[pairs.start], pairs.stop - pairs.start
             at, activation = index[neuron, : taken[neuron]], value[neuron, : taken[neuron]]
             order = stable_order(np.take(place[first : first + count], at, axis=1))
@@ -149,10 +164,10 @@ def host_reordered(index, value, taken, place, probability, *, power: float) -> 
             difference -= ascending[neuron, t - taken[neuron] :]
             error[pairs] = np.mean(_power(np.abs(difference, out=difference), power), 1)
             # Probabilities rise along the order, so its ends tell whether all are equal.
-            found = np.take(p[first : first + count], at, axis=1)
+            p_there = np.take(p[first : first + count], at, axis=1)
             row = np.arange(count)
-            constant = found[row, order[:, 0]] == found[row, order[:, -1]]
-            mean[pairs] = np.where(constant, np.nan, np.mean(found, 1))
+            constant = p_there[row, order[:, 0]] == p_there[row, order[:, -1]]
+            mean[pairs] = np.where(constant, np.nan, np.mean(p_there, 1))
 
     in_blocks(work, len(stretches), of=1, most=1)
     return error.reshape(lead), mean.reshape(lead)

@@ -4,7 +4,7 @@ Written for one neuron and vmapped over all: what depends on the feature alone, 
 training set's normal equations above all, is then computed once for all neurons and penalties.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,17 +23,17 @@ class Rows(NamedTuple):
       yy_pkk: the folds' scatter matrices.
     """
 
-    count_p: Any
-    mean_pk: Any
-    yy_pkk: Any
+    count_p: jax.Array
+    mean_pk: jax.Array
+    yy_pkk: jax.Array
 
 
 class Neuron(NamedTuple):
     """The neuron in folds: means [p], sums of squares [p], cross products with the scaled rows [p, k]."""
 
-    mean_p: Any
-    xx_p: Any
-    xy_pk: Any
+    mean_p: jax.Array
+    xx_p: jax.Array
+    xy_pk: jax.Array
 
 
 class Fit(NamedTuple):
@@ -45,23 +45,23 @@ class Fit(NamedTuple):
       mean_k, mean: training means of the rows and of the neuron.
     """
 
-    axes_kk: Any
-    weights_lk: Any
-    mean_k: Any
-    mean: Any
+    axes_kk: jax.Array
+    weights_lk: jax.Array
+    mean_k: jax.Array
+    mean: jax.Array
 
 
 class Error(NamedTuple):
     """Held-out prediction of one fold [l]: squared error, the prediction's mean, its sum of squares about
     it, and its sum of products with the neuron's deviations."""
 
-    squares: Any
-    mean: Any
-    spread: Any
-    product: Any
+    squares: jax.Array
+    mean: jax.Array
+    spread: jax.Array
+    product: jax.Array
 
 
-def row_scales(count_p, mean_pk, yy_pkk) -> jax.Array:
+def row_scales(count_p: jax.Array, mean_pk: jax.Array, yy_pkk: jax.Array) -> jax.Array:
     """[k] 1 / the rows' deviations over all folds; 0 for a constant row."""
     total = jnp.sum(count_p)
     mean_k = jnp.sum(count_p[:, None] * mean_pk, 0) / jnp.maximum(total, 1)
@@ -70,7 +70,7 @@ def row_scales(count_p, mean_pk, yy_pkk) -> jax.Array:
     return jnp.where(variance > 0, 1 / jnp.sqrt(jnp.where(variance > 0, variance, 1.0)), 0.0)
 
 
-def scaled_rows(count_p, mean_pk, yy_pkk, scale_k) -> Rows:
+def scaled_rows(count_p: jax.Array, mean_pk: jax.Array, yy_pkk: jax.Array, scale_k: jax.Array) -> Rows:
     """The rows divided by their deviations."""
     return Rows(count_p, mean_pk * scale_k[None, :], yy_pkk * scale_k[None, :, None] * scale_k[None, None, :])
 
@@ -83,23 +83,23 @@ def cross_validated(rows: Rows, neuron: Neuron, penalties: tuple[float, ...]) ->
     if len(penalties) > 1:
         chosen_p = jnp.argmin(_inner_errors(rows, neuron, strengths_l), axis=1)
 
-    def held_out(fold):
+    def held_out(fold: jax.Array):
         fit = _fit(rows, neuron, 1.0 - jax.nn.one_hot(fold, folds), strengths_l[chosen_p[fold]][None])
         return jax.tree.map(lambda leaf: leaf[0], _error(rows, neuron, fit, fold))
 
-    found = jax.lax.map(held_out, jnp.arange(folds))
-    scores = _pooled(rows, neuron, found)
+    errors = jax.lax.map(held_out, jnp.arange(folds))
+    scores = _pooled(rows, neuron, errors)
     needed = 3 if len(penalties) > 1 else 2
     usable = (jnp.sum(rows.count_p > 0) >= needed) & jnp.any(jnp.diagonal(rows.yy_pkk, axis1=1, axis2=2) > 0)
     return {name: jnp.where(usable, value, jnp.nan) for name, value in scores.items()}
 
 
-def _inner_errors(rows: Rows, neuron: Neuron, strengths_l) -> jax.Array:
+def _inner_errors(rows: Rows, neuron: Neuron, strengths_l: jax.Array) -> jax.Array:
     """[p, l] squared errors within the training set of each fold p, every other fold held out in turn."""
     folds = rows.count_p.shape[0]
     pairs = np.asarray([(i, j) for i in range(folds) for j in range(i)], np.int32).reshape(-1, 2)
 
-    def add(errors_pl, pair):
+    def add(errors_pl: jax.Array, pair: jax.Array):
         # One regression without both folds serves both: each is held out inside the other's training set.
         outside = jax.nn.one_hot(pair[0], folds) + jax.nn.one_hot(pair[1], folds)
         fit = _fit(rows, neuron, 1.0 - outside, strengths_l)
@@ -110,7 +110,7 @@ def _inner_errors(rows: Rows, neuron: Neuron, strengths_l) -> jax.Array:
     return jax.lax.scan(add, zero, jnp.asarray(pairs))[0]
 
 
-def _fit(rows: Rows, neuron: Neuron, used_p, strengths_l) -> Fit:
+def _fit(rows: Rows, neuron: Neuron, used_p: jax.Array, strengths_l: jax.Array) -> Fit:
     weight_p = used_p * rows.count_p
     total = jnp.maximum(jnp.sum(weight_p), 1)
     mean_k, mean = product(weight_p, rows.mean_pk) / total, jnp.sum(weight_p * neuron.mean_p) / total
@@ -124,7 +124,7 @@ def _fit(rows: Rows, neuron: Neuron, used_p, strengths_l) -> Fit:
     return Fit(axes_kk, along_k[None, :] / shrunk, mean_k, mean)
 
 
-def _error(rows: Rows, neuron: Neuron, fit: Fit, fold) -> Error:
+def _error(rows: Rows, neuron: Neuron, fit: Fit, fold: jax.Array) -> Error:
     scatter_kk = product(product(fit.axes_kk.T, rows.yy_pkk[fold]), fit.axes_kk)
     mean_l = fit.mean + product(fit.weights_lk, product(fit.axes_kk.T, rows.mean_pk[fold] - fit.mean_k))
     product_l = product(fit.weights_lk, product(fit.axes_kk.T, neuron.xy_pk[fold]))
@@ -134,14 +134,14 @@ def _error(rows: Rows, neuron: Neuron, fit: Fit, fold) -> Error:
     return Error(squares_l, mean_l, spread_l, product_l)
 
 
-def _pooled(rows: Rows, neuron: Neuron, found: Error) -> dict[str, jax.Array]:
+def _pooled(rows: Rows, neuron: Neuron, errors: Error) -> dict[str, jax.Array]:
     """R2 and Pearson's r of all held-out predictions [p] together."""
     count_p, total = rows.count_p, jnp.maximum(jnp.sum(rows.count_p), 1)
     apart_p = neuron.mean_p - jnp.sum(count_p * neuron.mean_p) / total
-    predicted_p = found.mean - jnp.sum(count_p * found.mean) / total
+    predicted_p = errors.mean - jnp.sum(count_p * errors.mean) / total
     xx = jnp.sum(neuron.xx_p + count_p * apart_p**2)
-    spread = jnp.sum(found.spread + count_p * predicted_p**2)
-    across = jnp.sum(found.product + count_p * predicted_p * apart_p)
-    r2 = 1 - jnp.sum(found.squares) / jnp.where(xx > 0, xx, jnp.nan)
+    spread = jnp.sum(errors.spread + count_p * predicted_p**2)
+    across = jnp.sum(errors.product + count_p * predicted_p * apart_p)
+    r2 = 1 - jnp.sum(errors.squares) / jnp.where(xx > 0, xx, jnp.nan)
     r = across / jnp.sqrt(jnp.where((xx > 0) & (spread > 0), xx, jnp.nan)) / jnp.sqrt(spread)
     return {"score": r2, "r": jnp.clip(r, -1.0, 1.0)}

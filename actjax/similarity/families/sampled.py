@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.similarity.families.vectors import Scaled, cosine_of, masked, unit_scaled
-from actjax.similarity.host.dispatch import cpu_way
+from actjax.similarity.host.dispatch import call_host, host_or_device
 from actjax.similarity.host.radix import ordered_bits, stable_order
 from actjax.similarity.host.threads import in_blocks
 from actjax.types import Context, Metric
 
+# ([i] values, [i] bool what counts) -> [i] what Pearson's r is taken of.
+Transform = Callable[[jax.Array, jax.Array], jax.Array]
 # Up to here the device finds the largest as fast as the host.
 SHORT = 512
 _BLOCK_ELEMENTS = 1 << 17
@@ -28,13 +30,13 @@ class Sample(NamedTuple):
       scaled: the neuron's values there, as the correlation compares them.
     """
 
-    index_i: Any
-    inside_i: Any
+    index_i: jax.Array
+    inside_i: jax.Array
     scaled: Scaled
 
 
 def sampled_correlation(
-    name: str, transform: Callable[[Any, Any], Any], *, k: int, reference: str, order: bool = False
+    name: str, transform: Transform, *, k: int, reference: str, order: bool = False
 ) -> Metric:
     """Pearson's r of `transform(values_i, inside_i)` on the sample; `order` where that sees no more."""
     if k < 2:
@@ -57,7 +59,9 @@ def sampled_correlation(
     )
 
 
-def _sample(values_o, mask_o, context: Context, *, transform, k) -> Sample:
+def _sample(
+    values_o: jax.Array, mask_o: jax.Array, context: Context, *, transform: Transform, k: int
+) -> Sample:
     order, usable = random_order(mask_o, context.key)
     strongest = order[top_k(jnp.where(usable, values_o[order], -jnp.inf), k)[1]]
     index = jnp.concatenate([strongest, order[:k]]).astype(jnp.int32)
@@ -69,22 +73,20 @@ def top_k(values_o: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
     """The k largest values and where they are, the earlier first where they tie."""
     # The device's order puts -0 below 0, which are equal numbers.
     values_o = jnp.where(values_o == 0, jnp.zeros_like(values_o), values_o)
-    by_device = functools.partial(jax.lax.top_k, k=k)
     if values_o.shape[-1] <= SHORT:
-        return tuple(by_device(values_o))
-    by_host = functools.partial(_by_host, k=k)
-    return jax.lax.platform_dependent(
-        values_o, cpu=lambda v: tuple(cpu_way(by_host, by_device)(v)), default=lambda v: tuple(by_device(v))
-    )
+        return _by_device(values_o, k)
+    by_host, by_device = (functools.partial(way, k=k) for way in (_by_host, _by_device))
+    return host_or_device(by_host, by_device, values_o)
+
+
+def _by_device(values_o: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
+    largest_i, places_i = jax.lax.top_k(values_o, k)
+    return largest_i, places_i
 
 
 def _by_host(values_o: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
-    return jax.pure_callback(
-        lambda values: host_top_k(np.asarray(values), k),
-        (jax.ShapeDtypeStruct((k,), jnp.float32), jax.ShapeDtypeStruct((k,), jnp.int32)),
-        values_o.astype(jnp.float32),
-        vmap_method="expand_dims",
-    )
+    shapes = jax.ShapeDtypeStruct((k,), jnp.float32), jax.ShapeDtypeStruct((k,), jnp.int32)
+    return call_host(functools.partial(host_top_k, k=k), shapes, values_o.astype(jnp.float32))
 
 
 def host_top_k(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -92,13 +94,13 @@ def host_top_k(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     rows = values.reshape(-1, values.shape[-1])
     largest, places = np.empty((len(rows), k), np.float32), np.empty((len(rows), k), np.int32)
 
-    def work(part: slice) -> None:
-        for row in range(part.start, part.stop):
-            own = rows[row]
+    def work(block: slice) -> None:
+        for row in range(block.start, block.stop):
+            item = rows[row]
             # All that reach the k-th largest, those that tie with it included.
-            reach = np.flatnonzero(own >= np.partition(own, own.size - k)[own.size - k])
-            order = reach[stable_order(~ordered_bits(own[reach]))[:k]]
-            largest[row], places[row] = own[order], order
+            reach = np.flatnonzero(item >= np.partition(item, item.size - k)[item.size - k])
+            order = reach[stable_order(~ordered_bits(item[reach]))[:k]]
+            largest[row], places[row] = item[order], order
 
     in_blocks(work, len(rows), of=rows.shape[1], most=_BLOCK_ELEMENTS)
     shape = (*values.shape[:-1], k)
@@ -118,6 +120,6 @@ def random_order(mask_o: jax.Array, key: Any) -> tuple[jax.Array, jax.Array]:
     return order, mask_o[order]
 
 
-def _compare(px: Sample, py_o, *, transform):
+def _compare(px: Sample, py_o: jax.Array, *, transform: Transform):
     other = unit_scaled(transform(py_o[px.index_i], px.inside_i))
     return {"score": cosine_of(px.scaled, other)}

@@ -1,6 +1,6 @@
 """Building blocks of metrics on vectors of observations: centring, norms, scaled inner products."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,8 @@ class Scaled(NamedTuple):
       scale: scalar, NaN if the vector is zero.
     """
 
-    vector: Any
-    scale: Any
+    vector: jax.Array
+    scale: jax.Array
 
 
 def masked(values_o: jax.Array, mask_o: jax.Array) -> jax.Array:

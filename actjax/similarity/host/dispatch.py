@@ -1,16 +1,20 @@
-"""Whether a program being traced may call back to the host, where a CPU sorts faster than XLA does."""
+"""Decides where a step is computed: by XLA on its device, or by NumPy on the host, which sorts faster than
+XLA does on a CPU."""
 
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
+import numpy as np
+
 _ALLOWED = contextvars.ContextVar("host callbacks are allowed", default=False)
 
 
 @contextlib.contextmanager
 def host_allowed(allowed: bool) -> Iterator[None]:
-    """While tracing: whether `cpu_way` may choose the host. By default it may not."""
+    """While tracing: whether `host_or_device` may choose the host. By default it may not."""
     token = _ALLOWED.set(allowed)
     try:
         yield
@@ -18,6 +22,38 @@ def host_allowed(allowed: bool) -> Iterator[None]:
         _ALLOWED.reset(token)
 
 
-def cpu_way(host: Callable[..., Any], device: Callable[..., Any]) -> Callable[..., Any]:
-    """The way to take on a CPU: `host`, a callback, where that cannot hang, else `device`."""
-    return host if _ALLOWED.get() else device
+def host_or_device(
+    host: Callable[..., Any],
+    device: Callable[..., Any],
+    *operands: Any,
+    accelerator: Callable[..., Any] | None = None,
+) -> Any:
+    """`host(*operands)` on a CPU, where a callback cannot hang; `device(*operands)` elsewhere.
+
+    Args:
+      host, device: functions of the operands.
+      *operands: arrays.
+      accelerator: instead of `device` in programs that are not for a CPU.
+    """
+    return cpu_or_device(host if _ALLOWED.get() else device, accelerator or device, *operands)
+
+
+def cpu_or_device(cpu: Callable[..., Any], device: Callable[..., Any], *operands: Any) -> Any:
+    """`cpu(*operands)` in programs for a CPU, `device(*operands)` in all others; both are traced."""
+    return jax.lax.platform_dependent(*operands, cpu=cpu, default=device)
+
+
+def call_host(work: Callable[..., Any], results: Any, *operands: jax.Array) -> Any:
+    """`work` of NumPy arrays, from inside a program; under vmap it is called once with leading axes more.
+
+    Args:
+      work: pure; takes the operands as NumPy arrays, which have leading axes, or of length 1, where vmap
+        gave them some, and returns arrays of the shapes and types of `results` behind those axes.
+      results: a pytree of `jax.ShapeDtypeStruct`.
+      *operands: arrays.
+    """
+
+    def of_numpy(*arrays: Any) -> Any:
+        return work(*(np.asarray(array) for array in arrays))
+
+    return jax.pure_callback(of_numpy, results, *operands, vmap_method="expand_dims")

@@ -3,15 +3,18 @@
 XLA's sort on a CPU takes 100 to 300 ns an element. There short vectors are ranked by counting, which
 needs no sort (7 ns an element at 100 observations, 25 at 400), and long ones by the host, which sorts
 16-bit halves in threads (20 ns a thread), unless several devices would call it at once;
-elsewhere the device sorts. `ranks` is the one place that decides.
+elsewhere the device sorts. `twice_ranks` is the one place that decides.
 """
+
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.similarity.host.dispatch import cpu_way
+from actjax.similarity.host.dispatch import call_host, cpu_or_device, host_or_device
 from actjax.similarity.host.radix import ordered_bits, stable_order
+from actjax.similarity.host.select import ordered_bits as float_bits
 from actjax.similarity.host.threads import in_blocks
 
 # Up to here counting all pairs beats the host's sort and its round trip (measured, see the notes).
@@ -32,15 +35,15 @@ def twice_ranks(values_o: jax.Array, mask_o: jax.Array, *, ties: str = "average"
       [o] int32, exact. Works under vmap and inside jit and pmap.
     """
     values_o = jnp.where(mask_o, values_o, jnp.inf)
-    short = values_o.shape[-1] <= COUNTING_LIMIT
-    on_cpu = _by_counting if short else cpu_way(_by_host, _by_device_sort)
-    found = jax.lax.platform_dependent(
-        values_o,
-        mask_o,
-        cpu=lambda v, m: on_cpu(v, m, ties),
-        default=lambda v, m: _by_device_sort(v, m, ties),
+    by_counting, by_host, by_sort = (
+        functools.partial(way, ties=ties) for way in (_by_counting, _by_host, _by_device_sort)
     )
-    return jnp.where(mask_o, found, jnp.zeros_like(found))
+    by_rows = by_sort if ties == "ordinal" else lambda values_o, _: _by_rows(values_o)
+    if values_o.shape[-1] <= COUNTING_LIMIT:
+        twice_o = cpu_or_device(by_counting, by_rows, values_o, mask_o)
+    else:
+        twice_o = host_or_device(by_host, by_sort, values_o, mask_o, accelerator=by_rows)
+    return jnp.where(mask_o, twice_o, jnp.zeros_like(twice_o))
 
 
 def ranks(values_o: jax.Array, mask_o: jax.Array, *, ties: str = "average") -> jax.Array:
@@ -66,14 +69,14 @@ def twice_random_ranks(values_o: jax.Array, mask_o: jax.Array, key: jax.Array) -
     return jnp.zeros_like(shuffled).at[order].set(shuffled)
 
 
-def _by_counting(values_o: jax.Array, _: jax.Array, ties: str) -> jax.Array:
+def _by_counting(values_o: jax.Array, mask_o: jax.Array, ties: str) -> jax.Array:
     """Counts, for each value, those before it; in a loop of elementwise steps, which XLA vectorises."""
     o = values_o.shape[0]
     steps = -(-o // _UNROLL)
     padded = jnp.pad(values_o, (0, steps * _UNROLL - o), constant_values=jnp.inf)
     place = jnp.arange(o, dtype=jnp.int32)
 
-    def add(count, step):
+    def add(count: jax.Array, step: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
         start, others = step
         for j in range(_UNROLL):
             smaller, tied = others[j] < values_o, others[j] == values_o
@@ -91,28 +94,71 @@ def _by_counting(values_o: jax.Array, _: jax.Array, ties: str) -> jax.Array:
     return 2 * count
 
 
-def _by_device_sort(values_o: jax.Array, _: jax.Array, ties: str) -> jax.Array:
+def _by_device_sort(values_o: jax.Array, mask_o: jax.Array, ties: str) -> jax.Array:
     place = jnp.arange(values_o.shape[0], dtype=jnp.int32)
     values, order = jax.lax.sort((values_o, place), num_keys=1, is_stable=True)
-    found = 2 * place + 2
+    twice = 2 * place + 2
     if ties == "average":
         differs = values[1:] != values[:-1]
         starts = jnp.concatenate([jnp.ones((1,), bool), differs])
         ends = jnp.concatenate([differs, jnp.ones((1,), bool)])
         first = jax.lax.cummax(jnp.where(starts, place, 0))
         last = jax.lax.cummin(jnp.where(ends, place, values_o.shape[0]), reverse=True)
-        found = first + last + 2
-    return jnp.zeros_like(place).at[order].set(found)
+        twice = first + last + 2
+    return jnp.zeros_like(place).at[order].set(twice)
+
+
+# Mid-ranks of a device under vmap are those of all rows at once, which are asked together whether any tie.
+@jax.custom_batching.custom_vmap
+def _by_rows(values_o: jax.Array) -> jax.Array:
+    return _of_rows(values_o[None])[0]
+
+
+@_by_rows.def_vmap
+def _(axis_size: int, in_batched: list[bool], values: jax.Array) -> tuple[jax.Array, bool]:
+    return _of_rows(values), True
+
+
+@jax.custom_batching.custom_vmap
+def _of_rows(values_no: jax.Array) -> jax.Array:
+    """[n, o] twice the mid-ranks; any for infinite values.
+
+    Bits sort twice as fast as floats do, and short places faster than long ones. Finding where ties begin and
+    end takes a quarter of the sort, and what is continuous has none.
+    """
+    n, o = values_no.shape
+    place = jnp.arange(o, dtype=jnp.int32)
+    short = jnp.uint16 if o <= 1 << 16 else jnp.uint32
+    places = jnp.broadcast_to(place.astype(short), (n, o))
+    keys, order = jax.lax.sort((float_bits(values_no), places), dimension=1, num_keys=1, is_stable=False)
+    tied = jnp.any((keys[:, 1:] == keys[:, :-1]) & (keys[:, 1:] < float_bits(jnp.float32(jnp.inf))))
+    twice = jax.lax.cond(tied, _mid_ranks, lambda keys: jnp.broadcast_to(2 * place + 2, keys.shape), keys)
+    zeros = jnp.zeros((o,), jnp.int32)
+    return jax.vmap(lambda order, twice: zeros.at[order].set(twice, unique_indices=True))(
+        order.astype(jnp.int32), twice
+    )
+
+
+@_of_rows.def_vmap
+def _(axis_size: int, in_batched: list[bool], values: jax.Array) -> tuple[jax.Array, bool]:
+    return _of_rows(values.reshape(-1, values.shape[-1])).reshape(values.shape), True
+
+
+def _mid_ranks(sorted_no: jax.Array) -> jax.Array:
+    """Twice the mean place, from 1, of the values that tie with each of a sorted row."""
+    n, o = sorted_no.shape
+    place = jnp.arange(o, dtype=jnp.int32)[None, :]
+    differs, edge = sorted_no[:, 1:] != sorted_no[:, :-1], jnp.ones((n, 1), bool)
+    starts, ends = jnp.concatenate([edge, differs], 1), jnp.concatenate([differs, edge], 1)
+    first = jax.lax.cummax(jnp.where(starts, place, 0), axis=1)
+    last = jax.lax.cummin(jnp.where(ends, place, o), axis=1, reverse=True)
+    return first + last + 2
 
 
 def _by_host(values_o: jax.Array, mask_o: jax.Array, ties: str) -> jax.Array:
     shape = jax.ShapeDtypeStruct(values_o.shape, jnp.int32)
-    return jax.pure_callback(
-        lambda v, m: host_twice_ranks(np.asarray(v), np.asarray(m), ties=ties),
-        shape,
-        values_o.astype(jnp.float32),
-        mask_o,
-        vmap_method="expand_dims",
+    return call_host(
+        functools.partial(host_twice_ranks, ties=ties), shape, values_o.astype(jnp.float32), mask_o
     )
 
 
@@ -123,12 +169,12 @@ def host_twice_ranks(values: np.ndarray, mask: np.ndarray, *, ties: str = "avera
     masks = np.broadcast_to(mask, shape).reshape(-1, shape[-1])
     out = np.zeros(rows.shape, np.int32)
 
-    def work(part: slice) -> None:
-        if masks[part].all():
-            out[part] = _rank_rows(rows[part], ties)
+    def work(block: slice) -> None:
+        if masks[block].all():
+            out[block] = _rank_rows(rows[block], ties)
             return
-        for row, valid, found in zip(rows[part], masks[part], out[part], strict=True):
-            found[valid] = _rank_rows(row[valid][None], ties)[0]
+        for row, valid, twice in zip(rows[block], masks[block], out[block], strict=True):
+            twice[valid] = _rank_rows(row[valid][None], ties)[0]
 
     in_blocks(work, len(rows), of=shape[-1], most=_BLOCK_ELEMENTS)
     return out.reshape(shape)

@@ -1,0 +1,64 @@
+"""The sizes of tiles of pairs that stay within a bound on memory, known from shapes alone."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from actjax import parallel
+from actjax.similarity.host.threads import at_least_one
+from actjax.types import Context
+
+# Bound on what one tile of pairs, or one tile of prepared neurons, holds at a time.
+TILE_BYTES = 256 * 2**20
+# Prepared neurons that meet all rows at once, in bytes: with four times as many, fresh memory costs a fifth
+# (rank metrics) to a half (sets) more time on a CPU, and with a quarter of them nothing is gained.
+DOT_TILE_BYTES = 64 * 2**20
+# The share of an accelerator's memory that a tile takes by default.
+_SHARE = 32
+
+
+def default_bytes() -> int:
+    """The bound on a tile that suits the device: its programs on an accelerator are short ones."""
+    if jax.default_backend() == "cpu":
+        return TILE_BYTES
+    return max(TILE_BYTES, (parallel.device_bytes() or 0) // _SHARE)
+
+
+def tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes) -> tuple[int, int]:
+    """(neurons, rows) of a tile that stays within `tile_bytes`."""
+    item = _item_bytes(metric.prepare_x, x, mask, context, axis)
+    if metric.dot:
+        # The caches of an accelerator hold no tile anyhow.
+        most = min(tile_bytes, DOT_TILE_BYTES) if jax.default_backend() == "cpu" else tile_bytes
+        return _even(n, at_least_one(most, item)), k
+    pairs = at_least_one(tile_bytes, metric.pair_copies * item)
+    tile_k = _even(k, pairs)
+    return _even(n, at_least_one(pairs, tile_k)), tile_k
+
+
+def _even(items: int, most: int) -> int:
+    """The size of the fewest tiles of at most `most`, as equal as can be: overlaps are computed twice."""
+    most = min(items, most)
+    return -(-items // -(-items // most))
+
+
+def clip_bytes(metric, x, y, mask, context, axis) -> int:
+    """What one clip's inputs, prepared items and scores take."""
+    n, k = x.shape[axis], y.shape[axis]
+    x_item = _item_bytes(metric.prepare_x, x, mask, context, axis)
+    if metric.level == "feature" and metric.observes == "vector":
+        y_items, k = x_item * k, 1
+    else:
+        y_items = k * _item_bytes(metric.prepare_y, y, mask, context, axis)
+    inputs = 4 * (math.prod(x.shape) + math.prod(y.shape))
+    return inputs + n * x_item + y_items + 4 * n * k * len(metric.outputs)
+
+
+def _item_bytes(prepare: Callable, values: Any, mask: Any, context: Context, axis: int) -> int:
+    """The size of one prepared item, known from shapes alone."""
+    shape = values.shape[1:] if axis == 0 else values.shape[:-1]
+    item = jax.eval_shape(prepare, jax.ShapeDtypeStruct(shape, jnp.float32), mask, context)
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(item))

@@ -1,0 +1,179 @@
+"""One training run from step to step: calls of the devices, log lines, evaluations, checkpoints."""
+
+import dataclasses
+import functools
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import numpy as np
+import optax
+import tqdm
+
+from actjax import parallel
+from actjax.train import step as steps
+from actjax.train.evaluation import EvalResult, evaluate
+from actjax.train.log import Log, StopRequest
+from actjax.train.options import TrainOptions
+from actjax.train.pace import Pace
+from actjax.train.saver import Saver
+from actjax.train.state import TrainState
+from actjax.train.supply import Supply, to_devices
+from actjax.types import Batch, Frontend
+
+
+@dataclasses.dataclass
+class Record:
+    """What a checkpoint keeps beside the arrays; all of it is JSON."""
+
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    best_step: int = 0
+    since_best: int = 0
+    seconds: float = 0.0
+    finished: bool = False
+    stopped_early: bool = False
+
+    def add(self, step: int, result: EvalResult, options: TrainOptions) -> bool:
+        """Adds an evaluation; True if it is the best so far, which an equal later one is not."""
+        sign = -1 if options.monitor == "loss" else 1
+        now = sign * getattr(result, options.monitor)
+        best = all(now > sign * past[options.monitor] for past in self.history)
+        self.history.append({"step": step, "loss": result.loss, "accuracy": result.accuracy, "best": best})
+        self.best_step = step if best else self.best_step
+        self.since_best = 0 if best else self.since_best + 1
+        self.stopped_early = 0 < options.patience <= self.since_best
+        return best
+
+
+class Unwritten(NamedTuple):
+    """A line of the log whose numbers may still be on their way from the devices.
+
+    Attributes:
+      step: of which it is.
+      sums: of each call since the line before.
+    """
+
+    step: int
+    sums: list[dict[str, Any]]
+
+
+@dataclasses.dataclass
+class Trainer:
+    """What does not change from step to step of one run, and its record.
+
+    Attributes:
+      model, frontend, optimizer, options: of `fit`.
+      pace: which steps are logged, which evaluated, which taken in one call.
+      record: of the evaluations so far.
+      best: the variables of the best of them.
+    """
+
+    model: nn.Module
+    frontend: Frontend
+    optimizer: optax.GradientTransformation
+    options: TrainOptions
+    pace: Pace
+    record: Record
+    best: dict[str, Any]
+    _programs: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
+
+    def run(
+        self,
+        state: TrainState,
+        source: Supply,
+        eval_batches: Callable[[], Iterable[Batch] | Supply],
+        saver: Saver,
+        stop: StopRequest,
+        log: Log,
+        bar: tqdm.tqdm,
+    ) -> None:
+        """Steps until the last one, early stopping or a request to stop; saves what it reached.
+
+        A log line is written while the next call runs: devices do not wait for it.
+        """
+        step, last = int(state.step), self.pace.num_steps
+        replicated, sent = parallel.replicate(state), to_devices(source)
+        pending, unwritten, began = [], [], time.perf_counter()
+        while not self.record.finished:
+            count = self.pace.steps_from(step)
+            call = self._compiled(source.gather, count)
+            replicated, sums = call(replicated, source.on_device, _next(sent, count, step, last))
+            step += count
+            bar.update(count)
+            pending.append(sums)
+            self._write(unwritten, log, bar)
+            if logging := self.pace.logs(step):
+                unwritten, pending = [Unwritten(step, pending)], []
+            if evaluating := self.pace.evaluates(step):
+                self._write(unwritten, log, bar)
+                self._evaluate(step, replicated, eval_batches, log)
+                self.record.finished = step == last or self.record.stopped_early
+            # Several processes may only ask each other at steps that all of them reach.
+            asked = (parallel.process_count() == 1 or logging) and stop.agreed()
+            if evaluating or asked:
+                self._write(unwritten, log, bar)
+                self.record.seconds += time.perf_counter() - began
+                began = time.perf_counter()
+                self._save(step, replicated, saver)
+            if asked and not self.record.finished:
+                raise KeyboardInterrupt(f"stopped at step {step} of {last}; it is saved")
+
+    def _compiled(self, gather: Callable[[Any, Any], Batch], count: int) -> Callable[..., Any]:
+        if (gather, count) not in self._programs:
+            settings = {
+                "model": self.model,
+                "frontend": self.frontend,
+                "optimizer": self.optimizer,
+                "label_smoothing": self.options.label_smoothing,
+                "multilabel": self.options.multilabel,
+                "precision": self.options.precision,
+            }
+            steps_of_call = functools.partial(steps.train_steps, count=count, gather=gather, **settings)
+            self._programs[gather, count] = parallel.pmap(steps_of_call, donate=(0,))
+        return self._programs[gather, count]
+
+    def _write(self, unwritten: list[Unwritten], log: Log, bar: tqdm.tqdm) -> None:
+        """Writes and forgets the lines that are waiting."""
+        while unwritten:
+            step, sums = unwritten.pop(0)
+            log.write(step, "train", means := _means(sums))
+            bar.set_postfix(loss=f"{means['loss']:.3f}", accuracy=f"{means['accuracy']:.3f}")
+
+    def _evaluate(
+        self,
+        step: int,
+        replicated: TrainState,
+        eval_batches: Callable[[], Iterable[Batch] | Supply],
+        log: Log,
+    ) -> None:
+        variables, multilabel = parallel.unreplicate(replicated.variables), self.options.multilabel
+        result = evaluate(self.model, self.frontend, variables, eval_batches(), multilabel=multilabel)
+        if self.record.add(step, result, self.options):
+            self.best = variables
+        log.write(step, "eval", {"loss": result.loss, "accuracy": result.accuracy})
+
+    def _save(self, step: int, replicated: TrainState, saver: Saver) -> None:
+        state = parallel.unreplicate(replicated)
+        saver.save(step, dataclasses.asdict(self.record), state=state, best=self.best)
+
+
+def _next(sent: Iterator[Any], count: int, step: int, last: int) -> Any:
+    """What is sent for the next call: of one batch, or stacked of several, [d, count, b / d, ...]."""
+    batches = list(itertools.islice(sent, count))
+    if len(batches) < count:
+        ended = step + len(batches)
+        raise ValueError(f"expected batches for {last} steps, they ended after {ended}; repeat the data")
+    return batches[0] if count == 1 else jax.tree.map(lambda *leaves: np.stack(leaves, 1), *batches)
+
+
+def _means(calls: list[dict[str, Any]]) -> dict[str, float]:
+    """Loss and accuracy over the clips of all steps of some calls, and the last gradient norm."""
+    sums = [parallel.unreplicate(call) for call in calls]
+    loss, correct, count, norms = (
+        [float(value) for call in sums for value in np.ravel(call[name])]
+        for name in ("loss", "correct", "count", "grad_norm")
+    )
+    return {"loss": sum(loss) / sum(count), "accuracy": sum(correct) / sum(count), "grad_norm": norms[-1]}
