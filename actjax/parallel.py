@@ -103,25 +103,19 @@ def device_bytes() -> int | None:
 
 
 def replicate(tree: Any) -> Any:
-    """[...] -> [d, ...]: a copy of every leaf on each device of this process; made without a program."""
+    """[...] -> [d, ...]: a copy of every leaf on each device of this process; compiles nothing."""
 
     def copies(leaf: Any) -> jax.Array:
         if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(copies(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
-        host = np.asarray(leaf)[None]
-        # Devices of the host would share one array, which a program that its memory is donated to overwrites.
-        return _on_each_device(host, [host.copy() for _ in jax.local_devices()])
+        return _on_each_device(np.asarray(leaf), shared=False)
 
     return jax.tree.map(copies, tree)
 
 
 def hold(tree: Any) -> Any:
     """[...] -> [d, ...] for large host arrays that are never donated: devices of the host share them."""
-
-    def shared(leaf: np.ndarray) -> jax.Array:
-        return _on_each_device(leaf[None], [leaf[None]] * local_device_count())
-
-    return jax.tree.map(shared, tree)
+    return jax.tree.map(lambda leaf: _on_each_device(leaf, shared=True), tree)
 
 
 def put(tree: Any) -> Any:
@@ -236,13 +230,11 @@ def barrier() -> None:
     gather_bytes(b"")
 
 
-def _on_each_device(like: np.ndarray, arrays: Sequence[np.ndarray]) -> jax.Array:
-    """[1, ...] of each device -> [d, ...]."""
-    shape = (len(arrays), *like.shape[1:])
-    placed = [
-        jax.device_put(array, device) for array, device in zip(arrays, jax.local_devices(), strict=True)
-    ]
-    return jax.make_array_from_single_device_arrays(shape, _local_sharding(), placed)
+def _on_each_device(leaf: np.ndarray, shared: bool) -> jax.Array:
+    """[...] -> [d, ...]. A program that memory is donated to writes there: nothing may share it then."""
+    one_d, devices = leaf[None], jax.local_devices()
+    copies = [jax.device_put(one_d if shared else one_d.copy(), device) for device in devices]
+    return jax.make_array_from_single_device_arrays((len(devices), *leaf.shape), _local_sharding(), copies)
 
 
 def _local_sharding() -> jax.sharding.NamedSharding:

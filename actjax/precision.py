@@ -1,14 +1,13 @@
 """How the matrix products behind scores are computed: the one place that decides.
 
     exact  float32 throughout
-    fast   float32 as two bfloat16 parts of each side, three products of parts, float32 sums
+    fast   float32 as two float16 parts of each side, three products of parts, float32 sums
     tf32   the device's fastest product of float32 (TF32 on a GPU, bfloat16 on a TPU): errors of 1e-4
     plain  exact, by what JAX has alone: no kernels of actjax
 
-Matrix units multiply bfloat16 ten to twenty times as fast as float32 is multiplied beside them, but their
-sums lose digits, so that "fast" needs a kernel (`actjax.split_product`). A device without such units, a CPU
-among them, and one that cannot compile the kernels compute plainly whatever is asked for; a TPU knows tf32
-alone beside.
+Matrix units multiply float16 ten to twenty times as fast as float32 is multiplied beside them, but their
+sums lose digits, so that "fast" needs a kernel (`actjax.kernels.split_product`); without it "exact" is taken.
+A device without such units, a CPU among them, computes plainly whatever is asked for; a TPU knows tf32 too.
 """
 
 import contextlib
@@ -16,17 +15,18 @@ import contextvars
 import functools
 import logging
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import TypeVar
 
 import jax
 
-from actjax import split_product
+from actjax.kernels import kth_value, split_product
 
 # The precision of exact products: TF32 and bfloat16 move correlations in the third decimal.
 PRECISION = jax.lax.Precision.HIGHEST
 WAYS = ("exact", "fast", "tf32")
 _PLAIN = "plain"
-# The first compute capability of CUDA devices with matrix units for bfloat16 and TF32.
+# The first compute capability of CUDA devices with matrix units for TF32 beside float16.
 _FIRST_CAPABILITY = 8.0
 _ASKED: contextvars.ContextVar[str] = contextvars.ContextVar("way of matrix products", default="fast")
 _Result = TypeVar("_Result")
@@ -60,12 +60,15 @@ def current_way() -> str:
     asked, device = _ASKED.get(), jax.devices()[0]
     if device.platform == "tpu":
         return asked if asked == "tf32" else _PLAIN
-    return asked if asked == _PLAIN or _has_kernels(device) else _PLAIN
+    if asked == _PLAIN or _stopped or not _has_matrix_units(device):
+        return _PLAIN
+    return "exact" if asked == "fast" and not _holds(split_product) else asked
 
 
-def kernels() -> bool:
-    """Whether the kernels of actjax for GPUs are to be used in what is being traced."""
-    return current_way() != _PLAIN and jax.devices()[0].platform != "tpu"
+def kernel_selects() -> bool:
+    """Whether the kernel that finds values at places is used in what is being traced."""
+    on_gpu = jax.devices()[0].platform != "tpu"
+    return on_gpu and current_way() != _PLAIN and _holds(kth_value)
 
 
 def of_products() -> jax.lax.Precision:
@@ -91,29 +94,32 @@ def guarded(run: Callable[[str], _Result]) -> _Result:
         return result
 
 
-def _has_kernels(device: jax.Device) -> bool:
-    """Whether the device has matrix units for bfloat16, and the kernels hold on it."""
+def _has_matrix_units(device: jax.Device) -> bool:
+    """Whether the device is a GPU with matrix units, for which the kernels are written."""
     try:
-        capable = device.platform == "gpu" and float(device.compute_capability) >= _FIRST_CAPABILITY
+        return device.platform == "gpu" and float(device.compute_capability) >= _FIRST_CAPABILITY
     except (AttributeError, ValueError):
         return False
-    return capable and not _stopped and _hold()
 
 
 @functools.cache
-def _hold() -> bool:
+def _holds(kernel: ModuleType) -> bool:
+    """Whether a kernel compiles here and gives what it should; one that does not is left out, said once."""
     try:
-        if split_product.holds():
+        if kernel.holds():
             return True
-        reason = "a product is wrong"
+        reason = "a result is wrong"
     except Exception as error:
         # Pallas may be missing, or raise anything over a device that it does not know.
         reason = f"{type(error).__name__}: {error}"
-    _stop(reason)
+    _say(f"{kernel.__name__.rpartition('.')[2]} is left out", reason)
     return False
 
 
 def _stop(reason: str) -> None:
     _stopped.append(reason)
-    line = " ".join(reason.split())[:200]
-    logging.getLogger(__name__).warning("products of scores go without kernels from here on: %s", line)
+    _say("all are left out from here on", reason)
+
+
+def _say(what: str, reason: str) -> None:
+    logging.getLogger(__name__).warning("kernels for scores: %s: %s", what, " ".join(reason.split())[:200])

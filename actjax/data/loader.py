@@ -1,9 +1,8 @@
 """From a prepared data set to batches: random access, then a deterministic plan of batches read by Grain."""
 
-import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,60 +10,18 @@ import numpy as np
 from actjax.data.build import prepared
 from actjax.data.build.index import builder_skipped
 from actjax.data.plan import Plan, steps
+from actjax.data.source import Source, absent_classes, fill, shuffled_labels
 from actjax.types import Batch
 
-__all__ = ["Source", "batches", "builder_skipped", "open_source", "steps"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """Random access to the clips of one split, and what is known of them without reading audio.
-
-    Attributes:
-      reader: anything with `len` and `[i] -> {"audio": [samples] int16 or float32, ...}`.
-      clip_ids, recording_ids: [n] lists of str.
-      labels: [n] int32, or [n, classes] uint8 (multi-hot).
-      class_names: of the labels.
-      sample_rate_hz, clip_samples: of every clip; the loader cuts or pads to clip_samples.
-      fingerprint: a hash of all clips' content and order.
-      lengths: [n] int32 samples of signal in each clip, what follows being padding; None where all
-        clips are full.
-    """
-
-    reader: Any
-    clip_ids: list[str]
-    recording_ids: list[str]
-    labels: np.ndarray
-    class_names: tuple[str, ...]
-    sample_rate_hz: int
-    clip_samples: int
-    fingerprint: str
-    lengths: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.clip_ids)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """The whole example of clip `index`, strings as str."""
-        example = self.reader[index]
-        return {k: v.decode() if isinstance(v, bytes) else v for k, v in example.items()}
-
-    @property
-    def multi_label(self) -> bool:
-        """True where labels are multi-hot."""
-        return self.labels.ndim == 2
-
-    def take(self, clips: Sequence[int] | np.ndarray) -> "Source":
-        """These clips in this order, under the same fingerprint."""
-        places = np.asarray(clips, np.int64)
-        return dataclasses.replace(
-            self,
-            reader=_Taken(self.reader, places),
-            clip_ids=[self.clip_ids[i] for i in places],
-            recording_ids=[self.recording_ids[i] for i in places],
-            labels=self.labels[places],
-            lengths=None if self.lengths is None else self.lengths[places],
-        )
+__all__ = [
+    "Source",
+    "absent_classes",
+    "batches",
+    "builder_skipped",
+    "open_source",
+    "shuffled_labels",
+    "steps",
+]
 
 
 def open_source(builder: Any, split: str) -> Source:
@@ -99,26 +56,6 @@ def open_source(builder: Any, split: str) -> Source:
         fingerprint=hashlib.sha256("".join(columns["content"].tolist()).encode()).hexdigest()[:16],
         lengths=columns["length"],
     )
-
-
-def shuffled_labels(source: Source, seed: int) -> Source:
-    """The same clips, their labels permuted among them: what is left to learn is the clips one by one."""
-    order = np.random.default_rng([seed, 10]).permutation(len(source))
-    return dataclasses.replace(source, labels=source.labels[order])
-
-
-def absent_classes(sources: Mapping[str, Source]) -> str:
-    """Which classes have no clip in which split: "cello in train; oboe, horn in test"; "" for none."""
-    absent = []
-    for split, source in sources.items():
-        labels = source.labels
-        classes = np.arange(len(source.class_names))
-        present = np.asarray(labels.any(axis=0) if source.multi_label else np.isin(classes, labels))
-        lost = [name for place, name in enumerate(source.class_names) if not present[place]]
-        if lost:
-            more = f" and {len(lost) - 10} more" if len(lost) > 10 else ""
-            absent.append(f"{', '.join(lost[:10])}{more} in {split}")
-    return "; ".join(absent)
 
 
 def batches(
@@ -175,19 +112,6 @@ def batches(
     return iter(stream)
 
 
-class _Taken:
-    """Some clips of a reader, in an order of their own."""
-
-    def __init__(self, reader: Any, clips: np.ndarray):
-        self.reader, self.clips = reader, clips
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.reader[int(self.clips[index])]
-
-
 class _Batches(Sequence[Batch]):
     """Batches by step: a random-access source for Grain."""
 
@@ -208,19 +132,6 @@ class _Batches(Sequence[Batch]):
         label = self.source.labels[index].astype(np.float32 if self.source.multi_label else np.int32)
         label[~mask] = 0
         return Batch(audio=audio, mask=mask, length=length, label=label, index=index)
-
-
-def fill(row_s: np.ndarray, audio_s: np.ndarray) -> int:
-    """Copies audio into row_s, cut at the end or padded with silence; returns the samples copied.
-
-    A float32 row gets int16 audio in -1 .. 1.
-    """
-    audio_s = np.asarray(audio_s)
-    count = min(len(audio_s), len(row_s))
-    row_s[:count] = audio_s[:count]
-    if audio_s.dtype == np.int16 and row_s.dtype == np.float32:
-        row_s[:count] /= 32768.0
-    return count
 
 
 def _mark_flags_parsed() -> None:

@@ -3,7 +3,7 @@
 import concurrent.futures
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,8 @@ import numpy as np
 
 from actjax import capacity, parallel
 from actjax.data.plan import Plan, Rows
+from actjax.data.source import Source, fill
 from actjax.types import Batch
-
-if TYPE_CHECKING:
-    from actjax.data.loader import Source
 
 # Of a device's memory, for all clips that stay there; the network and its steps need the other part.
 SHARE = 0.25
@@ -43,21 +41,18 @@ def room_bytes() -> int:
     return int(min(parallel.gather_hosts(np.int64(SHARE * min(known, default=0)))))
 
 
-def audio_bytes(source: "Source") -> int:
+def audio_bytes(source: Source) -> int:
     """What the audio of all clips takes where it stays."""
     return len(source) * source.clip_samples * _stored_type(source).itemsize
 
 
-def read(source: "Source") -> Clips:
+def read(source: Source) -> Clips:
     """All clips of a source on the host, each cut or padded as in the loader's batches.
 
     Raises:
       FileError: a clip is damaged.
       ValueError: some clips are stored as integers and others are not.
     """
-    # What runs on devices does without the readers of prepared data.
-    from actjax.data.loader import fill
-
     audio = np.zeros((len(source), source.clip_samples), _stored_type(source))
     length = np.zeros(len(source), np.int32)
 
@@ -96,7 +91,7 @@ def rows(plan: Plan, start_step: int = 0) -> Iterator[Rows]:
     return (plan[step] for step in range(start_step, len(plan)))
 
 
-def _stored_type(source: "Source") -> np.dtype:
+def _stored_type(source: Source) -> np.dtype:
     """int16 where clips are stored so, else float32."""
     audio = np.asarray(source.reader[0]["audio"])
     return np.dtype(np.int16 if audio.dtype == np.int16 else np.float32)

@@ -38,8 +38,8 @@ def variables(run: runs.Run, network: Network, train: loader.Source) -> dict[str
     train_record.need(run.workdir)
     folder = label_control(run)
     trained = checkpoint.load_best(run.workdir)[0]
-    own = {TRAINED: trained} | _kept_controls(run, network, train, trained)
-    return own if folder is None else own | {f"{LABELS}-0": checkpoint.load_best(folder)[0]}
+    weights = {TRAINED: trained} | _kept_controls(run, network, train, trained)
+    return weights if folder is None else weights | {f"{LABELS}-0": checkpoint.load_best(folder)[0]}
 
 
 def label_control(run: runs.Run) -> Path | None:
@@ -52,15 +52,15 @@ def label_control(run: runs.Run) -> Path | None:
     if not run.config.findings.label_control:
         return None
     folder = run.workdir.parent / run.config.findings.label_control
-    made, own = map(recorded_config.read, (folder, run.workdir))
+    of_control, of_run = map(recorded_config.read, (folder, run.workdir))
     if not train_record.path_of(folder).exists():
         raise FileNotFoundError(
             f"findings.label_control: {folder} holds no trained network: train it there with "
             "--config.train.shuffled_labels=True --stage=train"
         )
-    if not made.get("train", {}).get("train.shuffled_labels"):
+    if not of_control.get("train", {}).get("train.shuffled_labels"):
         raise ValueError(f"findings.label_control: the labels of {folder} were not shuffled")
-    both = [{**c.get("data", {}), **c.get("train", {})} for c in (made, own)]
+    both = [{**c.get("data", {}), **c.get("train", {})} for c in (of_control, of_run)]
     free = ("seed", "train.")
     other = sorted(k for k in both[0] if not k.startswith(free) and both[0][k] != both[1].get(k, both[0][k]))
     if other:
@@ -70,7 +70,7 @@ def label_control(run: runs.Run) -> Path | None:
 
 def _kept_controls(run: runs.Run, network: Network, train: loader.Source, trained: Any) -> dict[str, Any]:
     count = run.config.findings.untrained
-    about = [
+    made_from = [
         "shuffles",
         run.config.seed,
         count,
@@ -78,7 +78,7 @@ def _kept_controls(run: runs.Run, network: Network, train: loader.Source, traine
         train.fingerprint,
         checkpoint.content_hash(trained),
     ]
-    folder = checkpoint_files.path_of(run.workdir, f"controls_{files.digest(about)}")
+    folder = checkpoint_files.path_of(run.workdir, f"controls_{files.digest(made_from)}")
     meta = {"seed": run.config.seed, "untrained": count}
     return checkpoint.load_or_make(
         folder, lambda: _controls(network, train, trained, count, run.config.data.seed), meta

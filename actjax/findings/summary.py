@@ -42,13 +42,13 @@ def conclude(seeds: Sequence[Arrays]) -> tuple[list[ClaimRow], list[FindingRow]]
 
 def _finding(number: int, p: float, rows: Sequence[ClaimRow]) -> FindingRow:
     """A finding's row; gives each of its claims a verdict."""
-    own = [row for row in rows if row["finding"] == number]
-    for row in own:
+    claims = [row for row in rows if row["finding"] == number]
+    for row in claims:
         # Within a finding the claims stand or fall together, so each is judged at the finding's p.
         worst = max(p, _or_one(row["p"]))
         row["verdict"] = effects.verdict(row["low"], row["high"], worst, row["effects"])
     title, short = TITLES[number]
-    word = effects.together([row["verdict"] for row in own])
+    word = effects.together([row["verdict"] for row in claims])
     return {"finding": number, "title": title, "short": short, "p": p, "verdict": word}
 
 

@@ -85,7 +85,7 @@ def write_beside(folder: Path, results: list[Result]) -> None:
 def _options(run: runs.Run) -> dict[str, Any]:
     """What a table depends on beside the data and the weights."""
     score = {name: run.config.score[name] for name in ("split", "layers")}
-    own = run.config.findings.to_dict()
+    options = run.config.findings.to_dict()
     # Seeds have label controls of their own; a network's kind is all that their tables share.
-    own["label_control"] = bool(own["label_control"])
-    return {"findings": own, "score": score, "data_seed": run.config.data.seed}
+    options["label_control"] = bool(options["label_control"])
+    return {"findings": options, "score": score, "data_seed": run.config.data.seed}

@@ -40,8 +40,6 @@ def metric(
         "accuracy",
         lambda both, x, y, neither: (both + neither) / (both + x + y + neither),
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
-        views=("clip", "frame"),
         range=(0.0, 1.0, 0.5),
-        reference="Oikarinen, Yan and Weng 2025",
         symmetric=True,
     )

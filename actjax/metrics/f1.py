@@ -38,7 +38,6 @@ def metric(
         lambda both, x, y, neither: 2 * both / (2 * both + x + y),
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
         views=("clip", "frame", "map"),
-        range=(0.0, 1.0, 0.0),
         reference="Dice 1945",
         symmetric=True,
     )

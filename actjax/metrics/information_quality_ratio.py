@@ -42,7 +42,6 @@ def metric(
         _ratio,
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
         views=("clip", "frame", "map"),
-        range=(0.0, 1.0, 0.0),
         reference="Wijaya, Sarno and Zulaika 2017",
         symmetric=True,
     )

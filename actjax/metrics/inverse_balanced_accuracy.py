@@ -38,8 +38,5 @@ def metric(
         "inverse_balanced_accuracy",
         lambda both, x, y, neither: (both / (both + y) + neither / (x + neither)) / 2,
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
-        views=("clip", "frame"),
         range=(0.0, 1.0, 0.5),
-        reference="Oikarinen, Yan and Weng 2025",
-        symmetric=False,
     )

@@ -39,7 +39,6 @@ def metric(
         lambda both, x, y, neither: both / (both + x + y),
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
         views=("clip", "frame", "map"),
-        range=(0.0, 1.0, 0.0),
         reference="Bau et al. 2017; Jaccard 1901",
         symmetric=True,
     )

@@ -59,7 +59,7 @@ def _prepare_x(values_o: jax.Array, mask_o: jax.Array, context: Context):
 def _difference(px: Scaled, py: Active):
     active, off = py.active.astype(jnp.float32), py.off.astype(jnp.float32)
     # n / (active off), whose denominator leaves int32.
-    return inner(px.vector, py.hot_o) * px.scale * py.one * (1 / active + 1 / off)
+    return inner(px.vector, py.hot_o.astype(jnp.float32)) * px.scale * py.one * (1 / active + 1 / off)
 
 
 def _streamed(threshold_y: float) -> Accumulator:

@@ -39,8 +39,4 @@ def metric(
         "precision",
         lambda both, x, y, neither: both / (both + y),
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
-        views=("clip", "frame"),
-        range=(0.0, 1.0, 0.0),
-        reference="Oikarinen, Yan and Weng 2025",
-        symmetric=False,
     )

@@ -40,8 +40,4 @@ def metric(
         "recall",
         lambda both, x, y, neither: both / (both + x),
         Sides(alpha_x, alpha_y, threshold_x, threshold_y),
-        views=("clip", "frame"),
-        range=(0.0, 1.0, 0.0),
-        reference="Oikarinen, Yan and Weng 2025",
-        symmetric=False,
     )

@@ -111,7 +111,7 @@ def _prepare_x(
             top_share(values_o, mask_o, at_most_half(mask_o, k)), nan_if_constant(values_o, mask_o)
         )
     chosen = active_set(alpha or 0.5, threshold)(values_o, mask_o, context)
-    return Weights(chosen.hot_o / chosen.active.astype(jnp.float32), chosen.one - 1)
+    return Weights(chosen.hot_o.astype(jnp.float32) / chosen.active.astype(jnp.float32), chosen.one - 1)
 
 
 def _prepare_y(

@@ -22,15 +22,17 @@ def tag(name: str, /, *children: str, **attributes: str) -> Markup:
       *children: Markup, or text.
       **attributes: `class_` stands for class.
     """
-    given = "".join(f' {key.rstrip("_")}="{html.escape(str(v))}"' for key, v in attributes.items())
+    written = "".join(f' {key.rstrip("_")}="{html.escape(str(v))}"' for key, v in attributes.items())
     if name in ("img", "meta"):
-        return Markup(f"<{name}{given}>")
-    return Markup(f"<{name}{given}>{join(*children)}</{name}>")
+        return Markup(f"<{name}{written}>")
+    return Markup(f"<{name}{written}>{join(*children)}</{name}>")
 
 
-def join(*parts: str) -> Markup:
+def join(*pieces: str) -> Markup:
     """Markup as it is and text escaped, one after the other."""
-    return Markup("".join(part if isinstance(part, Markup) else html.escape(str(part)) for part in parts))
+    return Markup(
+        "".join(piece if isinstance(piece, Markup) else html.escape(str(piece)) for piece in pieces)
+    )
 
 
 def trusted(text: str) -> Markup:
@@ -55,7 +57,7 @@ def folded(title: str, *body: str) -> Markup:
 
 
 def document(title: str, style: str, *body: str) -> Markup:
-    """A whole page that loads nothing from elsewhere; empty parts are left out.
+    """A whole page that loads nothing from elsewhere; empty pieces are left out.
 
     Args:
       title: of the window.
@@ -68,6 +70,6 @@ def document(title: str, style: str, *body: str) -> Markup:
         tag("title", title),
         trusted(f"<style>{style}</style>"),
     )
-    parts = [join(part, "\n") for part in body if part]
-    page = tag("html", tag("head", head), "\n", tag("body", tag("main", "\n", *parts)), lang="en")
+    pieces = [join(piece, "\n") for piece in body if piece]
+    page = tag("html", tag("head", head), "\n", tag("body", tag("main", "\n", *pieces)), lang="en")
     return join(trusted("<!doctype html>\n"), page, "\n")

@@ -44,10 +44,10 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
     text = tables.console(summary, material)
     print(text)
     pictures = _draw(summary, material, folder)
-    found, calibration = findings_table.read(Path(workdir)), findings.calibration_table(Path(workdir))
-    if found:
-        pictures.append(page.Picture("forest", forest.forest(found, folder / "forest.png")))
-    front = page.front(found, calibration, pictures)
+    four_findings, calibration = findings_table.read(Path(workdir)), findings.calibration_table(Path(workdir))
+    if four_findings:
+        pictures.append(page.Picture("forest", forest.forest(four_findings, folder / "forest.png")))
+    front = page.front(four_findings, calibration, pictures)
     markdown = "\n".join(t.markdown() for t in tables.all_tables(summary, material))
     written = [
         files.write_text(
@@ -68,13 +68,13 @@ def build_findings(workdir: str | os.PathLike) -> list[Path]:
     from actjax.report import findings, forest, page
     from actjax.workdir import findings_table
 
-    folder, found = Path(workdir) / "report", findings_table.need(Path(workdir))
+    folder, four_findings = Path(workdir) / "report", findings_table.need(Path(workdir))
     folder.mkdir(parents=True, exist_ok=True)
-    text = findings.console(found)
+    text = findings.console(four_findings)
     print(text)
-    picture = page.Picture("forest", forest.forest(found, folder / "forest.png"))
+    picture = page.Picture("forest", forest.forest(four_findings, folder / "forest.png"))
     return [
-        files.write_text(folder / "index.html", page.findings_page(found, [picture])),
+        files.write_text(folder / "index.html", page.findings_page(four_findings, [picture])),
         files.write_text(folder / "tables.txt", text),
         picture.path,
     ]

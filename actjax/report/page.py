@@ -88,14 +88,14 @@ def findings_page(table: FindingsTable, pictures: Sequence[Picture]) -> Markup:
 
 def front(table: FindingsTable | None, calibration: Table | None, pictures: Sequence[Picture]) -> Markup:
     """The sections of the findings and of the nulls' calibration, as far as the workdir holds them."""
-    parts = []
+    body = []
     if table:
         drawn = join(*(image(p.path) for p in pictures if p.kind == "forest"))
-        parts.append(section("The four findings", findings.section(table, drawn)))
+        body.append(section("The four findings", findings.section(table, drawn)))
     if calibration:
         note = tag("p", calibration.note, class_="note")
-        parts.append(section(calibration.title, note, calibration.html()))
-    return join(*parts)
+        body.append(section(calibration.title, note, calibration.html()))
+    return join(*body)
 
 
 def _lead(summary: Summary) -> str:
@@ -116,8 +116,8 @@ def _cards(summary: Summary, material: Material) -> Markup:
     cards.append((str(len(material.left_out)), "comparisons left out"))
     if material.skipped is not None:
         cards.append((str(len(material.skipped)), "files left out"))
-    made = (tag("div", tag("b", b), tag("span", words), class_="card") for b, words in cards)
-    return tag("div", *made, class_="cards")
+    drawn = (tag("div", tag("b", b), tag("span", words), class_="card") for b, words in cards)
+    return tag("div", *drawn, class_="cards")
 
 
 def _count(summary: Summary, network: int) -> int:
@@ -136,18 +136,18 @@ def _fewer(summary: Summary) -> str:
 
 
 def _in_short(summary: Summary, score_set: int) -> Markup:
-    found, main = sort_features(summary, score_set), summary.main
-    parts = [tag("h3", _title(summary, score_set))]
+    by_verdict, main = sort_features(summary, score_set), summary.main
+    body = [tag("h3", _title(summary, score_set))]
     controls = [n for n in (UNTRAINED, INPUT) if n != main and summary.scored(score_set, n)]
     if not controls:
-        return join(*parts, tag("p", "No control was scored, so these scores prove nothing about training."))
+        return join(*body, tag("p", "No control was scored, so these scores prove nothing about training."))
     needed = standard_errors_needed(summary, score_set)
     known = (
         f"here {needed:.1f}, over {summary.recordings} recordings"
         if np.isfinite(needed)
         else ("here not known, so nothing is announced: --stage=score makes the scores again")
     )
-    parts.append(tag("p", f"Standard errors that a gain must exceed: {known}.", class_="note"))
+    body.append(tag("p", f"Standard errors that a gain must exceed: {known}.", class_="note"))
     sentences = {
         GAIN: f"The {main} network comes closer than {' and '.join(_NAMES[n] for n in controls)} to",
         UNTRAINED: "The untrained network is as close, within the error, or closer, so training shows "
@@ -157,57 +157,57 @@ def _in_short(summary: Summary, score_set: int) -> Markup:
     }
     for name, words in sentences.items():
         if name in _NAMES and name not in controls:
-            parts.append(tag("p", f"The control “{name}” was not scored here."))
+            body.append(tag("p", f"The control “{name}” was not scored here."))
             continue
-        if name == OPEN and not found[name]:
+        if name == OPEN and not by_verdict[name]:
             continue
-        parts.append(tag("p", words + (":" if found[name] else " no feature.")))
-        if found[name]:
-            chips = (tag("li", item) for item in found[name])
-            parts.append(tag("ul", *chips, class_=f"chips {'yes' if name == GAIN else 'no'}"))
-    return join(*parts)
+        body.append(tag("p", words + (":" if by_verdict[name] else " no feature.")))
+        if by_verdict[name]:
+            chips = (tag("li", item) for item in by_verdict[name])
+            body.append(tag("ul", *chips, class_=f"chips {'yes' if name == GAIN else 'no'}"))
+    return join(*body)
 
 
 def _view(summary: Summary, score_set: int, pictures: Sequence[Picture]) -> Markup:
-    parts = [image(p.path) for p in pictures if p.score_set == score_set]
+    body = [image(p.path) for p in pictures if p.score_set == score_set]
     for table in (feature_table(summary, score_set), layer_table(summary, score_set)):
-        parts += [tag("h3", table.title), tag("p", table.note, class_="note"), table.html()]
-    return section(_title(summary, score_set), *parts)
+        body += [tag("h3", table.title), tag("p", table.note, class_="note"), table.html()]
+    return section(_title(summary, score_set), *body)
 
 
 def _others(summary: Summary, pictures: Sequence[Picture]) -> Markup:
     others = [s for s in range(len(summary.sets)) if s not in summary.leading()]
-    parts = []
+    body = []
     for s in others:
         drawn = (image(p.path) for p in pictures if p.score_set == s)
-        parts.append(folded(_title(summary, s), *drawn, feature_table(summary, s).html()))
-    return section("Other metrics", *parts) if others else join()
+        body.append(folded(_title(summary, s), *drawn, feature_table(summary, s).html()))
+    return section("Other metrics", *body) if others else join()
 
 
 def _network(material: Material, pictures: Sequence[Picture]) -> Markup:
-    parts = [image(p.path) for p in pictures if p.kind in ("training", "confusion")]
+    body = [image(p.path) for p in pictures if p.kind in ("training", "confusion")]
     if material.evaluation is not None:
         table = confusion_table(material.evaluation)
-        parts.append(folded("As a table", tag("p", table.note), table.html()))
-    return section("The network", *parts) if parts else join()
+        body.append(folded("As a table", tag("p", table.note), table.html()))
+    return section("The network", *body) if body else join()
 
 
 def _files(summary: Summary, material: Material, metadata: Mapping[str, Any]) -> Markup:
-    parts = []
+    body = []
     for table in (left_out_table(material), skipped_table(material)):
-        parts += [tag("h3", table.title), tag("p", table.note)]
+        body += [tag("h3", table.title), tag("p", table.note)]
         if len(table.rows) > _MOST_SHOWN:
-            parts.append(folded(f"All {len(table.rows)}", table.html()))
+            body.append(folded(f"All {len(table.rows)}", table.html()))
         elif table.rows:
-            parts.append(table.html())
+            body.append(table.html())
     undefined = undefined_table(summary)
     if undefined.rows:
         title = f"{undefined.title} ({len(undefined.rows)} places)"
-        parts.append(folded(title, tag("p", undefined.note), undefined.html()))
+        body.append(folded(title, tag("p", undefined.note), undefined.html()))
     for title, value in (("Config", material.config), ("Score sets", metadata)):
         if value:
-            parts.append(folded(title, tag("pre", json.dumps(value, indent=2, sort_keys=True, default=str))))
-    return join(*parts)
+            body.append(folded(title, tag("pre", json.dumps(value, indent=2, sort_keys=True, default=str))))
+    return join(*body)
 
 
 def _pictures(title: str, pictures: Sequence[Picture], kind: str) -> Markup:

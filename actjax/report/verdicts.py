@@ -83,7 +83,7 @@ def sort_features(summary: Summary, score_set: int) -> dict[str, list[str]]:
       to, or closer; OPEN: those that the trained network scores higher for without proof. Each entry
       names the feature and what is known of it.
     """
-    found: dict[str, list[tuple[float, str]]] = {GAIN: [], UNTRAINED: [], INPUT: [], OPEN: []}
+    by_verdict: dict[str, list[tuple[float, str]]] = {GAIN: [], UNTRAINED: [], INPUT: [], OPEN: []}
     strength = summary.units.strength
     for f in summary.features_of(score_set):
         v = verdict(summary, score_set, f)
@@ -91,15 +91,15 @@ def sort_features(summary: Summary, score_set: int) -> dict[str, list[str]]:
             continue
         if v.announced:
             layer = summary.layers[summary.units.layer[v.trained]]
-            found[GAIN].append((v.gain, f"{summary.features[f]} +{v.gain:.2f} in {layer}"))
+            by_verdict[GAIN].append((v.gain, f"{summary.features[f]} +{v.gain:.2f} in {layer}"))
         elif not v.close:
-            found[OPEN].append((v.gain, f"{summary.features[f]} {v.words}"))
+            by_verdict[OPEN].append((v.gain, f"{summary.features[f]} {v.words}"))
         for name, unit in ((UNTRAINED, v.untrained), (INPUT, v.input)):
             if any(words.startswith(f"{name} ") for words in v.close):
                 ahead = float(strength[unit] - strength[v.trained])
                 words = f" {ahead:.2f} closer" if f"{name} closer" in v.close else ""
-                found[name].append((ahead, summary.features[f] + words))
-    return {name: [text for _, text in sorted(items, reverse=True)] for name, items in found.items()}
+                by_verdict[name].append((ahead, summary.features[f] + words))
+    return {name: [text for _, text in sorted(items, reverse=True)] for name, items in by_verdict.items()}
 
 
 def _margin(summary: Summary, score_set: int, one: int, other: int) -> float:

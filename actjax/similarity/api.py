@@ -13,6 +13,7 @@ from actjax.similarity import checks as inputs
 from actjax.similarity.chosen import chosen, make_metric, with_folds
 from actjax.similarity.labels import Labels
 from actjax.similarity.problem import Problem, both, of_images, of_vectors
+from actjax.similarity.resident import default_memory, resident
 from actjax.types import Context, Metric
 
 __all__ = ["list_metrics", "make_metric", "score", "score_maps"]
@@ -35,7 +36,7 @@ def score(
     nuisance: ArrayLike | None = None,
     folds: Labels | None = None,
     seed: int = 0,
-    memory_gib: float = 1.0,
+    memory_gib: float | None = None,
     details: bool = False,
     precision: str = "fast",
     **hyper: Any,
@@ -68,10 +69,11 @@ def score(
       folds: [o] the cross-validation fold of each observation, any labels, for the metrics that use
         them: there are as many folds as labels.
       seed: for the metrics that sample, from 0 to 2^32 - 1.
-      memory_gib: bound on working memory beside inputs and outputs; neurons and rows are tiled to it.
+      memory_gib: bound on working memory beside inputs and outputs; neurons and rows are tiled to it. By
+        default 1 on a CPU, and an eighth of the device's memory elsewhere.
       details: returns {"score", "valid", and the metric's other outputs} instead of the score.
-      precision: of matrix products on a GPU or TPU: "exact" (float32), "fast" (bfloat16 parts of float32,
-        errors of 1e-6) or "tf32" (1e-5). A CPU computes exactly.
+      precision: of matrix products on a GPU or TPU: "exact" (float32), "fast" (float16 parts of float32,
+        errors of 1e-6) or "tf32" (1e-4). A CPU computes exactly.
       **hyper: the metric's options, where it is one metric and its name carries none.
 
     Returns:
@@ -155,7 +157,7 @@ def _vectors(
     nuisance: ArrayLike | None,
     folds: Labels | None,
     seed: int,
-    memory_gib: float,
+    memory_gib: float | None,
     details: bool,
 ) -> tuple[Problem, int]:
     """(the arguments of `score`, checked, and how many folds their ids make)."""
@@ -169,7 +171,10 @@ def _vectors(
     if nuisance is not None:
         held_fixed, counts = _nuisance(nuisance, counts, o)
     context = Context(clips.code_o, of_folds.code_o, held_fixed, inputs.key(seed))
-    return Problem(x, y, counts, context, inputs.memory_bytes(memory_gib), details), of_folds.count
+    memory = default_memory() if memory_gib is None else inputs.memory_bytes(memory_gib)
+    if clip_ids is None:
+        x, y = resident(x), resident(y)
+    return Problem(x, y, counts, context, memory, details), of_folds.count
 
 
 def _nuisance(

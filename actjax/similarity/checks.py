@@ -1,5 +1,6 @@
 """Checks of the public functions' arguments, on the host, with messages that name axes and lengths."""
 
+import functools
 import operator
 from typing import NamedTuple
 
@@ -113,6 +114,12 @@ def key(seed: int) -> jax.Array:
         number = -1
     if isinstance(seed, bool) or not 0 <= number < 2**32:
         raise ValueError(f"expected seed to be a whole number from 0 to 2^32 - 1, got {seed!r}")
+    return _key(number)
+
+
+@functools.lru_cache(maxsize=64)
+def _key(number: int) -> jax.Array:
+    """The key of a seed: making one takes an accelerator as long as scores of a small problem."""
     return jax.random.key(number)
 
 

@@ -91,7 +91,13 @@ def clip_scores(
     """
     check_size(metric, mask_bo.shape[1])
     how = {"tile_bytes": tile_bytes or default_bytes(), "on_host": parallel.callbacks_are_safe()}
-    return precision.guarded(lambda way: _clip_scores(metric, x_bon, y_bok, mask_bo, context, way=way, **how))
+
+    def in_way(way: str) -> Mapping[str, jax.Array]:
+        # The kernel that splits takes one pair of matrices, not one for each clip.
+        way = "exact" if way == "fast" else way
+        return _clip_scores(metric, x_bon, y_bok, mask_bo, context, way=way, **how)
+
+    return precision.guarded(in_way)
 
 
 def check_size(metric: Metric, o: int) -> None:
@@ -147,8 +153,8 @@ def score_pairs(
     if metric.observes == "vector" and takes_blocks(metric) and len(mask) > BLOCK:
         return _over_observations(metric, x, y, mask, axis)
     x, y = lent.whole(x), lent.whole(y)
-    if axis == -1 and metric.dot and precision.current_way() == "fast":
-        # Kernels multiply rows; a transposition costs less than sorting columns would.
+    if axis == -1 and metric.dot and precision.current_way() != "plain":
+        # An accelerator sorts and multiplies rows; turning a side round costs it less than columns would.
         return score_pairs(metric, x.T, y.T, mask, context, axis=0, tile_bytes=tile_bytes)
     py = _prepare_y(metric, y, mask, context, axis)
     n, k = x.shape[axis], jax.tree.leaves(py)[0].shape[axis]

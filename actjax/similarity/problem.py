@@ -12,6 +12,7 @@ from actjax.similarity.devices import score_vectors
 from actjax.similarity.grid import ImageMask
 from actjax.similarity.kernel import takes_blocks
 from actjax.similarity.present import Columns, Pattern, by_pattern
+from actjax.similarity.resident import all_finite
 from actjax.similarity.streaming import stream_in_tiles
 from actjax.types import Context, Metric
 
@@ -42,11 +43,14 @@ class Problem(NamedTuple):
 def of_vectors(metric: Metric, problem: Problem) -> Outputs | np.ndarray:
     """The scores [n, k] of vectors of observations, or all outputs where the problem asks for details."""
     x, y, mask = problem.x, problem.y, problem.mask
+    y_present = y.present
     # A value that is not finite makes moments NaN, so the inputs need reading again only then.
     checks_itself = takes_blocks(metric)
-    if not checks_itself:
+    # On an accelerator one pass of the device tells, and is waited for after the scores are.
+    finite = [] if checks_itself else [all_finite(side, mask) for side in (x, y)]
+    if any(answer is None for answer in finite):
         _finite_vectors(metric, problem)
-    y_present = y.present
+        finite = []
     if metric.level == "feature" and y_present is not None:
         # All rows are one feature, so an observation counts where all of them are there.
         y_present = np.broadcast_to(y_present.all(1, keepdims=True), y_present.shape)
@@ -57,8 +61,10 @@ def of_vectors(metric: Metric, problem: Problem) -> Outputs | np.ndarray:
         return _score_columns(metric, some_x, some_y, counts, problem)
 
     outputs = by_pattern(score_pattern, x.present, y_present)
-    # Row by row: an array of truths would be a quarter of the output.
-    if checks_itself and any(np.isnan(row).any() for row in outputs["score"]):
+    # A sum is NaN where a score is, and takes no array of truths, which would be a quarter of the output.
+    if checks_itself and np.isnan(np.sum(outputs["score"])):
+        finite = [all_finite(side, mask) for side in (x, y)]
+    if not all(finite):
         _finite_vectors(metric, problem)
     return outputs | {"valid": ~np.isnan(outputs["score"])} if problem.details else outputs["score"]
 

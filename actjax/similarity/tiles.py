@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from actjax import parallel
 from actjax.similarity.host.threads import at_least_one
 from actjax.types import Context
 
@@ -16,16 +17,14 @@ TILE_BYTES = 256 * 2**20
 # (rank metrics) to a half (sets) more time on a CPU, and with a quarter of them nothing is gained.
 DOT_TILE_BYTES = 64 * 2**20
 # The share of an accelerator's memory that a tile takes by default.
-_SHARE = 16
+_SHARE = 32
 
 
 def default_bytes() -> int:
     """The bound on a tile that suits the device: its programs on an accelerator are short ones."""
-    device = jax.devices()[0]
-    if device.platform == "cpu":
+    if jax.default_backend() == "cpu":
         return TILE_BYTES
-    limit = (device.memory_stats() or {}).get("bytes_limit", 0)
-    return max(TILE_BYTES, limit // _SHARE)
+    return max(TILE_BYTES, (parallel.device_bytes() or 0) // _SHARE)
 
 
 def tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes) -> tuple[int, int]:

@@ -3,12 +3,13 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from actjax import parallel
-from actjax.data import loader, resident
-from actjax.data.loader import Source
+from actjax.data import resident
 from actjax.data.plan import Plan
+from actjax.data.source import Source
 from actjax.train.supply import Supply
 from actjax.types import Batch
 
@@ -33,14 +34,13 @@ class TrainingClips:
     def train_batches(self, start_step: int) -> Iterable[Batch] | Supply:
         """Training clips from a step on, without end, in another order in each epoch."""
         if self._on_devices is None:
-            return loader.batches(
+            return _loaded(
                 self.train,
                 batch_size=self.batch_size,
                 seed=self.seed,
                 epochs=None,
                 start_step=start_step,
                 workers=_reading_processes(),
-                **_share(),
             )
         plan = Plan(len(self.train), self.batch_size, seed=self.seed, epochs=None, **_share())
         return Supply(resident.rows(plan, start_step), self._on_devices[0], resident.gather)
@@ -48,7 +48,7 @@ class TrainingClips:
     def eval_batches(self) -> Iterable[Batch] | Supply:
         """Every validation clip once."""
         if self._on_devices is None:
-            return loader.batches(self.validation, batch_size=self.batch_size, **_share())
+            return _loaded(self.validation, batch_size=self.batch_size)
         plan = Plan(len(self.validation), self.batch_size, **_share())
         return Supply(resident.rows(plan), self._on_devices[1], resident.gather)
 
@@ -68,6 +68,15 @@ class TrainingClips:
             return None
         train, validation = (parallel.hold(resident.read(source)) for source in (self.train, self.validation))
         return train, validation
+
+
+def _loaded(source: Source, **options: Any) -> Iterator[Batch]:
+    """This process's share of the loader's batches."""
+    from actjax.data import (
+        loader,
+    )  # opens prepared data with TensorFlow Datasets, which others can do without
+
+    return loader.batches(source, **options, **_share())
 
 
 def _share() -> dict[str, int]:

@@ -108,9 +108,20 @@ def fit(
             if saved:
                 state = checkpoints.fitted(saved, "state", like=state)
             best = saved.items["best"] if saved else variables
-            intervals = options.log_every, options.eval_every or steps_per_epoch
-            calls = pace.pace(*intervals, num_steps, bool(source.on_device))
-            trainer = Trainer(model, frontend, optimizer, options, calls, record, best)
+            trainer = Trainer(
+                model,
+                frontend,
+                optimizer,
+                options,
+                pace.pace(
+                    options.log_every,
+                    options.eval_every or steps_per_epoch,
+                    num_steps,
+                    bool(source.on_device),
+                ),
+                record,
+                best,
+            )
             _run(trainer, state, source, eval_batches, checkpoints, Path(workdir), progress)
         best, last_step = checkpoints.restore("best"), checkpoints.newest()
     finally:

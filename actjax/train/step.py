@@ -36,8 +36,8 @@ def train_step(
     and batch statistics are kept, in float32.
     """
     image_bft = images(batch.audio, frontend, batch.length).astype(precision)
-    key = jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
-    dropout = jax.random.fold_in(key, parallel.device_index())
+    dropout = jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
+    dropout = jax.random.fold_in(dropout, parallel.device_index())
     count = parallel.psum(batch.mask.astype(jnp.float32).sum())
 
     def mean_loss(params: Any) -> tuple[jax.Array, tuple[Any, jax.Array]]:

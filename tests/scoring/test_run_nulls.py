@@ -5,6 +5,7 @@ import types
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from actjax import defaults, parallel, setup
 from actjax.scoring import nulls
@@ -106,3 +107,16 @@ def test_which_views_get_a_null(metric, null, views, tested):
     config.score.null, config.score.null_views, config.score.null_metrics = null, views, "pearson,cka"
     asked, made = setup.resolve(config).scored.null, make_metric(metric)
     assert {view for view in made.views if nulls.is_tested(asked, made, view)} == tested
+
+
+def test_a_metric_without_an_accumulator_takes_the_cells_of_all_maps(tmp_path):
+    """As score.part=total asks for: the map view's images as vectors of cells."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(B, N, BANDS, FRAMES)).astype(np.float32)
+    y = (rng.normal(size=(B, 2, BANDS, FRAMES)) + x[:, :2]).astype(np.float32)
+    with contextlib.ExitStack() as stack:
+        observed = kept(stack, tmp_path, "map", x, y, np.ones((B, FRAMES), bool))
+        found = observed.score(make_metric("spearman"), 0)["score"]
+    cells = [side.transpose(1, 0, 2, 3).reshape(side.shape[1], -1) for side in (x, y)]
+    for n, k in np.ndindex(N, 2):
+        assert found[n, k] == pytest.approx(scipy.stats.spearmanr(cells[0][n], cells[1][k])[0], abs=1e-5)

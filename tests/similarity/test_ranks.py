@@ -80,3 +80,19 @@ def test_order_statistic_out_of_range_is_undefined():
     assert float(order_statistic(values, mask, jnp.asarray(1))) == 2.0
     assert np.isnan(order_statistic(values, mask, jnp.asarray(2)))
     assert np.isnan(masked_quantile(values, jnp.zeros(3, bool), 0.5))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_device_ranks_all_rows_at_once(tied):
+    values = np.random.default_rng(3).standard_normal((2, 3, 400)).astype(np.float32)
+    if tied:
+        values[0, 1] = np.round(values[0, 1])
+        values[1, 2, :9] = np.repeat([0.0, -0.0, 7.0], 3)
+    mask = np.ones(400, bool)
+    mask[5:9] = False
+    expected = ranks.host_twice_ranks(values, mask[None, None])
+    outside = jnp.where(mask, values, jnp.inf)
+    found = np.asarray(jax.jit(jax.vmap(jax.vmap(ranks._by_rows)))(outside))
+    np.testing.assert_array_equal(found[..., mask], expected[..., mask])
+    one = np.asarray(jax.jit(ranks._by_rows)(outside[0, 1]))
+    np.testing.assert_array_equal(one[mask], expected[0, 1, mask])

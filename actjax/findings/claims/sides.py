@@ -45,10 +45,7 @@ class Sides:
 
 def usable_hz(side: Side) -> np.ndarray:
     """[f] the centre frequencies of a map's bands that see no padding, at least 0.001 Hz."""
-    hz_f, usable_f = side.problem.layer_hz, side.problem.layer_usable_f
-    if hz_f is None or usable_f is None:
-        raise TypeError(f"expected maps, got the values of {side.layer}")
-    return np.maximum(hz_f[np.flatnonzero(usable_f)], 1e-3)
+    return np.maximum(side.problem.band_hz, 1e-3)
 
 
 def bands_apart(side: Side) -> np.ndarray:

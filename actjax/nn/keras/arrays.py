@@ -109,14 +109,7 @@ def _numbered(
     path: Path, group: Any, config: Mapping[str, Any] | None, bound: int
 ) -> list[tuple[str, Weights]]:
     """Keras 3: <name>/vars/<number>, the name being the layer's or that of its class."""
-    array = _Reader(path, bound)
-    of_folder: dict[str, dict[tuple[str, int], np.ndarray]] = {}
-    for name, item in hdf5_links.data_sets(path, group):
-        above, _, number = name.rpartition("/")
-        # A seed generator's state, dropout's say, is no weight.
-        if above.endswith("/vars") and number.isdecimal() and "seed_generator" not in above:
-            of_folder.setdefault(name.split("/")[0], {})[(above, int(number))] = array(item, name)
-    ordered = {name: [arrays[key] for key in sorted(arrays)] for name, arrays in of_folder.items()}
+    ordered = _arrays_in_order(path, group, bound)
     if config is None:
         return list(_without_config(path, ordered))
     layers, used, taken = [], {}, set()
@@ -133,6 +126,18 @@ def _numbered(
     if left := sorted(set(ordered) - taken):
         raise FileError(path, f"holds arrays of {', '.join(left[:3])}, which its config does not name")
     return layers
+
+
+def _arrays_in_order(path: Path, group: Any, bound: int) -> dict[str, list[np.ndarray]]:
+    """The arrays of each folder of a Keras 3 file by their numbers."""
+    array = _Reader(path, bound)
+    of_folder: dict[str, dict[tuple[str, int], np.ndarray]] = {}
+    for name, item in hdf5_links.data_sets(path, group):
+        above, _, number = name.rpartition("/")
+        # A seed generator's state, dropout's say, is no weight.
+        if above.endswith("/vars") and number.isdecimal() and "seed_generator" not in above:
+            of_folder.setdefault(name.split("/")[0], {})[(above, int(number))] = array(item, name)
+    return {name: [arrays[key] for key in sorted(arrays)] for name, arrays in of_folder.items()}
 
 
 def _without_config(path: Path, ordered: dict[str, list[np.ndarray]]) -> Iterator[tuple[str, Weights]]:

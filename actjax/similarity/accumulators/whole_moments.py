@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from actjax import split_product
+from actjax.kernels import split_product
 from actjax.similarity.accumulators.moments import Moments, beyond, near_mean, suspicious
 from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.arithmetic.deviations import deviations
 
 Scores = Mapping[str, jax.Array]
+# A mean square below which a scale does not fit its item, and float16 may have lost digits of it: the first
+# sixteenth of deviations, whose mean size is 1/2 at least, gives the whole a mean square of 2^-6.
+_LEAST_SQUARE = 2.0**-12
 
 
 def scores(
@@ -25,7 +28,7 @@ def scores(
     axis: int,
     otherwise: Callable[[], Scores],
 ) -> Scores:
-    """`finalize` of the moments, or what `otherwise` gives where squares leave float32.
+    """`finalize` of the moments, or what `otherwise` gives where squares leave float32, or parts float16.
 
     Whether they do is asked in one place: every question is a wait of the host for the device.
     """
@@ -34,18 +37,21 @@ def scores(
     count = long_counts.as_float(moments.count)
     of_x = moments.xx_n, moments.origin_n + moments.mean_n, count
     of_y = moments.yy_k, moments.origin_k + moments.mean_k, count
+    unfit = ~jnp.all(jnp.isfinite(moments.xy_nk))
+    for squares in (moments.xx_n, moments.yy_k):
+        unfit = unfit | jnp.any((squares > 0) & (squares < _LEAST_SQUARE * count))
 
     def look() -> Scores:
         wrong_n, _ = beyond(*of_x, x, mask_o, axis)
         wrong_k, _ = beyond(*of_y, y, mask_o, axis)
-        return jax.lax.cond(jnp.any(wrong_n) | jnp.any(wrong_k), otherwise, lambda: found)
+        return jax.lax.cond(unfit | jnp.any(wrong_n) | jnp.any(wrong_k), otherwise, lambda: found)
 
-    doubtful = jnp.any(suspicious(*of_x)) | jnp.any(suspicious(*of_y))
+    doubtful = unfit | jnp.any(suspicious(*of_x)) | jnp.any(suspicious(*of_y))
     return jax.lax.cond(doubtful, look, lambda: found)
 
 
 def of_whole(x: jax.Array, y: jax.Array, mask_o: jax.Array, axis: int) -> Moments:
-    """The moments of all pairs at scales of 1; observations stand on `axis`."""
+    """The moments of all pairs; observations stand on `axis`."""
     if x.shape[1 - axis] < y.shape[1 - axis]:
         other = _of_long_and_short(y, x, mask_o, axis)
         return other._replace(
@@ -57,23 +63,35 @@ def of_whole(x: jax.Array, y: jax.Array, mask_o: jax.Array, axis: int) -> Moment
 
 
 def _of_long_and_short(long: jax.Array, short: jax.Array, mask_o: jax.Array, axis: int) -> Moments:
+    """The moments at scales that bring the mean size of a deviation near 1."""
     count = jnp.sum(mask_o, dtype=jnp.int32)
     divisor = jnp.maximum(count, 1).astype(jnp.float32)
-    ones_n, ones_k = (jnp.ones((side.shape[1 - axis],), jnp.float32) for side in (long, short))
-    origin_n = near_mean(long, mask_o, count, ones_n, axis)
+    origin_n = near_mean(long, mask_o, count, jnp.ones((long.shape[1 - axis],), jnp.float32), axis)
+    scale_n = _scale_of_first(long, origin_n, mask_o, axis)
     of_short = deviations(short, mask_o, axis)
-    found = split_product.centred_product(long, of_short.values, origin_n, mask_o, axis)
+    scale_k = split_product.scale_to_one(jnp.sum(jnp.abs(of_short.values), axis) / divisor)
+    short = of_short.values * jnp.expand_dims(scale_k, axis)
+    found = split_product.centred_product(long, short, origin_n, scale_n, mask_o, axis)
     mean_n = found.sum_n / divisor
     return Moments(
         count=long_counts.of(count),
-        scale_n=ones_n,
-        scale_k=ones_k,
-        origin_n=origin_n,
-        origin_k=of_short.first,
+        scale_n=scale_n,
+        scale_k=scale_k,
+        origin_n=origin_n * scale_n,
+        origin_k=of_short.first * scale_k,
         mean_n=mean_n,
-        mean_k=of_short.mean,
+        mean_k=of_short.mean * scale_k,
         xx_n=jnp.maximum(found.squares_n - found.sum_n * mean_n, 0),
-        yy_k=jnp.sum(of_short.values**2, axis),
+        yy_k=jnp.sum(short**2, axis),
         # The short side's deviations add up to 0 but for rounding.
-        xy_nk=found.products_nk - mean_n[:, None] * jnp.sum(of_short.values, axis)[None, :],
+        xy_nk=found.products_nk - mean_n[:, None] * jnp.sum(short, axis)[None, :],
     )
+
+
+def _scale_of_first(values: jax.Array, origin: jax.Array, mask_o: jax.Array, axis: int) -> jax.Array:
+    """The scale of the first sixteenth of each item's deviations, a quarter of the whole's at most."""
+    size = -(-len(mask_o) // 16)
+    inside = jnp.expand_dims(mask_o[:size], 1 - axis)
+    apart = jax.lax.slice_in_dim(values, 0, size, axis=axis) - jnp.expand_dims(origin, axis)
+    number = jnp.maximum(jnp.sum(mask_o[:size], dtype=jnp.int32), 1).astype(jnp.float32)
+    return split_product.scale_to_one(jnp.sum(jnp.where(inside, jnp.abs(apart), 0.0), axis) / number)

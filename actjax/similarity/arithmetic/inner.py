@@ -3,7 +3,7 @@
 float32 added up one after the other loses a digit for every tenfold of the observations, and stands still
 at 2^24 ones. Long vectors are therefore taken in chunks, whose sums are added with what each addition lost.
 Under the doubly vmapped kernel a chunk is one matrix product; where a GPU multiplies parts of float32 in a
-kernel (`actjax.split_product`) all of it is one.
+kernel (`actjax.kernels.split_product`) all of it is one.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from actjax import precision, split_product
+from actjax import precision
+from actjax.kernels import split_product
 
 # Observations at a time: products of such length are as fast as longer ones.
 CHUNK = 1 << 13
@@ -51,7 +52,8 @@ def _inner_of_pair(a_o: jax.Array, b_o: jax.Array) -> jax.Array:
 @_inner_of_pair.def_vmap
 def _(axis_size: int, in_batched: list[bool], a: jax.Array, b: jax.Array) -> tuple[jax.Array, bool]:
     if all(in_batched):
-        return jax.vmap(_inner)(a, b), True
+        # Plain sums of a device are those of many short ones.
+        return jnp.sum(a * b, 1), True
     return (_inner_of_rows(b, a) if in_batched[0] else _inner_of_rows(a, b)), True
 
 
@@ -92,8 +94,15 @@ def total(values: jax.Array) -> jax.Array:
     return _over_chunks(lambda part: jnp.sum(part, -1), CHUNK, _add_lost, values)
 
 
+def indicator_type() -> Any:
+    """The type of vectors of 0 and 1 to be multiplied: bytes where matrix units take them, else float32."""
+    return jnp.float32 if precision.current_way() == "plain" else jnp.int8
+
+
 def count_both(a_o: jax.Array, b_o: jax.Array) -> jax.Array:
-    """int32, how often two vectors of 0 and 1 are both 1."""
+    """int32, how often two vectors of 0 and 1 are both 1, of the `indicator_type`."""
+    if a_o.dtype == jnp.int8:
+        return jax.lax.dot(a_o, b_o, preferred_element_type=jnp.int32)
 
     def count(a, b):
         return jnp.vdot(a, b, precision=EXACT).astype(jnp.int32)
@@ -103,6 +112,9 @@ def count_both(a_o: jax.Array, b_o: jax.Array) -> jax.Array:
 
 def count_table(a_qo: jax.Array, b_ro: jax.Array) -> jax.Array:
     """[q, r] int32, `count_both` of all rows."""
+    if a_qo.dtype == jnp.int8:
+        along = (((1,), (1,)), ((), ()))
+        return jax.lax.dot_general(a_qo, b_ro, along, preferred_element_type=jnp.int32)
 
     def count(a, b):
         return jnp.dot(a, b.T, precision=EXACT).astype(jnp.int32)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.similarity.arithmetic import long_counts
-from actjax.similarity.arithmetic.inner import EXACT, count_both
+from actjax.similarity.arithmetic.inner import EXACT, count_both, indicator_type
 from actjax.similarity.host.order import top_active
 from actjax.types import Accumulator, Context, Metric
 
@@ -25,7 +25,7 @@ class Active(NamedTuple):
     """A set of observations.
 
     Attributes:
-      hot_o: [o] float32, 1 where active.
+      hot_o: [o] of `indicator_type`, 1 where active.
       active, off: int32 scalars, how many observations are active, and how many are not.
       one: 1, or NaN if all or none are active, which leaves nothing to compare.
     """
@@ -72,7 +72,7 @@ def active_set(alpha: float, threshold: float | None) -> Callable[[jax.Array, ja
         active = jnp.sum(hot, dtype=jnp.int32)
         off = jnp.sum(mask_o, dtype=jnp.int32) - active
         one = jnp.where((active > 0) & (off > 0), 1.0, jnp.nan).astype(jnp.float32)
-        return Active(hot.astype(jnp.float32), active, off, one)
+        return Active(hot.astype(indicator_type()), active, off, one)
 
     return prepare
 
@@ -89,10 +89,10 @@ def table_metric(
     score: Score,
     sides: Sides,
     *,
-    views: tuple[str, ...],
-    range: tuple[float, float, float],
-    reference: str,
-    symmetric: bool,
+    views: tuple[str, ...] = ("clip", "frame"),
+    range: tuple[float, float, float] = (0.0, 1.0, 0.0),
+    reference: str = "Oikarinen, Yan and Weng 2025",
+    symmetric: bool = False,
 ) -> Metric:
     """A metric that is `score` of the 2 x 2 table; `symmetric` says that swapping x and y keeps it."""
     alpha_x, alpha_y, threshold_x, threshold_y = sides

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.similarity.arithmetic import long_counts
-from actjax.similarity.arithmetic.inner import EXACT, count_table
+from actjax.similarity.arithmetic.inner import EXACT, count_table, indicator_type
 from actjax.similarity.host.order import at_least, quantile_edges
 from actjax.types import Accumulator, Context
 
@@ -38,7 +38,7 @@ class Binned(NamedTuple):
     """A side in bins.
 
     Attributes:
-      above_qo: [bins - 1, o] float32, 1 where the value reaches the edge.
+      above_qo: [bins - 1, o] of `indicator_type`, 1 where the value reaches the edge.
       above_q: [bins - 1] int32, how many do.
       count: int32 scalar, how many observations there are.
     """
@@ -68,7 +68,7 @@ def binned(bins: int, edges: tuple[float, ...] | None) -> Callable[[jax.Array, j
         else:
             above = mask_o[None, :] & (values_o[None, :] >= jnp.asarray(edges, values_o.dtype)[:, None])
         reach_q = jnp.sum(above, 1, dtype=jnp.int32)
-        return Binned(above.astype(jnp.float32), reach_q, jnp.sum(mask_o, dtype=jnp.int32))
+        return Binned(above.astype(indicator_type()), reach_q, jnp.sum(mask_o, dtype=jnp.int32))
 
     return prepare
 

@@ -3,7 +3,8 @@
 A metric whose kernel lives on pairs (i, j) of observations is the inner product of two vectors with an
 entry for each pair. Those vectors are never made whole: one step takes the o pairs (i, i + s mod o) of
 one cyclic shift s, so that memory stays that of the observations, and shifts up to o / 2 meet every
-unordered pair once. Under the doubly vmapped kernel each step is one matrix product.
+unordered pair once. Under the doubly vmapped kernel each step is one matrix product. An accelerator takes
+more shifts a step, and sums of one side alone over all pairs at once, for it starts a program slowly.
 """
 
 from collections.abc import Callable
@@ -13,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.precision import PRECISION
-from actjax.similarity.arithmetic.inner import add_compensated
+from actjax import precision
+from actjax.similarity.arithmetic.inner import add_compensated, inner
 from actjax.similarity.host.dispatch import cpu_or_device
 from actjax.similarity.host.threads import at_least_one
 
@@ -22,6 +23,7 @@ from actjax.similarity.host.threads import at_least_one
 MOST_OBSERVATIONS = 1 << 17
 # Short vectors take several shifts a step, up to this many pairs, to keep the matrix products busy.
 PAIRS_A_STEP = 512
+ACCELERATORS_PAIRS_A_STEP = 1 << 14
 
 
 def sum_over_pairs(
@@ -44,7 +46,8 @@ def sum_over_pairs(
     dot = _dot_of_signs if tiny_integers else _dot
     doubled_x, doubled_y = _doubled(x), _doubled(y)
 
-    a_step = max(1, min(o // 2, at_least_one(PAIRS_A_STEP, o)))
+    most = PAIRS_A_STEP if _on_cpu() else ACCELERATORS_PAIRS_A_STEP
+    a_step = max(1, min(o // 2, at_least_one(most, o)))
 
     def add(step: jax.Array, carry: tuple[jax.Array, jax.Array]):
         shift = 1 + step * a_step
@@ -62,6 +65,9 @@ def squares_over_pairs(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.
     """`sum_over_pairs` of a side with itself, without its vectors of pairs: one pass, ten times as fast."""
     values = jax.tree.leaves(x)[0]
     doubled, o = _doubled(x), values.shape[0]
+    if not _on_cpu():
+        different = ~jnp.eye(o, dtype=bool)
+        return jnp.sum(jnp.sum(jnp.where(different, of_pair(_columns(x), _rows(x)), 0.0) ** 2, 1)) / 2
 
     def add(shift: jax.Array, total: jax.Array):
         return total + _weights(shift, o) * of_pair(_rows(x), _shifted(doubled, shift, 1, o))[0] ** 2
@@ -73,6 +79,8 @@ def row_sums(of_pair: Callable[[Any, Any], jax.Array], x: Any) -> jax.Array:
     """[o] the sums over j of of_pair(x_i, x_j), which is zero for i = j."""
     values = jax.tree.leaves(x)[0]
     doubled, o = _doubled(x), values.shape[0]
+    if not _on_cpu():
+        return jnp.sum(of_pair(_columns(x), _rows(x)), 1)
 
     def add(shift: jax.Array, total: jax.Array):
         return total + of_pair(_rows(x), _shifted(doubled, shift, 1, o))[0]
@@ -100,6 +108,14 @@ def _rows(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[None, :], tree)
 
 
+def _columns(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[:, None], tree)
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
+
+
 def _doubled(tree: Any):
     return jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), tree)
 
@@ -117,7 +133,9 @@ def _shifted(doubled: Any, shift: jax.Array | int, count: int, o: int) -> Any:
 
 
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.vdot(a, b, precision=PRECISION)
+    if precision.current_way() == "fast":
+        return inner(a, b)
+    return jnp.vdot(a, b, precision=precision.of_products())
 
 
 def _dot_of_signs(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -123,7 +123,7 @@ def ranked(values_o: jax.Array, mask_o: jax.Array, context: Context) -> Ranked:
 
 def area(side: Ranked, chosen: Active) -> jax.Array:
     """P(value on the set > value off it) + P(equal) / 2, from the ranks' sum over the set."""
-    above = inner(side.vector_o, chosen.hot_o)
+    above = inner(side.vector_o, chosen.hot_o.astype(jnp.float32))
     # One division after the other: the product of the two counts leaves int32.
     share = above / chosen.active.astype(jnp.float32) / chosen.off.astype(jnp.float32)
     return jnp.clip(0.5 + share * side.one * chosen.one, 0.0, 1.0)

@@ -96,13 +96,30 @@ def _by_sort(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax.
     inside, taken = i < px.taken, px.taken.astype(jnp.float32)
     place = py.place_o[px.index_i]
     key = jnp.where(inside, place, jnp.full_like(place, np.iinfo(place.dtype).max))
-    _, _, which = jax.lax.sort((key, px.index_i, i), num_keys=2)
+    which = _order_of_short(key, px.index_i) if place.dtype == np.uint16 else _order(key, px.index_i)
     # The input that the concept puts last among those taken gets the strongest activation.
     in_place = px.value_i[jnp.maximum(px.taken - 1 - i, 0)]
     error = jnp.where(inside, jnp.abs(px.value_i[which] - in_place) ** power, 0.0)
     p = py.probability_o[px.index_i]
     mean = total(jnp.where(inside, p, 0.0)) / taken
     return total(error) / taken, mean + nan_if_constant(p, inside)
+
+
+def _order(key_i: jax.Array, index_i: jax.Array) -> jax.Array:
+    """[t] int32 the order of the keys, by `index_i` where they tie."""
+    i = jnp.arange(key_i.shape[0], dtype=jnp.int32)
+    return jax.lax.sort((key_i, index_i, i), num_keys=2)[2]
+
+
+def _order_of_short(key_i: jax.Array, index_i: jax.Array) -> jax.Array:
+    """`_order` of keys of sixteen bits: each above its place in the order of `index_i`, sorted as one number.
+
+    That order is the neuron's, so that it is found once for all concepts.
+    """
+    i = jnp.arange(key_i.shape[0], dtype=jnp.uint32)
+    by_index = jnp.argsort(index_i)
+    packed = (key_i[by_index].astype(jnp.uint32) << 16) | i
+    return by_index[(jax.lax.sort(packed, is_stable=False) & 0xFFFF).astype(jnp.int32)]
 
 
 def _by_host(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax.Array]:

@@ -22,9 +22,20 @@ def host_allowed(allowed: bool) -> Iterator[None]:
         _ALLOWED.reset(token)
 
 
-def host_or_device(host: Callable[..., Any], device: Callable[..., Any], *operands: Any) -> Any:
-    """`host(*operands)` on a CPU, where a callback cannot hang; `device(*operands)` elsewhere."""
-    return cpu_or_device(host if _ALLOWED.get() else device, device, *operands)
+def host_or_device(
+    host: Callable[..., Any],
+    device: Callable[..., Any],
+    *operands: Any,
+    accelerator: Callable[..., Any] | None = None,
+) -> Any:
+    """`host(*operands)` on a CPU, where a callback cannot hang; `device(*operands)` elsewhere.
+
+    Args:
+      host, device: functions of the operands.
+      *operands: arrays.
+      accelerator: instead of `device` in programs that are not for a CPU.
+    """
+    return cpu_or_device(host if _ALLOWED.get() else device, accelerator or device, *operands)
 
 
 def cpu_or_device(cpu: Callable[..., Any], device: Callable[..., Any], *operands: Any) -> Any:

@@ -1,7 +1,8 @@
 """Order statistics of many vectors, and the cutoffs and edges that are made from them.
 
 On a CPU the host partitions or sorts blocks of rows in threads; elsewhere the device bisects the bits of
-float32, 32 counting passes a statistic.
+float32, 32 counting passes a statistic, where it can in a kernel that reads a row once, or sorts where many
+places are asked for.
 """
 
 from fractions import Fraction
@@ -10,11 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax import precision
+from actjax.kernels import kth_value
 from actjax.similarity.host.dispatch import call_host, host_or_device
-from actjax.similarity.host.select import order_statistic
+from actjax.similarity.host.select import from_ordered_bits, order_statistic, ordered_bits
 from actjax.similarity.host.threads import in_blocks
 
 _BLOCK_ELEMENTS = 1 << 17
+# With more places than these a device sorts: it takes as long as five of its kernel's passes.
+_MOST_BISECTIONS = 4
 # Shares are taken as fractions of at most this denominator: three of it are an int32.
 _DENOMINATOR = 1 << 29
 
@@ -31,7 +36,7 @@ def order_statistics(values_o: jax.Array, mask_o: jax.Array, places_q: jax.Array
       [q] float32, NaN where the place does not exist. Works under vmap and inside jit and pmap.
     """
     valid_o = jnp.where(mask_o, values_o, jnp.inf)
-    statistics_q = host_or_device(_by_host, _by_bisection, valid_o, places_q)
+    statistics_q = host_or_device(_by_host, _by_bisection, valid_o, places_q, accelerator=_of_item)
     return jnp.where((places_q >= 0) & (places_q < jnp.sum(mask_o)), statistics_q, jnp.nan)
 
 
@@ -94,6 +99,44 @@ def quantile_edges(values_o: jax.Array, mask_o: jax.Array, bins: int) -> jax.Arr
 def _by_bisection(values_o: jax.Array, places_q: jax.Array) -> jax.Array:
     everywhere = jnp.ones(values_o.shape, bool)
     return jax.vmap(lambda place: order_statistic(values_o, everywhere, place))(places_q)
+
+
+# An accelerator sees all rows at once under vmap; further axes, such as clips, are rows too.
+@jax.custom_batching.custom_vmap
+def _of_item(values_o: jax.Array, places_q: jax.Array) -> jax.Array:
+    return _of_rows(values_o[None], places_q[None])[0]
+
+
+@_of_item.def_vmap
+def _(axis_size: int, in_batched: list[bool], values: jax.Array, places: jax.Array) -> tuple[jax.Array, bool]:
+    return _of_rows(*_with_rows(axis_size, in_batched, values, places)), True
+
+
+@jax.custom_batching.custom_vmap
+def _of_rows(values_no: jax.Array, places_nq: jax.Array) -> jax.Array:
+    """[n, q]; places beyond a row give any of its values."""
+    q, o = places_nq.shape[1], values_no.shape[1]
+    if q > _MOST_BISECTIONS:
+        keys = jnp.sort(ordered_bits(values_no), 1)
+        return from_ordered_bits(jnp.take_along_axis(keys, jnp.clip(places_nq, 0, o - 1), 1))
+    if precision.kernel_selects() and o <= kth_value.MOST:
+        return jnp.stack([kth_value.kth_values(values_no, places_nq[:, i]) for i in range(q)], 1)
+    return jax.vmap(_by_bisection)(values_no, places_nq)
+
+
+@_of_rows.def_vmap
+def _(axis_size: int, in_batched: list[bool], values: jax.Array, places: jax.Array) -> tuple[jax.Array, bool]:
+    values, places = _with_rows(axis_size, in_batched, values, places)
+    rows = [side.reshape(-1, side.shape[-1]) for side in (values, places)]
+    return _of_rows(*rows).reshape(places.shape), True
+
+
+def _with_rows(size: int, in_batched: list[bool], *sides: jax.Array) -> list[jax.Array]:
+    """The sides with a leading axis each."""
+    return [
+        side if batched else jnp.broadcast_to(side, (size, *side.shape))
+        for side, batched in zip(sides, in_batched, strict=True)
+    ]
 
 
 def _by_host(values_o: jax.Array, places_q: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 def order_statistic(values_o: jax.Array, mask_o: jax.Array, rank: jax.Array) -> jax.Array:
     """The valid value at place `rank` (int32, 0 = smallest) of the sorted ones; NaN if out of range."""
-    keys = _ordered_bits(values_o)
+    keys = ordered_bits(values_o)
 
     def halve(_: jax.Array, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         low, high = bounds
@@ -20,7 +20,7 @@ def order_statistic(values_o: jax.Array, mask_o: jax.Array, rank: jax.Array) -> 
     start = (jnp.zeros((), jnp.uint32), jnp.full((), 0xFFFFFFFF, jnp.uint32))
     low, _ = jax.lax.fori_loop(0, 32, halve, start)
     inside = (rank >= 0) & (rank < jnp.sum(mask_o))
-    return jnp.where(inside, _from_ordered_bits(low), jnp.nan)
+    return jnp.where(inside, from_ordered_bits(low), jnp.nan)
 
 
 def masked_quantile(values_o: jax.Array, mask_o: jax.Array, q: float | jax.Array) -> jax.Array:
@@ -39,13 +39,16 @@ def masked_median(values_o: jax.Array, mask_o: jax.Array) -> jax.Array:
     return masked_quantile(values_o, mask_o, 0.5)
 
 
-def _ordered_bits(values: jax.Array) -> jax.Array:
-    """uint32 that sort as the floats do."""
-    bits = jax.lax.bitcast_convert_type(values.astype(jnp.float32) + 0.0, jnp.uint32)
+def ordered_bits(values: jax.Array) -> jax.Array:
+    """uint32 that sort as the floats do, -0 and 0 alike."""
+    # Not values + 0.0, which XLA takes for the values: -0 would come before 0.
+    values = jnp.where(values == 0, 0.0, values.astype(jnp.float32))
+    bits = jax.lax.bitcast_convert_type(values, jnp.uint32)
     sign = jnp.asarray(1 << 31, jnp.uint32)
     return jnp.where(bits >= sign, ~bits, bits | sign)
 
 
-def _from_ordered_bits(keys: jax.Array) -> jax.Array:
+def from_ordered_bits(keys: jax.Array) -> jax.Array:
+    """The floats of `ordered_bits`."""
     sign = jnp.asarray(1 << 31, jnp.uint32)
     return jax.lax.bitcast_convert_type(jnp.where(keys >= sign, keys ^ sign, ~keys), jnp.float32)

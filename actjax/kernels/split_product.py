@@ -1,25 +1,21 @@
-"""Multiplies float32 matrices at the rate of bfloat16: a kernel of a GPU that centres, splits and multiplies.
+"""Multiplies float32 matrices at the rate of float16: a kernel of a GPU that centres, splits and multiplies.
 
-A float32 is the sum of two bfloat16 to 16 bits, and three products of such parts give float32's accuracy on
-matrix units. Those units cut off what their float32 sums cannot hold: one long sum is too small by 1e-4 of a
-correlation. Here a fresh sum of 64 observations is added by ordinary float32 each time. The long side is read
-once and split on the way; the short side comes in parts.
+A float32 near 1 is the sum of two float16 to 22 bits, and three products of such parts give the accuracy of
+float32 on matrix units. Those units cut off what their float32 sums cannot hold: one long sum is too small by
+1e-4 of a correlation. Here a fresh sum of 64 observations is added by ordinary float32 each time. The long
+side is read once and split on the way; the short side comes in parts.
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import pallas as pl
 
-_BFLOAT16_EXPONENT_BITS, _BFLOAT16_MANTISSA_BITS = 8, 7
-# Of the 65,536 steps of float32 within one of bfloat16 the short side is rounded up from 0.711 of them on.
-# Were it rounded at 0.5 like the long side, what both leave out would agree where the sides do, and its
-# missing product be 6e-7 of a correlation of 1; at 0.711 its expectation is 0.
-_UNEVEN = 65_536 - 46_596
+from actjax.kernels.trial import computed
+
+_EXPONENT_BITS, _MANTISSA_BITS = 5, 10
 # A block of results, and the observations whose products are one sum of the matrix units.
 _ROWS, _COLUMNS, _STEP = 128, 128, 64
 _WARPS, _STAGES = 8, 3
@@ -29,13 +25,15 @@ _MOST_STEPS = 200
 _PROGRAMS = 256
 # Steps that are worth a program of their own.
 _LEAST_STEPS = 4
+# Where nothing is known of a row: all that is not 0 becomes infinite, and shows.
+_UNKNOWN = 2.0**40
 
 
 class Centred(NamedTuple):
     """The products of a long side, less its origins, with a short one, and the long side's sums.
 
     Attributes:
-      products_nk: [n, k] float32.
+      products_nk: [n, k] float32, not finite where a part is beyond float16.
       sum_n, squares_n: of the long side's values less the origins, over what the mask lets through.
     """
 
@@ -44,40 +42,42 @@ class Centred(NamedTuple):
     squares_n: jax.Array
 
 
+def scale_to_one(size: jax.Array) -> jax.Array:
+    """The power of two that brings a size into 1/2 .. 1; a large one for 0, of which nothing is known."""
+    scale = jnp.ldexp(jnp.ones_like(size), -jnp.frexp(size)[1])
+    return jnp.where(size > 0, scale, _UNKNOWN)
+
+
 def halves(values: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """(high, low) bfloat16 of float32, each rounded to nearest: their sum differs by 2^-18 at most.
+    """(high, low) float16 of float32 below 65,504: the sum differs by 2^-22 at most, or 2^-25 absolutely.
 
-    By `reduce_precision`, which compilers keep: a conversion to bfloat16 and back may be left out.
+    By `reduce_precision`, which compilers keep: a conversion to float16 and back may be left out.
     """
-    high = jax.lax.reduce_precision(values, _BFLOAT16_EXPONENT_BITS, _BFLOAT16_MANTISSA_BITS)
-    return high.astype(jnp.bfloat16), (values - high).astype(jnp.bfloat16)
-
-
-def uneven_halves(values: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """`halves` whose high part is rounded up from 0.711 of a step on, for the short side of a product."""
-    bits = jax.lax.bitcast_convert_type(values, jnp.uint32) + jnp.uint32(_UNEVEN)
-    high = jax.lax.bitcast_convert_type(bits & jnp.uint32(0xFFFF0000), jnp.float32)
-    return high.astype(jnp.bfloat16), (values - high).astype(jnp.bfloat16)
+    high = jax.lax.reduce_precision(values, _EXPONENT_BITS, _MANTISSA_BITS)
+    return high.astype(jnp.float16), (values - high).astype(jnp.float16)
 
 
 def product(long_no: jax.Array, short_ko: jax.Array) -> jax.Array:
     """[n, k] the inner products of the rows of two finite matrices, errors of 1e-6 of the rows' lengths."""
-    return _launched(long_no, short_ko, None, 1)[0]
+    scales = [scale_to_one(jnp.max(jnp.abs(side), 1)) for side in (long_no, short_ko)]
+    (found,) = _launched(long_no, short_ko * scales[1][:, None], (scales[0],), 1)
+    return found / scales[0][:, None] / scales[1][None, :]
 
 
 def centred_product(
-    long: jax.Array, short: jax.Array, origin_n: jax.Array, mask_o: jax.Array, axis: int
+    long: jax.Array, short: jax.Array, origin_n: jax.Array, scale_n: jax.Array, mask_o: jax.Array, axis: int
 ) -> Centred:
-    """The products of a long side less its origins with a short one that is centred.
+    """The products of a long side, less its origins and scaled, with a short one that is centred.
 
     Args:
       long: [n, o] float32, or [o, n] with axis 0.
-      short: [k, o], or [o, k]; its sums over the observations are 0, and so is all outside of the mask.
+      short: [k, o], or [o, k], near 1; its sums over observations are 0, and so is all outside of the mask.
       origin_n: what is taken off the long side, near its means.
+      scale_n: powers of two that bring what is left near 1.
       mask_o: [o] bool, False where an observation of the long side does not count, whatever stands there.
       axis: of the observations.
     """
-    return Centred(*_launched(long, short, (origin_n, mask_o.astype(jnp.int32)), axis))
+    return Centred(*_launched(long, short, (scale_n, origin_n, mask_o.astype(jnp.int32)), axis))
 
 
 @functools.cache
@@ -87,56 +87,58 @@ def holds() -> bool:
     x, y = rng.standard_normal((2, 40, 328), np.float32)
     y -= y.mean(1, keepdims=True)
     exact = x.astype(np.float64) @ y.T.astype(np.float64)
-    found = [_computed(product, x, y)]
-    origin, everywhere = np.zeros(40, np.float32), np.ones(328, bool)
+    found = [computed(product, x, y)]
+    origin, scale, everywhere = np.zeros(40, np.float32), np.ones(40, np.float32), np.ones(328, bool)
     for axis in (0, 1):
         sides = (x, y) if axis else (np.ascontiguousarray(x.T), np.ascontiguousarray(y.T))
         along = functools.partial(centred_product, axis=axis)
-        found.append(_computed(along, *sides, origin, everywhere).products_nk)
+        found.append(computed(along, *sides, origin, scale, everywhere).products_nk)
     return all(bool(np.abs(np.asarray(each) - exact).max() < 1e-3) for each in found)
 
 
-def _computed(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
-    """function(*arrays), compiled and run at once even while another program is being traced."""
-    return jax.jit(function).lower(*arrays).compile()(*arrays)
-
-
 def _launched(
-    long: jax.Array, short: jax.Array, centring: tuple[jax.Array, jax.Array] | None, axis: int
+    long: jax.Array, short: jax.Array, about_long: tuple[jax.Array, ...], axis: int
 ) -> tuple[jax.Array, ...]:
-    """(products, and with origins and mask the long side's sums) of all blocks."""
-    # Pallas for Triton: kernels in terms of blocks, for GPUs.
+    """(products, and with origins and mask the long side's sums) of all blocks.
+
+    Args:
+      long, short, axis: as in `centred_product`.
+      about_long: (scale_n,) or (scale_n, origin_n, [o] int32 mask).
+    """
+    # A JAX without Pallas has no kernels, and nothing else needs it.
+    from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
     n, o = long.shape if axis == 1 else long.shape[::-1]
     k = short.shape[1 - axis]
     splits, steps = _splits(n, k, o)
-    shapes = [(splits, n, k)] if centring is None else [(splits, n, k), (splits, n), (splits, n)]
-    kernel = functools.partial(_multiply, n=n, k=k, o=o, steps=steps, axis=axis)
+    shapes = [(splits, n, k)] if len(about_long) == 1 else [(splits, n, k), (splits, n), (splits, n)]
+    kernel = functools.partial(_multiply, n=n, k=k, o=o, steps=steps, axis=axis, inputs=3 + len(about_long))
     parts = pl.pallas_call(
         kernel,
         out_shape=[jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes],
-        grid=(pl.cdiv(k, _COLUMNS) * pl.cdiv(n, _ROWS) * splits,),
+        grid=(-(-k // _COLUMNS) * -(-n // _ROWS) * splits,),
         compiler_params=gpu.CompilerParams(num_warps=_WARPS, num_stages=_STAGES),
-    )(long, *uneven_halves(short), *(() if centring is None else centring))
+    )(long, *halves(short), *about_long)
     return tuple(jnp.sum(part, 0) for part in parts)
 
 
 def _splits(n: int, k: int, o: int) -> tuple[int, int]:
     """(programs that share the observations of a block, steps of each)."""
-    blocks, steps = pl.cdiv(n, _ROWS) * pl.cdiv(k, _COLUMNS), pl.cdiv(o, _STEP)
+    blocks, steps = -(-n // _ROWS) * -(-k // _COLUMNS), -(-o // _STEP)
     most = max(1, steps // _LEAST_STEPS)
-    splits = min(most, max(pl.cdiv(steps, _MOST_STEPS), _PROGRAMS // blocks))
-    return splits, pl.cdiv(steps, splits)
+    splits = min(most, max(-(-steps // _MOST_STEPS), _PROGRAMS // blocks))
+    return splits, -(-steps // splits)
 
 
-def _multiply(long_ref, high_ref, low_ref, *refs, n: int, k: int, o: int, steps: int, axis: int):
+def _multiply(long_ref, high_ref, low_ref, scale_ref, *refs, n, k, o, steps, axis, inputs):
     """One program: a block of results from a share of the observations."""
+    from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
-    origin_ref, mask_ref, *out_refs = refs if len(refs) > 1 else (None, None, *refs)
-    centres = origin_ref is not None
-    columns, rows = pl.cdiv(k, _COLUMNS), pl.cdiv(n, _ROWS)
+    centres = inputs > 4
+    about_ref, out_refs = refs[: inputs - 4], refs[inputs - 4 :]
+    columns, rows = -(-k // _COLUMNS), -(-n // _ROWS)
     program = pl.program_id(0)
     column, row = program % columns * _COLUMNS, program // columns % rows * _ROWS
     split = program // (columns * rows)
@@ -156,19 +158,24 @@ def _multiply(long_ref, high_ref, low_ref, *refs, n: int, k: int, o: int, steps:
     def dot(a, b):
         return gpu.dot(a, b, trans_b=True) if axis == 1 else gpu.dot(a, b, trans_a=True)
 
-    origin = gpu.load(origin_ref.at[some_n], mask=inside_n, other=0.0) if centres else None
+    def of_item(ref):
+        item = gpu.load(ref.at[some_n], mask=inside_n, other=0.0)
+        return item[:, None] if axis == 1 else item[None, :]
+
+    scale = of_item(scale_ref)
+    origin = of_item(about_ref[0]) if centres else None
 
     def add(step, sums):
         start = (split * steps + step) * _STEP
         inside_o = start + jnp.arange(_STEP) < o
         values = block(long_ref, some_n, inside_n, start, inside_o)
         if centres:
-            valid = gpu.load(mask_ref.at[pl.ds(start, _STEP)], mask=inside_o, other=0) != 0
-            less = origin[:, None] if axis == 1 else origin[None, :]
-            values = jnp.where(plane(inside_n, valid), values - less, 0.0)
+            valid = gpu.load(about_ref[1].at[pl.ds(start, _STEP)], mask=inside_o, other=0) != 0
+            values = jnp.where(plane(inside_n, valid), values - origin, 0.0)
+        values = values * scale
         short_high, short_low = (block(ref, some_k, inside_k, start, inside_o) for ref in (high_ref, low_ref))
-        high = values.astype(jnp.bfloat16)
-        low = (values - high.astype(jnp.float32)).astype(jnp.bfloat16)
+        high = values.astype(jnp.float16)
+        low = (values - high.astype(jnp.float32)).astype(jnp.float16)
         # A fresh sum of the matrix units, added by ordinary float32.
         fresh = (dot(low, short_high) + dot(high, short_low)) + dot(high, short_high)
         grown = [sums[0] + fresh]

@@ -1,0 +1,1 @@
+"""Kernels for a GPU, written in Pallas; `actjax.precision` tries each before it is used."""

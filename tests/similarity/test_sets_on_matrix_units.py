@@ -1,0 +1,31 @@
+"""Counts of sets of bytes, and sorts of packed keys, as a GPU takes them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from actjax import precision
+from actjax.similarity.api import make_metric
+from actjax.similarity.arithmetic import inner
+from actjax.similarity.families import reorder
+from actjax.similarity.kernel import pairwise
+
+
+@pytest.mark.parametrize("name", ["iou", "mutual_information", "auprc"])
+def test_sets_of_bytes_give_the_same_scores(monkeypatch, name):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 300, 3)).astype(np.float32)
+    plain = pairwise(make_metric(name), x, y)["score"]
+    monkeypatch.setattr(precision, "_has_matrix_units", lambda device: True)
+    monkeypatch.setattr(precision, "_holds", lambda kernel: False)
+    assert precision.current_way() == "exact" and inner.indicator_type() == jnp.int8
+    np.testing.assert_allclose(pairwise(make_metric(name), x, y)["score"], plain, rtol=1e-6, atol=1e-7)
+
+
+def test_short_keys_are_sorted_as_one_number():
+    rng = np.random.default_rng(0)
+    key = rng.integers(0, 40, 200).astype(np.uint16)
+    key[150:] = np.iinfo(np.uint16).max
+    index = rng.permutation(1000)[:200].astype(np.int32)
+    np.testing.assert_array_equal(jax.jit(reorder._order_of_short)(key, index), reorder._order(key, index))
