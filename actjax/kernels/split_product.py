@@ -25,8 +25,6 @@ _MOST_STEPS = 200
 _PROGRAMS = 256
 # Steps that are worth a program of their own.
 _LEAST_STEPS = 4
-# Where nothing is known of a row: all that is not 0 becomes infinite, and shows.
-_UNKNOWN = 2.0**40
 
 
 class Centred(NamedTuple):
@@ -43,9 +41,9 @@ class Centred(NamedTuple):
 
 
 def scale_to_one(size: jax.Array) -> jax.Array:
-    """The power of two that brings a size into 1/2 .. 1; a large one for 0, of which nothing is known."""
+    """The power of two that brings a size into 1/2 .. 1; 1 for 0."""
     scale = jnp.ldexp(jnp.ones_like(size), -jnp.frexp(size)[1])
-    return jnp.where(size > 0, scale, _UNKNOWN)
+    return jnp.where(size > 0, scale, 1.0)
 
 
 def halves(values: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -8,7 +8,7 @@ import pytest
 from actjax import precision
 from actjax.similarity.api import make_metric
 from actjax.similarity.arithmetic import inner
-from actjax.similarity.families import reorder
+from actjax.similarity.families import ranking, reorder
 from actjax.similarity.kernel import pairwise
 
 
@@ -29,3 +29,20 @@ def test_short_keys_are_sorted_as_one_number():
     key[150:] = np.iinfo(np.uint16).max
     index = rng.permutation(1000)[:200].astype(np.int32)
     np.testing.assert_array_equal(jax.jit(reorder._order_of_short)(key, index), reorder._order(key, index))
+
+
+def test_members_are_sorted_where_sets_are_small():
+    rng = np.random.default_rng(0)
+    reach = rng.integers(1, 120, (3, 320)).astype(np.int32)
+    reach[0] = rng.permutation(320) + 1
+    member = rng.random((4, 320)) < 0.04
+    member[1, 3:] = False
+    member[3] = False
+    every = jax.vmap(jax.vmap(ranking._by_cumulative_sums, (None, 0)), (0, None))
+    expected = every(reach, member)
+    np.testing.assert_allclose(jax.jit(ranking._by_members)(reach, member), expected, rtol=1e-6)
+    for sets in (member, rng.random((4, 320)) < 0.5):
+        neurons = jax.jit(jax.vmap(jax.vmap(ranking._sums_at_once, (None, 0)), (0, None)))(reach, sets)
+        np.testing.assert_allclose(neurons, every(reach, sets), rtol=1e-6)
+    sets = jax.jit(jax.vmap(jax.vmap(ranking._sums_at_once, (0, None)), (None, 0)))(reach, member)
+    np.testing.assert_allclose(sets, expected.T, rtol=1e-6)

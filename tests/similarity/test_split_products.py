@@ -13,6 +13,8 @@ from jax.experimental import pallas
 import actjax
 from actjax import precision
 from actjax.kernels import kth_value, split_product
+from actjax.similarity.accumulators import whole_moments
+from actjax.similarity.accumulators.moments import correlation
 from actjax.similarity.api import make_metric
 from actjax.similarity.kernel import pairwise
 
@@ -157,6 +159,27 @@ def test_values_beyond_what_squares_or_float16_hold(emulated):
     np.testing.assert_allclose(np.concatenate(one_by_one), exact[3:], rtol=0, atol=1e-6)
 
 
+def test_items_that_are_silent_at_first_stay_with_the_kernel(emulated):
+    x, y = (jnp.asarray(side[:4]) for side in related(2_000))
+    x = x.at[0, :300].set(0).at[1].multiply(1e6).at[1, :200].set(0).at[2].set(3.0)
+    taken = []
+
+    def otherwise():
+        jax.debug.callback(lambda: taken.append(True))
+        return {"score": jnp.zeros((4, 4), jnp.float32)}
+
+    def finalize(moments):
+        return {"score": correlation(moments)["score"]}
+
+    found = jax.jit(
+        lambda *sides: whole_moments.scores(finalize, *sides, jnp.ones(2_000, bool), 1, otherwise)
+    )
+    scores = np.asarray(jax.block_until_ready(found(x, y))["score"])
+    exact = np.corrcoef(np.delete(np.asarray(x, np.float64), 2, 0), np.asarray(y, np.float64))[:3, 3:]
+    np.testing.assert_allclose(np.delete(scores, 2, 0), exact, rtol=0, atol=5e-7)
+    assert np.isnan(scores[2]).all() and not taken
+
+
 def test_inner_products_of_one_pair_and_of_clips_are_plain(emulated):
     x, y = related(64)
     pair = actjax.similarity.arithmetic.inner.inner
@@ -174,7 +197,7 @@ def test_halves_add_up_to_twenty_two_bits():
     high, low = (np.asarray(part, np.float64) for part in jax.jit(split_product.halves)(values))
     assert np.all(np.abs(high + low - values) <= np.maximum(2.0**-22 * np.abs(values), 2.0**-25))
     scales = split_product.scale_to_one(jnp.asarray([3e-30, 0.5, 1.0, 3.0, 1e30, 0.0]))
-    assert np.asarray(scales).tolist() == [2.0**98, 1.0, 0.5, 0.25, 2.0**-100, 2.0**40]
+    assert np.asarray(scales).tolist() == [2.0**98, 1.0, 0.5, 0.25, 2.0**-100, 1.0]
 
 
 def test_an_unknown_precision_is_one_line():

@@ -18,6 +18,8 @@ Scores = Mapping[str, jax.Array]
 # A mean square below which a scale does not fit its item, and float16 may have lost digits of it: the first
 # sixteenth of deviations, whose mean size is 1/2 at least, gives the whole a mean square of 2^-6.
 _LEAST_SQUARE = 2.0**-12
+# The share of the observations, one in so many, that tells the scales of the side which is read once.
+_SAMPLE = 16
 
 
 def scores(
@@ -30,44 +32,63 @@ def scores(
 ) -> Scores:
     """`finalize` of the moments, or what `otherwise` gives where squares leave float32, or parts float16.
 
-    Whether they do is asked in one place: every question is a wait of the host for the device.
+    Whether they may is asked in one place: every question is a wait of the host for the device.
     """
-    moments = of_whole(x, y, mask_o, axis)
-    found = finalize(moments)
-    count = long_counts.as_float(moments.count)
-    of_x = moments.xx_n, moments.origin_n + moments.mean_n, count
-    of_y = moments.yy_k, moments.origin_k + moments.mean_k, count
-    unfit = ~jnp.all(jnp.isfinite(moments.xy_nk))
-    for squares in (moments.xx_n, moments.yy_k):
-        unfit = unfit | jnp.any((squares > 0) & (squares < _LEAST_SQUARE * count))
+    sampled = of_whole(x, y, mask_o, axis, _SAMPLE)
+    found = finalize(sampled)
+    count = long_counts.as_float(sampled.count)
 
     def look() -> Scores:
-        wrong_n, _ = beyond(*of_x, x, mask_o, axis)
-        wrong_k, _ = beyond(*of_y, y, mask_o, axis)
-        return jax.lax.cond(unfit | jnp.any(wrong_n) | jnp.any(wrong_k), otherwise, lambda: found)
+        # An item that is constant at first tells nothing of its scale: all of it does.
+        moments = jax.lax.cond(_unfit(sampled), lambda: of_whole(x, y, mask_o, axis, 1), lambda: sampled)
+        wrong = _unfit(moments)
+        for (squares, mean), side in zip(_sides(moments), (x, y), strict=True):
+            wrong = wrong | jnp.any(beyond(squares, mean, count, side, mask_o, axis)[0])
+        return jax.lax.cond(wrong, otherwise, lambda: finalize(moments))
 
-    doubtful = unfit | jnp.any(suspicious(*of_x)) | jnp.any(suspicious(*of_y))
+    doubtful = _unfit(sampled)
+    for squares, mean in _sides(sampled):
+        doubtful = doubtful | jnp.any(suspicious(squares, mean, count))
     return jax.lax.cond(doubtful, look, lambda: found)
 
 
-def of_whole(x: jax.Array, y: jax.Array, mask_o: jax.Array, axis: int) -> Moments:
-    """The moments of all pairs; observations stand on `axis`."""
+def _sides(moments: Moments) -> tuple[tuple[jax.Array, jax.Array], ...]:
+    """(sums of squared deviations, means) of either side."""
+    return (
+        (moments.xx_n, moments.origin_n + moments.mean_n),
+        (moments.yy_k, moments.origin_k + moments.mean_k),
+    )
+
+
+def _unfit(moments: Moments) -> jax.Array:
+    """Whether parts left float16, or an item was so small at its scale that they lost digits."""
+    count = long_counts.as_float(moments.count)
+    unfit = ~jnp.all(jnp.isfinite(moments.xy_nk))
+    for squares, _ in _sides(moments):
+        unfit = unfit | jnp.any((squares > 0) & (squares < _LEAST_SQUARE * count))
+    return unfit
+
+
+def of_whole(x: jax.Array, y: jax.Array, mask_o: jax.Array, axis: int, sample: int) -> Moments:
+    """The moments of all pairs; observations stand on `axis`, the first of `sample` parts tells scales."""
     if x.shape[1 - axis] < y.shape[1 - axis]:
-        other = _of_long_and_short(y, x, mask_o, axis)
+        other = _of_long_and_short(y, x, mask_o, axis, sample)
         return other._replace(
             origin_n=other.origin_k, origin_k=other.origin_n, mean_n=other.mean_k, mean_k=other.mean_n,
             scale_n=other.scale_k, scale_k=other.scale_n, xx_n=other.yy_k, yy_k=other.xx_n,
             xy_nk=other.xy_nk.T,
         )  # fmt: skip
-    return _of_long_and_short(x, y, mask_o, axis)
+    return _of_long_and_short(x, y, mask_o, axis, sample)
 
 
-def _of_long_and_short(long: jax.Array, short: jax.Array, mask_o: jax.Array, axis: int) -> Moments:
+def _of_long_and_short(
+    long: jax.Array, short: jax.Array, mask_o: jax.Array, axis: int, sample: int
+) -> Moments:
     """The moments at scales that bring the mean size of a deviation near 1."""
     count = jnp.sum(mask_o, dtype=jnp.int32)
     divisor = jnp.maximum(count, 1).astype(jnp.float32)
     origin_n = near_mean(long, mask_o, count, jnp.ones((long.shape[1 - axis],), jnp.float32), axis)
-    scale_n = _scale_of_first(long, origin_n, mask_o, axis)
+    scale_n = _scale(long, origin_n, mask_o, axis, sample)
     of_short = deviations(short, mask_o, axis)
     scale_k = split_product.scale_to_one(jnp.sum(jnp.abs(of_short.values), axis) / divisor)
     short = of_short.values * jnp.expand_dims(scale_k, axis)
@@ -88,9 +109,9 @@ def _of_long_and_short(long: jax.Array, short: jax.Array, mask_o: jax.Array, axi
     )
 
 
-def _scale_of_first(values: jax.Array, origin: jax.Array, mask_o: jax.Array, axis: int) -> jax.Array:
-    """The scale of the first sixteenth of each item's deviations, a quarter of the whole's at most."""
-    size = -(-len(mask_o) // 16)
+def _scale(values: jax.Array, origin: jax.Array, mask_o: jax.Array, axis: int, sample: int) -> jax.Array:
+    """The scale of the mean deviation of each item in the first of `sample` parts of its observations."""
+    size = -(-len(mask_o) // sample)
     inside = jnp.expand_dims(mask_o[:size], 1 - axis)
     apart = jax.lax.slice_in_dim(values, 0, size, axis=axis) - jnp.expand_dims(origin, axis)
     number = jnp.maximum(jnp.sum(mask_o[:size], dtype=jnp.int32), 1).astype(jnp.float32)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from actjax import precision
 from actjax.kernels import split_product
+from actjax.similarity.arithmetic.all_pairs import seen_at_once
 
 # Observations at a time: products of such length are as fast as longer ones.
 CHUNK = 1 << 13
@@ -28,7 +29,7 @@ _LEAST_FOR_KERNEL = 1 << 24
 def inner(a: jax.Array, b: jax.Array) -> jax.Array:
     """sum of a * b over all axes, the last of which are the observations; all values are finite."""
     if precision.current_way() == "fast":
-        return _inner_of_pair(jnp.ravel(a), jnp.ravel(b))
+        return _inner_at_once(jnp.ravel(a), jnp.ravel(b))
     return _inner(a, b)
 
 
@@ -42,51 +43,21 @@ def _inner(a: jax.Array, b: jax.Array) -> jax.Array:
     return _over_chunks(lambda a, b: jnp.vdot(a, b, precision=how), CHUNK, _add_lost, a, b)
 
 
-# `inner` under vmap, step by step: [o] with [o], [o] with [k, o], [n, o] with [k, o]. The doubly vmapped
-# kernel batches one side at a time and so arrives at the last, where whole matrices are seen.
-@jax.custom_batching.custom_vmap
-def _inner_of_pair(a_o: jax.Array, b_o: jax.Array) -> jax.Array:
-    return _inner(a_o, b_o)
-
-
-@_inner_of_pair.def_vmap
-def _(axis_size: int, in_batched: list[bool], a: jax.Array, b: jax.Array) -> tuple[jax.Array, bool]:
-    if all(in_batched):
-        # Plain sums of a device are those of many short ones.
-        return jnp.sum(a * b, 1), True
-    return (_inner_of_rows(b, a) if in_batched[0] else _inner_of_rows(a, b)), True
-
-
-@jax.custom_batching.custom_vmap
-def _inner_of_rows(a_o: jax.Array, b_ko: jax.Array) -> jax.Array:
-    return jax.vmap(_inner, (None, 0))(a_o, b_ko)
-
-
-@_inner_of_rows.def_vmap
-def _(axis_size: int, in_batched: list[bool], a: jax.Array, b: jax.Array) -> tuple[jax.Array, bool]:
-    if in_batched[1]:
-        return jax.vmap(jax.vmap(_inner, (None, 0)), (0 if in_batched[0] else None, 0))(a, b), True
-    return _inner_of_matrices(a, b), True
-
-
-@jax.custom_batching.custom_vmap
-def _inner_of_matrices(a_no: jax.Array, b_ko: jax.Array) -> jax.Array:
+def _of_matrices(a_no: jax.Array, b_ko: jax.Array) -> jax.Array:
     """[n, k]; the longer side is split on the way."""
     if a_no.size * len(b_ko) < _LEAST_FOR_KERNEL:
-        return _all_pairs(a_no, b_ko)
+        return jax.vmap(jax.vmap(_inner, (None, 0)), (0, None))(a_no, b_ko)
     if len(a_no) < len(b_ko):
         return split_product.product(b_ko, a_no).T
     return split_product.product(a_no, b_ko)
 
 
-@_inner_of_matrices.def_vmap
-def _(axis_size: int, in_batched: list[bool], a: jax.Array, b: jax.Array) -> tuple[jax.Array, bool]:
-    # One clip after the other of a batch: their products are small.
-    return jax.vmap(_all_pairs, [0 if batched else None for batched in in_batched])(a, b), True
+def _of_rows(a_no: jax.Array, b_no: jax.Array) -> jax.Array:
+    # An accelerator's plain sums are those of many short ones.
+    return jnp.sum(a_no * b_no, 1)
 
 
-def _all_pairs(a_no: jax.Array, b_ko: jax.Array) -> jax.Array:
-    return jax.vmap(jax.vmap(_inner, (None, 0)), (0, None))(a_no, b_ko)
+_inner_at_once = seen_at_once(_inner, _of_matrices, _of_rows)
 
 
 def total(values: jax.Array) -> jax.Array:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.similarity.arithmetic.all_pairs import seen_at_once
 from actjax.similarity.arithmetic.inner import inner, total
 from actjax.similarity.families.binary import Active, active_set, check_sides
 from actjax.similarity.host.dispatch import call_host, host_or_device
@@ -21,6 +22,8 @@ from actjax.types import Context, Metric
 
 # Gathered members of so many pairs at a time stay in the cache.
 _BLOCK_ELEMENTS = 1 << 16
+# The share of the observations, one in so many, up to which a set is small.
+_SMALL_SET = 16
 # Stands behind the members of smaller sets; a run of its own, which counts nothing.
 _NOBODY = np.iinfo(np.int32).max
 
@@ -153,7 +156,9 @@ def member_set(alpha: float, threshold: float | None) -> Callable[..., Members]:
 
 def average_precision(side: Reached, members: Members) -> jax.Array:
     """The mean, over the set's members, of the set's share among the values at least as large."""
-    sums = host_or_device(_by_host, _by_cumulative_sums, side.reach_o, members.member_o)
+    sums = host_or_device(
+        _by_host, _by_cumulative_sums, side.reach_o, members.member_o, accelerator=_sums_at_once
+    )
     return sums / members.size * side.one
 
 
@@ -167,6 +172,36 @@ def _by_cumulative_sums(reach_o: jax.Array, member_o: jax.Array) -> jax.Array:
     new = jnp.zeros(places.shape, jnp.int32).at[reach_o].add(member_o.astype(jnp.int32))
     so_far = jnp.cumsum(new).astype(jnp.float32)
     return total(new.astype(jnp.float32) * (so_far / jnp.maximum(places, 1).astype(jnp.float32)))
+
+
+def _by_members(reach_ro: jax.Array, member_so: jax.Array) -> jax.Array:
+    """[r, s] `_by_cumulative_sums` of all pairs, from the sorted members of sets of at most a sixteenth."""
+    o = reach_ro.shape[1]
+    most = max(1, o // _SMALL_SET)
+    place = jnp.arange(o, dtype=jnp.int32)
+    at_sm = jnp.sort(jnp.where(member_so, place, o), 1)[:, :most]
+    found_rsm = jnp.where(at_sm < o, reach_ro[:, jnp.minimum(at_sm, o - 1)], _NOBODY).astype(jnp.uint32)
+    found_rsm = jax.lax.sort(found_rsm, is_stable=False)
+    so_far = jnp.arange(1, most + 1, dtype=jnp.int32)
+    last = jnp.concatenate(
+        [found_rsm[..., 1:] != found_rsm[..., :-1], jnp.ones((*found_rsm.shape[:2], 1), bool)], 2
+    )
+    # All members of a run of equal values count as far as its end.
+    reaching = jax.lax.cummin(jnp.where(last, so_far, most), axis=2, reverse=True)
+    share = reaching.astype(jnp.float32) / found_rsm.astype(jnp.float32)
+    return jnp.sum(jnp.where(found_rsm == _NOBODY, 0.0, share), 2)
+
+
+def _of_matrices(reach_ro: jax.Array, member_so: jax.Array) -> jax.Array:
+    def one_by_one(reach_ro: jax.Array, member_so: jax.Array) -> jax.Array:
+        return jax.vmap(jax.vmap(_by_cumulative_sums, (None, 0)), (0, None))(reach_ro, member_so)
+
+    small = jnp.max(jnp.sum(member_so, 1, dtype=jnp.int32)) <= reach_ro.shape[1] // _SMALL_SET
+    return jax.lax.cond(small, _by_members, one_by_one, reach_ro, member_so)
+
+
+# An accelerator sorts small sets' members, where it would scatter all observations of every pair.
+_sums_at_once = seen_at_once(_by_cumulative_sums, _of_matrices)
 
 
 def _by_host(reach_o: jax.Array, member_o: jax.Array) -> jax.Array:
