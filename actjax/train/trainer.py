@@ -105,14 +105,14 @@ class Trainer:
             bar.update(count)
             pending.append(sums)
             self._write(unwritten, log, bar)
-            if logging := self.pace.logs(step):
+            if self.pace.logs(step):
                 unwritten, pending = [Unwritten(step, pending)], []
             if evaluating := self.pace.evaluates(step):
                 self._write(unwritten, log, bar)
                 self._evaluate(step, replicated, eval_batches, log)
                 self.record.finished = step == last or self.record.stopped_early
             # Several processes may only ask each other at steps that all of them reach.
-            asked = (parallel.process_count() == 1 or logging) and stop.agreed()
+            asked = (parallel.process_count() == 1 or self.pace.logs(step)) and stop.agreed()
             if evaluating or asked:
                 self._write(unwritten, log, bar)
                 self.record.seconds += time.perf_counter() - began
