@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax import parallel, precision
+from actjax.similarity import whole_arrays
 from actjax.similarity.accumulators import moments, whole_moments
 from actjax.similarity.host import lent
 from actjax.similarity.host.dispatch import host_allowed
@@ -55,15 +56,26 @@ def pairwise(
       ValueError: more observations than the metric takes.
     """
     axis = 0 if neurons_first or metric.observes == "image" else -1
-    if mask_o is None:
-        mask_o = jnp.ones((x_on.shape[-1 if axis == 0 else 0],), bool)
-    check_size(metric, len(mask_o))
+    o = x_on.shape[-1 if axis == 0 else 0]
+    check_size(metric, o)
     how = {
         "axis": axis,
         "tile_bytes": tile_bytes or default_bytes(),
         "on_host": parallel.callbacks_are_safe(),
     }
-    return precision.guarded(lambda way: _pairwise(metric, x_on, y_ok, mask_o, context, way=way, **how))
+
+    def in_way(way: str) -> Mapping[str, jax.Array]:
+        traced = any(isinstance(side, jax.core.Tracer) for side in (x_on, y_ok, mask_o))
+        if way == "fast" and not traced and _in_blocks(metric, o):
+            return whole_arrays.pairwise_scores(metric, x_on, y_ok, mask_o, axis + 1, _plainly)
+        counts = jnp.ones((o,), bool) if mask_o is None else mask_o
+        return _pairwise(metric, x_on, y_ok, counts, context, way=way, **how)
+
+    return precision.guarded(in_way)
+
+
+def _plainly(metric: Metric, x: jax.Array, y: jax.Array, mask_o: jax.Array, along: int):
+    return _over_blocks(metric, x, y, mask_o, along - 1)
 
 
 def clip_scores(
@@ -150,7 +162,7 @@ def score_pairs(
     x, y = (side if isinstance(side, lent.Lent) else jnp.asarray(side).astype(jnp.float32) for side in (x, y))
     # A mask that is known while compiling would be folded, with all that follows from it, for minutes.
     mask = jax.lax.optimization_barrier(jnp.asarray(mask))
-    if metric.observes == "vector" and takes_blocks(metric) and len(mask) > BLOCK:
+    if _in_blocks(metric, len(mask)):
         return _over_observations(metric, x, y, mask, axis)
     x, y = lent.whole(x), lent.whole(y)
     if axis == -1 and metric.dot and precision.current_way() != "plain":
@@ -195,6 +207,10 @@ def takes_blocks(metric: Metric) -> bool:
     return metric.accumulator is not None and metric.accumulator.name == "moments"
 
 
+def _in_blocks(metric: Metric, o: int) -> bool:
+    return metric.observes == "vector" and takes_blocks(metric) and o > BLOCK
+
+
 def _over_observations(metric: Metric, x, y, mask_o, axis: int) -> Mapping[str, jax.Array]:
     """Accumulates all observations: in one kernel where a GPU has it, else in blocks."""
 
@@ -204,10 +220,7 @@ def _over_observations(metric: Metric, x, y, mask_o, axis: int) -> Mapping[str, 
     if precision.current_way() != "fast":
         return over_blocks()
 
-    def finalize(state):
-        found = metric.accumulator.finalize(state)
-        return {name: found[name] for name in metric.outputs}
-
+    finalize = functools.partial(whole_arrays.finalize, metric)
     along = 1 if axis == 0 else 0
     return whole_moments.scores(finalize, lent.whole(x), lent.whole(y), mask_o, along, over_blocks)
 
@@ -239,8 +252,7 @@ def _over_blocks(metric: Metric, x, y, mask_o, axis: int) -> Mapping[str, jax.Ar
             return jax.lax.fori_loop(0, blocks, add, state)
         return jax.lax.fori_loop(0, -(-blocks // GROUP), add_group, state)
 
-    found = metric.accumulator.finalize(moments.at_safe_scales(at_scales, x, y, mask_o, along))
-    return {name: found[name] for name in metric.outputs}
+    return whole_arrays.finalize(metric, moments.at_safe_scales(at_scales, x, y, mask_o, along))
 
 
 def _compare_all(compare: Callable, px: Any, py: Any, axis: int) -> Mapping[str, jax.Array]:
