@@ -23,7 +23,6 @@ LONG_OR_CROWDED = {
     "statistics/calibration.py mismatched",
 }
 NOT_ANNOTATED = {
-    "kernels/kth_value.py",
     "kernels/split_product.py",
     "similarity/accumulators/clip_means.py",
     "similarity/accumulators/folds.py",
@@ -31,8 +30,6 @@ NOT_ANNOTATED = {
     "similarity/accumulators/partial.py",
     "similarity/arithmetic/inner.py",
     "similarity/host/select.py",
-    "similarity/kernel.py",
-    "similarity/tiles.py",
     "split_product.py",
 }
 NESTED = (

@@ -10,8 +10,9 @@ import numpy as np
 
 from actjax import parallel, precision
 from actjax.similarity import resident
+from actjax.similarity.blocks import first_block, takes_blocks
 from actjax.similarity.host import lent
-from actjax.similarity.kernel import check_size, first_block, pairwise, takes_blocks
+from actjax.similarity.kernel import check_size, pairwise
 from actjax.similarity.narrow import is_wide, narrow
 from actjax.types import Context, Metric
 
