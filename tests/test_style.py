@@ -17,18 +17,12 @@ LONG_OR_CROWDED = {
     "data/gm/voices.py _line",
     "data/recordings/mirdata.py declare",
     "kernels/split_product.py _multiply",
-    "similarity/accumulators/partial.py update",
     "similarity/devices.py score_vectors",
     "split_product.py _multiply",
     "statistics/calibration.py mismatched",
 }
 NOT_ANNOTATED = {
     "kernels/split_product.py",
-    "similarity/accumulators/clip_means.py",
-    "similarity/accumulators/folds.py",
-    "similarity/accumulators/moments.py",
-    "similarity/accumulators/partial.py",
-    "similarity/arithmetic/inner.py",
     "similarity/host/select.py",
     "split_product.py",
 }

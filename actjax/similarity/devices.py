@@ -52,8 +52,6 @@ def score_vectors(
         waiting = None
         for places, neurons in _neurons(metric, x, mask, tiles):
             scores = run(neurons, *shared)
-            for values in scores.values():
-                values.copy_to_host_async()
             if tiles == (n, k, 1) and resident.on_accelerator():
                 return {name: resident.writable(values) for name, values in scores.items()}
             # The next tile is on its way while this one is copied out.
@@ -99,6 +97,8 @@ def _tiles(metric: Metric, o: int, n: int, k: int, memory: int) -> Tiles:
 def _runner(
     metric: Metric, neurons_first: bool, tile_bytes: int, devices: int, all_count: bool
 ) -> Callable[..., Scores]:
+    """What scores a tile and starts to copy its scores to the host."""
+
     def run(x: lent.Array, y: lent.Array, mask: np.ndarray, context: Context) -> Scores:
         def in_way(way: str) -> Scores:
             if way == "fast" and devices == 1 and takes_blocks(metric) and not neurons_first:
@@ -108,7 +108,10 @@ def _runner(
                     return pairwise(metric, x, y, counts, context, tile_bytes=tile_bytes)
             return _program(metric, neurons_first, tile_bytes, devices, way)(x, y, mask, context)
 
-        return precision.guarded(in_way)
+        scores = precision.guarded(in_way)
+        for values in scores.values():
+            values.copy_to_host_async()
+        return scores
 
     return run
 
