@@ -10,7 +10,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 MODULE_LINES, FUNCTION_LINES, LOCALS = 300, 45, 20
 # Folders of tests that are no room's, and root files whose subject is no module of the package.
 NO_ROOMS = {"fuzz"}
-NO_MODULES = {"architecture", "launch", "readme", "rooms", "style"}
+NO_MODULES = {"architecture", "contributing", "launch", "readme", "rooms", "style"}
 # Not within the measures yet: take a line away when you have mended what it names, and add none.
 LONG_OR_CROWDED = {
     "data/gm/score.py write_score",
