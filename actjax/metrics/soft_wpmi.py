@@ -87,11 +87,10 @@ def _gathers() -> bool:
 def _prepare_x(
     values_o: jax.Array, mask_o: jax.Array, context: Context, *, membership: Membership
 ) -> Weights:
+    offset = nan_if_constant(values_o, mask_o)
     if _gathers():
-        prepared = jnp.where(mask_o, values_o, -jnp.inf)
-    else:
-        prepared = weights(values_o, mask_o, membership)
-    return Weights(prepared, nan_if_constant(values_o, mask_o))
+        return Weights(jnp.where(mask_o, values_o, -jnp.inf), offset)
+    return Weights(weights(values_o, mask_o, membership), offset)
 
 
 def _prepare_y(

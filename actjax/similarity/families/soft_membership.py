@@ -1,4 +1,4 @@
-"""Soft membership of a neuron's strongest inputs, all pairs at once where a GPU gathers these inputs alone."""
+"""Soft membership of a neuron's strongest inputs; a GPU gathers these inputs alone, for all pairs at once."""
 
 import functools
 from typing import NamedTuple
@@ -57,7 +57,7 @@ def basis(p_o: jax.Array, membership: Membership) -> jax.Array:
 
 @functools.cache
 def sums_at_once(membership: Membership) -> OfSides:
-    """The inner product of `weights` and `basis`, from values [o], -inf where masked, and probabilities [o]."""
+    """The inner product of `weights` and `basis`, from values, -inf where masked, and probabilities."""
 
     def of_pair(values_o: jax.Array, p_o: jax.Array) -> jax.Array:
         return inner(weights(values_o, values_o > -jnp.inf, membership), basis(p_o, membership))
@@ -88,7 +88,13 @@ def sums_at_once(membership: Membership) -> OfSides:
 
 
 class _Inputs(NamedTuple):
-    """Strongest inputs of neurons: [n, t] places, the strongest first, and whether they are so without ties."""
+    """Strongest inputs of neurons.
+
+    Attributes:
+      at_nt: [n, t] int32 places, the strongest first.
+      taken_n: how many of them count.
+      distinct: bool, whether none of them ties with another input, for all neurons.
+    """
 
     at_nt: jax.Array
     taken_n: jax.Array
