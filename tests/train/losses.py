@@ -1,4 +1,4 @@
-"""Prints the losses of as many steps as its argument says, as JSON; the number of devices is that of XLA_FLAGS."""
+"""Prints the losses of some steps as JSON; the number of devices is that of XLA_FLAGS."""
 
 import functools
 import json
