@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from dataset_trees import write
+from dataset_trees import tone, write
 from launching import ROOT, ended
 from readme_commands import commands
 
@@ -91,7 +91,7 @@ def test_every_other_command_runs(checkout):
     """Data sets are prepared; what needs a trained network is only planned."""
     for name in ("flute", "piano"):
         for number in range(10):
-            write(checkout / "sounds" / f"{name}_{number}.wav")
+            write(checkout / "sounds" / f"{name}_{number}.wav", tone(3.0))
     for command in (one for one in commands(PAGE) if one.startswith("python launch.py")):
         if not any(other in command for other in OTHER):
             plan = [] if "--list" in command or "--stage=data" in command else ["--dry_run"]

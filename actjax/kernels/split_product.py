@@ -58,12 +58,17 @@ def halves(values: jax.Array) -> tuple[jax.Array, jax.Array]:
 def product(long_no: jax.Array, short_ko: jax.Array) -> jax.Array:
     """[n, k] the inner products of the rows of two finite matrices, errors of 1e-6 of the rows' lengths."""
     scales = [scale_to_one(jnp.max(jnp.abs(side), 1)) for side in (long_no, short_ko)]
-    (found,) = _launched(long_no, short_ko * scales[1][:, None], (scales[0],), 1)
+    (found,) = _launched(long_no, short_ko * scales[1][:, None], _AboutLong(scales[0]), 1)
     return found / scales[0][:, None] / scales[1][None, :]
 
 
 def centred_product(
-    long: jax.Array, short: jax.Array, origin_n: jax.Array, scale_n: jax.Array, mask_o: jax.Array, axis: int
+    long: jax.Array,
+    short: jax.Array,
+    origin_n: jax.Array,
+    scale_n: jax.Array,
+    mask_o: jax.Array | np.ndarray | None,
+    axis: int,
 ) -> Centred:
     """The products of a long side, less its origins and scaled, with a short one that is centred.
 
@@ -72,10 +77,12 @@ def centred_product(
       short: [k, o], or [o, k], near 1; its sums over observations are 0, and so is all outside of the mask.
       origin_n: what is taken off the long side, near its means.
       scale_n: powers of two that bring what is left near 1.
-      mask_o: [o] bool, False where an observation of the long side does not count, whatever stands there.
+      mask_o: [o] bool, False where an observation of the long side does not count, whatever stands there;
+        None where all count, which saves a wait for the mask in every step.
       axis: of the observations.
     """
-    return Centred(*_launched(long, short, (scale_n, origin_n, mask_o.astype(jnp.int32)), axis))
+    counts_o = None if mask_o is None else mask_o.astype(jnp.int32)
+    return Centred(*_launched(long, short, _AboutLong(scale_n, origin_n * scale_n, counts_o), axis))
 
 
 @functools.cache
@@ -89,20 +96,28 @@ def holds() -> bool:
     origin, scale, everywhere = np.zeros(40, np.float32), np.ones(40, np.float32), np.ones(328, bool)
     for axis in (0, 1):
         sides = (x, y) if axis else (np.ascontiguousarray(x.T), np.ascontiguousarray(y.T))
-        along = functools.partial(centred_product, axis=axis)
-        found.append(computed(along, *sides, origin, scale, everywhere).products_nk)
+        for mask_o in (everywhere, None):
+            along = functools.partial(centred_product, axis=axis, mask_o=mask_o)
+            found.append(computed(along, *sides, origin, scale).products_nk)
     return all(bool(np.abs(np.asarray(each) - exact).max() < 1e-3) for each in found)
 
 
-def _launched(
-    long: jax.Array, short: jax.Array, about_long: tuple[jax.Array, ...], axis: int
-) -> tuple[jax.Array, ...]:
-    """(products, and with origins and mask the long side's sums) of all blocks.
+class _AboutLong(NamedTuple):
+    """What is known of the long side.
 
-    Args:
-      long, short, axis: as in `centred_product`.
-      about_long: (scale_n,) or (scale_n, origin_n, [o] int32 mask).
+    Attributes:
+      scale_n: powers of two.
+      scaled_origin_n: what is taken off the values times their scales, for a product that centres.
+      counts_o: [o] int32, 0 where an observation does not count; None where all do.
     """
+
+    scale_n: jax.Array
+    scaled_origin_n: jax.Array | None = None
+    counts_o: jax.Array | None = None
+
+
+def _launched(long: jax.Array, short: jax.Array, about_long: _AboutLong, axis: int) -> tuple[jax.Array, ...]:
+    """(products, and where it centres the long side's sums) of all blocks; long, short: as there."""
     # A JAX without Pallas has no kernels, and nothing else needs it.
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
@@ -110,14 +125,18 @@ def _launched(
     n, o = long.shape if axis == 1 else long.shape[::-1]
     k = short.shape[1 - axis]
     splits, steps = _splits(n, k, o)
-    shapes = [(splits, n, k)] if len(about_long) == 1 else [(splits, n, k), (splits, n), (splits, n)]
-    plan = _Plan(n, k, o, steps, axis, centres=len(about_long) > 1)
+    centres, masks = about_long.scaled_origin_n is not None, about_long.counts_o is not None
+    shapes = [(splits, n, k)] + [(splits, n)] * (2 * centres)
+    plan = _Plan(n, k, o, steps, axis, centres, masks)
+    # Zeros up to whole blocks and steps: the short side is then loaded without asking where it ends.
+    after_o, after_k = splits * steps * _STEP - o, -k % _COLUMNS
+    short = jnp.pad(short, ((0, after_k), (0, after_o)) if axis == 1 else ((0, after_o), (0, after_k)))
     parts = pl.pallas_call(
         functools.partial(_multiply, plan=plan),
         out_shape=[jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes],
         grid=(-(-k // _COLUMNS) * -(-n // _ROWS) * splits,),
         compiler_params=gpu.CompilerParams(num_warps=_WARPS, num_stages=_STAGES),
-    )(long, *halves(short), *about_long)
+    )(long, *halves(short), *(about for about in about_long if about is not None))
     return tuple(jnp.sum(part, 0) for part in parts)
 
 
@@ -130,7 +149,7 @@ def _splits(n: int, k: int, o: int) -> tuple[int, int]:
 
 
 class _Plan(NamedTuple):
-    """The sizes of a product, the steps of a program, the observations' axis, and whether it centres."""
+    """Sizes of a product, steps of a program, the observations' axis, whether it centres and masks."""
 
     n: int
     k: int
@@ -138,6 +157,7 @@ class _Plan(NamedTuple):
     steps: int
     axis: int
     centres: bool
+    masks: bool
 
 
 class _Some(NamedTuple):
@@ -152,7 +172,7 @@ def _some(start: jax.Array, size: int, of: int) -> _Some:
     return _Some(start, size, start + jnp.arange(size) < of)
 
 
-class _Block(NamedTuple):
+class _Program(NamedTuple):
     """What one program computes: a stretch of either side's items, and which share of the observations."""
 
     some_n: _Some
@@ -160,30 +180,30 @@ class _Block(NamedTuple):
     share: jax.Array
 
 
-def _block(plan: _Plan) -> _Block:
+def _program(plan: _Plan) -> _Program:
     from jax.experimental import pallas as pl
 
     columns, rows = -(-plan.k // _COLUMNS), -(-plan.n // _ROWS)
-    program = pl.program_id(0)
-    some_n = _some(program // columns % rows * _ROWS, _ROWS, plan.n)
-    some_k = _some(program % columns * _COLUMNS, _COLUMNS, plan.k)
-    return _Block(some_n, some_k, program // (columns * rows))
+    number = pl.program_id(0)
+    some_n = _some(number // columns % rows * _ROWS, _ROWS, plan.n)
+    some_k = _some(number % columns * _COLUMNS, _COLUMNS, plan.k)
+    return _Program(some_n, some_k, number // (columns * rows))
 
 
 def _multiply(long_ref: Any, high_ref: Any, low_ref: Any, scale_ref: Any, *refs: Any, plan: _Plan) -> None:
     """One program: a block of results from a share of the observations."""
-    axis, block = plan.axis, _block(plan)
-    scale = jnp.expand_dims(_load_items(scale_ref, block.some_n), axis)
-    origin = jnp.expand_dims(_load_items(refs[0], block.some_n), axis) if plan.centres else 0.0
+    axis, program = plan.axis, _program(plan)
+    scale = jnp.expand_dims(_load_items(scale_ref, program.some_n), axis)
+    origin = jnp.expand_dims(_load_items(refs[0], program.some_n), axis) if plan.centres else 0.0
 
     def add(step: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        some_o = _some((block.share * plan.steps + step) * _STEP, _STEP, plan.o)
-        values = _load(long_ref, block.some_n, some_o, axis)
+        some_o = _some((program.share * plan.steps + step) * _STEP, _STEP, plan.o)
+        # A product by a power of two is exact, so that multiply-add rounds as a difference would.
+        values = _load(long_ref, program.some_n, some_o, axis) * scale
         if plan.centres:
-            counts = _load_items(refs[1], some_o) != 0
-            values = jnp.where(_plane(block.some_n.inside, counts, axis), values - origin, 0.0)
-        values = values * scale
-        high, low = (_load(ref, block.some_k, some_o, axis) for ref in (high_ref, low_ref))
+            counts = _load_items(refs[1], some_o) != 0 if plan.masks else some_o.inside
+            values = jnp.where(_plane(program.some_n.inside, counts, axis), values - origin, 0.0)
+        high, low = (_load_whole(ref, program.some_k, some_o, axis) for ref in (high_ref, low_ref))
         grown = [sums[0] + _fresh_sum(values, high, low, axis)]
         if plan.centres:
             grown += [sums[1] + jnp.sum(values, axis), sums[2] + jnp.sum(values * values, axis)]
@@ -192,20 +212,20 @@ def _multiply(long_ref: Any, high_ref: Any, low_ref: Any, scale_ref: Any, *refs:
     zeros = jnp.zeros((_ROWS,), jnp.float32)
     sums = (jnp.zeros((_ROWS, _COLUMNS), jnp.float32), *[zeros] * (2 * plan.centres))
     sums = jax.lax.fori_loop(0, plan.steps, add, sums)
-    _store(refs[2:] if plan.centres else refs, block, sums)
+    _store(refs[plan.centres + plan.masks :], program, sums)
 
 
-def _store(refs: tuple[Any, ...], block: _Block, sums: tuple[jax.Array, ...]) -> None:
+def _store(refs: tuple[Any, ...], program: _Program, sums: tuple[jax.Array, ...]) -> None:
     """Writes the products, and the long side's sums where there are any."""
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
-    some_n, some_k = block.some_n, block.some_k
+    some_n, some_k = program.some_n, program.some_k
     at_n, at_k = pl.ds(some_n.start, _ROWS), pl.ds(some_k.start, _COLUMNS)
-    gpu.store(refs[0].at[block.share, at_n, at_k], sums[0], mask=_plane(some_n.inside, some_k.inside, 1))
+    gpu.store(refs[0].at[program.share, at_n, at_k], sums[0], mask=_plane(some_n.inside, some_k.inside, 1))
     for ref, values in zip(refs[1:], sums[1:], strict=True):
         # The programs of all column blocks write the same numbers.
-        gpu.store(ref.at[block.share, at_n], values, mask=some_n.inside)
+        gpu.store(ref.at[program.share, at_n], values, mask=some_n.inside)
 
 
 def _fresh_sum(values: jax.Array, short_high: jax.Array, short_low: jax.Array, axis: int) -> jax.Array:
@@ -222,12 +242,24 @@ def _fresh_sum(values: jax.Array, short_high: jax.Array, short_low: jax.Array, a
 
 def _load(ref: Any, items: _Some, observations: _Some, axis: int) -> jax.Array:
     """A block of a side, laid out as the side is; 0 beyond its ends."""
-    from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
-    at = pl.ds(items.start, items.size), pl.ds(observations.start, observations.size)
     inside = _plane(items.inside, observations.inside, axis)
-    return gpu.load(ref.at[at if axis == 1 else at[::-1]], mask=inside, other=0.0)
+    return gpu.load(ref.at[_block(items, observations, axis)], mask=inside, other=0.0)
+
+
+def _load_whole(ref: Any, items: _Some, observations: _Some, axis: int) -> jax.Array:
+    """A block that lies within the side."""
+    from jax.experimental.pallas import triton as gpu
+
+    return gpu.load(ref.at[_block(items, observations, axis)])
+
+
+def _block(items: _Some, observations: _Some, axis: int) -> tuple[Any, ...]:
+    from jax.experimental import pallas as pl
+
+    at = pl.ds(items.start, items.size), pl.ds(observations.start, observations.size)
+    return at if axis == 1 else at[::-1]
 
 
 def _load_items(ref: Any, items: _Some) -> jax.Array:

@@ -29,21 +29,24 @@ def takes_blocks(metric: Metric) -> bool:
     return metric.accumulator is not None and metric.accumulator.name == "moments"
 
 
+def needs_blocks(metric: Metric, o: int) -> bool:
+    """True if o observations of each item are more than one block."""
+    return metric.observes == "vector" and takes_blocks(metric) and o > BLOCK
+
+
 def over_observations(metric: Metric, x: lent.Array, y: lent.Array, mask_o: jax.Array, axis: int) -> Scores:
     """Accumulates all observations: in one kernel where a GPU has it, else in blocks."""
 
-    def over_blocks() -> Scores:
-        return _over_blocks(metric, x, y, mask_o, axis)
-
+    plainly = functools.partial(over_blocks, metric, x, y, mask_o, axis)
     if precision.current_way() != "fast":
-        return over_blocks()
+        return plainly()
 
-    finalize = functools.partial(_finalized, metric)
+    finalize = functools.partial(finalized, metric)
     along = 1 if axis == 0 else 0
-    return whole_moments.scores(finalize, lent.whole(x), lent.whole(y), mask_o, along, over_blocks)
+    return whole_moments.scores(finalize, lent.whole(x), lent.whole(y), mask_o, along, plainly)
 
 
-def _over_blocks(metric: Metric, x: lent.Array, y: lent.Array, mask_o: jax.Array, axis: int) -> Scores:
+def over_blocks(metric: Metric, x: lent.Array, y: lent.Array, mask_o: jax.Array, axis: int) -> Scores:
     """Accumulates blocks of observations: each stays in the cache while it is centred and multiplied."""
     o, n, k = len(mask_o), x.shape[axis], y.shape[axis]
     along = 1 if axis == 0 else 0
@@ -69,10 +72,11 @@ def _over_blocks(metric: Metric, x: lent.Array, y: lent.Array, mask_o: jax.Array
             return jax.lax.fori_loop(0, blocks, add, state)
         return jax.lax.fori_loop(0, -(-blocks // GROUP), add_group, state)
 
-    return _finalized(metric, moments.at_safe_scales(at_scales, x, y, mask_o, along))
+    return finalized(metric, moments.at_safe_scales(at_scales, x, y, mask_o, along))
 
 
-def _finalized(metric: Metric, state: moments.Moments) -> Scores:
+def finalized(metric: Metric, state: moments.Moments) -> Scores:
+    """The metric's outputs."""
     assert metric.accumulator is not None, "only metrics that accumulate take blocks"
     scores = metric.accumulator.finalize(state)
     return {name: scores[name] for name in metric.outputs}

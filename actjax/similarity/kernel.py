@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import parallel, precision
-from actjax.similarity import blocks
+from actjax.similarity import blocks, whole_arrays
 from actjax.similarity.host import lent
 from actjax.similarity.host.dispatch import host_allowed
 from actjax.similarity.host.threads import at_least_one
@@ -56,15 +56,22 @@ def pairwise(
       ValueError: more observations than the metric takes.
     """
     axis = 0 if neurons_first or metric.observes == "image" else -1
-    if mask_o is None:
-        mask_o = jnp.ones((x_on.shape[-1 if axis == 0 else 0],), bool)
-    check_size(metric, len(mask_o))
+    o = x_on.shape[-1 if axis == 0 else 0]
+    check_size(metric, o)
     how = {
         "axis": axis,
         "tile_bytes": tile_bytes or default_bytes(),
         "on_host": parallel.callbacks_are_safe(),
     }
-    return precision.guarded(lambda way: _pairwise(metric, x_on, y_ok, mask_o, context, way=way, **how))
+
+    def in_way(way: str) -> Scores:
+        traced = any(isinstance(side, jax.core.Tracer) for side in (x_on, y_ok, mask_o))
+        if way == "fast" and not traced and blocks.needs_blocks(metric, o):
+            return whole_arrays.pairwise_scores(metric, x_on, y_ok, mask_o, axis)
+        counts = jnp.ones((o,), bool) if mask_o is None else mask_o
+        return _pairwise(metric, x_on, y_ok, counts, context, way=way, **how)
+
+    return precision.guarded(in_way)
 
 
 def clip_scores(
@@ -189,7 +196,7 @@ def score_pairs(
     x, y = (side if isinstance(side, lent.Lent) else jnp.asarray(side).astype(jnp.float32) for side in (x, y))
     # A mask that is known while compiling would be folded, with all that follows from it, for minutes.
     mask = jax.lax.optimization_barrier(jnp.asarray(mask))
-    if metric.observes == "vector" and blocks.takes_blocks(metric) and len(mask) > blocks.BLOCK:
+    if blocks.needs_blocks(metric, len(mask)):
         return blocks.over_observations(metric, x, y, mask, axis)
     x, y = lent.whole(x), lent.whole(y)
     if axis == -1 and metric.dot and precision.current_way() != "plain":
