@@ -31,7 +31,8 @@ MILLION = 10**6
 BOUND = 1e-5
 # In every run; the others' ways to a score share their code.
 EACH_WAY = ("auc", "iou", "mutual_information", "pearson", "spearman")
-# "ridge" compiles for long; the streams below count its observations in every run.
+FEW = ("iou", "pearson", "spearman")
+# Those that compile for long; the streams below count the observations of "ridge" in every run.
 SLOW = ("pearson_top_and_random", "spearman_top_and_random", "max_ncc", "ridge", "rank_reorder", "soft_wpmi")
 
 
@@ -82,7 +83,7 @@ def test_counts_of_observations(name):
 
 
 @pytest.mark.parametrize(
-    "name", [n if n not in SLOW else pytest.param(n, marks=pytest.mark.long) for n in NAMES]
+    "name", [n if n in EACH_WAY + QUADRATIC else pytest.param(n, marks=pytest.mark.long) for n in NAMES]
 )
 def test_a_million_observations(name):
     if name in QUADRATIC:
@@ -119,7 +120,7 @@ def test_beyond_the_whole_numbers_of_float32(name, o):
 
 @pytest.mark.parametrize(
     "name",
-    [n if n in EACH_WAY else pytest.param(n, marks=pytest.mark.long) for n in NAMES if n not in QUADRATIC],
+    [n if n in FEW else pytest.param(n, marks=pytest.mark.long) for n in NAMES if n not in QUADRATIC],
 )
 def test_several_devices(name):
     """Device code throughout: programs of several devices may not call the host."""
@@ -137,7 +138,9 @@ def test_several_devices(name):
         close(name, one, ref, LONGEST)
 
 
-@pytest.mark.parametrize("name", EACH_WAY)
+@pytest.mark.parametrize(
+    "name", [n if n in FEW else pytest.param(n, marks=pytest.mark.long) for n in EACH_WAY]
+)
 def test_maps_and_clips(name):
     """One clip of 3 x 43,691 cells; a stream over clips of odd length."""
     ref = reference(LONGEST, LONGEST)
@@ -223,9 +226,7 @@ def test_counts_carry_and_borrow():
     assert float(long_counts.as_float(a)) == pytest.approx(4 * 2**32)
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in EACH_WAY else pytest.param(n, marks=pytest.mark.long) for n in NAMES]
-)
+@pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.long) for n in NAMES])
 @pytest.mark.parametrize("o", [MILLION])
 def test_nothing_of_the_data_s_size_is_a_constant(name, o):
     """The mask that nobody gave, above all: XLA folds what follows from it for minutes."""
