@@ -13,11 +13,12 @@ from actjax import precision
 from actjax.similarity import blocks
 from actjax.similarity.accumulators import whole_moments
 from actjax.similarity.accumulators.moments import Moments
+from actjax.similarity.host import lent
 from actjax.types import Metric
 
 
 def pairwise_scores(
-    metric: Metric, x: jax.Array, y: jax.Array, mask_o: jax.Array | None, axis: int
+    metric: Metric, x: lent.Array, y: lent.Array, mask_o: jax.Array | None, axis: int
 ) -> blocks.Scores:
     """The scores [n, k] of all pairs, outside of any program; the host waits to hear whether they hold.
 
@@ -33,7 +34,7 @@ def pairwise_scores(
 
 @functools.partial(jax.jit, static_argnames=("metric", "axis"))
 def _sampled(
-    metric: Metric, x: jax.Array, y: jax.Array, mask_o: jax.Array | None, axis: int
+    metric: Metric, x: lent.Array, y: lent.Array, mask_o: jax.Array | None, axis: int
 ) -> whole_moments.Sampled:
     with precision.products("fast"):
         finalize = functools.partial(blocks.finalized, metric)
@@ -42,7 +43,7 @@ def _sampled(
 
 @functools.partial(jax.jit, static_argnames=("metric", "axis"))
 def _fitting(
-    metric: Metric, moments: Moments, x: jax.Array, y: jax.Array, mask_o: jax.Array | None, axis: int
+    metric: Metric, moments: Moments, x: lent.Array, y: lent.Array, mask_o: jax.Array | None, axis: int
 ) -> blocks.Scores:
     x, y, along = _float32(x), _float32(y), _other(axis)
 
@@ -61,5 +62,5 @@ def _other(axis: int) -> int:
     return 1 if axis == 0 else 0
 
 
-def _float32(side: jax.Array) -> jax.Array:
-    return jnp.asarray(side).astype(jnp.float32)
+def _float32(side: lent.Array) -> jax.Array:
+    return jnp.asarray(lent.whole(side)).astype(jnp.float32)
