@@ -67,7 +67,7 @@ def centred_product(
     short: jax.Array,
     origin_n: jax.Array,
     scale_n: jax.Array,
-    mask_o: jax.Array | None,
+    mask_o: jax.Array | np.ndarray | None,
     axis: int,
 ) -> Centred:
     """The products of a long side, less its origins and scaled, with a short one that is centred.
@@ -81,7 +81,7 @@ def centred_product(
         None where all count, which saves a wait for the mask in every step.
       axis: of the observations.
     """
-    counts_o = None if mask_o is None else mask_o.astype(jnp.int32)
+    counts_o = None if mask_o is None else jnp.asarray(mask_o, jnp.int32)
     return Centred(*_launched(long, short, _AboutLong(scale_n, origin_n * scale_n, counts_o), axis))
 
 
@@ -193,8 +193,8 @@ def _multiply(long_ref: Any, high_ref: Any, low_ref: Any, scale_ref: Any, *refs:
         if plan.centres:
             counts = _load_items(refs[1], some_o) != 0 if plan.masks else some_o.inside
             values = jnp.where(_plane(some_n.inside, counts, axis), values - origin, 0.0)
-        parts = (_load_whole(ref, some_k, some_o, axis) for ref in (high_ref, low_ref))
-        grown = [sums[0] + _fresh_sum(values, *parts, axis)]
+        high, low = (_load_whole(ref, some_k, some_o, axis) for ref in (high_ref, low_ref))
+        grown = [sums[0] + _fresh_sum(values, high, low, axis)]
         if plan.centres:
             grown += [sums[1] + jnp.sum(values, axis), sums[2] + jnp.sum(values * values, axis)]
         return tuple(grown)
