@@ -74,7 +74,7 @@ def make_run(tmp_path, monkeypatch):
         config.weights = str(tmp_path / weights) if weights else ""
         config.classes = "a,b,c,d"
         config.frontend.update(n_mels=BANDS, subtract=str(tmp_path / "mean.npy"))
-        config.score.update(features="rms", null="none", batch_size=4, views="frame,clip")
+        config.score.update(features="rms", null="none", batch_size=4, views="clip")
         config.score.layers = "conv_m8x3|embedding"
         config.train.batch_size = 4
         config.update_from_flattened_dict(changes)

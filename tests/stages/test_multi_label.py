@@ -38,6 +38,7 @@ def test_irmas_trains_is_evaluated_on_several_labels_and_reported(tmp_path, caps
     config.train.steps, config.train.batch_size, config.train.warmup_steps = 1, 4, 0
     config.score.batch_size, config.score.networks, config.score.null = 4, "trained", "none"
     config.score.layers, config.score.features, config.score.metrics = "conv1", "rms", "pearson"
+    config.score.views = "clip"
     config.report.examples = 1
     stages = ("data", "train", "score", "report")
     for stage in stages:
