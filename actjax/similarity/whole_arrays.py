@@ -8,6 +8,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from actjax import precision
 from actjax.similarity import blocks
@@ -15,10 +16,10 @@ from actjax.similarity.accumulators import whole_moments
 from actjax.similarity.accumulators.moments import Moments
 from actjax.types import Metric
 
+Values = jax.Array | np.ndarray
 
-def pairwise_scores(
-    metric: Metric, x: jax.Array, y: jax.Array, mask_o: jax.Array | None, axis: int
-) -> blocks.Scores:
+
+def pairwise_scores(metric: Metric, x: Values, y: Values, mask_o: Values | None, axis: int) -> blocks.Scores:
     """The scores [n, k] of all pairs, outside of any program; the host waits to hear whether they hold.
 
     Args:
@@ -33,7 +34,7 @@ def pairwise_scores(
 
 @functools.partial(jax.jit, static_argnames=("metric", "axis"))
 def _sampled(
-    metric: Metric, x: jax.Array, y: jax.Array, mask_o: jax.Array | None, axis: int
+    metric: Metric, x: Values, y: Values, mask_o: jax.Array | None, axis: int
 ) -> whole_moments.Sampled:
     with precision.products("fast"):
         finalize = functools.partial(blocks.finalized, metric)
@@ -42,7 +43,7 @@ def _sampled(
 
 @functools.partial(jax.jit, static_argnames=("metric", "axis"))
 def _fitting(
-    metric: Metric, moments: Moments, x: jax.Array, y: jax.Array, mask_o: jax.Array | None, axis: int
+    metric: Metric, moments: Moments, x: Values, y: Values, mask_o: jax.Array | None, axis: int
 ) -> blocks.Scores:
     x, y, along = _float32(x), _float32(y), _other(axis)
 
@@ -61,5 +62,5 @@ def _other(axis: int) -> int:
     return 1 if axis == 0 else 0
 
 
-def _float32(side: jax.Array) -> jax.Array:
+def _float32(side: Values) -> jax.Array:
     return jnp.asarray(side).astype(jnp.float32)
