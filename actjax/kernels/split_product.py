@@ -81,7 +81,7 @@ def centred_product(
         None where all count, which saves a wait for the mask in every step.
       axis: of the observations.
     """
-    counts_o = None if mask_o is None else jnp.asarray(mask_o).astype(jnp.int32)
+    counts_o = None if mask_o is None else jnp.asarray(mask_o, jnp.int32)
     return Centred(*_launched(long, short, _AboutLong(scale_n, origin_n * scale_n, counts_o), axis))
 
 

@@ -68,8 +68,6 @@ def pairwise(
     def in_way(way: str) -> Scores:
         traced = any(isinstance(side, Tracer) for side in (x_on, y_ok, mask_o))
         if way == "fast" and not traced and blocks.needs_blocks(metric, o):
-            # Nothing is lent to a GPU.
-            assert not isinstance(x_on, lent.Lent) and not isinstance(y_ok, lent.Lent)
             return whole_arrays.pairwise_scores(metric, x_on, y_ok, mask_o, axis)
         counts = jnp.ones((o,), bool) if mask_o is None else mask_o
         return _pairwise(metric, x_on, y_ok, counts, context, way=way, **how)
