@@ -70,7 +70,14 @@ def plug_ins(*kinds):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize(("kind", "name"), plug_ins("metric", "feature", "model"), ids=lambda v: v)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        pytest.param(kind, name, marks=pytest.mark.long if kind == "model" and name != "vgg" else ())
+        for kind, name in plug_ins("metric", "feature", "model")
+    ],
+    ids=lambda v: v,
+)
 def test_a_wrong_option_of_a_plug_in_is_one_line_or_works(kind, name):
     needed = {"num_classes": 3} if kind == "model" else {}
     for option in lookup.options_of(kind, name):

@@ -89,7 +89,10 @@ def test_every_command_is_understood(tmp_path):
 
 @pytest.mark.parametrize(
     ("command", "says"),
-    [("python launch.py --list=metrics", "pearson"), ("python launch.py --dry_run", "neurons")],
+    [
+        ("python launch.py --list=metrics", "pearson"),
+        pytest.param("python launch.py --dry_run", "neurons", marks=pytest.mark.long),
+    ],
 )
 def test_what_only_prints_is_run(tmp_path, command, says):
     for name in ("launch.py", "configs"):

@@ -143,7 +143,14 @@ def test_padding_takes_no_part_in_either_side(optimised):
             np.testing.assert_allclose(whole[:, :kept][own_mask], own[own_mask], rtol=1e-4, atol=1e-4 * scale)
 
 
-def test_short_recordings_score_through_the_stages_as_in_clips_of_their_own_length(tmp_path):
+@pytest.mark.parametrize(
+    "features",
+    [
+        "log_mel,rms,onset_rate",
+        pytest.param("log_mel,percussive(scale='db'),rms,onset_rate,log_attack_time", marks=pytest.mark.long),
+    ],
+)
+def test_short_recordings_score_through_the_stages_as_in_clips_of_their_own_length(tmp_path, features):
     for i in range(8):
         path = tmp_path / "audio" / f"{i}.wav"
         path.parent.mkdir(exist_ok=True)
@@ -154,7 +161,7 @@ def test_short_recordings_score_through_the_stages_as_in_clips_of_their_own_leng
         config.data.name = f"audio_folder(path={str(tmp_path / 'audio')!r},min_seconds=1.0)"
         config.data.clip_seconds = seconds
         config.score.update({"networks": "input", "null": "none", "views": "clip,frame,map", "batch_size": 8})
-        config.score.features = "log_mel,percussive(scale='db'),rms,onset_rate,log_attack_time"
+        config.score.features = features
         config.score.metrics = "pearson"
         for stage in ("data", "score"):
             workdir = str(tmp_path / f"{seconds}")

@@ -208,7 +208,7 @@ def my_package(monkeypatch):
     return module
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float16", marks=pytest.mark.long)])
 def test_a_users_network_is_scored_layer_by_layer(tmp_path, monkeypatch, source, my_package, dtype):
     model, layers = f"my_package.my_module(width=6, dtype={dtype!r})", "conv1|out"
     options = {

@@ -9,7 +9,7 @@ from actjax.similarity.families import observation_pairs
 from actjax.similarity.kernel import pairwise
 
 
-@pytest.mark.parametrize("debiased", [False, True])
+@pytest.mark.parametrize("debiased", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_steps_of_an_accelerator_give_the_same_scores(monkeypatch, debiased):
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((2, 41, 3)).astype(np.float32)

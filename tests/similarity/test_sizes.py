@@ -31,8 +31,17 @@ MILLION = 10**6
 BOUND = 1e-5
 # In every run; the others' ways to a score share their code.
 EACH_WAY = ("auc", "iou", "mutual_information", "pearson", "spearman")
-# "ridge" compiles for long; the streams below count its observations in every run.
-SLOW = ("pearson_top_and_random", "spearman_top_and_random", "max_ncc", "ridge", "rank_reorder", "soft_wpmi")
+COUNTED = (
+    *EACH_WAY, "auprc", "cosine", "distance_correlation", "kendall", "mean_activation_difference",
+    "partial_pearson", "rank_reorder", "wpmi",
+)  # fmt: skip
+# One score of products and one of sets, for what compiles a program of its own.
+FEW = ("iou", "pearson")
+
+
+def in_every_run(chosen, names):
+    """All names; those that are not chosen run with --long only."""
+    return [name if name in chosen else pytest.param(name, marks=pytest.mark.long) for name in names]
 
 
 @functools.cache
@@ -62,9 +71,7 @@ def scored(name, ref, mask=None, order="C"):
     return score(x, y, metric=made(name), mask=mask, nuisance=ref.z if name == "partial_pearson" else None)
 
 
-@pytest.mark.parametrize(
-    "name", [n if n not in SLOW[:4] else pytest.param(n, marks=pytest.mark.long) for n in NAMES]
-)
+@pytest.mark.parametrize("name", in_every_run(COUNTED, NAMES))
 def test_counts_of_observations(name):
     """Shorter inputs are masks of one shape, which compiles once."""
     longest = 3_000 if name in QUADRATIC else LONGEST
@@ -81,9 +88,7 @@ def test_counts_of_observations(name):
     print(f"| {name} | " + " | ".join(f"{e:.0e}" for e in errors) + " |")
 
 
-@pytest.mark.parametrize(
-    "name", [n if n not in SLOW else pytest.param(n, marks=pytest.mark.long) for n in NAMES]
-)
+@pytest.mark.parametrize("name", in_every_run(EACH_WAY + QUADRATIC, NAMES))
 def test_a_million_observations(name):
     if name in QUADRATIC:
         nothing = np.zeros((LONGEST, 1), np.float32)
@@ -119,7 +124,7 @@ def test_beyond_the_whole_numbers_of_float32(name, o):
 
 @pytest.mark.parametrize(
     "name",
-    [n if n in EACH_WAY else pytest.param(n, marks=pytest.mark.long) for n in NAMES if n not in QUADRATIC],
+    in_every_run(FEW, [name for name in NAMES if name not in QUADRATIC]),
 )
 def test_several_devices(name):
     """Device code throughout: programs of several devices may not call the host."""
@@ -137,7 +142,7 @@ def test_several_devices(name):
         close(name, one, ref, LONGEST)
 
 
-@pytest.mark.parametrize("name", EACH_WAY)
+@pytest.mark.parametrize("name", in_every_run(FEW, EACH_WAY))
 def test_maps_and_clips(name):
     """One clip of 3 x 43,691 cells; a stream over clips of odd length."""
     ref = reference(LONGEST, LONGEST)
@@ -177,9 +182,7 @@ STREAMS = {
 EACH_COUNT = ("pearson", "ridge", "iou", "mutual_information", "wpmi")
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in EACH_COUNT else pytest.param(n, marks=pytest.mark.long) for n in STREAMS]
-)
+@pytest.mark.parametrize("name", in_every_run(EACH_COUNT, STREAMS))
 def test_streams_count_beyond_words(name):
     """Merging a state with itself doubles its counts: fifty times is 10^15 observations and more."""
     x, y, z = sides(400)
@@ -223,9 +226,7 @@ def test_counts_carry_and_borrow():
     assert float(long_counts.as_float(a)) == pytest.approx(4 * 2**32)
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in EACH_WAY else pytest.param(n, marks=pytest.mark.long) for n in NAMES]
-)
+@pytest.mark.parametrize("name", in_every_run(FEW, NAMES))
 @pytest.mark.parametrize("o", [MILLION])
 def test_nothing_of_the_data_s_size_is_a_constant(name, o):
     """The mask that nobody gave, above all: XLA folds what follows from it for minutes."""

@@ -60,7 +60,7 @@ def test_spearman_within_clips_equals_scipy_on_rearranged_clips(masked):
     agree(null, by_hand(np.arange(B)), np.stack([by_hand(source) for source in DRAWS.source_rb]))
 
 
-@pytest.mark.parametrize("metric", ["cka", "ssim"])
+@pytest.mark.parametrize("metric", ["cka", pytest.param("ssim", marks=pytest.mark.long)])
 def test_maps_are_scored_with_every_clip_they_can_meet(metric):
     sides, metric = images(), make_metric(metric)
     if metric.compares == "cells":
@@ -164,7 +164,12 @@ def test_partial_pearson_rearranges_residuals():
 
 
 @pytest.mark.parametrize(
-    ("name", "part"), [("spearman", "total"), ("cosine_cubed", "within"), ("ridge", "within")]
+    ("name", "part"),
+    [
+        ("spearman", "total"),
+        ("cosine_cubed", "within"),
+        pytest.param("ridge", "within", marks=pytest.mark.long),
+    ],
 )
 def test_pooled_scores_are_scored_anew(name, part):
     metric, sides = make_metric(name), series(7)._replace(folds_b=np.arange(B) % 3)

@@ -24,7 +24,7 @@ def reference_logits(model, variables, count):
     return np.asarray(model.apply(variables, image, train=False)[0], np.float64)
 
 
-@pytest.mark.parametrize("size", [8, 12])
+@pytest.mark.parametrize("size", [8, pytest.param(12, marks=pytest.mark.long)])
 def test_every_clip_counts_once(trained, size):
     model, variables = trained
     count = 50

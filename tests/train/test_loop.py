@@ -120,7 +120,7 @@ def damaged(workdir, folder, *steps):
     return folder
 
 
-@pytest.mark.parametrize(("steps", "start"), [((24,), 16), ((24, 16), 0)])
+@pytest.mark.parametrize(("steps", "start"), [pytest.param((24,), 16, marks=pytest.mark.long), ((24, 16), 0)])
 def test_training_goes_on_from_the_newest_whole_checkpoint(whole, tmp_path, capsys, steps, start):
     workdir, expected = whole
     folder = damaged(workdir, tmp_path / "run", *steps)
@@ -187,7 +187,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     )
 
 
-@pytest.mark.parametrize("step", [8, 24])
+@pytest.mark.parametrize("step", [8, pytest.param(24, marks=pytest.mark.long)])
 def test_a_checkpoint_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch, step):
     save = checkpoint.Checkpoints.save
 
