@@ -103,7 +103,7 @@ def device_bytes() -> int | None:
 
 
 @functools.cache
-def _bytes_limit(device: jax.Device) -> int | None:
+def _bytes_limit(device: jax.Device) -> int | None:  # pyright: ignore (a class that jax does not declare as one)
     return (device.memory_stats() or {}).get("bytes_limit")
 
 
