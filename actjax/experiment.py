@@ -227,7 +227,8 @@ def _describe(kind: str, name: str) -> tuple[str, ...]:
         metric = lookup.load("metric", name)
         low, high, none = metric.range
         streams = "streams" if metric.accumulator else ""
-        return name, ",".join(metric.views), f"{low:g} to {high:g}, none {none:g}", streams, metric.reference
+        bounds = f"{low:g} to {high:g}, {none:g} for no relation"
+        return name, ",".join(metric.views), bounds, streams, metric.reference
     module = lookup.module(kind, name)
     first_line = (module.__doc__ or "").strip().split("\n")[0]
     return name, first_line

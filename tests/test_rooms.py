@@ -311,6 +311,12 @@ def test_no_module_is_above_300_lines():
     assert not long
 
 
+def test_modules_of_tests_have_different_names():
+    """pytest imports each by its bare name, and refuses to collect a second one of that name."""
+    names = sorted(path.name for path in (ROOT / "tests").rglob("*.py"))
+    assert names == sorted(set(names)), [name for name in set(names) if names.count(name) > 1]
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_only_parallel_speaks_of_devices(path):
     if path.name == "parallel.py":

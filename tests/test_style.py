@@ -10,29 +10,20 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 MODULE_LINES, FUNCTION_LINES, LOCALS = 300, 45, 20
 # Folders of tests that are no room's, and root files whose subject is no module of the package.
 NO_ROOMS = {"fuzz"}
-NO_MODULES = {"architecture", "launch", "readme", "rooms", "style"}
+NO_MODULES = {"architecture", "contributing", "launch", "readme", "rooms", "style"}
 # Not within the measures yet: take a line away when you have mended what it names, and add none.
 LONG_OR_CROWDED = {
     "data/gm/score.py write_score",
     "data/gm/voices.py _line",
     "data/recordings/mirdata.py declare",
     "kernels/split_product.py _multiply",
-    "similarity/accumulators/partial.py update",
     "similarity/devices.py score_vectors",
     "split_product.py _multiply",
     "statistics/calibration.py mismatched",
 }
 NOT_ANNOTATED = {
-    "kernels/kth_value.py",
     "kernels/split_product.py",
-    "similarity/accumulators/clip_means.py",
-    "similarity/accumulators/folds.py",
-    "similarity/accumulators/moments.py",
-    "similarity/accumulators/partial.py",
-    "similarity/arithmetic/inner.py",
     "similarity/host/select.py",
-    "similarity/kernel.py",
-    "similarity/tiles.py",
     "split_product.py",
 }
 NESTED = (

@@ -5,6 +5,7 @@ passes over a row that is read once.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +45,7 @@ def holds() -> bool:
     return bool((np.asarray(found) == np.sort(rows, 1)[np.arange(3), places]).all())
 
 
-def _bisect(values_ref, places_ref, out_ref, *, o: int, size: int):
+def _bisect(values_ref: Any, places_ref: Any, out_ref: Any, *, o: int, size: int) -> None:
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
@@ -56,7 +57,7 @@ def _bisect(values_ref, places_ref, out_ref, *, o: int, size: int):
     bits = jax.lax.bitcast_convert_type(values + 0.0, jnp.int32)
     keys = jnp.where(bits < 0, bits ^ _ALL_BUT_SIGN, bits)
 
-    def decide(i, low):
+    def decide(i: jax.Array, low: jax.Array) -> jax.Array:
         middle = low + jnp.where(i == 0, jnp.int32(_SIGN), jnp.int32(1) << (31 - i))
         return jnp.where(jnp.sum((keys < middle).astype(jnp.int32)) <= place, middle, low)
 

@@ -58,12 +58,17 @@ def halves(values: jax.Array) -> tuple[jax.Array, jax.Array]:
 def product(long_no: jax.Array, short_ko: jax.Array) -> jax.Array:
     """[n, k] the inner products of the rows of two finite matrices, errors of 1e-6 of the rows' lengths."""
     scales = [scale_to_one(jnp.max(jnp.abs(side), 1)) for side in (long_no, short_ko)]
-    (found,) = _launched(long_no, short_ko * scales[1][:, None], (scales[0],), 1)
+    (found,) = _launched(long_no, short_ko * scales[1][:, None], _AboutLong(scales[0]), 1)
     return found / scales[0][:, None] / scales[1][None, :]
 
 
 def centred_product(
-    long: jax.Array, short: jax.Array, origin_n: jax.Array, scale_n: jax.Array, mask_o: jax.Array, axis: int
+    long: jax.Array,
+    short: jax.Array,
+    origin_n: jax.Array,
+    scale_n: jax.Array,
+    mask_o: jax.Array | None,
+    axis: int,
 ) -> Centred:
     """The products of a long side, less its origins and scaled, with a short one that is centred.
 
@@ -72,10 +77,12 @@ def centred_product(
       short: [k, o], or [o, k], near 1; its sums over observations are 0, and so is all outside of the mask.
       origin_n: what is taken off the long side, near its means.
       scale_n: powers of two that bring what is left near 1.
-      mask_o: [o] bool, False where an observation of the long side does not count, whatever stands there.
+      mask_o: [o] bool, False where an observation of the long side does not count, whatever stands there;
+        None where all count, which saves a wait for the mask in every step.
       axis: of the observations.
     """
-    return Centred(*_launched(long, short, (scale_n, origin_n, mask_o.astype(jnp.int32)), axis))
+    counts_o = None if mask_o is None else mask_o.astype(jnp.int32)
+    return Centred(*_launched(long, short, _AboutLong(scale_n, origin_n * scale_n, counts_o), axis))
 
 
 @functools.cache
@@ -89,20 +96,28 @@ def holds() -> bool:
     origin, scale, everywhere = np.zeros(40, np.float32), np.ones(40, np.float32), np.ones(328, bool)
     for axis in (0, 1):
         sides = (x, y) if axis else (np.ascontiguousarray(x.T), np.ascontiguousarray(y.T))
-        along = functools.partial(centred_product, axis=axis)
-        found.append(computed(along, *sides, origin, scale, everywhere).products_nk)
+        for mask_o in (everywhere, None):
+            along = functools.partial(centred_product, axis=axis, mask_o=mask_o)
+            found.append(computed(along, *sides, origin, scale).products_nk)
     return all(bool(np.abs(np.asarray(each) - exact).max() < 1e-3) for each in found)
 
 
-def _launched(
-    long: jax.Array, short: jax.Array, about_long: tuple[jax.Array, ...], axis: int
-) -> tuple[jax.Array, ...]:
-    """(products, and with origins and mask the long side's sums) of all blocks.
+class _AboutLong(NamedTuple):
+    """What is known of the long side.
 
-    Args:
-      long, short, axis: as in `centred_product`.
-      about_long: (scale_n,) or (scale_n, origin_n, [o] int32 mask).
+    Attributes:
+      scale_n: powers of two.
+      scaled_origin_n: what is taken off the values times their scales, for a product that centres.
+      counts_o: [o] int32, 0 where an observation does not count; None where all do.
     """
+
+    scale_n: jax.Array
+    scaled_origin_n: jax.Array | None = None
+    counts_o: jax.Array | None = None
+
+
+def _launched(long: jax.Array, short: jax.Array, about_long: _AboutLong, axis: int) -> tuple[jax.Array, ...]:
+    """(products, and where it centres the long side's sums) of all blocks; long, short: as there."""
     # A JAX without Pallas has no kernels, and nothing else needs it.
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
@@ -110,14 +125,18 @@ def _launched(
     n, o = long.shape if axis == 1 else long.shape[::-1]
     k = short.shape[1 - axis]
     splits, steps = _splits(n, k, o)
-    shapes = [(splits, n, k)] if len(about_long) == 1 else [(splits, n, k), (splits, n), (splits, n)]
-    plan = _Plan(n, k, o, steps, axis, centres=len(about_long) > 1)
+    centres, masks = about_long.scaled_origin_n is not None, about_long.counts_o is not None
+    shapes = [(splits, n, k)] + [(splits, n)] * (2 * centres)
+    plan = _Plan(n, k, o, steps, axis, centres, masks)
+    # Zeros up to whole blocks and steps: the short side is then loaded without asking where it ends.
+    after_o, after_k = splits * steps * _STEP - o, -k % _COLUMNS
+    short = jnp.pad(short, ((0, after_k), (0, after_o)) if axis == 1 else ((0, after_o), (0, after_k)))
     parts = pl.pallas_call(
         functools.partial(_multiply, plan=plan),
         out_shape=[jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes],
         grid=(-(-k // _COLUMNS) * -(-n // _ROWS) * splits,),
         compiler_params=gpu.CompilerParams(num_warps=_WARPS, num_stages=_STAGES),
-    )(long, *halves(short), *about_long)
+    )(long, *halves(short), *(about for about in about_long if about is not None))
     return tuple(jnp.sum(part, 0) for part in parts)
 
 
@@ -130,7 +149,7 @@ def _splits(n: int, k: int, o: int) -> tuple[int, int]:
 
 
 class _Plan(NamedTuple):
-    """The sizes of a product, the steps of a program, the observations' axis, and whether it centres."""
+    """Sizes of a product, steps of a program, the observations' axis, whether it centres and masks."""
 
     n: int
     k: int
@@ -138,6 +157,7 @@ class _Plan(NamedTuple):
     steps: int
     axis: int
     centres: bool
+    masks: bool
 
 
 class _Some(NamedTuple):
@@ -168,12 +188,12 @@ def _multiply(long_ref: Any, high_ref: Any, low_ref: Any, scale_ref: Any, *refs:
 
     def add(step: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         some_o = _some((split * plan.steps + step) * _STEP, _STEP, plan.o)
-        values = _load(long_ref, some_n, some_o, axis)
+        # A product by a power of two is exact, so that multiply-add rounds as a difference would.
+        values = _load(long_ref, some_n, some_o, axis) * scale
         if plan.centres:
-            counts = _load_items(refs[1], some_o) != 0
+            counts = _load_items(refs[1], some_o) != 0 if plan.masks else some_o.inside
             values = jnp.where(_plane(some_n.inside, counts, axis), values - origin, 0.0)
-        values = values * scale
-        parts = (_load(ref, some_k, some_o, axis) for ref in (high_ref, low_ref))
+        parts = (_load_whole(ref, some_k, some_o, axis) for ref in (high_ref, low_ref))
         grown = [sums[0] + _fresh_sum(values, *parts, axis)]
         if plan.centres:
             grown += [sums[1] + jnp.sum(values, axis), sums[2] + jnp.sum(values * values, axis)]
@@ -182,7 +202,7 @@ def _multiply(long_ref: Any, high_ref: Any, low_ref: Any, scale_ref: Any, *refs:
     zeros = jnp.zeros((_ROWS,), jnp.float32)
     sums = (jnp.zeros((_ROWS, _COLUMNS), jnp.float32), *[zeros] * (2 * plan.centres))
     sums = jax.lax.fori_loop(0, plan.steps, add, sums)
-    products_ref, *sums_refs = refs[2:] if plan.centres else refs
+    products_ref, *sums_refs = refs[plan.centres + plan.masks :]
     at_n, at_k = pl.ds(some_n.start, _ROWS), pl.ds(some_k.start, _COLUMNS)
     gpu.store(products_ref.at[split, at_n, at_k], sums[0], mask=_plane(some_n.inside, some_k.inside, 1))
     for ref, values in zip(sums_refs, sums[1:], strict=True):
@@ -204,12 +224,24 @@ def _fresh_sum(values: jax.Array, short_high: jax.Array, short_low: jax.Array, a
 
 def _load(ref: Any, items: _Some, observations: _Some, axis: int) -> jax.Array:
     """A block of a side, laid out as the side is; 0 beyond its ends."""
-    from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
-    at = pl.ds(items.start, items.size), pl.ds(observations.start, observations.size)
     inside = _plane(items.inside, observations.inside, axis)
-    return gpu.load(ref.at[at if axis == 1 else at[::-1]], mask=inside, other=0.0)
+    return gpu.load(ref.at[_block(items, observations, axis)], mask=inside, other=0.0)
+
+
+def _load_whole(ref: Any, items: _Some, observations: _Some, axis: int) -> jax.Array:
+    """A block that lies within the side."""
+    from jax.experimental.pallas import triton as gpu
+
+    return gpu.load(ref.at[_block(items, observations, axis)])
+
+
+def _block(items: _Some, observations: _Some, axis: int) -> tuple[Any, ...]:
+    from jax.experimental import pallas as pl
+
+    at = pl.ds(items.start, items.size), pl.ds(observations.start, observations.size)
+    return at if axis == 1 else at[::-1]
 
 
 def _load_items(ref: Any, items: _Some) -> jax.Array:

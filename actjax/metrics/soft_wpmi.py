@@ -2,25 +2,22 @@
 
 import functools
 import math
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from actjax import precision
 from actjax.similarity.arithmetic.inner import inner
 from actjax.similarity.families.concept import (
     PROBABILITIES,
     Concept,
     Weights,
-    at_most_half,
-    interpolation,
     log_prior,
     nan_if_constant,
 )
 from actjax.similarity.families.concept import probability as probability_of
+from actjax.similarity.families.soft_membership import Membership, basis, sums_at_once, weights
 from actjax.similarity.families.vectors import masked
-from actjax.similarity.host.ranks import twice_ranks
 from actjax.types import Context, Metric
 
 
@@ -65,12 +62,12 @@ def metric(
             f"soft_wpmi expected k >= 1, 0 < end <= start < 1 and probability in {PROBABILITIES}, "
             f"got {k}, {start}, {end}, {probability!r}"
         )
-    nodes, lagrange = interpolation(start, end)
+    membership = Membership(k, start, end)
     return Metric(
         name="soft_wpmi",
-        prepare_x=functools.partial(_prepare_x, k=k, start=start, end=end, lagrange=lagrange),
-        prepare_y=functools.partial(_prepare_y, kind=probability, lam=lam, nodes=nodes),
-        compare=_compare,
+        prepare_x=functools.partial(_prepare_x, membership=membership),
+        prepare_y=functools.partial(_prepare_y, kind=probability, lam=lam, membership=membership),
+        compare=functools.partial(_compare, membership=membership),
         views=("clip", "frame"),
         range=(-math.inf, math.inf, -1.0 + lam * math.log(2)),
         reference="Oikarinen and Weng 2023",
@@ -82,51 +79,28 @@ def metric(
     )
 
 
+def _gathers() -> bool:
+    """Whether strongest inputs are gathered, pair by pair, instead of weighing all inputs."""
+    return precision.current_way() == "fast"
+
+
 def _prepare_x(
-    values_o: jax.Array,
-    mask_o: jax.Array,
-    context: Context,
-    *,
-    k: int,
-    start: float,
-    end: float,
-    lagrange: Callable[[jax.Array], jax.Array],
+    values_o: jax.Array, mask_o: jax.Array, context: Context, *, membership: Membership
 ) -> Weights:
-    taken = at_most_half(mask_o, k)
-    place = jnp.arange(k, dtype=jnp.int32)
-    # 1 - m, not m, so that its logarithm keeps its digits near m = 1.
-    without = (1 - start) + (start - end) * place.astype(jnp.float32) / taken.astype(jnp.float32)
-    inside = place < taken
-    logit = jnp.log1p(-without) - jnp.log(without)
-    basis_qi = jnp.where(inside[None, :], lagrange(jnp.where(inside, logit, logit[0])), 0.0)
-    sums_qi = jnp.concatenate([jnp.zeros_like(basis_qi[:, :1]), jnp.cumsum(basis_qi, 1)], 1)
-    # An input that ties with others takes the mean over their places: first .. last, counted from the top.
-    first, last = _places(values_o, mask_o)
-    spread = (sums_qi[:, jnp.minimum(last + 1, k)] - sums_qi[:, jnp.minimum(first, k)]) / (
-        last - first + 1
-    ).astype(jnp.float32)[None, :]
-    weights = jnp.where(mask_o[None, :], spread, 0.0) / taken.astype(jnp.float32)
-    return Weights(weights, nan_if_constant(values_o, mask_o))
+    offset = nan_if_constant(values_o, mask_o)
+    if _gathers():
+        return Weights(jnp.where(mask_o, values_o, -jnp.inf), offset)
+    return Weights(weights(values_o, mask_o, membership), offset)
 
 
 def _prepare_y(
-    values_o: jax.Array, mask_o: jax.Array, context: Context, *, kind: str, lam: float, nodes: np.ndarray
+    values_o: jax.Array, mask_o: jax.Array, context: Context, *, kind: str, lam: float, membership: Membership
 ) -> Concept:
     p = probability_of(values_o, mask_o, kind)
-    without = jnp.asarray(1 / (1 + np.exp(nodes)), p.dtype)[:, None]
-    basis = jnp.log(without + (1 - without) * p[None, :])
-    return Concept(masked(basis, mask_o[None, :]), lam * log_prior(p, mask_o))
+    prepared = masked(p, mask_o) if _gathers() else masked(basis(p, membership), mask_o[None, :])
+    return Concept(prepared, lam * log_prior(p, mask_o))
 
 
-def _places(values_o: jax.Array, mask_o: jax.Array):
-    """int32 [o] first and last place, from the top and from 0, of the values that tie with each."""
-    doubled = twice_ranks(values_o, mask_o)
-    ties = jnp.zeros((2 * values_o.shape[0] + 1,), jnp.int32).at[doubled].add(1)[doubled]
-    # A mid-rank is (2 smaller + ties + 1) / 2.
-    smaller = (doubled - ties - 1) // 2
-    last = jnp.sum(mask_o).astype(jnp.int32) - 1 - smaller
-    return jnp.where(mask_o, last - ties + 1, 0), jnp.where(mask_o, last, 0)
-
-
-def _compare(px: Weights, py: Concept) -> dict[str, jax.Array]:
-    return {"score": inner(px.weights, py.basis) + px.offset - py.log_prior}
+def _compare(px: Weights, py: Concept, *, membership: Membership) -> dict[str, jax.Array]:
+    sums = sums_at_once(membership) if _gathers() else inner
+    return {"score": sums(px.weights, py.basis) + px.offset - py.log_prior}

@@ -10,8 +10,9 @@ import numpy as np
 
 from actjax import parallel, precision
 from actjax.similarity import resident
+from actjax.similarity.blocks import first_block, takes_blocks
 from actjax.similarity.host import lent
-from actjax.similarity.kernel import check_size, first_block, pairwise, takes_blocks
+from actjax.similarity.kernel import check_size, pairwise
 from actjax.similarity.narrow import is_wide, narrow
 from actjax.types import Context, Metric
 
@@ -36,11 +37,12 @@ def score_vectors(
     """Scores x [o, n] against y [o, k], tile by tile: {output: [n, k]}."""
     (o, n), k = x.shape, y.shape[1]
     check_size(metric, o)
+    all_count = mask is None
     # An argument like all others: a mask made while compiling would be a constant of the data's size.
     mask = np.ones(o, bool) if mask is None else mask
     whole = metric.level == "feature"
     tiles = _tiles(metric, o, n, k, memory)
-    run = _runner(metric, _neurons_first(x), memory // (4 * tiles.devices), tiles.devices)
+    run = _runner(metric, _neurons_first(x), memory // (4 * tiles.devices), tiles.devices, all_count)
     out = {name: np.empty((n, 1 if whole else k), np.float32) for name in metric.outputs}
     for column in starts(k, tiles.k):
         shared = _float32(metric, columns_from(y, column, tiles.k), mask)
@@ -50,8 +52,6 @@ def score_vectors(
         waiting = None
         for places, neurons in _neurons(metric, x, mask, tiles):
             scores = run(neurons, *shared)
-            for values in scores.values():
-                values.copy_to_host_async()
             if tiles == (n, k, 1) and resident.on_accelerator():
                 return {name: resident.writable(values) for name, values in scores.items()}
             # The next tile is on its way while this one is copied out.
@@ -94,12 +94,24 @@ def _tiles(metric: Metric, o: int, n: int, k: int, memory: int) -> Tiles:
     return Tiles(even(-(-n // devices), tile_n), tile_k, devices)
 
 
-def _runner(metric: Metric, neurons_first: bool, tile_bytes: int, devices: int) -> Callable[..., Scores]:
+def _runner(
+    metric: Metric, neurons_first: bool, tile_bytes: int, devices: int, all_count: bool
+) -> Callable[..., Scores]:
+    """What scores a tile and starts to copy its scores to the host."""
+
     def run(x: lent.Array, y: lent.Array, mask: np.ndarray, context: Context) -> Scores:
         def in_way(way: str) -> Scores:
+            if way == "fast" and devices == 1 and takes_blocks(metric) and not neurons_first:
+                # Outside of any program the kernel of a GPU may do without a mask.
+                counts = None if all_count else mask
+                with precision.products(way):
+                    return pairwise(metric, x, y, counts, context, tile_bytes=tile_bytes)
             return _program(metric, neurons_first, tile_bytes, devices, way)(x, y, mask, context)
 
-        return precision.guarded(in_way)
+        scores = precision.guarded(in_way)
+        for values in scores.values():
+            values.copy_to_host_async()
+        return scores
 
     return run
 

@@ -10,31 +10,32 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from actjax import parallel, precision
-from actjax.similarity.accumulators import moments, whole_moments
+from actjax.similarity import blocks, whole_arrays
 from actjax.similarity.host import lent
 from actjax.similarity.host.dispatch import host_allowed
 from actjax.similarity.host.threads import at_least_one
 from actjax.similarity.tiles import clip_bytes, default_bytes, tile_sizes
 from actjax.types import Context, Metric
 
-# Observations that are centred and multiplied at a time.
-BLOCK = 1024
-# Blocks that are added up by themselves: every addition to a sum rounds it, and long ones would lose digits.
-GROUP = 128
+Scores = Mapping[str, jax.Array]
+# What callers may give.
+Side = lent.Array | np.ndarray
+Values = jax.Array | np.ndarray
 
 
 def pairwise(
     metric: Metric,
-    x_on: Any,
-    y_ok: Any,
-    mask_o: Any = None,
+    x_on: Side,
+    y_ok: Side,
+    mask_o: Values | None = None,
     context: Context = Context(),  # noqa: B008 (an immutable tuple)
     *,
     neurons_first: bool = False,
     tile_bytes: int | None = None,
-) -> Mapping[str, jax.Array]:
+) -> Scores:
     """Every neuron against every feature row, under one mask.
 
     Args:
@@ -55,26 +56,33 @@ def pairwise(
       ValueError: more observations than the metric takes.
     """
     axis = 0 if neurons_first or metric.observes == "image" else -1
-    if mask_o is None:
-        mask_o = jnp.ones((x_on.shape[-1 if axis == 0 else 0],), bool)
-    check_size(metric, len(mask_o))
+    o = x_on.shape[-1 if axis == 0 else 0]
+    check_size(metric, o)
     how = {
         "axis": axis,
         "tile_bytes": tile_bytes or default_bytes(),
         "on_host": parallel.callbacks_are_safe(),
     }
-    return precision.guarded(lambda way: _pairwise(metric, x_on, y_ok, mask_o, context, way=way, **how))
+
+    def in_way(way: str) -> Scores:
+        traced = any(isinstance(side, jax.core.Tracer) for side in (x_on, y_ok, mask_o))
+        if way == "fast" and not traced and blocks.needs_blocks(metric, o):
+            return whole_arrays.pairwise_scores(metric, x_on, y_ok, mask_o, axis)
+        counts = jnp.ones((o,), bool) if mask_o is None else mask_o
+        return _pairwise(metric, x_on, y_ok, counts, context, way=way, **how)
+
+    return precision.guarded(in_way)
 
 
 def clip_scores(
     metric: Metric,
-    x_bon: Any,
-    y_bok: Any,
-    mask_bo: Any,
+    x_bon: Values,
+    y_bok: Values,
+    mask_bo: Values,
     context: Context = Context(),  # noqa: B008
     *,
     tile_bytes: int | None = None,
-) -> Mapping[str, jax.Array]:
+) -> Scores:
     """Every neuron against every feature row inside each clip.
 
     Args:
@@ -92,7 +100,7 @@ def clip_scores(
     check_size(metric, mask_bo.shape[1])
     how = {"tile_bytes": tile_bytes or default_bytes(), "on_host": parallel.callbacks_are_safe()}
 
-    def in_way(way: str) -> Mapping[str, jax.Array]:
+    def in_way(way: str) -> Scores:
         # The kernel that splits takes one pair of matrices, not one for each clip.
         way = "exact" if way == "fast" else way
         return _clip_scores(metric, x_bon, y_bok, mask_bo, context, way=way, **how)
@@ -110,29 +118,60 @@ def check_size(metric: Metric, o: int) -> None:
 
 
 @functools.partial(jax.jit, static_argnames=("metric", "axis", "tile_bytes", "on_host", "way"))
-def _pairwise(metric, x, y, mask, context, *, axis, tile_bytes, on_host, way):
+def _pairwise(
+    metric: Metric,
+    x: lent.Array,
+    y: lent.Array,
+    mask: jax.Array,
+    context: Context,
+    *,
+    axis: int,
+    tile_bytes: int,
+    on_host: bool,
+    way: str,
+) -> Scores:
     # What may call the host is compiled apart from what may not, and so is each way of products.
     with host_allowed(on_host), precision.products(way):
         return score_pairs(metric, x, y, mask, context, axis=axis, tile_bytes=tile_bytes)
 
 
 @functools.partial(jax.jit, static_argnames=("metric", "tile_bytes", "on_host", "way"))
-def _clip_scores(metric, x_bon, y_bok, mask_bo, context, *, tile_bytes, on_host, way):
+def _clip_scores(
+    metric: Metric,
+    x_bon: jax.Array,
+    y_bok: jax.Array,
+    mask_bo: jax.Array,
+    context: Context,
+    *,
+    tile_bytes: int,
+    on_host: bool,
+    way: str,
+) -> Scores:
     with host_allowed(on_host), precision.products(way):
         return _score_clips(metric, x_bon, y_bok, mask_bo, context, tile_bytes)
 
 
-def _score_clips(metric, x_bon, y_bok, mask_bo, context, tile_bytes):
+def _score_clips(
+    metric: Metric,
+    x_bon: jax.Array,
+    y_bok: jax.Array,
+    mask_bo: jax.Array,
+    context: Context,
+    tile_bytes: int,
+) -> Scores:
     axis = 0 if metric.observes == "image" else -1
     b = x_bon.shape[0]
     if mask_bo.shape[1] < metric.min_observations:
         return _undefined(metric, (b,), x_bon, y_bok, 1 if axis == 0 else -1)
     context = _clip_keys(context, b)
-    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (x_bon, y_bok, mask_bo))
-    per_clip = clip_bytes(metric, *one, jax.tree.map(lambda leaf: leaf[0], context), axis)
+    one_x, one_y, one_mask = (
+        jax.ShapeDtypeStruct(values.shape[1:], values.dtype) for values in (x_bon, y_bok, mask_bo)
+    )
+    one_context = jax.tree.map(lambda leaf: leaf[0], context)
+    per_clip = clip_bytes(metric, one_x, one_y, one_mask, one_context, axis)
     batch = min(b, at_least_one(tile_bytes, per_clip))
 
-    def score_clip(arguments):
+    def score_clip(arguments: tuple[jax.Array, jax.Array, jax.Array, Context]) -> Scores:
         x, y, mask, ctx = arguments
         return score_pairs(metric, x, y, mask, ctx, axis=axis, tile_bytes=tile_bytes // batch)
 
@@ -142,16 +181,23 @@ def _score_clips(metric, x_bon, y_bok, mask_bo, context, tile_bytes):
 
 
 def score_pairs(
-    metric: Metric, x: Any, y: Any, mask: Any, context: Context, *, axis: int, tile_bytes: int
-) -> Mapping[str, jax.Array]:
+    metric: Metric,
+    x: lent.Array,
+    y: lent.Array,
+    mask: jax.Array,
+    context: Context,
+    *,
+    axis: int,
+    tile_bytes: int,
+) -> Scores:
     """`pairwise` without its jit; neurons and rows stand on `axis`, 0 or -1, of x and y."""
     if len(mask) < metric.min_observations:
         return _undefined(metric, (), x, y, axis)
     x, y = (side if isinstance(side, lent.Lent) else jnp.asarray(side).astype(jnp.float32) for side in (x, y))
     # A mask that is known while compiling would be folded, with all that follows from it, for minutes.
     mask = jax.lax.optimization_barrier(jnp.asarray(mask))
-    if metric.observes == "vector" and takes_blocks(metric) and len(mask) > BLOCK:
-        return _over_observations(metric, x, y, mask, axis)
+    if blocks.needs_blocks(metric, len(mask)):
+        return blocks.over_observations(metric, x, y, mask, axis)
     x, y = lent.whole(x), lent.whole(y)
     if axis == -1 and metric.dot and precision.current_way() != "plain":
         # An accelerator sorts and multiplies rows; turning a side round costs it less than columns would.
@@ -160,22 +206,22 @@ def score_pairs(
     n, k = x.shape[axis], jax.tree.leaves(py)[0].shape[axis]
     tile_n, tile_k = tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes)
 
-    def prepare(start):
+    def prepare(start: jax.Array | int) -> Any:
         tile = x if tile_n >= n else jax.lax.dynamic_slice_in_dim(x, start, tile_n, axis)
         return _vmap_prepare(metric.prepare_x, tile, mask, context, axis)
 
-    def compare(px, start):
-        part = py
+    def compare(px: Any, start: jax.Array | int) -> Scores:
+        tile = py
         if tile_k < k:
-            part = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, tile_k, axis), py)
-        return _compare_all(metric.compare, px, part, axis)
+            tile = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, tile_k, axis), py)
+        return _compare_all(metric.compare, px, tile, axis)
 
     scores = _over_tiles(prepare, compare, n, k, tile_n, tile_k)
     enough = jnp.sum(mask) >= metric.min_observations
     return {name: jnp.where(enough, value, jnp.nan) for name, value in scores.items()}
 
 
-def _undefined(metric: Metric, lead: tuple[int, ...], x, y, axis: int) -> Mapping[str, jax.Array]:
+def _undefined(metric: Metric, lead: tuple[int, ...], x: lent.Array, y: lent.Array, axis: int) -> Scores:
     """NaN for all pairs of neurons and rows, which stand on `axis`.
 
     Shapes that are too short for a metric, such as fewer inputs than it samples, never reach it.
@@ -185,96 +231,45 @@ def _undefined(metric: Metric, lead: tuple[int, ...], x, y, axis: int) -> Mappin
     return {name: jnp.full(shape, jnp.nan, jnp.float32) for name in metric.outputs}
 
 
-def first_block(o: int) -> int:
-    """Observations of the first block; all that follow have BLOCK."""
-    return o % BLOCK or BLOCK
-
-
-def takes_blocks(metric: Metric) -> bool:
-    """True if long vectors are taken in blocks of observations."""
-    return metric.accumulator is not None and metric.accumulator.name == "moments"
-
-
-def _over_observations(metric: Metric, x, y, mask_o, axis: int) -> Mapping[str, jax.Array]:
-    """Accumulates all observations: in one kernel where a GPU has it, else in blocks."""
-
-    def over_blocks():
-        return _over_blocks(metric, x, y, mask_o, axis)
-
-    if precision.current_way() != "fast":
-        return over_blocks()
-
-    def finalize(state):
-        found = metric.accumulator.finalize(state)
-        return {name: found[name] for name in metric.outputs}
-
-    along = 1 if axis == 0 else 0
-    return whole_moments.scores(finalize, lent.whole(x), lent.whole(y), mask_o, along, over_blocks)
-
-
-def _over_blocks(metric: Metric, x, y, mask_o, axis: int) -> Mapping[str, jax.Array]:
-    """Accumulates blocks of observations: each stays in the cache while it is centred and multiplied."""
-    o, n, k = len(mask_o), x.shape[axis], y.shape[axis]
-    along = 1 if axis == 0 else 0
-
-    head = first_block(o)
-    blocks = (o - head) // BLOCK
-
-    def at_scales(scale_n, scale_k):
-        def of(sides, mask):
-            return moments.of_scaled(*sides, mask, scale_n, scale_k, along)
-
-        def add(i, state):
-            start = head + i * BLOCK
-            sides = [lent.observations(side, start, BLOCK, along) for side in (x, y)]
-            return moments.merge(state, of(sides, jax.lax.dynamic_slice_in_dim(mask_o, start, BLOCK)))
-
-        def add_group(i, state):
-            stop = jnp.minimum((i + 1) * GROUP, blocks)
-            group = jax.lax.fori_loop(i * GROUP, stop, add, metric.accumulator.init(n, k))
-            return moments.merge(state, group)
-
-        state = of([lent.first(side, head, along) for side in (x, y)], mask_o[:head])
-        if blocks <= GROUP:
-            return jax.lax.fori_loop(0, blocks, add, state)
-        return jax.lax.fori_loop(0, -(-blocks // GROUP), add_group, state)
-
-    found = metric.accumulator.finalize(moments.at_safe_scales(at_scales, x, y, mask_o, along))
-    return {name: found[name] for name in metric.outputs}
-
-
-def _compare_all(compare: Callable, px: Any, py: Any, axis: int) -> Mapping[str, jax.Array]:
+def _compare_all(compare: Callable, px: Any, py: Any, axis: int) -> Scores:
     """The doubly vmapped kernel: [n] prepared neurons x [k] prepared rows -> {name: [n, k]}."""
     return jax.vmap(jax.vmap(compare, (None, axis)), (axis, None))(px, py)
 
 
-def _vmap_prepare(prepare: Callable, values: Any, mask: Any, context: Context, axis: int) -> Any:
+def _vmap_prepare(prepare: Callable, values: jax.Array, mask: jax.Array, context: Context, axis: int) -> Any:
     # Prepared items keep the layout of the input: a transposition would cost as much as the product.
     return jax.vmap(lambda item: prepare(item, mask, context), axis, axis)(values)
 
 
-def _prepare_y(metric: Metric, y: jax.Array, mask: Any, context: Context, axis: int) -> Any:
+def _prepare_y(metric: Metric, y: jax.Array, mask: jax.Array, context: Context, axis: int) -> Any:
     if metric.level == "feature" and metric.observes == "vector":
         whole = metric.prepare_y(y if axis == -1 else y.T, mask, context)
         return jax.tree.map(lambda leaf: jnp.expand_dims(leaf, axis), whole)
     return _vmap_prepare(metric.prepare_y, y, mask, context, axis)
 
 
-def _over_tiles(prepare, compare, n: int, k: int, tile_n: int, tile_k: int) -> Mapping[str, jax.Array]:
+def _over_tiles(
+    prepare: Callable[[jax.Array | int], Any],
+    compare: Callable[[Any, jax.Array | int], Scores],
+    n: int,
+    k: int,
+    tile_n: int,
+    tile_k: int,
+) -> Scores:
     """Fills [n, k] tile by tile; the last tile of a side overlaps the one before it."""
     if tile_n >= n and tile_k >= k:
         return compare(prepare(0), 0)
     shapes = jax.eval_shape(lambda: compare(prepare(0), 0))
     out = {name: jnp.zeros((n, k), shape.dtype) for name, shape in shapes.items()}
 
-    def fill_rows(i, out):
+    def fill_rows(i: jax.Array, out: dict[str, jax.Array]) -> dict[str, jax.Array]:
         row = jnp.minimum(i * tile_n, n - tile_n)
         px = prepare(row)
 
-        def fill(j, out):
+        def fill(j: jax.Array, out: dict[str, jax.Array]) -> dict[str, jax.Array]:
             column = jnp.minimum(j * tile_k, k - tile_k)
-            part = compare(px, column)
-            return {m: jax.lax.dynamic_update_slice(out[m], part[m], (row, column)) for m in out}
+            tile = compare(px, column)
+            return {m: jax.lax.dynamic_update_slice(out[m], tile[m], (row, column)) for m in out}
 
         return jax.lax.fori_loop(0, -(-k // tile_k), fill, out)
 

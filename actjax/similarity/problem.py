@@ -8,9 +8,9 @@ import numpy as np
 
 from actjax.similarity import checks
 from actjax.similarity.batches import ClipBatch, clip_batches, image_batches
+from actjax.similarity.blocks import takes_blocks
 from actjax.similarity.devices import score_vectors
 from actjax.similarity.grid import ImageMask
-from actjax.similarity.kernel import takes_blocks
 from actjax.similarity.present import Columns, Pattern, by_pattern
 from actjax.similarity.resident import all_finite
 from actjax.similarity.streaming import stream_in_tiles

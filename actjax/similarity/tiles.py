@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from actjax import parallel
 from actjax.similarity.host.threads import at_least_one
-from actjax.types import Context
+from actjax.types import Context, Metric
 
 # Bound on what one tile of pairs, or one tile of prepared neurons, holds at a time.
 TILE_BYTES = 256 * 2**20
@@ -19,6 +18,9 @@ DOT_TILE_BYTES = 64 * 2**20
 # The share of an accelerator's memory that a tile takes by default.
 _SHARE = 32
 
+# What has a shape; its values do not matter here.
+Shaped = jax.Array | jax.ShapeDtypeStruct
+
 
 def default_bytes() -> int:
     """The bound on a tile that suits the device: its programs on an accelerator are short ones."""
@@ -27,7 +29,16 @@ def default_bytes() -> int:
     return max(TILE_BYTES, (parallel.device_bytes() or 0) // _SHARE)
 
 
-def tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes) -> tuple[int, int]:
+def tile_sizes(
+    metric: Metric,
+    x: Shaped,
+    mask: Shaped,
+    context: Context,
+    axis: int,
+    n: int,
+    k: int,
+    tile_bytes: int,
+) -> tuple[int, int]:
     """(neurons, rows) of a tile that stays within `tile_bytes`."""
     item = _item_bytes(metric.prepare_x, x, mask, context, axis)
     if metric.dot:
@@ -45,7 +56,7 @@ def _even(items: int, most: int) -> int:
     return -(-items // -(-items // most))
 
 
-def clip_bytes(metric, x, y, mask, context, axis) -> int:
+def clip_bytes(metric: Metric, x: Shaped, y: Shaped, mask: Shaped, context: Context, axis: int) -> int:
     """What one clip's inputs, prepared items and scores take."""
     n, k = x.shape[axis], y.shape[axis]
     x_item = _item_bytes(metric.prepare_x, x, mask, context, axis)
@@ -57,7 +68,7 @@ def clip_bytes(metric, x, y, mask, context, axis) -> int:
     return inputs + n * x_item + y_items + 4 * n * k * len(metric.outputs)
 
 
-def _item_bytes(prepare: Callable, values: Any, mask: Any, context: Context, axis: int) -> int:
+def _item_bytes(prepare: Callable, values: Shaped, mask: Shaped, context: Context, axis: int) -> int:
     """The size of one prepared item, known from shapes alone."""
     shape = values.shape[1:] if axis == 0 else values.shape[:-1]
     item = jax.eval_shape(prepare, jax.ShapeDtypeStruct(shape, jnp.float32), mask, context)

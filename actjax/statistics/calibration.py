@@ -125,9 +125,7 @@ def mismatched(
     rejected: collections.Counter[str] = collections.Counter()
     for batch, size in enumerate(_batches(sets, 10)):
         rng = np.random.default_rng([seed, 6, batch])
-        orders = [m[permutations.random_orders(rng, size, len(m))] for m in members]
-        of_x = np.concatenate([o[:, :h] for o, h in zip(orders, sizes, strict=True)], axis=1)
-        of_y = np.concatenate([o[:, h : 2 * h] for o, h in zip(orders, sizes, strict=True)], axis=1)
+        of_x, of_y = _mismatched_clips(members, size, rng)
         test = _Test(replicates, level, centre)
         rejected.update(_rejected((x_bon[of_x], y_bok[of_y]), labels, kinds, test, rng))
     return [rate("mismatched clips", kind, rejected[kind], sets) for kind in kinds]
@@ -173,6 +171,18 @@ def _first_clips(
     first_b = np.unique(np.asarray(recording_ids), return_index=True)[1]
     classes = np.asarray(class_ids)[first_b]
     return [first_b[classes == label] for label in np.unique(classes)]
+
+
+def _mismatched_clips(
+    members: list[np.ndarray], sets: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """[s, b] clips that lend their neurons and [s, b] those that lend their features, class after class."""
+    halves = []
+    for clips in members:
+        orders = clips[permutations.random_orders(rng, sets, len(clips))]
+        halves.append(np.split(orders[:, : len(clips) // 2 * 2], 2, axis=1))
+    of_x, of_y = (np.concatenate(side, axis=1) for side in zip(*halves, strict=True))
+    return of_x, of_y
 
 
 class _Test(NamedTuple):

@@ -171,9 +171,10 @@ def gradients(made):
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"f0_pyin"}))
 def test_gradients_are_finite_and_flow(gradients, name):
     for kind, of_kind in gradients.items():
-        assert np.isfinite(of_kind[name]).all(), kind
+        says = f"{kind}: jnp.where goes inside a root, a logarithm or a quotient, not behind it"
+        assert np.isfinite(of_kind[name]).all(), says
     flows = np.abs(gradients["tone"][name]).max() > 0
-    assert flows == (name not in WITHOUT_GRADIENT)
+    assert flows == (name not in WITHOUT_GRADIENT), f"gradient {'flows' if flows else 'is zero'}: see the top"
 
 
 @pytest.mark.parametrize("name", ("onset_strength", "spectral_flux", "rms", "percussive"))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from actjax.similarity import api
+from actjax.similarity.blocks import BLOCK
 from actjax.similarity.host import lent
-from actjax.similarity.kernel import BLOCK
 
 
 def at_offset(values, floats):

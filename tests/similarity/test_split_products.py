@@ -5,6 +5,7 @@ import logging
 from types import SimpleNamespace
 
 import jax
+import jax.extend.core
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from jax.experimental import pallas
 import actjax
 from actjax import precision
 from actjax.kernels import kth_value, split_product
+from actjax.similarity import whole_arrays
 from actjax.similarity.accumulators import whole_moments
 from actjax.similarity.accumulators.moments import correlation
 from actjax.similarity.api import make_metric
+from actjax.similarity.families import soft_membership
 from actjax.similarity.kernel import pairwise
 
 ROWS = 24
@@ -102,6 +105,7 @@ def test_kernels_are_programs_for_a_gpu(o):
     for program, inputs in (
         (split_product.product, arrays[:2]),
         (functools.partial(split_product.centred_product, axis=1), [*arrays, mask]),
+        (functools.partial(split_product.centred_product, axis=1, mask_o=None), arrays),
         (kth_value.kth_values, [rows, places]),
     ):
         lowered = jax.jit(program).trace(*inputs).lower(lowering_platforms=("cuda",))
@@ -138,6 +142,40 @@ def test_scores_are_those_of_the_plain_path(emulated, name):
     assert name == "auc" or abs(found[1, 1] - 1) < 1e-6
     assert np.isnan(plain).any() == (name != "cosine")
     assert (np.asarray(found) != np.asarray(plain)).any()
+
+
+def primitives(jaxpr):
+    """The names of all operations beside those of kernels."""
+    names = {equation.primitive.name for equation in jaxpr.eqns}
+    inner = [
+        primitives(called)
+        for equation in jaxpr.eqns
+        if equation.primitive.name != "pallas_call"
+        for called in jax.extend.core.jaxprs_in_params(equation.params)
+    ]
+    return names.union(*inner)
+
+
+def test_without_a_mask_nothing_is_asked_within_the_program(emulated, monkeypatch):
+    """Constants and values beyond float32's squares are looked at by a second program, others by none."""
+    x, y = (side[:8] + np.float32(3) for side in related(1_500))
+    metric = make_metric("pearson")
+    program = jax.make_jaxpr(functools.partial(whole_arrays._sampled, metric, axis=0, mask_o=None))(x, y)
+    assert not primitives(program.jaxpr) & {"cond", "while", "scan", "gather", "argmax"}
+    looked = []
+    fitting = whole_arrays._fitting
+    monkeypatch.setattr(whole_arrays, "_fitting", lambda *all_: looked.append(1) or fitting(*all_))
+    every = np.ones(1_500, bool)
+    for offset, times in ((0, 0), (1e25, 1)):
+        x[0] = offset if offset else x[0]
+        for first, sides in ((True, (x, y)), (False, (x.T.copy(), y.T.copy()))):
+            looked.clear()
+            found = pairwise(metric, *sides, neurons_first=first)["score"]
+            assert len(looked) == times
+            masked = pairwise(metric, *sides, every, neurons_first=first)["score"]
+            np.testing.assert_allclose(found, masked, rtol=0, atol=2e-7)
+            assert np.isnan(np.asarray(found)[0]).all() == bool(times)
+            np.testing.assert_allclose(actjax.score(x.T, y.T), found, rtol=0, atol=2e-7)
 
 
 def test_values_beyond_what_squares_or_float16_hold(emulated):
@@ -275,3 +313,29 @@ def test_a_cpu_computes_the_same_numbers_whatever_is_asked_for():
     found = [actjax.score(x, y, "pearson", precision=way) for way in precision.WAYS]
     for other in found[1:]:
         np.testing.assert_array_equal(found[0], other)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_soft_membership_of_gathered_inputs(emulated, monkeypatch, ties):
+    """The strongest inputs are gathered where none tie with others; in blocks of neurons either way."""
+    x, y = (side[:9].copy() for side in related(1_500))
+    x[3] = 1
+    if ties:
+        x[4] = np.maximum(x[4], 2)
+    mask = np.random.default_rng(0).random(1_500) < 0.9
+    x[:, ~mask] = np.nan
+    metric = make_metric("soft_wpmi", k=60)
+    with precision.products("plain"):
+        plain = pairwise(metric, x, y, mask, neurons_first=True)["score"]
+    for block_bytes in (1 << 31, 1 << 19):
+        monkeypatch.setattr(soft_membership, "_BLOCK_BYTES", block_bytes)
+        soft_membership.sums_at_once.cache_clear()
+        metric = make_metric("soft_wpmi", k=60)
+        found = pairwise(metric, x, y, mask, neurons_first=True)["score"]
+        np.testing.assert_allclose(found, plain, rtol=0, atol=3e-6)
+        assert np.isnan(found[3]).all() and np.isnan(found).sum() == 9
+        assert not precision._stopped
+    inputs = soft_membership._strongest(
+        jnp.where(mask, x, -jnp.inf), soft_membership.Membership(60, 0.9, 0.5)
+    )
+    assert bool(inputs.distinct) is not ties

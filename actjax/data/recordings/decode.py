@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from actjax.data.build.shards import BadAudio, Example, content_hash
+from actjax.data.build.example import clip_example
+from actjax.data.build.shards import BadAudio, Example
 from actjax.data.recordings.sound import SILENCE, Sound, open_sound
 from actjax.files import printable
 
@@ -152,20 +153,20 @@ def _centre(begin: int, end: int, samples: int) -> tuple[int, int]:
 
 
 def _example(clip: np.ndarray, number: int, note: str, cutting: Cutting, recording: Recording) -> Example:
-    audio = np.zeros(cutting.clip_samples, np.int16)
-    audio[: len(clip)] = np.round(np.clip(clip, -1.0, 1.0) * 32767.0)
-    if cutting.classes is None:
-        label = {"label": np.int32(recording.labels[0])}
-    else:
-        hot = np.zeros(cutting.classes, np.uint8)
-        hot[list(recording.labels)] = 1
-        label = {"labels": hot}
-    return {
-        "audio": audio,
-        "clip_id": f"{recording.clip_id}#{number}" if number else recording.clip_id,
-        "recording_id": recording.recording_id,
-        "content": content_hash(audio, *label.values()),
-        "length": np.int32(len(clip)),
-        "note": note,
-        **label,
-    }
+    return clip_example(
+        clip,
+        _label(recording.labels, cutting.classes),
+        clip_samples=cutting.clip_samples,
+        clip_id=f"{recording.clip_id}#{number}" if number else recording.clip_id,
+        recording_id=recording.recording_id,
+        note=note,
+    )
+
+
+def _label(labels: tuple[int, ...], classes: int | None) -> np.integer | np.ndarray:
+    """The one label, or [classes] uint8 of a multi-label set."""
+    if classes is None:
+        return np.int32(labels[0])
+    hot = np.zeros(classes, np.uint8)
+    hot[list(labels)] = 1
+    return hot

@@ -125,7 +125,7 @@ def make_builder(
       listing: its recordings; checked here.
       data_dir: where prepared files go; TFDS's default when None.
       sample_rate_hz, clip_seconds: of every clip.
-      cut: one of the rules of `_decode.Cutting`.
+      cut: one of the rules of `decode.Cutting`.
       min_seconds: shorter recordings are left out; half a clip when None.
       workers: decoding processes; None for one a core.
       base: the builder's class.

@@ -4,7 +4,7 @@ What cross-validated regression needs to know of the observations: any training 
 are sums over folds, and so is any held-out error.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,16 +30,16 @@ class FoldMoments(NamedTuple):
       xy_pnk: cross products.
     """
 
-    count_p: Any
-    scale_n: Any
-    scale_k: Any
-    origin_n: Any
-    origin_k: Any
-    mean_pn: Any
-    mean_pk: Any
-    xx_pn: Any
-    yy_pkk: Any
-    xy_pnk: Any
+    count_p: long_counts.Count
+    scale_n: jax.Array
+    scale_k: jax.Array
+    origin_n: jax.Array
+    origin_k: jax.Array
+    mean_pn: jax.Array
+    mean_pk: jax.Array
+    xx_pn: jax.Array
+    yy_pkk: jax.Array
+    xy_pnk: jax.Array
 
 
 class FoldSide(NamedTuple):
@@ -51,9 +51,9 @@ class FoldSide(NamedTuple):
       deviations_ov: from the fold's mean; zero where the mask is False.
     """
 
-    origin_v: Any
-    mean_pv: Any
-    deviations_ov: Any
+    origin_v: jax.Array
+    mean_pv: jax.Array
+    deviations_ov: jax.Array
 
 
 def fold_weights(mask_o: jax.Array, context: Context | None, folds: int) -> jax.Array:
@@ -86,7 +86,7 @@ def fold_side(values_ov: jax.Array, mask_o: jax.Array, weights_po: jax.Array) ->
 def init(folds: int, n: int, k: int) -> FoldMoments:
     """No observations yet."""
 
-    def zeros(*shape):
+    def zeros(*shape: int) -> jax.Array:
         return jnp.zeros(shape, jnp.float32)
 
     return FoldMoments(
@@ -96,7 +96,9 @@ def init(folds: int, n: int, k: int) -> FoldMoments:
     )  # fmt: skip
 
 
-def update(state: FoldMoments, x_on, y_ok, mask_o, context: Context | None) -> FoldMoments:
+def update(
+    state: FoldMoments, x_on: jax.Array, y_ok: jax.Array, mask_o: jax.Array, context: Context | None
+) -> FoldMoments:
     """Adds a batch of observations.
 
     Raises:
@@ -109,7 +111,7 @@ def update(state: FoldMoments, x_on, y_ok, mask_o, context: Context | None) -> F
     x = fold_side(x_on * scale_n[None, :], mask_o, weights)
     y = fold_side(y_ok * scale_k[None, :], mask_o, weights)
 
-    def of_fold(weight_o):
+    def of_fold(weight_o: jax.Array) -> tuple[jax.Array, jax.Array]:
         y_in_ok = y.deviations_ov * weight_o[:, None]
         return product(y_in_ok.T, y.deviations_ov), product(x.deviations_ov.T, y_in_ok)
 
@@ -150,7 +152,7 @@ def merge(a: FoldMoments, b: FoldMoments) -> FoldMoments:
     )
 
 
-def _rescaled(state: FoldMoments, scale_n, scale_k) -> FoldMoments:
+def _rescaled(state: FoldMoments, scale_n: jax.Array, scale_k: jax.Array) -> FoldMoments:
     """The same moments at other scales."""
     by_n, by_k = scale_n / state.scale_n, scale_k / state.scale_k
     return state._replace(

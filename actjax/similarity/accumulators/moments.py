@@ -8,7 +8,7 @@ every item is brought near 1 by a power of two, which a merge carries along.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +18,9 @@ from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.arithmetic.deviations import about_one_origin, merged_mean
 from actjax.similarity.arithmetic.scale import NOTHING, item_scales
 from actjax.similarity.host import lent
-from actjax.types import Accumulator
+from actjax.types import Accumulator, Context
 
 MIN_OBSERVATIONS = {"centred": 3, "raw": 1}
-
-
 # Sums of squares between these keep their digits, products of two such included.
 _SMALLEST, _LARGEST = 2.0**-80, 2.0**90
 
@@ -40,16 +38,16 @@ class Moments(NamedTuple):
       xy_nk: sums of products of deviations.
     """
 
-    count: Any
-    scale_n: Any
-    scale_k: Any
-    origin_n: Any
-    origin_k: Any
-    mean_n: Any
-    mean_k: Any
-    xx_n: Any
-    yy_k: Any
-    xy_nk: Any
+    count: long_counts.Count
+    scale_n: jax.Array
+    scale_k: jax.Array
+    origin_n: jax.Array
+    origin_k: jax.Array
+    mean_n: jax.Array
+    mean_k: jax.Array
+    xx_n: jax.Array
+    yy_k: jax.Array
+    xy_nk: jax.Array
 
 
 def moments(kind: str) -> Accumulator:
@@ -67,7 +65,9 @@ def init(n: int, k: int) -> Moments:
     )  # fmt: skip
 
 
-def update(state: Moments, x_on, y_ok, mask_o, context=None) -> Moments:
+def update(
+    state: Moments, x_on: jax.Array, y_ok: jax.Array, mask_o: jax.Array, context: Context | None = None
+) -> Moments:
     """Adds a batch of observations, every item at its own scale.
 
     A batch is small: looking for its scales costs less than compiling `at_safe_scales`.
@@ -76,7 +76,13 @@ def update(state: Moments, x_on, y_ok, mask_o, context=None) -> Moments:
     return merge(state, of_scaled(x_on, y_ok, mask_o, scale_n, scale_k, 0))
 
 
-def at_safe_scales(run: Callable[[Any, Any], Moments], x, y, mask_o, axis: int) -> Moments:
+def at_safe_scales(
+    run: Callable[[jax.Array, jax.Array], Moments],
+    x: lent.Array,
+    y: lent.Array,
+    mask_o: jax.Array,
+    axis: int,
+) -> Moments:
     """`run(scale_n, scale_k)` at scales of 1, and once more at the items' own where squares leave float32.
 
     Finding every item's scale first would read all values once more, which costs a tenth of the product,
@@ -84,37 +90,39 @@ def at_safe_scales(run: Callable[[Any, Any], Moments], x, y, mask_o, axis: int) 
     """
     ones = tuple(jnp.ones((side.shape[1 - axis],), jnp.float32) for side in (x, y))
 
-    def own_scales():
+    def scales_of_items() -> tuple[jax.Array, ...]:
         return tuple(item_scales(lent.whole(side), mask_o, axis) for side in (x, y))
 
-    def attempt(carry):
+    def attempt(carry: tuple[jax.Array, Moments]) -> tuple[jax.Array, Moments]:
         tries, _ = carry
-        scale_n, scale_k = jax.lax.cond(tries == 0, lambda: ones, own_scales)
-        found = run(scale_n, scale_k)
-        count = long_counts.as_float(found.count)
-        wrong_n, zero_n = beyond(found.xx_n, found.origin_n + found.mean_n, count, x, mask_o, axis)
-        wrong_k, zero_k = beyond(found.yy_k, found.origin_k + found.mean_k, count, y, mask_o, axis)
-        found = found._replace(
+        scale_n, scale_k = jax.lax.cond(tries == 0, lambda: ones, scales_of_items)
+        state = run(scale_n, scale_k)
+        count = long_counts.as_float(state.count)
+        wrong_n, zero_n = beyond(state.xx_n, state.origin_n + state.mean_n, count, x, mask_o, axis)
+        wrong_k, zero_k = beyond(state.yy_k, state.origin_k + state.mean_k, count, y, mask_o, axis)
+        state = state._replace(
             scale_n=jnp.where(zero_n, NOTHING, scale_n), scale_k=jnp.where(zero_k, NOTHING, scale_k)
         )
-        return jnp.where(jnp.any(wrong_n) | jnp.any(wrong_k), tries + 1, 2), found
+        return jnp.where(jnp.any(wrong_n) | jnp.any(wrong_k), tries + 1, 2), state
 
     shapes = jax.eval_shape(run, *ones)
     empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     return jax.lax.while_loop(lambda carry: carry[0] < 2, attempt, (jnp.zeros((), jnp.int32), empty))[1]
 
 
-def suspicious(squares, mean, count):
+def suspicious(squares: jax.Array, mean: jax.Array, count: jax.Array) -> jax.Array:
     """[v] whether the sum of squares may lie outside of what float32 holds: looking at it alone."""
     return (squares < _SMALLEST) | ~(squares + count * mean * mean < _LARGEST)
 
 
-def beyond(squares, mean, count, side, mask_o, axis: int):
+def beyond(
+    squares: jax.Array, mean: jax.Array, count: jax.Array, side: lent.Array, mask_o: jax.Array, axis: int
+) -> tuple[jax.Array, jax.Array]:
     """([v] whether the sum of squares lies outside of what float32 holds, [v] whether all values are 0)."""
     raw = squares + count * mean * mean
     low = squares < _SMALLEST
 
-    def look():
+    def look() -> tuple[jax.Array, jax.Array]:
         values = lent.whole(side)
         inside = jnp.expand_dims(mask_o, 1 - axis)
         first = jnp.expand_dims(jnp.take(values, jnp.argmax(mask_o), axis), axis)
@@ -128,7 +136,9 @@ def beyond(squares, mean, count, side, mask_o, axis: int):
     return lost | ~(raw < _LARGEST), zero
 
 
-def of_scaled(x, y, mask_o, scale_n, scale_k, axis: int) -> Moments:
+def of_scaled(
+    x: jax.Array, y: jax.Array, mask_o: jax.Array, scale_n: jax.Array, scale_k: jax.Array, axis: int
+) -> Moments:
     """The moments of one batch of values times the given powers of two.
 
     Sums are about an origin near the mean, so that little is taken off them. A transposition would cost as
@@ -171,7 +181,7 @@ def merge(a: Moments, b: Moments) -> Moments:
     )
 
 
-def _rescaled(state: Moments, scale_n, scale_k) -> Moments:
+def _rescaled(state: Moments, scale_n: jax.Array, scale_k: jax.Array) -> Moments:
     """The same moments at other scales; those that are smaller lose what is below the others' rounding."""
     by_n, by_k = scale_n / state.scale_n, scale_k / state.scale_k
     return state._replace(
@@ -185,12 +195,12 @@ def _rescaled(state: Moments, scale_n, scale_k) -> Moments:
     )
 
 
-def correlation(state: Moments) -> dict[str, jax.Array]:
+def correlation(state: Moments) -> dict[str, jax.Array | long_counts.Count]:
     """Pearson's r of all pairs; NaN where a side is constant."""
     return _cosine(state.xx_n, state.yy_k, state.xy_nk, state.count, MIN_OBSERVATIONS["centred"])
 
 
-def raw_cosine(state: Moments) -> dict[str, jax.Array]:
+def raw_cosine(state: Moments) -> dict[str, jax.Array | long_counts.Count]:
     """The uncentred cosine of all pairs; NaN where a side is zero throughout."""
     count = long_counts.as_float(state.count)
     mean_n, mean_k = state.origin_n + state.mean_n, state.origin_k + state.mean_k
@@ -200,14 +210,18 @@ def raw_cosine(state: Moments) -> dict[str, jax.Array]:
     return _cosine(xx, yy, xy, state.count, MIN_OBSERVATIONS["raw"])
 
 
-def _cosine(xx_n, yy_k, xy_nk, count, least: int) -> dict[str, jax.Array]:
+def _cosine(
+    xx_n: jax.Array, yy_k: jax.Array, xy_nk: jax.Array, count: long_counts.Count, least: int
+) -> dict[str, jax.Array | long_counts.Count]:
     scale_n = jnp.where(xx_n > 0, 1 / jnp.sqrt(xx_n), jnp.nan)
     scale_k = jnp.where(yy_k > 0, 1 / jnp.sqrt(yy_k), jnp.nan)
     score = jnp.clip(xy_nk * scale_n[:, None] * scale_k[None, :], -1.0, 1.0)
     return {"score": jnp.where(long_counts.reaches(count, least), score, jnp.nan), "n_observations": count}
 
 
-def _shifted(values, mask_o, count, scale, axis: int):
+def _shifted(
+    values: jax.Array, mask_o: jax.Array, count: jax.Array, scale: jax.Array, axis: int
+) -> tuple[jax.Array, jax.Array]:
     """(origin, values less the origin, zero outside of the mask), both times `scale`, for each item.
 
     The origin is the mean of the first sixteenth, at most four deviations from the whole's mean, by way
@@ -218,7 +232,9 @@ def _shifted(values, mask_o, count, scale, axis: int):
     return origin * scale, _less(values, origin, mask_o, scale, axis)
 
 
-def near_mean(values, mask_o, count, scale, axis: int):
+def near_mean(
+    values: jax.Array, mask_o: jax.Array, count: jax.Array, scale: jax.Array, axis: int
+) -> jax.Array:
     """The mean of the first sixteenth of each item's observations, 0 where none counts."""
     first = jnp.take(values, jnp.argmax(mask_o), axis)
     size = -(-len(mask_o) // 16)
@@ -228,7 +244,7 @@ def near_mean(values, mask_o, count, scale, axis: int):
     return jnp.where(count > 0, origin, jnp.zeros_like(origin))
 
 
-def _less(values, origin, mask_o, scale, axis: int):
+def _less(values: jax.Array, origin: jax.Array, mask_o: jax.Array, scale: jax.Array, axis: int) -> jax.Array:
     """The values less the origin, times `scale`; zero outside of the mask."""
     shifted = (values - jnp.expand_dims(origin, axis)) * jnp.expand_dims(scale, axis)
     return jnp.where(jnp.expand_dims(mask_o, 1 - axis), shifted, jnp.zeros_like(values))

@@ -6,7 +6,7 @@ batch's regression is taken off every observation as it comes: what is then accu
 near-residuals, and the rest of the regression, done at the end, is a small correction.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,25 +38,25 @@ class Side(NamedTuple):
       with_z_vq: sum of products of deviations of r and z.
     """
 
-    scale_v: Any
-    origin_v: Any
-    slope_vq: Any
-    mean_v: Any
-    squares_v: Any
-    with_z_vq: Any
+    scale_v: jax.Array
+    origin_v: jax.Array
+    slope_vq: jax.Array
+    mean_v: jax.Array
+    squares_v: jax.Array
+    with_z_vq: jax.Array
 
 
 class PartialMoments(NamedTuple):
-    """Count, both sides, the nuisances' scales and own moments, and the cross products."""
+    """The count, both sides, the nuisances' scales and moments, and the cross products."""
 
-    count: Any
+    count: long_counts.Count
     x: Side
     y: Side
-    scale_q: Any
-    origin_q: Any
-    mean_q: Any
-    zz_qq: Any
-    xy_nk: Any
+    scale_q: jax.Array
+    origin_q: jax.Array
+    mean_q: jax.Array
+    zz_qq: jax.Array
+    xy_nk: jax.Array
 
 
 def partial_moments() -> Accumulator:
@@ -64,7 +64,7 @@ def partial_moments() -> Accumulator:
     return Accumulator("partial_moments", init, update, merge, finalize)
 
 
-def nuisances(context: Context, mask_o: jax.Array) -> jax.Array:
+def nuisances(context: Context | None, mask_o: jax.Array) -> jax.Array:
     """[o, q] the context's nuisance rows, zero where the mask is False.
 
     Raises:
@@ -88,28 +88,24 @@ def init(n: int, k: int) -> PartialMoments:
     )
 
 
-def update(state: PartialMoments, x_on, y_ok, mask_o, context: Context) -> PartialMoments:
+def update(
+    state: PartialMoments, x_on: jax.Array, y_ok: jax.Array, mask_o: jax.Array, context: Context | None
+) -> PartialMoments:
     """Adds a batch of observations."""
     z_oq = nuisances(context, mask_o)
     z_oq = jnp.pad(z_oq, ((0, 0), (0, MOST_NUISANCES - z_oq.shape[1])))
-    own = [item_scales(values, mask_o, 0) for values in (x_on, y_ok, z_oq)]
-    so_far = (state.x.scale_v, state.y.scale_v, state.scale_q)
-    scales = [jnp.minimum(scale, before) for scale, before in zip(own, so_far, strict=True)]
-    state = _rescaled(state, *scales)
-    x_on, y_ok, z_oq = (
-        values * scale[None, :] for values, scale in zip((x_on, y_ok, z_oq), scales, strict=True)
-    )
+    state, (x_on, y_ok, z_oq) = _at_common_scales(state, (x_on, y_ok, z_oq), mask_o)
     origin_q, mean_q, dz_oq = deviations(z_oq, mask_o, 0)
-    zz = product(dz_oq.T, dz_oq)
+    zz_qq = product(dz_oq.T, dz_oq)
     started = long_counts.reaches(state.count, 1)
     z_from_q = origin_q + mean_q
     # Sums are made of deviations within the batch, so the origin matters to the mean only.
-    x, dx_on = _side(x_on, mask_o, dz_oq, zz, started, state.x, z_from_q - state.origin_q)
-    y, dy_ok = _side(y_ok, mask_o, dz_oq, zz, started, state.y, z_from_q - state.origin_q)
+    x, dx_on = _side(x_on, mask_o, dz_oq, zz_qq, started, state.x, z_from_q - state.origin_q)
+    y, dy_ok = _side(y_ok, mask_o, dz_oq, zz_qq, started, state.y, z_from_q - state.origin_q)
     base_q = jnp.where(started, state.origin_q, z_from_q)
     mean_q = jnp.where(started, (origin_q - base_q) + mean_q, 0.0)
     count = long_counts.of_mask(mask_o)
-    batch = PartialMoments(count, x, y, scales[2], base_q, mean_q, zz, product(dx_on.T, dy_ok))
+    batch = PartialMoments(count, x, y, state.scale_q, base_q, mean_q, zz_qq, product(dx_on.T, dy_ok))
     return merge(state, batch)
 
 
@@ -140,7 +136,7 @@ def merge(a: PartialMoments, b: PartialMoments) -> PartialMoments:
     )
 
 
-def finalize(state: PartialMoments) -> dict[str, jax.Array]:
+def finalize(state: PartialMoments) -> dict[str, jax.Array | long_counts.Count]:
     """The partial correlation of all pairs; NaN where the nuisances leave nothing of a side."""
     inverse = inverse_of(state.zz_qq)
     left_n, left_k = _left(state.x, state.zz_qq, inverse), _left(state.y, state.zz_qq, inverse)
@@ -165,11 +161,34 @@ def _empty_side(size: int) -> Side:
     return Side(zero + NOTHING, zero, zero_q, zero, zero, zero_q)
 
 
-def _side(values_ov, mask_o, dz_oq, zz, started, base: Side, z_moved_q):
-    """A batch's side on the state's base (its own where the state is empty), and its deviations."""
+def _at_common_scales(
+    state: PartialMoments, sides: tuple[jax.Array, ...], mask_o: jax.Array
+) -> tuple[PartialMoments, list[jax.Array]]:
+    """(the state, the batch's x, y and nuisances), each item at the smaller of its two scales."""
+    scales_before = (state.x.scale_v, state.y.scale_v, state.scale_q)
+    scale_n, scale_k, scale_q = (
+        jnp.minimum(item_scales(values, mask_o, 0), before)
+        for values, before in zip(sides, scales_before, strict=True)
+    )
+    scaled = [
+        values * scale[None, :] for values, scale in zip(sides, (scale_n, scale_k, scale_q), strict=True)
+    ]
+    return _rescaled(state, scale_n, scale_k, scale_q), scaled
+
+
+def _side(
+    values_ov: jax.Array,
+    mask_o: jax.Array,
+    dz_oq: jax.Array,
+    zz_qq: jax.Array,
+    started: jax.Array,
+    base: Side,
+    z_moved_q: jax.Array,
+) -> tuple[Side, jax.Array]:
+    """A batch's side on the state's base (on the batch's where the state is empty), and its residuals."""
     origin, mean, apart = deviations(values_ov, mask_o, 0)
-    own_slope = product(product(apart.T, dz_oq), inverse_of(zz))
-    slope = jnp.where(started, base.slope_vq, own_slope)
+    batch_slope = product(product(apart.T, dz_oq), inverse_of(zz_qq))
+    slope = jnp.where(started, base.slope_vq, batch_slope)
     residuals = apart - product(dz_oq, slope.T)
     at = origin + mean
     shift = (origin - base.origin_v) + mean - product(base.slope_vq, z_moved_q)
@@ -184,7 +203,9 @@ def _side(values_ov, mask_o, dz_oq, zz, started, base: Side, z_moved_q):
     return side, residuals
 
 
-def _rescaled(state: PartialMoments, scale_n, scale_k, scale_q) -> PartialMoments:
+def _rescaled(
+    state: PartialMoments, scale_n: jax.Array, scale_k: jax.Array, scale_q: jax.Array
+) -> PartialMoments:
     """The same moments at other scales."""
     by_n, by_k, by_q = scale_n / state.x.scale_v, scale_k / state.y.scale_v, scale_q / state.scale_q
     return state._replace(
@@ -198,7 +219,7 @@ def _rescaled(state: PartialMoments, scale_n, scale_k, scale_q) -> PartialMoment
     )
 
 
-def _rescaled_side(side: Side, scale_v, by_v, by_q) -> Side:
+def _rescaled_side(side: Side, scale_v: jax.Array, by_v: jax.Array, by_q: jax.Array) -> Side:
     # A nuisance that was 0 so far has a slope of 0, whatever the scale.
     slope_by_q = 1 / jnp.maximum(by_q, 2.0**-126)
     return Side(
@@ -220,7 +241,9 @@ def _rebased(state: PartialMoments, base: PartialMoments) -> PartialMoments:
     return state._replace(x=x, y=y, xy_nk=xy, origin_q=base.origin_q, mean_q=mean_q)
 
 
-def _rebased_side(side: Side, base: Side, state: PartialMoments, base_state: PartialMoments):
+def _rebased_side(
+    side: Side, base: Side, state: PartialMoments, base_state: PartialMoments
+) -> tuple[Side, jax.Array]:
     off = side.slope_vq - base.slope_vq
     moved = (state.origin_q - base_state.origin_q) + state.mean_q
     with_z = side.with_z_vq + product(off, state.zz_qq)
@@ -230,7 +253,9 @@ def _rebased_side(side: Side, base: Side, state: PartialMoments, base_state: Par
     return Side(side.scale_v, base.origin_v, base.slope_vq, mean, jnp.maximum(squares, 0.0), with_z), off
 
 
-def _merge_side(count_a, of_a: Side, count_b, of_b: Side, between, dz):
+def _merge_side(
+    count_a: jax.Array, of_a: Side, count_b: jax.Array, of_b: Side, between: jax.Array, dz: jax.Array
+) -> tuple[Side, jax.Array]:
     mean, delta = merged_mean(count_a, of_a.mean_v, count_b, of_b.mean_v)
     merged = Side(
         scale_v=of_a.scale_v,
@@ -243,7 +268,7 @@ def _merge_side(count_a, of_a: Side, count_b, of_b: Side, between, dz):
     return merged, delta
 
 
-def _left(side: Side, zz_qq, inverse) -> jax.Array:
+def _left(side: Side, zz_qq: jax.Array, inverse: jax.Array) -> jax.Array:
     """The residuals' sum of squares; NaN where nothing, or no more than rounding, is left."""
     total = side.squares_v + jnp.sum(side.slope_vq * (2 * side.with_z_vq + product(side.slope_vq, zz_qq)), 1)
     left = side.squares_v - jnp.sum(product(side.with_z_vq, inverse) * side.with_z_vq, 1)

@@ -1,6 +1,6 @@
 """Deviations from a mean over what a mask lets through, and the mean of two sets of observations."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,9 +17,9 @@ class Deviations(NamedTuple):
       values: the deviations from the mean.
     """
 
-    first: Any
-    mean: Any
-    values: Any
+    first: jax.Array
+    mean: jax.Array
+    values: jax.Array
 
 
 def deviations(values: jax.Array, mask_o: jax.Array, axis: int = -1) -> Deviations:

@@ -25,6 +25,9 @@ _WHOLE = 1 << 22
 # Multiplications from which on a kernel of a GPU gains.
 _LEAST_FOR_KERNEL = 1 << 24
 
+# A sum, and what it is too large by.
+_Sum = tuple[jax.Array, jax.Array]
+
 
 def inner(a: jax.Array, b: jax.Array) -> jax.Array:
     """sum of a * b over all axes, the last of which are the observations; all values are finite."""
@@ -76,7 +79,7 @@ def count_both(a_o: jax.Array, b_o: jax.Array) -> jax.Array:
         along = (((0,), (0,)), ((), ()))
         return jax.lax.dot_general(a_o, b_o, along, preferred_element_type=jnp.int32)
 
-    def count(a, b):
+    def count(a: jax.Array, b: jax.Array) -> jax.Array:
         return jnp.vdot(a, b, precision=EXACT).astype(jnp.int32)
 
     return _over_chunks(count, _WHOLE, _add_whole, a_o, b_o)
@@ -88,37 +91,39 @@ def count_table(a_qo: jax.Array, b_ro: jax.Array) -> jax.Array:
         along = (((1,), (1,)), ((), ()))
         return jax.lax.dot_general(a_qo, b_ro, along, preferred_element_type=jnp.int32)
 
-    def count(a, b):
+    def count(a: jax.Array, b: jax.Array) -> jax.Array:
         return jnp.dot(a, b.T, precision=EXACT).astype(jnp.int32)
 
     return _over_chunks(count, _WHOLE, _add_whole, a_qo, b_ro)
 
 
-def add_compensated(sum_: jax.Array, lost: jax.Array, term: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """One step of Kahan's sum: (sum, what it is too large by)."""
+def add_compensated(sum_: jax.Array, lost: jax.Array, term: jax.Array) -> _Sum:
+    """One step of Kahan's sum."""
     corrected = term - lost
     grown = sum_ + corrected
     return grown, (grown - sum_) - corrected
 
 
-def _add_lost(state: Any, term: jax.Array) -> Any:
-    return add_compensated(*state, term)
+def _add_lost(state: _Sum, term: jax.Array) -> _Sum:
+    return add_compensated(state[0], state[1], term)
 
 
-def _add_whole(state: Any, term: jax.Array) -> Any:
+def _add_whole(state: _Sum, term: jax.Array) -> _Sum:
     return (state[0] + term, state[1])
 
 
-def _over_chunks(of_chunk: Callable[..., jax.Array], chunk: int, add: Callable, *sides: jax.Array):
+def _over_chunks(
+    of_chunk: Callable[..., jax.Array], chunk: int, add: Callable[[_Sum, jax.Array], _Sum], *sides: jax.Array
+) -> jax.Array:
     """of_chunk of stretches of the last axis, added up; the last stretch may be shorter."""
     o = sides[0].shape[-1]
     if o <= chunk:
         return of_chunk(*sides)
 
-    def of(start, size):
+    def of(start: jax.Array | int, size: int) -> jax.Array:
         return of_chunk(*(jax.lax.dynamic_slice_in_dim(side, start, size, -1) for side in sides))
 
-    # The rest comes first: it says what the sum looks like.
+    # What is left over comes first: it says what the sum looks like.
     first = of(o - o % chunk, o % chunk) if o % chunk else of(0, chunk)
     done = 0 if o % chunk else 1
     state = (first, jnp.zeros_like(first))

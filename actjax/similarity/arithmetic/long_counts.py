@@ -15,8 +15,8 @@ _WORD = 4294967296.0
 class Count(NamedTuple):
     """low + 2^32 high, uint32 arrays of one shape."""
 
-    low: Any
-    high: Any
+    low: jax.Array
+    high: jax.Array
 
 
 def zero(shape: tuple[int, ...] = ()) -> Count:
@@ -24,13 +24,13 @@ def zero(shape: tuple[int, ...] = ()) -> Count:
     return Count(jnp.zeros(shape, jnp.uint32), jnp.zeros(shape, jnp.uint32))
 
 
-def of(number: Any) -> Count:
+def of(number: jax.Array | np.ndarray | int) -> Count:
     """A whole number of any integer type, at least 0."""
     low = jnp.asarray(number).astype(jnp.uint32)
     return Count(low, jnp.zeros_like(low))
 
 
-def of_mask(mask: Any, axis: int | tuple[int, ...] | None = None) -> Count:
+def of_mask(mask: jax.Array | np.ndarray, axis: int | tuple[int, ...] | None = None) -> Count:
     """How many are True."""
     return of(jnp.sum(mask, axis, dtype=jnp.int32))
 

@@ -1,0 +1,65 @@
+"""Scores whole arrays by the kernel of a GPU, in two programs: the scores, and what clears a doubt of them.
+
+Within one program a doubt would be a wait in the middle of it, and the way that hardly any data need would
+be compiled each time.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from actjax import precision
+from actjax.similarity import blocks
+from actjax.similarity.accumulators import whole_moments
+from actjax.similarity.accumulators.moments import Moments
+from actjax.types import Metric
+
+
+def pairwise_scores(
+    metric: Metric, x: jax.Array, y: jax.Array, mask_o: jax.Array | None, axis: int
+) -> blocks.Scores:
+    """The scores [n, k] of all pairs, outside of any program; the host waits to hear whether they hold.
+
+    Args:
+      metric: one of moments.
+      x, y: arrays that exist, whose neurons and rows stand on `axis`, 0 or -1.
+      mask_o: [o] bool, None where all count.
+      axis: of neurons and rows.
+    """
+    scores, doubtful, moments = _sampled(metric, x, y, mask_o, axis)
+    return _fitting(metric, moments, x, y, mask_o, axis) if doubtful else scores
+
+
+@functools.partial(jax.jit, static_argnames=("metric", "axis"))
+def _sampled(
+    metric: Metric, x: jax.Array, y: jax.Array, mask_o: jax.Array | None, axis: int
+) -> whole_moments.Sampled:
+    with precision.products("fast"):
+        finalize = functools.partial(blocks.finalized, metric)
+        return whole_moments.at_sampled_scales(finalize, _float32(x), _float32(y), mask_o, _other(axis))
+
+
+@functools.partial(jax.jit, static_argnames=("metric", "axis"))
+def _fitting(
+    metric: Metric, moments: Moments, x: jax.Array, y: jax.Array, mask_o: jax.Array | None, axis: int
+) -> blocks.Scores:
+    x, y, along = _float32(x), _float32(y), _other(axis)
+
+    def plainly() -> blocks.Scores:
+        # A mask that is known while compiling would be folded, with all that follows from it.
+        counts = jnp.ones((x.shape[along],), bool) if mask_o is None else mask_o
+        return blocks.over_blocks(metric, x, y, jax.lax.optimization_barrier(counts), axis)
+
+    with precision.products("fast"):
+        finalize = functools.partial(blocks.finalized, metric)
+        return whole_moments.at_fitting_scales(finalize, moments, x, y, mask_o, along, plainly)
+
+
+def _other(axis: int) -> int:
+    """The observations' axis of a matrix."""
+    return 1 if axis == 0 else 0
+
+
+def _float32(side: jax.Array) -> jax.Array:
+    return jnp.asarray(side).astype(jnp.float32)
