@@ -1,9 +1,14 @@
 """actjax: which hand-crafted audio feature does each neuron listen to?"""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actjax import lookup
+
+if TYPE_CHECKING:
+    from actjax.extraction.compute import feature
+    from actjax.scores.files import load_scores
+    from actjax.similarity.api import score, score_maps
 
 # Public name -> the module it lives in. Loaded on first use, so that `import actjax` costs nothing and
 # scoring works where pyarrow and librosa are not installed.

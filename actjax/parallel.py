@@ -99,7 +99,12 @@ def describe_devices() -> dict[str, Any]:
 
 def device_bytes() -> int | None:
     """Memory of a device of this process; None if it is the machine's memory or unknown."""
-    return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    return _bytes_limit(jax.local_devices()[0])
+
+
+@functools.cache
+def _bytes_limit(device: jax.Device) -> int | None:
+    return (device.memory_stats() or {}).get("bytes_limit")
 
 
 def replicate(tree: Any) -> Any:

@@ -93,7 +93,7 @@ def guarded(run: Callable[[str], _Result]) -> _Result:
         return result
 
 
-def _has_matrix_units(device: jax.Device) -> bool:
+def _has_matrix_units(device: jax.Device) -> bool:  # pyright: ignore (a class that jax does not declare as one)
     """Whether the device is a GPU with matrix units, for which the kernels are written."""
     try:
         return device.platform == "gpu" and float(device.compute_capability) >= _FIRST_CAPABILITY

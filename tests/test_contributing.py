@@ -50,6 +50,7 @@ def checkout(tmp_path_factory):
     counts = folder / "tests" / "models" / "test_counts.py"
     case = re.search(r'^    \("small_cnn".*\n', PAGE, re.MULTILINE)[0]
     counts.write_text(counts.read_text(encoding="utf-8").replace("CASES = [\n", f"CASES = [\n{case}"))
+    run(folder, "docs/draw_architecture.py")
     return folder
 
 
@@ -68,10 +69,11 @@ def test_the_files_hold_the_contracts(checkout):
     """One run of all that the page asks for, but of the contract of features."""
     asked = {one for command in arguments_of_tests() for one in command if one.startswith("tests/")}
     assert LONG in asked and all((checkout / one).exists() for one in asked)
-    wanted = " or ".join([*plug_ins(), "counted"])
+    wanted = " or ".join([*plug_ins(), "counted", "exactly", "picture"])
     out = run(checkout, "-m", "pytest", "-n", "0", "-rA", *sorted(asked - {LONG}), "-k", wanted)
     passed = re.findall(r"^PASSED .*", out, re.MULTILINE)
     assert all(sum(name in line for line in passed) > 2 for name in plug_ins()), out[-5000:]
+    assert any("picture" in line for line in passed), out[-5000:]
 
 
 def test_the_files_are_formatted(checkout):

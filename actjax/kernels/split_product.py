@@ -67,7 +67,7 @@ def centred_product(
     short: jax.Array,
     origin_n: jax.Array,
     scale_n: jax.Array,
-    mask_o: jax.Array | None,
+    mask_o: jax.Array | np.ndarray | None,
     axis: int,
 ) -> Centred:
     """The products of a long side, less its origins and scaled, with a short one that is centred.
@@ -81,7 +81,7 @@ def centred_product(
         None where all count, which saves a wait for the mask in every step.
       axis: of the observations.
     """
-    counts_o = None if mask_o is None else mask_o.astype(jnp.int32)
+    counts_o = None if mask_o is None else jnp.asarray(mask_o, jnp.int32)
     return Centred(*_launched(long, short, _AboutLong(scale_n, origin_n * scale_n, counts_o), axis))
 
 
@@ -172,29 +172,39 @@ def _some(start: jax.Array, size: int, of: int) -> _Some:
     return _Some(start, size, start + jnp.arange(size) < of)
 
 
+class _Program(NamedTuple):
+    """What one program computes: a stretch of either side's items, and which share of the observations."""
+
+    some_n: _Some
+    some_k: _Some
+    share: jax.Array
+
+
+def _program(plan: _Plan) -> _Program:
+    from jax.experimental import pallas as pl
+
+    columns, rows = -(-plan.k // _COLUMNS), -(-plan.n // _ROWS)
+    number = pl.program_id(0)
+    some_n = _some(number // columns % rows * _ROWS, _ROWS, plan.n)
+    some_k = _some(number % columns * _COLUMNS, _COLUMNS, plan.k)
+    return _Program(some_n, some_k, number // (columns * rows))
+
+
 def _multiply(long_ref: Any, high_ref: Any, low_ref: Any, scale_ref: Any, *refs: Any, plan: _Plan) -> None:
     """One program: a block of results from a share of the observations."""
-    from jax.experimental import pallas as pl
-    from jax.experimental.pallas import triton as gpu
-
-    axis = plan.axis
-    columns, rows = -(-plan.k // _COLUMNS), -(-plan.n // _ROWS)
-    program = pl.program_id(0)
-    some_n = _some(program // columns % rows * _ROWS, _ROWS, plan.n)
-    some_k = _some(program % columns * _COLUMNS, _COLUMNS, plan.k)
-    split = program // (columns * rows)
-    scale = jnp.expand_dims(_load_items(scale_ref, some_n), axis)
-    origin = jnp.expand_dims(_load_items(refs[0], some_n), axis) if plan.centres else 0.0
+    axis, program = plan.axis, _program(plan)
+    scale = jnp.expand_dims(_load_items(scale_ref, program.some_n), axis)
+    origin = jnp.expand_dims(_load_items(refs[0], program.some_n), axis) if plan.centres else 0.0
 
     def add(step: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        some_o = _some((split * plan.steps + step) * _STEP, _STEP, plan.o)
+        some_o = _some((program.share * plan.steps + step) * _STEP, _STEP, plan.o)
         # A product by a power of two is exact, so that multiply-add rounds as a difference would.
-        values = _load(long_ref, some_n, some_o, axis) * scale
+        values = _load(long_ref, program.some_n, some_o, axis) * scale
         if plan.centres:
             counts = _load_items(refs[1], some_o) != 0 if plan.masks else some_o.inside
-            values = jnp.where(_plane(some_n.inside, counts, axis), values - origin, 0.0)
-        parts = (_load_whole(ref, some_k, some_o, axis) for ref in (high_ref, low_ref))
-        grown = [sums[0] + _fresh_sum(values, *parts, axis)]
+            values = jnp.where(_plane(program.some_n.inside, counts, axis), values - origin, 0.0)
+        high, low = (_load_whole(ref, program.some_k, some_o, axis) for ref in (high_ref, low_ref))
+        grown = [sums[0] + _fresh_sum(values, high, low, axis)]
         if plan.centres:
             grown += [sums[1] + jnp.sum(values, axis), sums[2] + jnp.sum(values * values, axis)]
         return tuple(grown)
@@ -202,12 +212,20 @@ def _multiply(long_ref: Any, high_ref: Any, low_ref: Any, scale_ref: Any, *refs:
     zeros = jnp.zeros((_ROWS,), jnp.float32)
     sums = (jnp.zeros((_ROWS, _COLUMNS), jnp.float32), *[zeros] * (2 * plan.centres))
     sums = jax.lax.fori_loop(0, plan.steps, add, sums)
-    products_ref, *sums_refs = refs[plan.centres + plan.masks :]
+    _store(refs[plan.centres + plan.masks :], program, sums)
+
+
+def _store(refs: tuple[Any, ...], program: _Program, sums: tuple[jax.Array, ...]) -> None:
+    """Writes the products, and the long side's sums where there are any."""
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import triton as gpu
+
+    some_n, some_k = program.some_n, program.some_k
     at_n, at_k = pl.ds(some_n.start, _ROWS), pl.ds(some_k.start, _COLUMNS)
-    gpu.store(products_ref.at[split, at_n, at_k], sums[0], mask=_plane(some_n.inside, some_k.inside, 1))
-    for ref, values in zip(sums_refs, sums[1:], strict=True):
+    gpu.store(refs[0].at[program.share, at_n, at_k], sums[0], mask=_plane(some_n.inside, some_k.inside, 1))
+    for ref, values in zip(refs[1:], sums[1:], strict=True):
         # The programs of all column blocks write the same numbers.
-        gpu.store(ref.at[split, at_n], values, mask=some_n.inside)
+        gpu.store(ref.at[program.share, at_n], values, mask=some_n.inside)
 
 
 def _fresh_sum(values: jax.Array, short_high: jax.Array, short_low: jax.Array, axis: int) -> jax.Array:

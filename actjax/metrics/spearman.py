@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from actjax.similarity.families.vectors import cosine_of, unit_scaled
+from actjax.similarity.families.vectors import cosine_of, unit_length, unit_scaled
 from actjax.similarity.host.ranks import centred_ranks, twice_random_ranks, twice_ranks
 from actjax.types import Context, Metric
 
@@ -52,7 +52,9 @@ def metric(*, ties: str = "average") -> Metric:
 
 
 def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
-    return unit_scaled(centred_ranks(twice_ranks(values_o, mask_o), mask_o))
+    # Ranks are near 1 over their number, whose power of two need not be looked for.
+    scale = 2.0 ** -values_o.shape[0].bit_length()
+    return unit_length(centred_ranks(twice_ranks(values_o, mask_o), mask_o) * scale)
 
 
 def _random_side(side: int):

@@ -37,12 +37,11 @@ def score_vectors(
     """Scores x [o, n] against y [o, k], tile by tile: {output: [n, k]}."""
     (o, n), k = x.shape, y.shape[1]
     check_size(metric, o)
-    all_count = mask is None
-    # An argument like all others: a mask made while compiling would be a constant of the data's size.
-    mask = np.ones(o, bool) if mask is None else mask
     whole = metric.level == "feature"
     tiles = _tiles(metric, o, n, k, memory)
-    run = _runner(metric, _neurons_first(x), memory // (4 * tiles.devices), tiles.devices, all_count)
+    run = _runner(metric, _neurons_first(x), memory // (4 * tiles.devices), tiles.devices, mask is None)
+    # An argument like all others: a mask made while compiling would be a constant of the data's size.
+    mask = np.ones(o, bool) if mask is None else mask
     out = {name: np.empty((n, 1 if whole else k), np.float32) for name in metric.outputs}
     for column in starts(k, tiles.k):
         shared = _float32(metric, columns_from(y, column, tiles.k), mask)

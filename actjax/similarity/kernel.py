@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from actjax import parallel, precision
 from actjax.similarity import blocks, whole_arrays
@@ -65,7 +66,7 @@ def pairwise(
     }
 
     def in_way(way: str) -> Scores:
-        traced = any(isinstance(side, jax.core.Tracer) for side in (x_on, y_ok, mask_o))
+        traced = any(isinstance(side, Tracer) for side in (x_on, y_ok, mask_o))
         if way == "fast" and not traced and blocks.needs_blocks(metric, o):
             return whole_arrays.pairwise_scores(metric, x_on, y_ok, mask_o, axis)
         counts = jnp.ones((o,), bool) if mask_o is None else mask_o

@@ -61,8 +61,7 @@ def of_vectors(metric: Metric, problem: Problem) -> Outputs | np.ndarray:
         return _score_columns(metric, some_x, some_y, counts, problem)
 
     outputs = by_pattern(score_pattern, x.present, y_present)
-    # A sum is NaN where a score is, and takes no array of truths, which would be a quarter of the output.
-    if checks_itself and np.isnan(np.sum(outputs["score"])):
+    if checks_itself and _some_nan(outputs["score"]):
         finite = [all_finite(side, mask) for side in (x, y)]
     if not all(finite):
         _finite_vectors(metric, problem)
@@ -116,6 +115,12 @@ def _finite_vectors(metric: Metric, problem: Problem) -> None:
     mask = problem.mask
     checks.finite(problem.x, "activations", "neuron", mask, held_by_float32=held_by_float32)
     checks.finite(problem.y, "features", "feature row", mask, held_by_float32=held_by_float32)
+
+
+def _some_nan(scores: np.ndarray) -> bool:
+    """Whether a score, which is -1 .. 1 or NaN, is NaN; by BLAS, which reads twice as fast as a sum does."""
+    flat = scores.ravel()
+    return bool(np.isnan(np.dot(flat, flat)))
 
 
 def _columns(values: Array, which: Columns) -> Array:

@@ -8,17 +8,20 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from actjax import precision
 from actjax.similarity import blocks
 from actjax.similarity.accumulators import whole_moments
 from actjax.similarity.accumulators.moments import Moments
+from actjax.similarity.host import lent
 from actjax.types import Metric
 
+Side = lent.Array | np.ndarray
+Mask = jax.Array | np.ndarray | None
 
-def pairwise_scores(
-    metric: Metric, x: jax.Array, y: jax.Array, mask_o: jax.Array | None, axis: int
-) -> blocks.Scores:
+
+def pairwise_scores(metric: Metric, x: Side, y: Side, mask_o: Mask, axis: int) -> blocks.Scores:
     """The scores [n, k] of all pairs, outside of any program; the host waits to hear whether they hold.
 
     Args:
@@ -32,28 +35,26 @@ def pairwise_scores(
 
 
 @functools.partial(jax.jit, static_argnames=("metric", "axis"))
-def _sampled(
-    metric: Metric, x: jax.Array, y: jax.Array, mask_o: jax.Array | None, axis: int
-) -> whole_moments.Sampled:
+def _sampled(metric: Metric, x: Side, y: Side, mask_o: Mask, axis: int) -> whole_moments.Sampled:
     with precision.products("fast"):
         finalize = functools.partial(blocks.finalized, metric)
-        return whole_moments.at_sampled_scales(finalize, _float32(x), _float32(y), mask_o, _other(axis))
+        return whole_moments.at_sampled_scales(
+            finalize, _float32(x), _float32(y), _mask(mask_o), _other(axis)
+        )
 
 
 @functools.partial(jax.jit, static_argnames=("metric", "axis"))
-def _fitting(
-    metric: Metric, moments: Moments, x: jax.Array, y: jax.Array, mask_o: jax.Array | None, axis: int
-) -> blocks.Scores:
+def _fitting(metric: Metric, moments: Moments, x: Side, y: Side, mask_o: Mask, axis: int) -> blocks.Scores:
     x, y, along = _float32(x), _float32(y), _other(axis)
 
     def plainly() -> blocks.Scores:
         # A mask that is known while compiling would be folded, with all that follows from it.
-        counts = jnp.ones((x.shape[along],), bool) if mask_o is None else mask_o
+        counts = jnp.ones((x.shape[along],), bool) if mask_o is None else jnp.asarray(mask_o)
         return blocks.over_blocks(metric, x, y, jax.lax.optimization_barrier(counts), axis)
 
     with precision.products("fast"):
         finalize = functools.partial(blocks.finalized, metric)
-        return whole_moments.at_fitting_scales(finalize, moments, x, y, mask_o, along, plainly)
+        return whole_moments.at_fitting_scales(finalize, moments, x, y, _mask(mask_o), along, plainly)
 
 
 def _other(axis: int) -> int:
@@ -61,5 +62,10 @@ def _other(axis: int) -> int:
     return 1 if axis == 0 else 0
 
 
-def _float32(side: jax.Array) -> jax.Array:
-    return jnp.asarray(side).astype(jnp.float32)
+def _mask(mask_o: Mask) -> jax.Array | None:
+    return None if mask_o is None else jnp.asarray(mask_o)
+
+
+def _float32(side: Side) -> jax.Array:
+    whole = side if isinstance(side, np.ndarray) else lent.whole(side)
+    return jnp.asarray(whole).astype(jnp.float32)

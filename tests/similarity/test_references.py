@@ -33,7 +33,13 @@ def reference(fn, x, y):
 
 @pytest.mark.parametrize(
     ("o", "offset", "ties"),
-    [(3, 0.0, False), (50, 1e4, False), (601, 0.0, True), (601, -1e4, False), (20_000, 1e4, False)],
+    [
+        (3, 0.0, False),
+        (50, 1e4, False),
+        (601, 0.0, True),
+        (601, -1e4, False),
+        pytest.param(20_000, 1e4, False, marks=pytest.mark.long),
+    ],
 )
 @pytest.mark.parametrize(
     ("name", "fn"),

@@ -31,7 +31,8 @@ MILLION = 10**6
 BOUND = 1e-5
 # In every run; the others' ways to a score share their code.
 EACH_WAY = ("auc", "iou", "mutual_information", "pearson", "spearman")
-SLOW = ("pearson_top_and_random", "spearman_top_and_random", "max_ncc", "rank_reorder", "soft_wpmi")
+# "ridge" compiles for long; the streams below count its observations in every run.
+SLOW = ("pearson_top_and_random", "spearman_top_and_random", "max_ncc", "ridge", "rank_reorder", "soft_wpmi")
 
 
 @functools.cache
@@ -62,7 +63,7 @@ def scored(name, ref, mask=None, order="C"):
 
 
 @pytest.mark.parametrize(
-    "name", [n if n not in SLOW[:3] else pytest.param(n, marks=pytest.mark.long) for n in NAMES]
+    "name", [n if n not in SLOW[:4] else pytest.param(n, marks=pytest.mark.long) for n in NAMES]
 )
 def test_counts_of_observations(name):
     """Shorter inputs are masks of one shape, which compiles once."""

@@ -119,7 +119,9 @@ def test_long_sums_are_shared_between_programs():
     assert split_product._splits(10, 10, 50) == (1, 1)
 
 
-@pytest.mark.parametrize("name", ["pearson", "cosine", "spearman", "auc"])
+@pytest.mark.parametrize(
+    "name", ["pearson", "cosine", pytest.param("spearman", marks=pytest.mark.long), "auc"]
+)
 def test_scores_are_those_of_the_plain_path(emulated, name):
     rng = np.random.default_rng(0)
     x, y = (
@@ -156,7 +158,8 @@ def primitives(jaxpr):
     return names.union(*inner)
 
 
-def test_without_a_mask_nothing_is_asked_within_the_program(emulated, monkeypatch):
+@pytest.mark.parametrize("first", [True, pytest.param(False, marks=pytest.mark.long)])
+def test_without_a_mask_nothing_is_asked_within_the_program(emulated, monkeypatch, first):
     """Constants and values beyond float32's squares are looked at by a second program, others by none."""
     x, y = (side[:8] + np.float32(3) for side in related(1_500))
     metric = make_metric("pearson")
@@ -168,14 +171,14 @@ def test_without_a_mask_nothing_is_asked_within_the_program(emulated, monkeypatc
     every = np.ones(1_500, bool)
     for offset, times in ((0, 0), (1e25, 1)):
         x[0] = offset if offset else x[0]
-        for first, sides in ((True, (x, y)), (False, (x.T.copy(), y.T.copy()))):
-            looked.clear()
-            found = pairwise(metric, *sides, neurons_first=first)["score"]
-            assert len(looked) == times
-            masked = pairwise(metric, *sides, every, neurons_first=first)["score"]
-            np.testing.assert_allclose(found, masked, rtol=0, atol=2e-7)
-            assert np.isnan(np.asarray(found)[0]).all() == bool(times)
-            np.testing.assert_allclose(actjax.score(x.T, y.T), found, rtol=0, atol=2e-7)
+        sides = (x, y) if first else (x.T.copy(), y.T.copy())
+        looked.clear()
+        found = pairwise(metric, *sides, neurons_first=first)["score"]
+        assert len(looked) == times
+        masked = pairwise(metric, *sides, every, neurons_first=first)["score"]
+        np.testing.assert_allclose(found, masked, rtol=0, atol=2e-7)
+        assert np.isnan(np.asarray(found)[0]).all() == bool(times)
+        np.testing.assert_allclose(actjax.score(x.T, y.T), found, rtol=0, atol=2e-7)
 
 
 def test_values_beyond_what_squares_or_float16_hold(emulated):

@@ -1,4 +1,4 @@
-"""Prints the losses of 50 steps as JSON; the number of devices is that of XLA_FLAGS."""
+"""Prints the losses of some steps as JSON; the number of devices is that of XLA_FLAGS."""
 
 import functools
 import json
@@ -14,7 +14,7 @@ from actjax import parallel
 from actjax.train import loop, options, state, step
 
 
-def losses(steps=50):
+def losses(steps):
     """[steps] mean training loss of each step, over batches that end in two padded clips."""
     model = synthetic.network(parallel.AXIS)
     chosen = synthetic.train_options(batch_size=8, learning_rate=3e-3)
@@ -43,4 +43,4 @@ def losses(steps=50):
 
 
 if __name__ == "__main__":
-    print(json.dumps([jax.local_device_count(), losses()]))
+    print(json.dumps([jax.local_device_count(), losses(int(sys.argv[1]))]))

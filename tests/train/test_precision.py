@@ -14,7 +14,7 @@ from actjax.train import options, state, step
 pytestmark = pytest.mark.usefixtures("optimised")
 
 
-def trained(precision, steps=40):
+def trained(precision, steps):
     """Losses of some steps of the synthetic task, and the state after them."""
     model = synthetic.network(parallel.AXIS)
     chosen = synthetic.train_options(batch_size=8, learning_rate=3e-3, precision=precision)
@@ -40,9 +40,10 @@ def trained(precision, steps=40):
     return np.array(losses), replicated
 
 
-def test_losses_follow_those_of_float32_and_all_that_is_kept_stays_float32():
-    exact, _ = trained("float32")
-    losses, after = trained("bfloat16")
+@pytest.mark.parametrize("steps", [15, pytest.param(40, marks=pytest.mark.long)])
+def test_losses_follow_those_of_float32_and_all_that_is_kept_stays_float32(steps):
+    exact, _ = trained("float32", steps)
+    losses, after = trained("bfloat16", steps)
     floats = [leaf.dtype for leaf in jax.tree.leaves(after) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     assert len(floats) > 20 and set(floats) == {jnp.dtype("float32")}
     # bfloat16 has three digits: single losses of 8 clips differ in the second, their course does not.

@@ -104,7 +104,7 @@ def _measure(case: Case, tiny: bool) -> Measured:
 
 def _training(case: Case, samples: int, steps: int, clips: int) -> Training:
     model = _network(case.model, parallel.AXIS)
-    # The chain of the configs' defaults; `train.options` needs ml_collections.
+    # The chain of the configs' defaults; the training room's options need ml_collections.
     optimizer = optax.adam(optax.cosine_decay_schedule(1e-3, 10_000))
     variables = states.init_variables(model, _FRONTEND, 0, samples)
     call = functools.partial(

@@ -94,32 +94,31 @@ def reordered(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax
 def _by_sort(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax.Array]:
     i = jnp.arange(px.index_i.shape[0], dtype=jnp.int32)
     inside, taken = i < px.taken, px.taken.astype(jnp.float32)
-    place = py.place_o[px.index_i]
-    key = jnp.where(inside, place, jnp.full_like(place, np.iinfo(place.dtype).max))
-    which = _order_of_short(key, px.index_i) if place.dtype == np.uint16 else _order(key, px.index_i)
+    # In the order of the observations, which is the neuron's and found once for all concepts: what ties stays
+    # in this order, and places are read one after the other.
+    in_time = jnp.argsort(px.index_i)
+    place = py.place_o[px.index_i[in_time]]
+    key = jnp.where(inside[in_time], place, jnp.full_like(place, np.iinfo(place.dtype).max))
+    which = _order_of_short(key) if place.dtype == np.uint16 else _order(key)
     # The input that the concept puts last among those taken gets the strongest activation.
     in_place = px.value_i[jnp.maximum(px.taken - 1 - i, 0)]
-    error = jnp.where(inside, jnp.abs(px.value_i[which] - in_place) ** power, 0.0)
+    error = jnp.where(inside, jnp.abs(px.value_i[in_time][which] - in_place) ** power, 0.0)
     p = py.probability_o[px.index_i]
     mean = total(jnp.where(inside, p, 0.0)) / taken
     return total(error) / taken, mean + nan_if_constant(p, inside)
 
 
-def _order(key_i: jax.Array, index_i: jax.Array) -> jax.Array:
-    """[t] int32 the order of the keys, by `index_i` where they tie."""
+def _order(key_i: jax.Array) -> jax.Array:
+    """[t] int32 the order of the keys; those that tie stay as they are."""
     i = jnp.arange(key_i.shape[0], dtype=jnp.int32)
-    return jax.lax.sort((key_i, index_i, i), num_keys=2)[2]
+    return jax.lax.sort((key_i, i), num_keys=1, is_stable=True)[1]
 
 
-def _order_of_short(key_i: jax.Array, index_i: jax.Array) -> jax.Array:
-    """`_order` of keys of sixteen bits: each above its place in the order of `index_i`, sorted as one number.
-
-    That order is the neuron's, so that it is found once for all concepts.
-    """
+def _order_of_short(key_i: jax.Array) -> jax.Array:
+    """`_order` of keys of sixteen bits: each above its place, sorted as one number."""
     i = jnp.arange(key_i.shape[0], dtype=jnp.uint32)
-    by_index = jnp.argsort(index_i)
-    packed = (key_i[by_index].astype(jnp.uint32) << 16) | i
-    return by_index[(jax.lax.sort(packed, is_stable=False) & 0xFFFF).astype(jnp.int32)]
+    packed = (key_i.astype(jnp.uint32) << 16) | i
+    return (jax.lax.sort(packed, is_stable=False) & 0xFFFF).astype(jnp.int32)
 
 
 def _by_host(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax.Array]:

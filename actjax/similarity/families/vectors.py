@@ -39,7 +39,11 @@ def unit_scaled(vector_o: jax.Array) -> Scaled:
 
     The vector is brought near 1 by a power of two first: squares of very large or small values leave float32.
     """
-    vector_o = vector_o * unit_scale(vector_o)
+    return unit_length(vector_o * unit_scale(vector_o))
+
+
+def unit_length(vector_o: jax.Array) -> Scaled:
+    """The vector, none of whose values is beyond 1, with the factor that gives it length 1; NaN for zero."""
     squares = inner(vector_o, vector_o)
     return Scaled(vector_o, jnp.where(squares > 0, 1 / jnp.sqrt(squares), jnp.nan))
 

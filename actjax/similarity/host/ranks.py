@@ -132,11 +132,19 @@ def _of_rows(values_no: jax.Array) -> jax.Array:
     places = jnp.broadcast_to(place.astype(short), (n, o))
     keys, order = jax.lax.sort((float_bits(values_no), places), dimension=1, num_keys=1, is_stable=False)
     tied = jnp.any((keys[:, 1:] == keys[:, :-1]) & (keys[:, 1:] < float_bits(jnp.float32(jnp.inf))))
-    twice = jax.lax.cond(tied, _mid_ranks, lambda keys: jnp.broadcast_to(2 * place + 2, keys.shape), keys)
-    zeros = jnp.zeros((o,), jnp.int32)
-    return jax.vmap(lambda order, twice: zeros.at[order].set(twice, unique_indices=True))(
-        order.astype(jnp.int32), twice
+    # Twice a rank is at most 2 o, and half the bytes are put to their places sooner.
+    zeros = jnp.zeros((o,), jnp.uint16 if 2 * o < 1 << 16 else jnp.int32)
+
+    def placed(order_o: jax.Array, twice_o: jax.Array) -> jax.Array:
+        at = zeros.at[order_o.astype(jnp.int32)]
+        return at.set(twice_o.astype(zeros.dtype), unique_indices=True, mode="promise_in_bounds")
+
+    twice_no = jax.lax.cond(
+        tied,
+        lambda: jax.vmap(placed)(order, _mid_ranks(keys)),
+        lambda: jax.vmap(placed, (0, None))(order, 2 * place + 2),
     )
+    return twice_no.astype(jnp.int32)
 
 
 @_of_rows.def_vmap
