@@ -77,7 +77,9 @@ def _difference(before: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """The first options in which two configs differ, in words."""
     keys = sorted(key for key in before.keys() | asked.keys() if before.get(key) != asked.get(key))[:8]
     shown = options.shown
-    return ", ".join(f"{key} = {shown(before.get(key))} there, {shown(asked.get(key))} asked" for key in keys)
+    return ", ".join(
+        f"{key:.60} = {shown(before.get(key))} there, {shown(asked.get(key))} asked" for key in keys
+    )
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

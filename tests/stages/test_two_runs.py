@@ -71,7 +71,7 @@ def test_of_two_runs_at_once_one_is_refused_and_the_other_is_right(trained, tmp_
     status, _, err = ended(refused)
     assert status == 1
     said = only_error(err)
-    assert f"workdir {both} is in use by process {first.pid} of" in said and "--stage=score" in said
+    assert f"workdir {both} is in use by process {first.pid} of" in said and "launch.py" in said
     assert ended(first)[0] == 0
     assert tables(both) == tables(alone)
     assert not (both / ".lock").exists() and not list(both.rglob("*.part"))
