@@ -67,6 +67,7 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
     "python -m actjax.benchmark.speed.run --out speed": (
         *("neurons=24", "rows=8", "observations=90", "repeats=1", "metrics=pearson", "max_pairs=0"),
     ),
+    "python -m actjax.benchmark.accelerator --out FOLDER": ("--tiny", "--sections=ceilings,tables"),
     "python launch.py --workdir=runs/mine --config.data.name=audio_folder(path='my_sounds')": FOLDER,
     "python launch.py --workdir=runs/net --config.model.name=my_package.my_module": tuple(
         "--config.score.layers=.*" if "score.layers" in option else option for option in TINY

@@ -10,9 +10,9 @@ def report(found):
     return f"{campaign.summary(found)}\n{campaign.faults(found)}"
 
 
-def test_a_hundred_damaged_files_do_no_harm(tmp_path):
-    found = campaign.run(100, tmp_path)
-    assert len(found) == 100
+def test_two_hundred_damaged_files_do_no_harm(tmp_path):
+    found = campaign.run(200, tmp_path)
+    assert len(found) == 200
     assert not any(one["faults"] for one in found), report(found)
 
 
