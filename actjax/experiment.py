@@ -13,8 +13,7 @@ from typing import Any
 
 import jax
 
-from actjax import lookup, parallel, precision
-from actjax import run as runs
+from actjax import lookup, parallel, precision, runs
 from actjax.defaults import Config
 from actjax.stages import Stage
 from actjax.types import Batch
