@@ -17,17 +17,17 @@ sys.path += [str(ROOT / "tests" / room) for room in ("nn", "report")]
 # Parses each command in a process of its own, as launch.py does, and checks all that it checks before work.
 PARSE = """
 import json, os, sys
-import launch
 from actjax import setup
+from actjax.command import flags, parsing
 failed = 0
 for command, argv in json.load(sys.stdin):
     child = os.fork()
     if not child:
         try:
             sys.argv = ["launch.py", *argv]  # where the config's options are looked for
-            launch.parse_flags(sys.argv)
-            if not launch.LIST.value:
-                setup.resolve(launch.CONFIG.value)
+            parsing.parse(sys.argv)
+            if not flags.LIST.value:
+                setup.resolve(flags.CONFIG.value)
         except BaseException as error:
             print(command, "|", type(error).__name__, error, file=sys.stderr, flush=True)
             os._exit(1)
