@@ -40,7 +40,7 @@ def find(name: str) -> Path:
     if path.is_dir():
         raise ValueError("the file is a folder; name a Python file with get_config()")
     near = lookup.suggest(shipped or path.stem, names())
-    raise ValueError(f"the file is not there; name a Python file with get_config(), or one of actjax: {near}")
+    raise ValueError(f"the file is not there: name a file with get_config(), or a config of actjax; {near}")
 
 
 def split(spec: str) -> tuple[str, list[str]]:

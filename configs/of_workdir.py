@@ -11,8 +11,9 @@ from actjax.defaults import default_config
 from actjax.workdir import recorded_config
 
 
-def get_config(workdir="runs/quickstart"):
-    """The options of the last stage that ran in the workdir; new options have their defaults."""
+def get_config(workdir=None):
+    """The options of the last stage that ran in the workdir; others, and all without one, have defaults."""
     config = default_config()
-    config.update_from_flattened_dict(recorded_config.latest(Path(workdir)))
+    if workdir is not None:
+        config.update_from_flattened_dict(recorded_config.latest(Path(workdir)))
     return config

@@ -13,6 +13,9 @@ import small_runs
 from launching import ROOT, free_port
 from readme_commands import NOT_RUN, OVERRIDES, arguments, documented, python_blocks
 
+from actjax import config_files
+from actjax.workdir import recorded_config
+
 sys.path += [str(ROOT / "tests" / room) for room in ("nn", "report")]
 # Parses each command in a process of its own, as launch.py does, and checks all that it checks before work.
 PARSE = """
@@ -76,6 +79,9 @@ def test_every_command_has_tiny_settings_and_no_other_has():
 def test_every_command_is_understood(tmp_path):
     """Flags and options exist, names are known; what launch.py refuses before any work."""
     furnish(tmp_path)
+    recorded_config.write(
+        tmp_path / "runs" / "quickstart", "report", config_files.load("quickstart").to_dict()
+    )
     launched = [c for c in documented() if c.startswith("python launch.py")]
     asked = [(c, [a.replace("{port}", "1234") for a in (*arguments(c), *OVERRIDES[c])]) for c in launched]
     done = subprocess.run(

@@ -47,21 +47,16 @@ def table(plural: str) -> str:
 
 
 def one_of(kind: str, name: str) -> str:
-    """All that is known of one: its docstring and its options with their defaults.
+    """All that is known of one: its docstring, and the options of a plug-in with their defaults.
 
     Raises:
       UnknownNameError: there is none of that name.
     """
-    if kind == "config":
-        return inspect.cleandoc(_config_head(name))
-    module = lookup.module(kind, name)
-    make = getattr(module, kind, None)
-    documented = make if callable(make) and make.__doc__ else module
-    lines = [name, "", inspect.cleandoc(documented.__doc__ or "")]
-    if callable(make):
-        signature = [str(one).replace("'", "") for one in inspect.signature(make).parameters.values()]
-        lines += ["", "Options: " + ("; ".join(signature) or "none")]
-    return "\n".join(lines)
+    if kind not in lookup.SHELVES:
+        return "\n".join([name, "", _head(kind, name)])
+    make = lookup.factory(kind, name)
+    options = "; ".join(str(one).replace("'", "") for one in inspect.signature(make).parameters.values())
+    return "\n".join([name, "", inspect.cleandoc(make.__doc__ or ""), "", f"Options: {options or 'none'}"])
 
 
 def names(kind: str) -> tuple[str, ...]:
@@ -112,15 +107,13 @@ def _options(kind: str, name: str) -> str:
 
 def _meaning(kind: str, name: str) -> str:
     """The first sentence of what documents it."""
-    if kind == "config":
-        return _config_head(name).split("\n")[0]
-    module = lookup.module(kind, name)
-    return (module.__doc__ or "").strip().split("\n")[0]
+    return _head(kind, name).split("\n")[0]
 
 
-def _config_head(name: str) -> str:
-    """The docstring of a config's file."""
-    return ast.get_docstring(ast.parse(config_files.find(name).read_text(encoding="utf-8"))) or ""
+def _head(kind: str, name: str) -> str:
+    """The docstring of its file, which is read and not imported: stages take seconds to import."""
+    file = config_files.find(name) if kind == "config" else lookup.file_of(kind, name)
+    return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
 
 
 def _width() -> int:
