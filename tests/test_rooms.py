@@ -12,6 +12,7 @@ from actjax.stages import Stage
 # room -> the rooms that it imports: exactly these, whatever is drawn elsewhere. A room is a folder or, at the
 # top, a module. There is no circle among them.
 EDGES = {
+    "__main__": {"command"},
     "activations": {"dsp", "extraction", "parallel", "types"},
     "arguments": {"options"},
     "benchmark": {"benchmark/metrics", "findings", "pages", "runs", "scoring", "statistics", "workdir"},
@@ -54,7 +55,18 @@ EDGES = {
         "types",
     },
     "capacity": {"parallel"},
+    "command": {
+        "compilation",
+        "config_files",
+        "experiment",
+        "failures",
+        "files",
+        "lookup",
+        "pages",
+        "workdir",
+    },
     "compilation": {"parallel"},
+    "config_files": {"defaults", "lookup"},
     "data": {"capacity", "data/build", "parallel", "types"},
     "data/build": {"files", "workdir"},
     "data/gm": {"data/build"},
