@@ -90,7 +90,7 @@ class Scored(NamedTuple):
     memory_bytes: int
 
     @property
-    def own_networks(self) -> tuple[str, ...]:
+    def run_networks(self) -> tuple[str, ...]:
         """The networks that this program runs on the input's image."""
         return tuple(name for name in self.networks if name not in ("input", EXTERNAL))
 

@@ -38,7 +38,7 @@ def variables(run: runs.Run, network: Network, train: loader.Source) -> dict[str
     train_record.need(run.workdir)
     folder = label_control(run)
     trained = checkpoint.load_best(run.workdir)[0]
-    weights = {TRAINED: trained} | _kept_controls(run, network, train, trained)
+    weights = {TRAINED: trained} | _stored_controls(run, network, train, trained)
     return weights if folder is None else weights | {f"{LABELS}-0": checkpoint.load_best(folder)[0]}
 
 
@@ -68,7 +68,7 @@ def label_control(run: runs.Run) -> Path | None:
     return folder
 
 
-def _kept_controls(run: runs.Run, network: Network, train: loader.Source, trained: Any) -> dict[str, Any]:
+def _stored_controls(run: runs.Run, network: Network, train: loader.Source, trained: Any) -> dict[str, Any]:
     count = run.config.findings.untrained
     made_from = [
         "shuffles",

@@ -116,19 +116,19 @@ def collect(
         capture.Family((INPUT,), capture.input_outputs, nothing, planned.of_input),
     ]
     observer = make_observer(families, list(planned.features.values()), planned.frontend)
-    kept = _Kept(len(source))
+    clip_sides = _ClipSides(len(source))
     batches = runs.batches(source, batch_size)
-    observe_clips(observer, batches, kept.add, clip_ids=source.clip_ids, title="findings")
+    observe_clips(observer, batches, clip_sides.add, clip_ids=source.clip_ids, title="findings")
     sides = [
         _side(problem, family.networks, *arrays)
-        for family, of_family in zip(families, kept.gathered(), strict=True)
+        for family, of_family in zip(families, clip_sides.gathered(), strict=True)
         for problem, arrays in zip(family.problems, of_family, strict=True)
     ]
     ends = len(planned.of_networks)
     return Sides(_by_role(sides[:ends]), _by_role(sides[ends:]), planned.left_out)
 
 
-class _Kept:
+class _ClipSides:
     """The sides of this process's clips, written batch by batch into arrays made once."""
 
     def __init__(self, clips: int) -> None:
