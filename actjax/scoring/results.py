@@ -7,11 +7,11 @@ import numpy as np
 from actjax import parallel
 from actjax import run as runs
 from actjax.activations.clips import make_observer
-from actjax.activations.comparisons import LeftOut
 from actjax.data.loader import Source
 from actjax.external.layers import Activations
 from actjax.scoring import columns, from_elsewhere, networks, nulls, one_pass, pictures, plan
 from actjax.scoring.tasks import ScoredTask
+from actjax.types import LeftOut
 from actjax.workdir import observations_folder
 
 

@@ -104,7 +104,7 @@ def test_the_stage_is_left_out_where_there_is_nothing_to_test(tmp_path):
 
 def test_a_chain_goes_on_without_what_does_not_fit_and_the_stage_alone_refuses(tmp_path, monkeypatch, capsys):
     def refuse(run):
-        raise runs.LeftOut("9 GiB of observations, more than 4")
+        raise runs.StageLeftOut("9 GiB of observations, more than 4")
 
     monkeypatch.setattr(findings, "stage", findings.stage._replace(run=refuse))
     monkeypatch.setattr(report_stage, "stage", report_stage.stage._replace(run=lambda run: ["page"]))
