@@ -94,10 +94,10 @@ def test_a_label_control_must_be_there_and_fit(tmp_path):
 
 
 def test_the_stage_is_left_out_where_there_is_nothing_to_test(tmp_path):
-    assert "untrained = 0" in requirements.left_out(run_of(tmp_path, **{"findings.untrained": 0}).config)
+    assert "untrained = 0" in requirements.left_out(run_of(tmp_path, **{"findings.untrained": 0}).setup)
     (tmp_path / "a.npz").touch()
     elsewhere = run_of(tmp_path, **{"score.activations": str(tmp_path / "a.npz")})
-    assert "elsewhere" in requirements.left_out(elsewhere.config)
+    assert "elsewhere" in requirements.left_out(elsewhere.setup)
     with pytest.raises(ValueError, match="findings.splits must be a whole number from 1 .*, got 0"):
         run_of(tmp_path, **{"findings.splits": 0})
 
