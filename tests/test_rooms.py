@@ -13,7 +13,7 @@ from actjax.stages import Stage
 # top, a module. There is no circle among them.
 EDGES = {
     "__main__": {"command"},
-    "activations": {"dsp", "extraction", "parallel", "types"},
+    "activations": {"dsp", "extraction", "layer_axis", "parallel", "types"},
     "arguments": {"options"},
     "benchmark": {"benchmark/metrics", "findings", "pages", "runs", "scoring", "statistics", "workdir"},
     "benchmark/accelerator": {
@@ -86,7 +86,16 @@ EDGES = {
         "types",
         "workdir",
     },
-    "external": {"activations", "data", "external/formats", "extraction", "files", "lookup", "types"},
+    "external": {
+        "activations",
+        "data",
+        "external/formats",
+        "extraction",
+        "files",
+        "layer_axis",
+        "lookup",
+        "types",
+    },
     "external/formats": {"files", "lookup"},
     "extraction": {"dsp", "lookup", "types"},
     "failures": {"files"},
@@ -94,7 +103,6 @@ EDGES = {
     "findings": {
         "activations",
         "data",
-        "defaults",
         "files",
         "findings/claims",
         "findings/cross_fitting",
@@ -112,6 +120,7 @@ EDGES = {
         "data",
         "findings/cross_fitting",
         "lookup",
+        "setup",
         "similarity/families",
         "statistics",
         "types",
@@ -130,11 +139,11 @@ EDGES = {
     },
     "models": {"nn", "options", "types"},
     "network": {"activations", "failures", "lookup"},
-    "nn": {"dsp", "types"},
+    "nn": {"dsp", "layer_axis", "types"},
     "nn/keras": {"external/formats", "files", "lookup", "nn"},
     "pages": {"files"},
     "precision": {"kernels"},
-    "report": {"files", "lookup", "pages", "scores", "statistics", "workdir"},
+    "report": {"files", "lookup", "pages", "scores", "statistics", "types", "workdir"},
     "runs": {"data", "defaults", "lookup", "parallel", "setup", "types"},
     "scores": {"files"},
     "scoring": {
@@ -213,8 +222,9 @@ EDGES = {
     },
     "sweep": {"experiment", "failures", "findings", "report", "runs", "stages", "workdir"},
     "train": {"data", "defaults", "files", "nn", "options", "parallel", "types", "workdir"},
+    "types": {"layer_axis"},
     "validation": {"defaults", "dsp", "lookup", "network", "options", "parallel", "types"},
-    "workdir": {"defaults", "files", "options"},
+    "workdir": {"defaults", "files", "options", "types"},
 }
 BARE = (
     "similarity",
