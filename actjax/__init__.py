@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from actjax.extraction.compute import feature
     from actjax.scores.files import load_scores
     from actjax.similarity.api import score, score_maps
+    from actjax.statistics.significance import significance
 
 # Public name -> the module it lives in. Loaded on first use, so that `import actjax` costs nothing and
 # scoring works where pyarrow and librosa are not installed.
@@ -17,6 +18,7 @@ _PUBLIC = {
     "score_maps": "actjax.similarity.api",
     "feature": "actjax.extraction.compute",
     "load_scores": "actjax.scores.files",
+    "significance": "actjax.statistics.significance",
 }
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "load_scores",
     "score",
     "score_maps",
+    "significance",
 ]
 
 
