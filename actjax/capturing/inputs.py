@@ -29,8 +29,14 @@ class Inputs:
         else:
             raise ValueError(f"expected waves or images, or batches of them, got {type(inputs).__name__}")
         first = next(arrays, None)
-        told = inputs if hasattr(inputs, "ndim") else first
-        if told is None or told.ndim not in (2, 3) or first is None or first.dtype.kind not in "fiu":
+        told: Any = inputs if hasattr(inputs, "ndim") else first
+        if (
+            told is None
+            or told.ndim not in (2, 3)
+            or first is None
+            or first.dtype.kind not in "fiu"
+            or 0 in first.shape
+        ):
             got = "nothing" if told is None else f"{told.dtype} of shape {list(told.shape)}"
             raise ValueError(
                 f"expected waves [clips, samples] or images [clips, bands, frames] of numbers, got {got}"

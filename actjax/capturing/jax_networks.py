@@ -110,7 +110,8 @@ def _of_kind(network: Any, variables: Variables) -> _Network:
         wrapped = AnyNetwork(inner=network)
         return _Network(wrapped.init, wrapped.outputs, {**_inner(variables)})
     if callable(network):
-        function = FunctionNetwork(network, variables)
+        fn: Any = network
+        function = FunctionNetwork(fn, variables)
         return _Network(function.init, function.outputs, variables)
     raise ValueError(
         "expected a flax linen or nnx module, a torch module, or a function (params, wave or image) -> dict, "
