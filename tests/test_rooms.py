@@ -54,6 +54,7 @@ EDGES = {
         "types",
     },
     "capacity": {"parallel"},
+    "capturing": {"activations", "dsp", "external", "types"},
     "compilation": {"parallel"},
     "data": {"capacity", "data/build", "parallel", "types"},
     "data/build": {"files", "workdir"},
