@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from actjax import files
-from actjax import run as runs
+from actjax import files, runs
 from actjax.data import loader
 from actjax.findings import networks, summary
 from actjax.findings.claims.setting import Setting

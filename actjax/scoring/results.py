@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actjax import parallel
-from actjax import run as runs
+from actjax import parallel, runs
 from actjax.activations.clips import make_observer
 from actjax.data.loader import Source
 from actjax.external.layers import Activations
