@@ -38,22 +38,38 @@ __all__ = [
 
 
 def list_metrics() -> tuple[str, ...]:
-    """The names of all similarity metrics, sorted."""
+    """The names of all similarity metrics, sorted.
+
+    >>> list_metrics()[:3]
+    ('accuracy', 'auc', 'auprc')
+    """
     return lookup.names("metric")
 
 
 def list_features() -> tuple[str, ...]:
-    """The names of all audio features, sorted."""
+    """The names of all audio features, sorted.
+
+    >>> "chroma_stft" in list_features()
+    True
+    """
     return lookup.names("feature")
 
 
 def list_models() -> tuple[str, ...]:
-    """The names of all networks, sorted."""
+    """The names of all networks, sorted.
+
+    >>> "vgg" in list_models()
+    True
+    """
     return lookup.names("model")
 
 
 def list_datasets() -> tuple[str, ...]:
-    """The names of all data sets, sorted."""
+    """The names of all data sets, sorted.
+
+    >>> "audio_folder" in list_datasets()
+    True
+    """
     return lookup.names("dataset")
 
 

@@ -67,7 +67,7 @@ EDGES = {
         "workdir",
     },
     "compilation": {"parallel"},
-    "config_files": {"defaults", "lookup"},
+    "config_files": {"defaults", "lookup", "workdir"},
     "data": {"capacity", "data/build", "parallel", "types"},
     "data/build": {"files", "workdir"},
     "data/gm": {"data/build"},
@@ -98,7 +98,7 @@ EDGES = {
         "types",
     },
     "external/formats": {"files", "lookup"},
-    "extraction": {"dsp", "lookup", "types"},
+    "extraction": {"containers", "dsp", "lookup", "types"},
     "failures": {"files"},
     "features": {"dsp", "extraction", "options", "types"},
     "findings": {
@@ -182,6 +182,7 @@ EDGES = {
         "validation",
     },
     "similarity": {
+        "containers",
         "lookup",
         "parallel",
         "precision",
@@ -213,6 +214,7 @@ EDGES = {
         "workdir",
     },
     "statistics": {
+        "containers",
         "parallel",
         "precision",
         "similarity",

@@ -19,7 +19,7 @@ MOST_CHANNELS = 32
 def feature(name: str, wave: Any, *, sample_rate_hz: int = 22050, **hyper: Any) -> Any:
     """Computes one feature by name.
 
-    >>> feature("rms", np.full(22050, 0.5), hop_samples=1024).shape
+    >>> actjax.feature("rms", np.full(22050, 0.5), hop_samples=1024).shape
     (1, 22)
 
     Args:

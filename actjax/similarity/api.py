@@ -45,7 +45,7 @@ def score(
 
         score[i, j] = metric(activations[:, i], features[:, j])
 
-    >>> score([[1.0], [2.0], [4.0]], [[1.0, 3.0], [2.0, 2.0], [4.0, 0.0]]).round(4).tolist()
+    >>> actjax.score([[1.0], [2.0], [4.0]], [[1.0, 3.0], [2.0, 2.0], [4.0, 0.0]]).round(4).tolist()
     [[1.0, -1.0]]
 
     Computed in float32. Wide numbers (float64, longdouble, integers beyond 24 bits) are brought into it
@@ -121,7 +121,7 @@ def score_maps(
 
     >>> rng = np.random.default_rng(0)
     >>> maps = rng.random((2, 1, 8, 20))
-    >>> score_maps(maps, 3 * maps, "pearson").round(4).tolist()
+    >>> actjax.score_maps(maps, 3 * maps, "pearson").round(4).tolist()
     [[1.0]]
 
     Args:

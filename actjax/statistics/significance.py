@@ -77,7 +77,7 @@ def significance(
     >>> rng = np.random.default_rng(0)
     >>> feature = rng.normal(size=(40, 1))
     >>> neurons = np.hstack([feature + rng.normal(size=(40, 1)), rng.normal(size=(40, 1))])
-    >>> tested = significance(neurons, feature, replicates=200)
+    >>> tested = actjax.significance(neurons, feature, replicates=200)
     >>> (tested.p_maxt < 0.05).ravel().tolist()
     [True, False]
 
