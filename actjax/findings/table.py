@@ -12,6 +12,9 @@ from actjax.findings.cross_fit import Result
 from actjax.workdir import findings_arrays, findings_table, findings_units, manifest, train_record
 from actjax.workdir.findings_table import FindingsTable
 
+# Grows when a table says other things, so that one of an older version is made again.
+VERSION = 2
+
 
 def paths(folder: Path) -> tuple[Path, Path, Path]:
     """Table, arrays for later tables over seeds, and all units' scores, of a workdir."""
@@ -23,7 +26,7 @@ def made_from(run: runs.Run, test: loader.Source) -> str:
     control = networks.label_control(run)
     records = [train_record.read(folder) for folder in (run.workdir, control) if folder is not None]
     trained = [record and record.as_json() for record in records]
-    return files.digest([_options(run), test.fingerprint, *trained])
+    return files.digest([VERSION, _options(run), test.fingerprint, *trained])
 
 
 def is_made(folder: Path, made_from: str) -> bool:
@@ -61,7 +64,7 @@ def of_network(
         "recordings": len(set(test.recording_ids)),
         "permuted": setting.draws.kind,
         "details": summary.details(results, sides, setting),
-        "grid": summary.grid_ceilings(sides),
+        "grid": summary.grid_shares(sides),
         "not_made": not_made + [f"{o.layer}, {o.view} view, {o.feature}: {o.reason}" for o in sides.left_out],
         "parts": claims,
         "findings": findings,

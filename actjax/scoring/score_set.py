@@ -68,6 +68,8 @@ def _blocks(task: ScoredTask, options: Mapping[str, Any], part: str) -> Iterator
             outputs,
             n_observations=outputs.pop("n_observations"),
             whole_feature=whole,
+            row_names=feature.row_names,
+            unit=feature.unit,
             network=task.network,
             layer=problem.layer.name,
             depth=problem.layer.depth,
