@@ -21,7 +21,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from actjax import failures, files
+from actjax import failures, files, interruption
 
 QUICKSTART = "configs/quickstart.py"
 CONFIG = config_flags.DEFINE_config_file(
@@ -49,7 +49,8 @@ def main(argv: list[str]) -> int:
         return _complain(f"expected flags only, got {argv[1]!r}: write --name=value", failures.USAGE)
     logging.set_verbosity(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(cast(TextIO, files.PrintableStream(sys.stdout))):
+        printable = contextlib.redirect_stdout(cast(TextIO, files.PrintableStream(sys.stdout)))
+        with interruption.ends_in_time(), printable:
             _run()
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has seen enough: `| head`

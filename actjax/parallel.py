@@ -128,6 +128,16 @@ def put(tree: Any) -> Any:
     return jax.device_put(tree, _local_sharding())
 
 
+def restore(tree: Any) -> Any:
+    """[d, ...] -> [d, ...]: what `to_host` gave, on the devices again, where it may be donated."""
+
+    def spread(leaf: np.ndarray) -> jax.Array:
+        shares = [jax.device_put(leaf[i : i + 1].copy(), one) for i, one in enumerate(jax.local_devices())]
+        return jax.make_array_from_single_device_arrays(leaf.shape, _local_sharding(), shares)
+
+    return jax.tree.map(spread, tree)
+
+
 def unreplicate(tree: Any) -> Any:
     """[d, ...] -> [...]: the first device's copy of every leaf, as NumPy arrays on the host."""
     return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_shards[0].data)[0], tree)
