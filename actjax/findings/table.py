@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from actjax import files
+from actjax import code_version, files
 from actjax import run as runs
 from actjax.data import loader
 from actjax.findings import networks, summary
@@ -12,6 +12,8 @@ from actjax.findings.claims.sides import Sides
 from actjax.findings.cross_fit import Result
 from actjax.workdir import findings_arrays, findings_table, findings_units, manifest, train_record
 from actjax.workdir.findings_table import FindingsTable
+
+_SUMMARY = "actjax.findings.summary"
 
 
 def paths(folder: Path) -> tuple[Path, Path, Path]:
@@ -24,7 +26,8 @@ def made_from(run: runs.Run, test: loader.Source) -> str:
     control = networks.label_control(run)
     records = [train_record.read(folder) for folder in (run.workdir, control) if folder is not None]
     trained = [record and record.as_json() for record in records]
-    return files.digest([_options(run), test.fingerprint, *trained])
+    code = code_version.version("actjax.findings.cross_fit", "actjax.findings.networks", _SUMMARY)
+    return files.digest([_options(run), test.fingerprint, code, *trained])
 
 
 def is_made(folder: Path, made_from: str) -> bool:
@@ -72,8 +75,15 @@ def of_network(
 def write(run: runs.Run, table: FindingsTable) -> Path:
     """Writes a table and keeps its hash in the manifest."""
     path = findings_table.write(run.workdir, table)
-    manifest.write(run.workdir, findings=files.file_digest(path))
+    record(run.workdir)
     return path
+
+
+def record(folder: Path) -> None:
+    """Keeps the table's hash in the manifest, if it is not there: a run may have been killed between them."""
+    digest = files.file_digest(findings_table.path_of(folder))
+    if manifest.read(folder).get("findings") != digest:
+        manifest.write(folder, findings=digest)
 
 
 def write_beside(folder: Path, results: list[Result]) -> None:
