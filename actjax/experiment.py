@@ -105,7 +105,7 @@ def _run_in_order(run: runs.Run, stages: Sequence[str]) -> list[Path]:
         try:
             with precision.products(run.config.score.precision):
                 written += _load_stage(name).run(run)
-        except runs.LeftOut as why:
+        except runs.StageLeftOut as why:
             if len(stages) == 1:
                 raise
             print(f"{name}: left out, {why}")

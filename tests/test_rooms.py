@@ -12,7 +12,7 @@ from actjax.stages import Stage
 # room -> the rooms that it imports: exactly these, whatever is drawn elsewhere. A room is a folder or, at the
 # top, a module. There is no circle among them.
 EDGES = {
-    "activations": {"dsp", "extraction", "parallel", "types"},
+    "activations": {"dsp", "extraction", "layer_axis", "parallel", "types"},
     "arguments": {"options"},
     "benchmark": {"benchmark/metrics", "findings", "pages", "run", "scoring", "statistics", "workdir"},
     "benchmark/accelerator": {
@@ -74,7 +74,16 @@ EDGES = {
         "types",
         "workdir",
     },
-    "external": {"activations", "data", "external/formats", "extraction", "files", "lookup", "types"},
+    "external": {
+        "activations",
+        "data",
+        "external/formats",
+        "extraction",
+        "files",
+        "layer_axis",
+        "lookup",
+        "types",
+    },
     "external/formats": {"files", "lookup"},
     "extraction": {"dsp", "lookup", "types"},
     "failures": {"files"},
@@ -82,7 +91,6 @@ EDGES = {
     "findings": {
         "activations",
         "data",
-        "defaults",
         "files",
         "findings/claims",
         "findings/cross_fitting",
@@ -100,6 +108,7 @@ EDGES = {
         "data",
         "findings/cross_fitting",
         "lookup",
+        "setup",
         "similarity/families",
         "statistics",
         "types",
@@ -118,11 +127,11 @@ EDGES = {
     },
     "models": {"nn", "options", "types"},
     "network": {"activations", "failures", "lookup"},
-    "nn": {"dsp", "types"},
+    "nn": {"dsp", "layer_axis", "types"},
     "nn/keras": {"external/formats", "files", "lookup", "nn"},
     "pages": {"files"},
     "precision": {"kernels"},
-    "report": {"files", "lookup", "pages", "scores", "statistics", "workdir"},
+    "report": {"files", "lookup", "pages", "scores", "statistics", "types", "workdir"},
     "run": {"data", "defaults", "lookup", "parallel", "setup", "types"},
     "scores": {"files"},
     "scoring": {
@@ -201,8 +210,9 @@ EDGES = {
     },
     "sweep": {"experiment", "failures", "findings", "report", "run", "stages", "workdir"},
     "train": {"data", "defaults", "files", "nn", "options", "parallel", "types", "workdir"},
+    "types": {"layer_axis"},
     "validation": {"defaults", "dsp", "lookup", "network", "options", "parallel", "types"},
-    "workdir": {"defaults", "files", "options"},
+    "workdir": {"defaults", "files", "options", "types"},
 }
 BARE = (
     "similarity",

@@ -49,7 +49,7 @@ class Result(NamedTuple):
 def score(
     sides: Sides, setting: Setting, rotations: int, kept: "Kept | None" = None
 ) -> tuple[list[Result], list[str]]:
-    """Every claim that can be tested, and a line for each layer where one cannot; `kept` is not made again."""
+    """Every claim that can be tested, and a line for each layer where one cannot; see `Kept`."""
     results, reasons, kept = [], [], kept or Kept()
     for comparison in dict.fromkeys(claim.comparison for claim in CLAIMS):
         ready, why = _prepared(comparison, sides.networks[comparison.role], setting)
@@ -169,7 +169,7 @@ def _compared(
 def _line(
     claim: Claim, member: _Member, setting: Setting, predictions: dict[str, clip_sums.Table]
 ) -> dict[str, np.ndarray]:
-    """A claim's score of a member and its bootstrap draws, [1 + r]; of the trained network also what was chosen."""
+    """A claim's score of a member and its bootstrap draws, [1 + r]; of the trained one what was chosen."""
     table = _table(claim, member, setting, predictions)
     score = effects.cross_fitted(table, claim.candidates, setting.halves, setting.weights)
     line = {"line": np.concatenate([[score.value], score.draws])}

@@ -25,7 +25,7 @@ def made_from(run: runs.Run, test: loader.Source) -> str:
     """A hash of all that a table depends on."""
     control = networks.label_control(run)
     records = [train_record.read(folder) for folder in (run.workdir, control) if folder is not None]
-    trained = [record and record.as_json() for record in records]
+    trained = [record and record.weights for record in records]
     code = code_version.version("actjax.findings.cross_fit", "actjax.findings.networks", _SUMMARY)
     return files.digest([_options(run), test.fingerprint, code, *trained])
 
@@ -59,7 +59,7 @@ def of_network(
     claims, findings = summary.conclude([summary.arrays_of(results)])
     return {
         "made_from": made_from,
-        "seeds": [run.config.seed],
+        "seeds": [run.setup.findings.seed],
         "options": _options(run),
         "clips": len(test),
         "recordings": len(set(test.recording_ids)),
@@ -94,8 +94,9 @@ def write_beside(folder: Path, results: list[Result]) -> None:
 
 def _options(run: runs.Run) -> dict[str, Any]:
     """What a table depends on beside the data and the weights."""
-    score = {name: run.config.score[name] for name in ("split", "layers")}
-    options = run.config.findings.to_dict()
+    score = {"split": run.setup.scored.split, "layers": run.setup.scored.layers}
+    options: dict[str, Any] = run.setup.findings._asdict()
+    data_seed, _ = options.pop("data_seed"), options.pop("seed")
     # Seeds have label controls of their own; a network's kind is all that their tables share.
     options["label_control"] = bool(options["label_control"])
-    return {"findings": options, "score": score, "data_seed": run.config.data.seed}
+    return {"findings": options, "score": score, "data_seed": data_seed}

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from actjax.scores.files import folder_of
+from actjax.types import LeftOut
 from actjax.workdir import curve, evaluation_record, examples, left_out, recorded_config, skipped
 from actjax.workdir.evaluation_record import Evaluation
 from actjax.workdir.examples import Example
-from actjax.workdir.left_out import LeftOut
 from actjax.workdir.skipped import Skipped
 
 

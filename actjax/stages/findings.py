@@ -17,7 +17,7 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
 
     A table made before with the same options is kept. `findings.untrained=0` leaves the stage out.
     """
-    why = requirements.left_out(run.config)
+    options, why = run.setup.findings, requirements.left_out(run.setup)
     if why:
         print(f"findings: left out, {why}")
         return []
@@ -27,7 +27,7 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     recorded_config.write(run.workdir, "findings", run.config.to_dict())
     outputs = list(table.paths(run.workdir))
     setting, test = requirements.opened(run)
-    count = 1 + 2 * run.config.findings.untrained + bool(run.config.findings.label_control)
+    count = 1 + 2 * options.untrained + bool(options.label_control)
     network = scoring_networks.open_network(run, len(test.class_names))
     planned = observe.plan(run.setup, network)
     observe.check_memory(planned, count, len(test), run.setup.scored.memory_bytes)
@@ -44,9 +44,7 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     sides = observe.collect(planned, network, test, weights, run.setup.scored.batch_size)
     log = PieceLog(kept, "scores")
     try:
-        results, not_made = cross_fit.score(
-            sides, setting, run.config.findings.rotations, cross_fit.Kept(log)
-        )
+        results, not_made = cross_fit.score(sides, setting, options.rotations, cross_fit.Kept(log))
     finally:
         # Also what was computed when a signal came is kept.
         log.flush()
@@ -67,13 +65,13 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
 
 def check(run: runs.Run) -> None:
     """Refuses what the data, the options or a missing control cannot support; see `requirements.opened`."""
-    if requirements.left_out(run.config) is None:
+    if requirements.left_out(run.setup) is None:
         requirements.opened(run)
 
 
 def check_options(run: runs.Run) -> None:
     """Refuses counts that cannot be; see `requirements.check_options`."""
-    requirements.check_options(run.config)
+    requirements.check_options(run.setup)
 
 
 stage = Stage("findings", check_options=check_options, check=check, run=put_to_the_test)

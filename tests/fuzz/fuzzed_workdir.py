@@ -35,10 +35,10 @@ def make_workdir(folder: Path) -> None:
     from synthetic_scores import write_workdir
 
     from actjax import run as runs
-    from actjax.activations.comparisons import LeftOut
     from actjax.pages.rows import csv_text
     from actjax.scoring import unscored
     from actjax.train import checkpoint
+    from actjax.types import LeftOut
     from actjax.workdir import (
         benchmark_table,
         checkpoint_files,
