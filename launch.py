@@ -57,22 +57,34 @@ def main(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return failures.BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:
-        if TRACEBACK.value and not isinstance(error, KeyboardInterrupt):
-            raise
-        status, message = failures.explain(error, WORKDIR.value)
-        return _complain(message, status)
+        return _fail(error)
     return 0
+
+
+def _fail(error: BaseException) -> int:
+    """Says what went wrong; one of several processes tells the others first, and waits for none of them."""
+    from actjax import peers
+
+    peers.wait_for_news(error)
+    status, message = failures.explain(error, WORKDIR.value)
+    if peers.are_watched():
+        peers.say_end(status, message)
+        interruption.end_now(status, files.printable(message))
+    if TRACEBACK.value and not isinstance(error, KeyboardInterrupt):
+        raise error
+    return _complain(message, status)
 
 
 def _run() -> None:
     # Imported here so that a wrong flag is reported at once, not after JAX has loaded.
-    from actjax import compilation, experiment
+    from actjax import compilation, experiment, peers
 
     if LIST.value:
         print(experiment.listing(LIST.value))
         return
     experiment.join_processes(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
-    with compilation.kept(COMPILATION_CACHE.value) as programs:
+    host = experiment.coordinator_host()
+    with peers.watched(host), compilation.kept(COMPILATION_CACHE.value) as programs:
         experiment.run(
             config=CONFIG.value,
             config_path=_config_path(),

@@ -16,7 +16,8 @@ from types import FrameType
 # After so many seconds a program that was told to stop ends by itself, wherever it is.
 GRACE_SECONDS = 8.0
 STATUS = 130
-MESSAGE = "interrupted; the same command goes on from here"
+AGAIN = "the same command goes on from here"
+MESSAGE = f"interrupted; {AGAIN}"
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
