@@ -49,6 +49,7 @@ class ObservationStore:
             self.rows = sum(blocks)
             size, there = 4 * columns * self.rows, os.fstat(self._file.fileno()).st_size
             if there < size:
+                self._file.close()
                 raise OSError(f"expected {size} bytes of observations in {self.path}, found {there}")
             self._file.truncate(size)
             self._file.seek(size)
