@@ -33,7 +33,7 @@ class Result(NamedTuple):
       null: [1 + r] its score under every rearrangement, the observed first.
       every: [1 + r, n, c] its candidates on all clips under every rearrangement.
       layers: the layer of each candidate [n].
-      ceiling: the score of ridge regression from all units; None where there is none.
+      all_units: the score of ridge regression from all units; None where there is none.
     """
 
     claim: Claim
@@ -43,7 +43,7 @@ class Result(NamedTuple):
     null: np.ndarray
     every: np.ndarray
     layers: np.ndarray
-    ceiling: float | None
+    all_units: float | None
 
 
 def score(
@@ -160,7 +160,7 @@ def _compared(
             every=of_null["every"],
             null=of_null["null"],
             layers=np.concatenate([np.full(r.side.x["trained"].shape[2], r.side.layer) for r in ready]),
-            ceiling=float(of_null["ceiling"][0]) if len(of_null["ceiling"]) else None,
+            all_units=float(of_null["all_units"][0]) if len(of_null["all_units"]) else None,
         )
         results.append(result)
     return results
@@ -203,12 +203,12 @@ def _on_halves(table: clip_sums.Table, setting: Setting) -> np.ndarray:
 def _null(claim: Claim, layers: list[Any], setting: Setting, shared: Shared) -> dict[str, np.ndarray]:
     """The claim under every rearrangement: its score "null" [1 + r], all candidates "every" [1 + r, n, c].
 
-    Beside them "ceiling" [1], the score of ridge regression from all units; [0] where there is none.
+    Beside them "all_units" [1], the score of ridge regression from all units; [0] where there is none.
     """
     rhnk = np.concatenate([claim.null(ready, claim, setting, shared) for ready in layers], axis=2)
     candidates = claim.tested.combine(rhnk, None, effects.LEAST_KNOWN)
     shape = (len(candidates), *setting.halves.shape[:2], *candidates.shape[2:])
     null = effects.null_values(candidates[:, :-1].reshape(shape), signed=claim.tested.signed)
-    ceiling = claim.ceiling(layers, claim, setting, shared)
-    some = np.asarray([] if ceiling is None else [ceiling])
-    return {"null": null, "every": candidates[:, -1], "ceiling": some}
+    all_units = claim.all_units(layers, claim, setting, shared)
+    some = np.asarray([] if all_units is None else [all_units])
+    return {"null": null, "every": candidates[:, -1], "all_units": some}

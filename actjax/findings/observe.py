@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from actjax import parallel
-from actjax import run as runs
+from actjax import parallel, runs
 from actjax.activations import capture, comparisons
 from actjax.activations.clips import make_observer, observe_clips
 from actjax.data.loader import Source

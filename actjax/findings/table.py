@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from actjax import code_version, files
-from actjax import run as runs
+from actjax import code_version, files, runs
 from actjax.data import loader
 from actjax.findings import networks, summary
 from actjax.findings.claims.setting import Setting
@@ -14,6 +13,8 @@ from actjax.workdir import findings_arrays, findings_table, findings_units, mani
 from actjax.workdir.findings_table import FindingsTable
 
 _SUMMARY = "actjax.findings.summary"
+# Grows when a table says other things, so that one of an older version is made again.
+VERSION = 2
 
 
 def paths(folder: Path) -> tuple[Path, Path, Path]:
@@ -27,7 +28,7 @@ def made_from(run: runs.Run, test: loader.Source) -> str:
     records = [train_record.read(folder) for folder in (run.workdir, control) if folder is not None]
     trained = [record and record.weights for record in records]
     code = code_version.version("actjax.findings.cross_fit", "actjax.findings.networks", _SUMMARY)
-    return files.digest([_options(run), test.fingerprint, code, *trained])
+    return files.digest([VERSION, _options(run), test.fingerprint, code, *trained])
 
 
 def is_made(folder: Path, made_from: str) -> bool:
@@ -65,7 +66,7 @@ def of_network(
         "recordings": len(set(test.recording_ids)),
         "permuted": setting.draws.kind,
         "details": summary.details(results, sides, setting),
-        "grid": summary.grid_ceilings(sides),
+        "grid": summary.grid_shares(sides),
         "not_made": not_made + [f"{o.layer}, {o.view} view, {o.feature}: {o.reason}" for o in sides.left_out],
         "parts": claims,
         "findings": findings,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actjax import run as runs
+from actjax import runs
 from actjax.activations.clips import make_observer
 from actjax.data import loader
 from actjax.data.loader import Source

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
-from actjax import code_version, files, lookup
-from actjax import run as runs
+from actjax import code_version, files, lookup, runs
 from actjax.data.source import Source
 from actjax.external import truth
 from actjax.scores import files as scores_files

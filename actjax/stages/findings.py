@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from actjax import files, parallel, report
-from actjax import run as runs
+from actjax import files, parallel, report, runs
 from actjax.findings import cross_fit, networks, observe, requirements, seeds, table
 from actjax.report import findings as report_findings
 from actjax.scoring import networks as scoring_networks

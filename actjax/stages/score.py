@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from actjax import files, memory, parallel
-from actjax import run as runs
+from actjax import files, memory, parallel, runs
 from actjax.data import loader
 from actjax.external.layers import Activations
 from actjax.scoring import from_elsewhere, nulls, results, score_set, unscored

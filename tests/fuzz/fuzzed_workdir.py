@@ -34,7 +34,7 @@ def make_workdir(folder: Path) -> None:
     import test_report_findings
     from synthetic_scores import write_workdir
 
-    from actjax import run as runs
+    from actjax import runs
     from actjax.pages.rows import csv_text
     from actjax.scoring import unscored
     from actjax.train import checkpoint

@@ -6,7 +6,7 @@ import sys
 import pytest
 import small_runs
 
-from actjax import run as runs
+from actjax import runs
 from actjax.defaults import default_config
 from actjax.scores.files import load_scores
 from actjax.stages import data, score, train
