@@ -206,12 +206,6 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
         raise ConnectionError(f"cannot join the processes at {coordinator}: {error}") from error
 
 
-def coordinator_host() -> str | None:
-    """The host of the first of several processes; None where this one is alone."""
-    address = parallel.coordinator_address()
-    return address and address.rpartition(":")[0].strip("[]")
-
-
 def stages_of_all(config: Config) -> tuple[str, ...]:
     """Names every stage, in order; weights and activations made elsewhere need no training."""
     if config.score.activations:

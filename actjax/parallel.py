@@ -15,8 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 AXIS = "device"
-# The address of process 0, once this one has joined it.
-_joined: list[str] = []
 # True while a function under `pmap` is being traced.
 _INSIDE = contextvars.ContextVar("inside pmap", default=False)
 
@@ -202,8 +200,12 @@ def initialize(
         return
     if "cpu" in (getattr(jax.config, "jax_platforms", None) or os.environ.get("JAX_PLATFORMS", "")):
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    # Its preemption service would take SIGTERM from us, who save and stop; and a process that dies would have
+    # the others aborted with a stack of C++, where `peers` ends them in one line.
+    jax.config.update("jax_enable_preemption_service", False)
+    jax.config.update("jax_enable_recoverability", True)
     if coordinator == "auto":
-        _join(None, None, None)
+        jax.distributed.initialize()
         return
     if coordinator is None or num_processes is None or process_id is None:
         raise ValueError(
@@ -214,12 +216,7 @@ def initialize(
         raise ValueError(f"expected num_processes of at least 1, got {num_processes}")
     if not 0 <= process_id < num_processes:
         raise ValueError(f"expected process_id in 0 .. {num_processes - 1}, got {process_id}")
-    _join(coordinator, num_processes, process_id)
-
-
-def coordinator_address() -> str | None:
-    """host:port of process 0; None where this process runs alone."""
-    return _joined[0] if _joined else None
+    jax.distributed.initialize(coordinator, num_processes, process_id)
 
 
 def gather_bytes(payload: bytes) -> list[bytes]:
@@ -250,18 +247,6 @@ def gather_hosts(tree: Any) -> list[Any]:
 def barrier() -> None:
     """Waits until every process has come here."""
     gather_bytes(b"")
-
-
-def _join(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
-    # Its preemption service would take SIGTERM from us, who save and stop.
-    jax.config.update("jax_enable_preemption_service", False)
-    # A process that dies would have the others aborted with a stack of C++; `peers` ends them in one line.
-    jax.config.update("jax_enable_recoverability", True)
-    jax.distributed.initialize(coordinator, num_processes, process_id)
-    from jax._src.distributed import global_state  # the address that "auto" has found is nowhere else
-
-    if global_state.coordinator_address:
-        _joined.append(global_state.coordinator_address)
 
 
 def _on_each_device(leaf: np.ndarray, shared: bool) -> jax.Array:

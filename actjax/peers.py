@@ -37,18 +37,18 @@ _watching: list[_Watch] = []
 
 
 @contextlib.contextmanager
-def watched(host: str | None) -> Iterator[None]:
+def watched(coordinator: str | None) -> Iterator[None]:
     """Watches the others while the block runs; where there are none, does nothing.
 
     Args:
-      host: by which the first process can be reached; None where this process is alone.
+      coordinator: host:port of the first process, or "auto"; None where this process is alone.
     """
-    if host is None or parallel.process_count() == 1:
+    if coordinator is None or parallel.process_count() == 1:
         yield
         return
     watch = _Watch()
     _watching.append(watch)
-    _connect(watch, host)
+    _connect(watch, coordinator)
     threading.Thread(target=_beat, args=(watch,), name="beat", daemon=True).start()
     for index, line in watch.lines.items():
         threading.Thread(target=_listen, args=(watch, index, line), name=f"peer {index}", daemon=True).start()
@@ -76,18 +76,19 @@ def are_watched() -> bool:
     return bool(_watching)
 
 
-def _connect(watch: _Watch, host: str) -> None:
+def _connect(watch: _Watch, coordinator: str) -> None:
     """Connects each process with the first one."""
     me, count = parallel.process_index(), parallel.process_count()
     with contextlib.ExitStack() as stack:
         port, server = 0, None
+        host = socket.gethostname() if coordinator == "auto" else coordinator.rpartition(":")[0].strip("[]")
         if me == 0:
             family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
             server = stack.enter_context(
                 socket.create_server(("", 0), family=family, dualstack_ipv6=family == socket.AF_INET6)
             )
             port = server.getsockname()[1]
-        port = json.loads(parallel.gather_bytes(json.dumps(port).encode())[0])
+        host, port = json.loads(parallel.gather_bytes(json.dumps([host, port]).encode())[0])
         if server is None:
             watch.lines[0] = socket.create_connection((host, port), timeout=SILENT_SECONDS)
             _send(watch, watch.lines[0], {"process": me})

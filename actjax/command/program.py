@@ -79,8 +79,7 @@ def _run() -> None:
     from actjax import compilation, experiment, peers
 
     experiment.join_processes(ours.COORDINATOR.value, ours.NUM_PROCESSES.value, ours.PROCESS_ID.value)
-    host = experiment.coordinator_host()
-    with peers.watched(host), compilation.kept(ours.COMPILATION_CACHE.value) as programs:
+    with peers.watched(ours.COORDINATOR.value), compilation.kept(ours.COMPILATION_CACHE.value) as programs:
         experiment.run(
             config=ours.CONFIG.value,
             config_path=_config_path(),
