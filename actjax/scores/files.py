@@ -200,6 +200,18 @@ def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
     return table.replace_schema_metadata({_METADATA_KEY: json.dumps(notes)})
 
 
+def read_note(path: Path) -> dict[str, Any] | None:
+    """The metadata of a score set; None where the end of the file, which holds it, is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        note = json.loads((pq.read_schema(path).metadata or {}).get(_METADATA_KEY, b"{}"))
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    return note if isinstance(note, dict) else None
+
+
 def scores_metadata(table: "pyarrow.Table") -> dict[str, dict]:
     """File name -> the metadata given to `write_scores`, for a table from `load_scores`."""
     return json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
