@@ -20,6 +20,7 @@ def run(
     stage: str = "all",
     options: Mapping[str, Any] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    quick: bool = False,
 ) -> Result:
     """Does what `actjax run` does: prepares data, trains, scores, reports; what is there is not done again.
 
@@ -39,6 +40,7 @@ def run(
       stage: "all", or one of `actjax list stages`.
       options: what differs from the config, by the options' names: {"train.steps": 200}.
       data_dir: where prepared data sets live; TFDS's default otherwise.
+      quick: a look in a minute: fewer steps, features and replicates, and what stands in the way answered.
 
     Returns:
       `Result`: the scores as a table, the neurons, pictures, sounds.
@@ -56,7 +58,9 @@ def run(
     _change(made, {**place.options, **(options or {})})
     where = Path(workdir or place.workdir or f"runs/{Path(path).stem if path else 'run'}")
     prepared = None if data_dir is None else os.fspath(data_dir)
-    experiment.run(config=made, workdir=str(where), stage=stage, config_path=path, data_dir=prepared)
+    set_here = [*place.options, *(options or ())] if quick else None
+    where_to = {"workdir": str(where), "config_path": path, "data_dir": prepared}
+    experiment.run(config=made, stage=stage, quick=set_here, **where_to)
     return Result(where, prepared)
 
 

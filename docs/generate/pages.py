@@ -74,8 +74,8 @@ def metrics() -> str:
         ]
         sections.append(_section(name, facts, lookup.factory("metric", name)))
     head = (
-        "# Metrics\n\nHow similar a neuron and a feature are. Which one finds what was planted, and what fools "
-        "it, stands on the [leaderboard](../leaderboard.md).\n\n"
+        "# Metrics\n\nHow similar a neuron and a feature are. Which one finds what was planted, and what "
+        "fools it, stands on the [leaderboard](../leaderboard.md).\n\n"
     )
     return (
         head
