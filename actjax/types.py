@@ -280,10 +280,13 @@ class Frontend:
       sample_rate_hz, n_fft, hop_samples, n_mels, fmin_hz, fmax_hz: as in librosa's melspectrogram
         (Slaney mel scale and area normalisation; fmax_hz None is half the sample rate).
       squared: squares the mel power spectrogram once more, as the authors' earlier systems did.
+      compression: what becomes of the power x: "db" (10 log10 of it), or "log10(1 + 10000 x)", of which
+        floor and top_db are no part.
       floor: the smallest power before the logarithm.
       top_db: dynamic range kept below each clip's maximum, or None.
-      scale, offset: the image is (dB + offset) / scale.
+      scale, offset: the image is (compressed power + offset) / scale.
       subtract: an image [mel, frame] subtracted last, or None.
+      takes: "image", or "wave" for networks of the raw wave: an image of one band with a frame a sample.
     """
 
     sample_rate_hz: int = 12000
@@ -293,8 +296,15 @@ class Frontend:
     fmin_hz: float = 0.0
     fmax_hz: float | None = None
     squared: bool = False
+    compression: str = "db"
     floor: float = 1e-10
     top_db: float | None = 80.0
     scale: float = 1.0
     offset: float = 0.0
     subtract: tuple[tuple[float, ...], ...] | None = None
+    takes: str = "image"
+
+    @classmethod
+    def of_wave(cls, sample_rate_hz: int) -> "Frontend":
+        """The front end of networks of the raw wave."""
+        return cls(sample_rate_hz, n_fft=1, hop_samples=1, n_mels=1, takes="wave")

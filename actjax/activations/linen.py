@@ -16,7 +16,8 @@ from actjax.types import Layer
 class AnyNetwork(nn.Module):
     """A user's module with the interface of our own networks.
 
-    The module takes an image [b, f, t] (mel bands x frames), and `train`, `deterministic`, `training` or
+    The module takes an image [b, f, t] (mel bands x frames), or the raw wave [b, s] if it has an attribute
+    `takes` that is "wave", and `train`, `deterministic`, `training` or
     `use_running_average` if its `__call__` has such an argument. It returns logits [b, classes], or
     (logits, dict of layer outputs).
 
@@ -31,12 +32,18 @@ class AnyNetwork(nn.Module):
 
     inner: nn.Module
 
+    @property
+    def takes(self) -> str:
+        """What the module takes, "image" or "wave"."""
+        return getattr(self.inner, "takes", "image")
+
     def __call__(self, mel_bft: jax.Array, *, train: bool) -> tuple[jax.Array, dict[str, jax.Array]]:
         """[b, f, t] -> logits [b, classes], the layers that the module itself returns."""
         accepted = inspect.signature(type(self.inner).__call__).parameters
         modes = {"train": train, "training": train}
         modes |= {"deterministic": not train, "use_running_average": not train}
-        out: Any = self.inner(mel_bft, **{name: value for name, value in modes.items() if name in accepted})
+        given = mel_bft[:, 0] if self.takes == "wave" else mel_bft
+        out: Any = self.inner(given, **{name: value for name, value in modes.items() if name in accepted})
         with_layers = isinstance(out, tuple) and len(out) == 2 and isinstance(out[1], Mapping)
         logits: Any = out[0] if with_layers else out
         return logits, dict(out[1]) if with_layers else {}

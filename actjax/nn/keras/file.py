@@ -85,12 +85,30 @@ def read(path: str | Path, bound: int = BOUND) -> KerasFile:
     regular_file(path)
     if another := _another(path):
         raise FileError(path, f"expected a Keras file (.h5, .hdf5, .keras), got {another}")
-    config, content = None, None
-    if zipfile.is_zipfile(path):
-        with archive.opened_zip(path) as opened, reading(path, EXPECTED):
-            config = json.loads(archive.entry(path, opened, "config.json", bound // 32))
-            content = io.BytesIO(archive.entry(path, opened, "model.weights.h5", bound // 2))
-    with hdf5.opened(path, content, EXPECTED) as file, reading(path, EXPECTED):
+    if not zipfile.is_zipfile(path):
+        return read_bytes(path, None, bound)
+    with archive.opened_zip(path) as opened, reading(path, EXPECTED):
+        config = json.loads(archive.entry(path, opened, "config.json", bound // 32))
+        content = archive.entry(path, opened, "model.weights.h5", bound // 2)
+    return read_bytes(path, content, bound, config)
+
+
+def read_bytes(
+    path: Path, content: bytes | None, bound: int = BOUND, config: dict[str, Any] | None = None
+) -> KerasFile:
+    """Reads an HDF5 file of Keras: the one at `path`, or these bytes out of the archive there.
+
+    Args:
+      path: of the file or the archive.
+      content: the file's bytes; None for the file at `path`.
+      bound: bytes that its arrays may take.
+      config: the model's, where the file itself holds none.
+
+    Raises:
+      FileError: as `read`.
+    """
+    stream = None if content is None else io.BytesIO(content)
+    with hdf5.opened(path, stream, EXPECTED) as file, reading(path, EXPECTED):
         attributes = hdf5.Attributes(path, file, bound)
         if "model_config" in attributes:
             config = json.loads(text(attributes["model_config"]))
