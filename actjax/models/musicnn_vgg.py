@@ -63,8 +63,8 @@ def model(
     """The plain tagger that Pons and Serra publish beside musicnn, after Choi et al. (ISMIR 2016).
 
     Batch norm of the image - five times convolution 3 x 3 of 128 filters, ReLU, batch norm (but the last) and
-    max-pool - output. Layer "tags" holds the log-odds of each tag; each is true or not by itself. Its parameters
-    at 96 x 187 with 50 tags: 605,492. `config.weights` takes the same wheel as musicnn's does.
+    max-pool - output. Layer "tags" holds the log-odds of each tag; each is true or not by itself. Its
+    parameters at 96 x 187 with 50 tags: 605,492. `config.weights` takes the same wheel as musicnn's does.
 
     Args:
       num_classes: number of outputs.

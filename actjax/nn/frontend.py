@@ -7,7 +7,7 @@ from actjax.types import Frontend
 
 
 def images(wave_bs: jax.Array, frontend: Frontend, length_b: jax.Array | None = None) -> jax.Array:
-    """[b, s] float32 waves, each of length_b samples of signal -> [b, f, t] float32, what `frontend` makes."""
+    """[b, s] float32 waves, each of length_b samples of signal -> [b, f, t] what `frontend` makes of them."""
     if length_b is None:
         return jax.vmap(lambda wave: dsp.network_input(wave, frontend))(wave_bs)
     return jax.vmap(lambda wave, length: dsp.network_input(wave, frontend, length))(wave_bs, length_b)

@@ -19,7 +19,7 @@ AXES = {
     "separable": {"depthwise_kernel": (4,), "pointwise_kernel": (4,), "bias": (1,)},
     "norm": {"mean": (1,), "var": (1,), "gamma": (1,), "beta": (1,)},
     "gru": {"kernel": (2,), "recurrent_kernel": (2,), "bias": (1, 2)},
-    "conv": {"kernel": (4,), "bias": (1,)},
+    "conv": {"kernel": (3, 4), "bias": (1,)},
     "dense": {"kernel": (2,), "bias": (1,)},
 }
 NEEDED = {
@@ -163,6 +163,9 @@ def _layer(path: Path, name: str, weights: Weights, graph: Graph) -> KerasLayer:
         raise FileError(
             path, f"expected convolution, batch norm, dense and GRU layers, got {name!r} with {shapes}"
         )
+    if kind == "conv" and weights["kernel"].ndim == 3:
+        # Over one axis: (width, in, out) is (width, 1, in, out) over two.
+        weights = weights | {"kernel": weights["kernel"][:, None]}
     if kind == "norm":
         epsilon = config.get("epsilon", EPSILON)
         if len(set(shapes.values())) > 1 or not isinstance(epsilon, float) or not 0 < epsilon < 1:
@@ -187,4 +190,4 @@ def _kind(weights: Weights) -> str | None:
         return "norm"
     if "recurrent_kernel" in roles:
         return "gru"
-    return {4: "conv", 2: "dense"}.get(weights["kernel"].ndim) if "kernel" in roles else None
+    return {4: "conv", 3: "conv", 2: "dense"}.get(weights["kernel"].ndim) if "kernel" in roles else None
