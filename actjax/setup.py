@@ -144,7 +144,7 @@ def resolve(config: Config) -> Setup:
     analysis, model = make_frontend(config), model_spec(config.model.name)
     takes_wave = not config.score.activations and takes_of(model) == "wave"
     setup = Setup(
-        frontend=Frontend.of_wave(analysis.sample_rate_hz) if takes_wave else analysis,
+        frontend=_of_wave(analysis.sample_rate_hz) if takes_wave else analysis,
         analysis=analysis,
         clip_samples=validation.clip_samples(config),
         model=model,
@@ -163,6 +163,11 @@ def make_frontend(config: Config) -> Frontend:
     path = options.pop("subtract")
     image = _subtracted(Path(path).expanduser(), options["n_mels"]) if path else None
     return Frontend(sample_rate_hz=config.data.sample_rate_hz, subtract=image, **options)
+
+
+def _of_wave(sample_rate_hz: int) -> Frontend:
+    """The front end of networks of the raw wave, whose frames are samples."""
+    return Frontend(sample_rate_hz, n_fft=1, hop_samples=1, n_mels=1, takes="wave")
 
 
 def make_features(specs: str, front: Frontend) -> tuple[Feature | KnownOfClips, ...]:

@@ -208,9 +208,7 @@ def test_a_packages_weights_want_their_front_end_and_say_their_classes(make_run)
         import_stage.stage.check_options(make_run(weights="wheels"))
     write_wheel(folder / "musicnn-0.1.0-py3-none-any.whl", published_weights())
     changes = {"model.name": "musicnn", "classes": "", "frontend.subtract": "", "frontend.n_mels": 96}
-    with pytest.raises(
-        ValueError, match="weights in musicnn-0.1.0-.* want data.sample_rate_hz = 16000, the .* 12000"
-    ):
+    with pytest.raises(ValueError, match="weights in .*whl want data.sample_rate_hz = 16000, the .* 12000"):
         import_stage.stage.run(make_run(weights="wheels", **changes))
     changes |= {"frontend.compression": "log10(1 + 10000 x)", "frontend.offset": 0.0, "frontend.scale": 1.0}
     changes |= {"data.sample_rate_hz": 16_000}

@@ -22,11 +22,11 @@ class Fields(NamedTuple):
             raise ValueError(f"field {field} is no number")
         return value
 
-    def bytes(self, field: int) -> bytes:
+    def content(self, field: int) -> bytes:
         """The last bytes of a field, empty where it is not there."""
-        return (self.all_bytes(field) or [b""])[-1]
+        return (self.contents(field) or [b""])[-1]
 
-    def all_bytes(self, field: int) -> list[bytes]:
+    def contents(self, field: int) -> list[bytes]:
         """All bytes of a field; ValueError if it holds numbers."""
         values = self.values.get(field, [])
         texts = [value for value in values if isinstance(value, bytes)]

@@ -96,10 +96,10 @@ def _is_read(value: Fields) -> bool:
 
 def _entry(path: Path, name: str, value: Fields) -> Entry:
     """The entry of an array that lies in one piece in the only data file."""
-    dims = [fields(dim).number(1) for dim in fields(value.bytes(2)).all_bytes(2)]
+    dims = [fields(dim).number(1) for dim in fields(value.content(2)).contents(2)]
     shape, dtype = checked_shape(dims, path, name), np.dtype(TYPES[value.number(1)])
     offset, size = value.number(4), value.number(5)
-    if value.number(3) or value.all_bytes(7):
+    if value.number(3) or value.contents(7):
         raise FileError(path, f"{name!r} lies in several pieces or data files")
     if size != math.prod(shape) * dtype.itemsize:
         raise FileError(path, f"{name!r} has {size} bytes, not those of {list(shape)} {dtype}")
