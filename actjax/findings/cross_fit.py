@@ -29,7 +29,7 @@ class Result(NamedTuple):
       null: [1 + r] its score under every rearrangement, the observed first.
       every: [1 + r, n, c] its candidates on all clips under every rearrangement.
       layers: the layer of each candidate [n].
-      ceiling: the score of ridge regression from all units; None where there is none.
+      all_units: the score of ridge regression from all units; None where there is none.
     """
 
     claim: Claim
@@ -39,7 +39,7 @@ class Result(NamedTuple):
     null: np.ndarray
     every: np.ndarray
     layers: np.ndarray
-    ceiling: float | None
+    all_units: float | None
 
 
 def score(sides: Sides, setting: Setting, rotations: int) -> tuple[list[Result], list[str]]:
@@ -111,7 +111,7 @@ def _compared(
             every=every,
             null=null,
             layers=layers,
-            ceiling=claim.ceiling(ready, claim, setting, shared),
+            all_units=claim.all_units(ready, claim, setting, shared),
         )
         for claim, (null, every) in nulls
     ]

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from actjax import parallel
-from actjax import run as runs
+from actjax import parallel, runs
 from actjax.nn.imported import Imported
 from actjax.options import comma_list
 from actjax.train import checkpoint, options, state

@@ -12,7 +12,7 @@ all rows of the block, so that the [n, k] scores of one layer and one feature ne
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,13 +21,14 @@ import numpy as np
 from actjax import files
 from actjax.scores.schema import (
     KEY,
+    NAMES,
     NULLABLE,
     STATISTICS,
     STRINGS,
     ScoresError,
     check,
     keys,
-    of_first_version,
+    of_earlier_version,
     repeated,
     schema,
     table_of,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 # Grows when a score set holds other columns, so that a set of an older version is made again beside it.
-VERSION = 2
+VERSION = 3
 _METADATA_KEY = b"actjax"
 
 
@@ -56,6 +57,7 @@ def score_block(
     *,
     n_observations: int | np.ndarray,
     whole_feature: bool = False,
+    row_names: Sequence[str] | None = None,
     **labels: Any,
 ) -> dict[str, Any]:
     """The [n, k] outputs of one metric on one layer and one feature as a block of n * k rows.
@@ -65,8 +67,9 @@ def score_block(
         statistics), each [n, k]; NaN is undefined. Names that the table has not are left out.
       n_observations: a number, or an array that broadcasts to [n, k].
       whole_feature: the scores are of the feature as a whole: k is 1 and `row` becomes -1.
-      **labels: network, layer, depth, feature, view, metric; options ("{}") and part ("within") have
-        defaults.
+      row_names: [k] what the rows are called; a feature as a whole is called "all".
+      **labels: network, layer, depth, feature, view, metric, unit; options ("{}") and part ("within") have
+        defaults, the unit may be left out.
 
     Returns:
       The block: flat columns, neuron by neuron, and single-valued labels.
@@ -83,10 +86,22 @@ def score_block(
         "valid": np.isfinite(score_nk).ravel(),
         "n_observations": np.broadcast_to(np.asarray(n_observations, np.int64), (n, k)).ravel(),
     }
+    names = ("all",) if whole_feature else row_names
+    if names is not None:
+        block["row_name"] = _repeated(names, n)
     for name in NULLABLE + STATISTICS:
         if name in outputs:
             block[name] = np.asarray(outputs[name], np.float32).ravel()
     return block
+
+
+def _repeated(names: Sequence[str], times: int) -> "pyarrow.Array":
+    """The names one after the other, that often."""
+    import pyarrow as pa
+
+    known = list(dict.fromkeys(names))
+    codes = np.asarray([known.index(name) for name in names], np.int32)
+    return pa.DictionaryArray.from_arrays(np.tile(codes, times), pa.array(known, pa.string()))
 
 
 def write_scores(
@@ -125,7 +140,7 @@ def write_scores(
         row = {name: table[name][twice].as_py() for name in KEY}
         raise ScoresError(f"this key occurs twice in the scores, expected once: {json.dumps(row)}")
     table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(dict(metadata))})
-    path, repeating = Path(path), [*STRINGS, "neuron", "row", "control_score"]
+    path, repeating = Path(path), [*STRINGS, *NAMES, "neuron", "row", "control_score"]
     with files.written_whole(path) as aside, open(aside, "wb") as file:
         options: dict[str, Any] = {"use_dictionary": repeating, "write_page_checksum": True}
         pq.write_table(table, file, compression="zstd", **options)
@@ -156,7 +171,7 @@ def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
     for path in paths:
         files.regular_file(path)
         with files.reading(path, f"a score set; delete it and {hint}"), pa.OSFile(str(path)) as file:
-            table = of_first_version(pq.read_table(file, page_checksum_verification=True))
+            table = of_earlier_version(pq.read_table(file, page_checksum_verification=True))
         if not table.schema.equals(schema()):
             names = sorted(set(schema().names) ^ set(table.schema.names)) or ["column types"]
             names = names[:3] + ["..."] * (len(names) > 3)

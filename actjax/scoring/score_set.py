@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax import files, parallel
-from actjax import run as runs
+from actjax import files, parallel, runs
 from actjax.data import loader
 from actjax.scores import files as scores_files
 from actjax.scoring import from_elsewhere
@@ -69,6 +68,8 @@ def _blocks(task: ScoredTask, options: Mapping[str, Any], part: str) -> Iterator
             outputs,
             n_observations=outputs.pop("n_observations"),
             whole_feature=whole,
+            row_names=feature.row_names,
+            unit=feature.unit,
             network=task.network,
             layer=problem.layer.name,
             depth=problem.layer.depth,

@@ -14,7 +14,7 @@
 | `left_out` | scores/<score set>.left_out.json: comparisons not made, and why | score | report |
 | `examples` | scores/<score set>.examples.npz: maps beside features | score | report |
 | `observations_folder` | scores/.observations-*: kept by a pass over the clips until its end | score | |
-| `findings_table` | findings.json: effects, intervals, p-values, verdicts | findings | findings, report |
+| `findings_table` | findings.json: scores, intervals, p-values, answers | findings | findings, report |
 | `findings_arrays` | findings/arrays.npz: what a table over seeds is made from | findings | findings |
 | `findings_units` | findings/units.parquet: scores of all units | findings | |
 | `sweep_table` | sweep.tsv: one line a variant | sweep | |

@@ -13,8 +13,7 @@ import pytest
 from published_wheels import weights as published_weights
 from published_wheels import write_wheel
 
-from actjax import dsp, files, lookup
-from actjax import run as runs
+from actjax import dsp, files, lookup, runs
 from actjax.data.loader import Source
 from actjax.defaults import default_config
 from actjax.files import FileError
