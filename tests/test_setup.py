@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from actjax import experiment, lookup, setup, sweep, validation
-from actjax import run as runs
+from actjax import experiment, lookup, runs, setup, sweep, validation
 from actjax.defaults import default_config
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import jax
 
-from actjax import files
-from actjax import run as runs
+from actjax import files, runs
 from actjax.data import loader
 from actjax.scoring.networks import Network
 from actjax.statistics import controls

@@ -1,6 +1,6 @@
 """What findings need of a run's options and clips, refused before anything is computed."""
 
-from actjax import run as runs
+from actjax import runs
 from actjax.data import loader
 from actjax.findings import networks
 from actjax.findings.claims import TITLES

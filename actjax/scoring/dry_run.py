@@ -2,7 +2,7 @@
 
 import os
 
-from actjax import run as runs
+from actjax import runs
 from actjax.data.loader import Source
 from actjax.scoring import cost, cost_lines, from_elsewhere, networks, nulls, plan
 

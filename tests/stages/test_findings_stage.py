@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from launching import ROOT, finish, launch
 
-from actjax import experiment
-from actjax import run as runs
+from actjax import experiment, runs
 from actjax.defaults import default_config
 from actjax.findings import networks, requirements
 from actjax.stages import findings
