@@ -21,8 +21,10 @@ Side = lent.Array | np.ndarray
 Mask = jax.Array | np.ndarray | None
 
 
-def pairwise_scores(metric: Metric, x: Side, y: Side, mask_o: Mask, axis: int) -> blocks.Scores:
-    """The scores [n, k] of all pairs, outside of any program; the host waits to hear whether they hold.
+def pairwise_scores(metric: Metric, x: Side, y: Side, mask_o: Mask, axis: int) -> tuple[blocks.Scores, bool]:
+    """(the scores [n, k] of all pairs, whether all are surely numbers), outside of any program.
+
+    The host waits to hear whether the scores hold.
 
     Args:
       metric: one of moments.
@@ -31,7 +33,10 @@ def pairwise_scores(metric: Metric, x: Side, y: Side, mask_o: Mask, axis: int) -
       axis: of neurons and rows.
     """
     scores, doubtful, moments = _sampled(metric, x, y, mask_o, axis)
-    return _fitting(metric, moments, x, y, mask_o, axis) if doubtful else scores
+    if doubtful:
+        return _fitting(metric, moments, x, y, mask_o, axis), False
+    # Under a mask too few may count.
+    return scores, mask_o is None
 
 
 @functools.partial(jax.jit, static_argnames=("metric", "axis"))
