@@ -39,7 +39,7 @@ class Scored(NamedTuple):
       all_numbers: whether none of them is surely NaN; False where nobody looked.
     """
 
-    outputs: dict[str, Side]
+    outputs: Mapping[str, Side]
     all_numbers: bool = False
 
 
@@ -80,7 +80,7 @@ def score_vectors(
         for places, neurons in _neurons(metric, x, mask, tiles):
             scores, all_numbers = run(neurons, *shared)
             if how.stay:
-                return Scored(dict(scores), all_numbers)
+                return Scored(scores, all_numbers)
             if at_once and resident.on_accelerator():
                 written = {name: resident.writable(values) for name, values in scores.items()}
                 return Scored(written, all_numbers)

@@ -162,7 +162,8 @@ def test_without_a_mask_nothing_is_asked_within_the_program(emulated, monkeypatc
     """Constants and values beyond float32's squares are looked at by a second program, others by none."""
     x, y = (side[:8] + np.float32(3) for side in related(1_500))
     metric = make_metric("pearson")
-    program = jax.make_jaxpr(functools.partial(whole_arrays._sampled, metric, axis=0, mask_o=None))(x, y)
+    sampled = whole_arrays._sampled(whole_arrays._flag_place(x))
+    program = jax.make_jaxpr(functools.partial(sampled, metric, axis=0, mask_o=None))(x, y)
     assert not primitives(program.jaxpr) & {"cond", "while", "scan", "gather", "argmax"}
     looked = []
     fitting = whole_arrays._fitting
