@@ -18,7 +18,7 @@ from actjax.similarity import blocks, whole_arrays
 from actjax.similarity.host import lent
 from actjax.similarity.host.dispatch import host_allowed
 from actjax.similarity.host.threads import at_least_one
-from actjax.similarity.tiles import clip_bytes, default_bytes, tile_sizes
+from actjax.similarity.tiles import bound_of, clip_bytes, default_bytes, tile_sizes
 from actjax.types import Context, Metric
 
 Scores = Mapping[str, jax.Array]
@@ -137,6 +137,8 @@ def _score_clips(
         jax.ShapeDtypeStruct(values.shape[1:], values.dtype) for values in (x_bon, y_bok, mask_bo)
     )
     one_context = jax.tree.map(lambda leaf: leaf[0], context)
+    if metric.observes == "image":
+        tile_bytes = bound_of(metric, tile_bytes)
     per_clip = clip_bytes(metric, one_x, one_y, one_mask, one_context, axis)
     batch = min(b, at_least_one(tile_bytes, per_clip))
 
