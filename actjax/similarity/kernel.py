@@ -68,7 +68,7 @@ def pairwise(
     def in_way(way: str) -> Scores:
         traced = any(isinstance(side, Tracer) for side in (x_on, y_ok, mask_o))
         if way == "fast" and not traced and blocks.needs_blocks(metric, o):
-            return whole_arrays.pairwise_scores(metric, x_on, y_ok, mask_o, axis)
+            return whole_arrays.pairwise_scores(metric, x_on, y_ok, mask_o, axis)[0]
         counts = jnp.ones((o,), bool) if mask_o is None else mask_o
         return _pairwise(metric, x_on, y_ok, counts, context, way=way, **how)
 
