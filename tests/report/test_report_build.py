@@ -317,7 +317,7 @@ def test_intervals_and_the_rule_are_shown(built):
     assert "When a gain is announced." in text and "over 400 recordings" in text
     summary = summarise(load_scores(workdir))
     rows = tables.feature_table(summary, 0).rows
-    assert all(re.fullmatch(r"[+-]\d\.\d\d to [+-]\d\.\d\d", row[5]) for row in rows)
+    assert all(re.fullmatch(r"[+−]\d\.\d\d to [+−]\d\.\d\d", row[5]) for row in rows)
 
 
 def test_building_again_gives_the_same_page(tmp_path):
