@@ -125,7 +125,7 @@ EDGES = {
         "findings/cross_fitting",
         "lookup",
         "setup",
-        "similarity/families",
+        "similarity",
         "statistics",
         "types",
     },
