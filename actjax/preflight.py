@@ -97,7 +97,7 @@ def survey(run: runs.Run, stages: Sequence[str]) -> Survey:
     found = Survey()
     if not hasattr(run.builder.builder_config, "listing"):
         return found
-    now = ml_collections.ConfigDict(run.config.to_dict())
+    now: Config = ml_collections.ConfigDict(run.config.to_dict())
     seconds = _durations(run.builder.jobs())
     found.notes += _cuts(run.builder.jobs())
     for needed_by, check, remedies in _checks(run, seconds):
@@ -164,7 +164,7 @@ def _refusal(check: Callable[[runs.Run], None], run: runs.Run, config: Config) -
 
 
 def _with(config: Config, options: Mapping[str, Any]) -> Config:
-    changed = ml_collections.ConfigDict(config.to_dict())
+    changed: Config = ml_collections.ConfigDict(config.to_dict())
     changed.update_from_flattened_dict(dict(options))
     return changed
 

@@ -12,6 +12,7 @@ from actjax import lookup
 from actjax.pages import style
 from actjax.results import strongest
 from actjax.results.picture import Clip, Picture, Sounds
+from actjax.scores.schema import codes
 
 if TYPE_CHECKING:
     import pandas
@@ -62,7 +63,7 @@ class Unit:
         Raises:
           UnknownNameError: the neuron has none in this view or metric.
         """
-        rows = self.scores[self.scores.valid]
+        rows: Any = self.scores[self.scores.valid]
         for name, asked, order in (("view", view, ORDER), ("metric", metric, ())):
             known = tuple(dict.fromkeys(rows[name].astype(str)))
             chosen = asked or next((one for one in order if one in known), known[0] if known else "")
@@ -88,12 +89,12 @@ class Unit:
 
     @functools.cached_property
     def _rows(self) -> "pyarrow.Table":
-        import pyarrow.compute as pc
-
         table = self.table
+        mine = table["neuron"].to_numpy() == self.neuron
         for name, value in (("network", self.network), ("layer", self.layer)):
-            table = table.filter(pc.equal(table[name].cast("string"), value))
-        return table.filter(pc.equal(table["neuron"], self.neuron))
+            code, known = codes(table, name)
+            mine &= np.asarray([one == value for one in known])[code]
+        return table.take(np.flatnonzero(mine))
 
 
 def _profile(title: str, rows: "pandas.DataFrame") -> Picture:

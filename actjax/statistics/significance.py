@@ -173,7 +173,7 @@ def _draws(
     kind = null or ("unrestricted" if classes is None else "within_class")
     if kind not in permutations.NULLS:
         raise ValueError(f"null knows {', '.join(permutations.NULLS)}; got {null!r}")
-    drawn = {"replicates": replicates, "seed": seed}
+    drawn: dict[str, Any] = {"replicates": replicates, "seed": seed}
     if kind == "circular_shift":
         return permutations.circular_shift(clips.valid_bo, **drawn)
     recordings = _of_clips(recording_ids, "recording_ids", clips)
