@@ -43,10 +43,16 @@ class AnyNetwork(nn.Module):
 
     def outputs(self, variables: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
         """Computes all layers in evaluation mode: name -> [b, f, t, c] or [b, c], in order of computation."""
+        return self.logits_and_outputs(variables, image_bft)[1]
+
+    def logits_and_outputs(
+        self, variables: Any, image_bft: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Computes logits [b, classes] and all layers from one pass in evaluation mode."""
         result: Any = self.apply(
             variables, image_bft, train=False, capture_intermediates=True, mutable=["intermediates"]
         )
-        (_, layers), state = result
+        (logits, layers), state = result
         for name, output in _flat(state["intermediates"].get("inner", {})):
             layers.setdefault(name, output)
         batch = image_bft.shape[0]
@@ -55,7 +61,7 @@ class AnyNetwork(nn.Module):
             for name, x in layers.items()
             if x.ndim in (2, 3, 4) and x.shape[0] == batch and jnp.issubdtype(x.dtype, jnp.floating)
         }
-        return {name: x[:, None] if x.ndim == 3 else x for name, x in fitting.items()}
+        return logits, {name: x[:, None] if x.ndim == 3 else x for name, x in fitting.items()}
 
     def layers(self, input_shape_ft: tuple[int, int], chosen: str = ".*") -> tuple[Layer, ...]:
         """Name, size, depth and geometry of the layers whose whole name matches `chosen`.

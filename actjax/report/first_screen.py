@@ -11,13 +11,12 @@ from actjax.pages.numbers import number
 from actjax.report import neuron_table
 from actjax.report.neurons import Best
 from actjax.report.summary import Summary
-from actjax.report.workdir_files import Material
+from actjax.report.workdir_files import ATLAS, Material
 from actjax.statistics.bootstrap import t_quantile
 from actjax.workdir.evaluation_record import Evaluation
 
 # Fewer recordings than this get a warning.
 FEW_RECORDINGS = 60
-ATLAS = "atlas/index.html"
 TITLE = "Which feature does each neuron follow?"
 
 

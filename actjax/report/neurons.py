@@ -100,7 +100,7 @@ def best_of_neurons(table: "pyarrow.Table", summary: Summary) -> Best:
     """
     rows = rows_of(table, summary)
     main = rows.where(rows.network == summary.networks.index(summary.main))
-    place = _set_of_layer(main, summary)
+    place = set_of_layer(main, summary)
     main = main.where(main.set == place[main.layer])
     candidates = main.where(~is_given(main, summary) & ~np.isnan(main.strength))
     neurons = np.unique(np.stack([main.layer, main.neuron], 1), axis=0)
@@ -109,7 +109,7 @@ def best_of_neurons(table: "pyarrow.Table", summary: Summary) -> Best:
     pick = np.full(len(neurons), -1)
     for i in strongest:
         pick[number[int(candidates.layer[i]), int(candidates.neuron[i])]] = candidates.at[i]
-    return _described(table, summary, rows, neurons, place[neurons[:, 0]], pick)
+    return described(table, summary, rows, neurons, place[neurons[:, 0]], pick)
 
 
 def rows_of(table: "pyarrow.Table", summary: Summary) -> Rows:
@@ -155,7 +155,7 @@ def strongest_by(labels: list[np.ndarray], rows: Rows) -> np.ndarray:
     return order[first]
 
 
-def _set_of_layer(main: Rows, summary: Summary) -> np.ndarray:
+def set_of_layer(main: Rows, summary: Summary) -> np.ndarray:
     """[layers] the score set that a layer's neurons stand with."""
     place = np.full(len(summary.layers), -1)
     by_view = {summary.sets[s].view: s for s in summary.leading()}
@@ -170,7 +170,7 @@ def _set_of_layer(main: Rows, summary: Summary) -> np.ndarray:
     return place
 
 
-def _described(
+def described(
     table: "pyarrow.Table",
     summary: Summary,
     rows: Rows,

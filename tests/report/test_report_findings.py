@@ -72,7 +72,7 @@ def test_what_training_adds_may_be_in_the_input_already():
     of_chroma |= {"rotated": line(0.45, 4), "input": line(0.61)}
     [claim], [finding] = summary.conclude([{"chroma_geometry": of_chroma}])
     assert {q: a["verdict"] for q, a in claim["answers"].items()} == finding["answers"]
-    assert finding["answers"] == {"chance": "yes", "training": "yes", "single": "weakly", "input": "less"}
+    assert finding["answers"] == {"chance": "yes", "training": "yes", "single": "no", "input": "less"}
     assert claim["answers"]["training"]["control"] == "untrained"
     assert claim["answers"]["training"]["effect"] == pytest.approx(0.13)
 
