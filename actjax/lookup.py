@@ -15,6 +15,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -76,9 +77,18 @@ def names(kind: str) -> tuple[str, ...]:
 
 def module(kind: str, name: str) -> ModuleType:
     """The module that a plug-in, a stage or a benchmark lives in."""
+    return importlib.import_module(_dotted(kind, name))
+
+
+def file_of(kind: str, name: str) -> Path:
+    """The file of that module, without importing it."""
+    return Path(__file__).parent.joinpath(*_dotted(kind, name).split(".")[1:]).with_suffix(".py")
+
+
+def _dotted(kind: str, name: str) -> str:
+    """The name by which the module is imported."""
     check(kind, name)
-    path = TABLES[kind][name] if kind in TABLES else f"{SHELVES[kind]}.{name}"
-    return importlib.import_module(path)
+    return TABLES[kind][name] if kind in TABLES else f"{SHELVES[kind]}.{name}"
 
 
 def check(kind: str, name: str) -> None:

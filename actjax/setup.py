@@ -90,9 +90,33 @@ class Scored(NamedTuple):
     memory_bytes: int
 
     @property
-    def own_networks(self) -> tuple[str, ...]:
+    def run_networks(self) -> tuple[str, ...]:
         """The networks that this program runs on the input's image."""
         return tuple(name for name in self.networks if name not in ("input", EXTERNAL))
+
+
+class FindingOptions(NamedTuple):
+    """`config.findings`, and the two seeds that findings depend on.
+
+    Attributes:
+      untrained: initialisations, and shuffles; 0 leaves the findings out.
+      label_control: a workdir beside the run's, of a network trained on shuffled labels, or "".
+      rotations: random rotations of each layer's channels.
+      replicates: of the permutation of recordings.
+      bootstrap: resamples of the recordings.
+      splits: random halves of the recordings.
+      seed: the run's, which networks start from.
+      data_seed: which halves, resamples and permutations are drawn from.
+    """
+
+    untrained: int
+    label_control: str
+    rotations: int
+    replicates: int
+    bootstrap: int
+    splits: int
+    seed: int
+    data_seed: int
 
 
 class Setup(NamedTuple):
@@ -104,7 +128,8 @@ class Setup(NamedTuple):
       model: the network's name and options.
       features: of `score.features`, in order.
       metrics: of `score.metrics`, in order.
-      scored: the rest of `config.score`.
+      scored: what else `config.score` says.
+      findings: what `config.findings` says.
     """
 
     frontend: Frontend
@@ -113,6 +138,7 @@ class Setup(NamedTuple):
     features: tuple[Feature | KnownOfClips, ...]
     metrics: tuple[ChosenMetric, ...]
     scored: Scored
+    findings: FindingOptions
 
     @property
     def image_shape_ft(self) -> tuple[int, int]:
@@ -142,6 +168,7 @@ def resolve(config: Config) -> Setup:
         features=make_features(config.score.features, front),
         metrics=_metrics(config.score.metrics),
         scored=_scored(config.score, _null(config.score, config.seed)),
+        findings=FindingOptions(**config.findings, seed=config.seed, data_seed=config.data.seed),
     )
     validation.check_metrics([chosen.metric for chosen in setup.metrics], config.score)
     validation.check_sizes(config)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from actjax import files
-from actjax import run as runs
+from actjax import files, runs
 from actjax.ablation import effects, responses
 from actjax.atlas.build import mean_activations, open_network
 from actjax.workdir import ablation
@@ -16,7 +15,7 @@ def compute(run: runs.Run) -> list[Path]:
     """Cuts every layer of the run's networks on the clips that are scored.
 
     Raises:
-      LeftOut: the run has no network of its own.
+      StageLeftOut: the run has no network of its own.
       ValueError: no layer lies on the way to the outputs.
     """
     source = run.open_source(run.setup.scored.split)

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from actjax import lookup
-from actjax import run as runs
+from actjax import lookup, runs
 from actjax.atlas import activity
 from actjax.atlas.build import Network
 from actjax.benchmark.metrics import causal, rendered

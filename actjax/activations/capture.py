@@ -14,7 +14,8 @@ from actjax.activations import comparisons as problems_lib
 from actjax.activations import observe as sides_lib
 from actjax.activations.linen import AnyNetwork
 from actjax.extraction.tabulated import GivenFeature
-from actjax.types import Feature, Frontend, Layer, LayerAxis
+from actjax.layer_axis import LayerAxis
+from actjax.types import Feature, Frontend, Layer
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

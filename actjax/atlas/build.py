@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax import files
-from actjax import run as runs
+from actjax import files, runs
 from actjax.atlas import activity, chosen, described, page_text, shown
 from actjax.atlas.coded import coded, rounded, write_script
 from actjax.data import loader
@@ -45,12 +44,12 @@ def build(run: runs.Run) -> list[Path]:
     """Writes the atlas of a scored run, and the mean activations that it is made from.
 
     Raises:
-      LeftOut: the neurons are not channels, or their activations come from a file.
+      StageLeftOut: the neurons are not channels, or their activations come from a file.
       ScoresError: nothing was scored.
     """
     scored = run.setup.scored
     if scored.neurons != "channel" or scored.activations is not None:
-        raise runs.LeftOut("it plays what drives a network's channels: score.neurons=channel, and a network")
+        raise runs.StageLeftOut("it plays what drives a network's channels: score.neurons=channel, and a network")
     table = load_scores(run.workdir)
     summary = summarise(table)
     best = best_of_neurons(table, summary)
@@ -83,14 +82,14 @@ def open_network(run: runs.Run, source: loader.Source) -> Network:
     """Opens the networks of a run that its scores are of.
 
     Raises:
-      LeftOut: its scores are of none.
+      StageLeftOut: its scores are of none.
     """
     network = networks.open_network(run, len(source.class_names))
     names = list(run.setup.scored.own_networks)
     train = run.open_source("train") if UNTRAINED in names else source
     weights = {name: networks.variables(network, name, train) for name in names}
     if not weights:
-        raise runs.LeftOut("score.networks names none of the run's networks: there is nothing to listen to")
+        raise runs.StageLeftOut("score.networks names none of the run's networks: there is nothing to listen to")
     return Network(network, network.layers(), weights)
 
 

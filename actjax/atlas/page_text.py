@@ -4,8 +4,7 @@ import datetime
 import html
 from pathlib import Path
 
-from actjax import files
-from actjax import run as runs
+from actjax import files, runs
 from actjax.data import loader
 from actjax.report.neuron_table import NOTE
 from actjax.report.neurons import Best

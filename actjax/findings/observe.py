@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from actjax import parallel
-from actjax import run as runs
+from actjax import parallel, runs
 from actjax.activations import capture, comparisons
 from actjax.activations.clips import make_observer, observe_clips
 from actjax.data.loader import Source
@@ -16,7 +15,7 @@ from actjax.findings.claims.sides import SCALARS, Side, Sides
 from actjax.scoring.networks import Network
 from actjax.scoring.tasks import observations_of
 from actjax.setup import Setup, band_centres_hz, make_features
-from actjax.types import Batch, Feature, Frontend, Layer
+from actjax.types import Batch, Feature, Frontend, Layer, LeftOut
 
 INPUT = "input"
 CELLS = ("harmonic", "percussive", "log_mel")
@@ -42,7 +41,7 @@ class Planned(NamedTuple):
     features: Mapping[str, Feature]
     of_networks: tuple[comparisons.Problem, ...]
     of_input: tuple[comparisons.Problem, ...]
-    left_out: list[comparisons.LeftOut]
+    left_out: list[LeftOut]
 
 
 def plan(setup: Setup, network: Network) -> Planned:
@@ -54,7 +53,7 @@ def plan(setup: Setup, network: Network) -> Planned:
         clip_samples=setup.clip_samples,
         wants=frozenset(),
     )
-    left_out: list[comparisons.LeftOut] = []
+    left_out: list[LeftOut] = []
 
     def problems(*roles: Sequence[Layer]) -> tuple[comparisons.Problem, ...]:
         planned = []
@@ -78,7 +77,7 @@ def check_memory(planned: Planned, networks: int, clips: int, memory_bytes: int)
     """Refuses what would not fit, from shapes alone.
 
     Raises:
-      LeftOut: what so many networks keep does not fit in score.memory_gib x 4.
+      StageLeftOut: what so many networks keep does not fit in score.memory_gib x 4.
     """
     cells = 0
     for count, problems in ((networks, planned.of_networks), (1, planned.of_input)):
@@ -86,7 +85,7 @@ def check_memory(planned: Planned, networks: int, clips: int, memory_bytes: int)
             cells += observations_of(p)[0] * (p.neurons * count + len(p.features))
     needed, bound = 4 * cells * clips / 2**30, 4 * memory_bytes / 2**30
     if needed > bound:
-        raise runs.LeftOut(
+        raise runs.StageLeftOut(
             f"the findings keep {needed:.2g} GiB of observations ({clips} clips), more than 4 x "
             f"score.memory_gib = {bound:g} GiB: raise it to {needed / 4:.2g}, lower findings.untrained, or "
             "choose fewer layers by score.layers"
@@ -116,19 +115,19 @@ def collect(
         capture.Family((INPUT,), capture.input_outputs, nothing, planned.of_input),
     ]
     observer = make_observer(families, list(planned.features.values()), planned.frontend)
-    kept = _Kept(len(source))
+    clip_sides = _ClipSides(len(source))
     batches = runs.batches(source, batch_size)
-    observe_clips(observer, batches, kept.add, clip_ids=source.clip_ids, title="findings")
+    observe_clips(observer, batches, clip_sides.add, clip_ids=source.clip_ids, title="findings")
     sides = [
         _side(problem, family.networks, *arrays)
-        for family, of_family in zip(families, kept.gathered(), strict=True)
+        for family, of_family in zip(families, clip_sides.gathered(), strict=True)
         for problem, arrays in zip(family.problems, of_family, strict=True)
     ]
     ends = len(planned.of_networks)
     return Sides(_by_role(sides[:ends]), _by_role(sides[ends:]), planned.left_out)
 
 
-class _Kept:
+class _ClipSides:
     """The sides of this process's clips, written batch by batch into arrays made once."""
 
     def __init__(self, clips: int) -> None:

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from actjax import files
-from actjax import run as runs
+from actjax import files, runs
 from actjax.data import loader
 from actjax.findings import networks, summary
 from actjax.findings.claims.setting import Setting
@@ -59,7 +58,7 @@ def of_network(
     claims, findings = summary.conclude([summary.arrays_of(results)])
     return {
         "made_from": made_from,
-        "seeds": [run.config.seed],
+        "seeds": [run.setup.findings.seed],
         "options": _options(run),
         "clips": len(test),
         "recordings": len(set(test.recording_ids)),
@@ -87,8 +86,9 @@ def write_beside(folder: Path, results: list[Result]) -> None:
 
 def _options(run: runs.Run) -> dict[str, Any]:
     """What a table depends on beside the data and the weights."""
-    score = {name: run.config.score[name] for name in ("split", "layers")}
-    options = run.config.findings.to_dict()
+    score = {"split": run.setup.scored.split, "layers": run.setup.scored.layers}
+    options: dict[str, Any] = run.setup.findings._asdict()
+    data_seed, _ = options.pop("data_seed"), options.pop("seed")
     # Seeds have label controls of their own; a network's kind is all that their tables share.
     options["label_control"] = bool(options["label_control"])
-    return {"findings": options, "score": score, "data_seed": run.config.data.seed}
+    return {"findings": options, "score": score, "data_seed": data_seed}

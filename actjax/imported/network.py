@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from actjax import parallel
-from actjax import run as runs
+from actjax import parallel, runs
 from actjax.nn.keras.importer import Imported
 from actjax.options import comma_list
 from actjax.train import checkpoint, options, state

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax import parallel
-from actjax import run as runs
+from actjax import parallel, runs
 from actjax.data import loader
 from actjax.imported import network
 from actjax.scoring import networks

@@ -109,8 +109,8 @@ def front(table: FindingsTable | None, calibration: Table | None, pictures: Sequ
 
 def _count(summary: Summary, network: int) -> int:
     """How many different units of a network are scored."""
-    u, mine = summary.units, summary.units.network == network
-    return len(np.unique(u.layer[mine].astype(np.int64) << 32 | u.neuron[mine]))
+    u, of_network = summary.units, summary.units.network == network
+    return len(np.unique(u.layer[of_network].astype(np.int64) << 32 | u.neuron[of_network]))
 
 
 def _fewer(summary: Summary) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from actjax.report.summary import TRAINED
 from actjax.scores.files import folder_of
 from actjax.statistics import controls
+from actjax.types import LeftOut
 from actjax.workdir import (
     clip_activations,
     curve,
@@ -22,7 +23,6 @@ from actjax.workdir import (
 from actjax.workdir.clip_activations import ClipActivations
 from actjax.workdir.evaluation_record import Evaluation
 from actjax.workdir.examples import Example
-from actjax.workdir.left_out import LeftOut
 from actjax.workdir.skipped import Skipped
 
 # The atlas's page, from the report's folder.

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 
-from actjax import lookup, parallel
-from actjax import run as runs
+from actjax import lookup, parallel, runs
 from actjax.activations.linen import AnyNetwork
 from actjax.data.loader import Source
 from actjax.network import make_module

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actjax import parallel
-from actjax import run as runs
+from actjax import parallel, runs
 from actjax.activations.capture import BothSides, Family
 from actjax.activations.clips import Observer, observe_clips
 from actjax.activations.comparisons import Problem

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from actjax.activations import capture
-from actjax.activations.comparisons import LeftOut, Setting
+from actjax.activations.comparisons import Setting
 from actjax.activations.comparisons import plan as plan_comparisons
 from actjax.external.layers import Activations
 from actjax.scoring import from_elsewhere, nulls, tasks
 from actjax.scoring.networks import Network
 from actjax.setup import Setup
-from actjax.types import Feature
+from actjax.types import Feature, LeftOut
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from actjax import parallel
-from actjax import run as runs
+from actjax import parallel, runs
 from actjax.activations.clips import make_observer
-from actjax.activations.comparisons import LeftOut
 from actjax.data.loader import Source
 from actjax.external.layers import Activations
 from actjax.scoring import columns, from_elsewhere, networks, nulls, one_pass, pictures, plan
 from actjax.scoring.tasks import ScoredTask
+from actjax.types import LeftOut
 from actjax.workdir import observations_folder
 
 
@@ -33,10 +32,10 @@ def compute(
     draws = nulls.draws(scored.null, source)
     features = from_elsewhere.features(setup.features, scored, source)
     network, weights = None, {}
-    if scored.own_networks:
+    if scored.run_networks:
         network = networks.open_network(run, len(source.class_names))
-        train = run.open_source("train") if "untrained" in scored.own_networks else source
-        weights = {name: networks.variables(network, name, train) for name in scored.own_networks}
+        train = run.open_source("train") if "untrained" in scored.run_networks else source
+        weights = {name: networks.variables(network, name, train) for name in scored.run_networks}
     planned = plan.plan(setup, features, network, weights, elsewhere, len(source))
     families = [family for family, _ in planned.families]
     read_layers = from_elsewhere.layer_reader(elsewhere, families, source)

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax import files, parallel
-from actjax import run as runs
+from actjax import files, parallel, runs
 from actjax.data import loader
 from actjax.scores import files as scores_files
 from actjax.scoring import from_elsewhere

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from actjax import parallel, report
-from actjax import run as runs
+from actjax import parallel, report, runs
 from actjax.findings import cross_fit, networks, observe, requirements, seeds, table
 from actjax.report import findings as report_findings
 from actjax.scoring import networks as scoring_networks
@@ -16,7 +15,7 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
 
     A table made before with the same options is kept. `findings.untrained=0` leaves the stage out.
     """
-    why = requirements.left_out(run.config)
+    options, why = run.setup.findings, requirements.left_out(run.setup)
     if why:
         print(f"findings: left out, {why}")
         return []
@@ -26,7 +25,7 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     recorded_config.write(run.workdir, "findings", run.config.to_dict())
     outputs = list(table.paths(run.workdir))
     setting, test = requirements.opened(run)
-    count = 1 + 2 * run.config.findings.untrained + bool(run.config.findings.label_control)
+    count = 1 + 2 * options.untrained + bool(options.label_control)
     network = scoring_networks.open_network(run, len(test.class_names))
     planned = observe.plan(run.setup, network)
     observe.check_memory(planned, count, len(test), run.setup.scored.memory_bytes)
@@ -36,7 +35,7 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
         print(f"findings: done before, {outputs[0]}")
         return outputs
     sides = observe.collect(planned, network, test, weights, run.setup.scored.batch_size)
-    results, not_made = cross_fit.score(sides, setting, run.config.findings.rotations)
+    results, not_made = cross_fit.score(sides, setting, options.rotations)
     if not results:
         raise ValueError(
             "no finding can be tested: score.layers leaves no shallow, deep or embedding layer to compare"
@@ -53,13 +52,13 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
 
 def check(run: runs.Run) -> None:
     """Refuses what the data, the options or a missing control cannot support; see `requirements.opened`."""
-    if requirements.left_out(run.config) is None:
+    if requirements.left_out(run.setup) is None:
         requirements.opened(run)
 
 
 def check_options(run: runs.Run) -> None:
     """Refuses counts that cannot be; see `requirements.check_options`."""
-    requirements.check_options(run.config)
+    requirements.check_options(run.setup)
 
 
 stage = Stage("findings", check_options=check_options, check=check, run=put_to_the_test)

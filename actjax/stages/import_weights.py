@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from actjax import files
-from actjax import run as runs
+from actjax import files, runs
 from actjax.imported import network, predictions
 from actjax.scoring import networks
 from actjax.stages import Stage, refuse_nothing

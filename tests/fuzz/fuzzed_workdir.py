@@ -33,11 +33,11 @@ def make_workdir(folder: Path) -> None:
     import test_report_findings
     from synthetic_scores import write_workdir
 
-    from actjax import run as runs
-    from actjax.activations.comparisons import LeftOut
+    from actjax import runs
     from actjax.pages.rows import csv_text
     from actjax.scoring import score_set
     from actjax.train import checkpoint
+    from actjax.types import LeftOut
     from actjax.workdir import (
         benchmark_table,
         checkpoint_files,

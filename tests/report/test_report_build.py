@@ -10,7 +10,6 @@ import pytest
 from synthetic_scores import CLASSES, blocks, make_examples, write_workdir
 
 from actjax import report
-from actjax.activations.comparisons import LeftOut
 from actjax.defaults import default_config
 from actjax.files import FileError
 from actjax.pages import markup, table
@@ -20,6 +19,7 @@ from actjax.report.summary import summarise
 from actjax.report.verdicts import sort_features
 from actjax.report.workdir_files import read_material
 from actjax.scores.files import load_scores, write_scores
+from actjax.types import LeftOut
 from actjax.workdir import (
     benchmark_table,
     curve,

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from actjax import dsp, files, lookup
-from actjax import run as runs
+from actjax import dsp, files, lookup, runs
 from actjax.data.loader import Source
 from actjax.defaults import default_config
 from actjax.files import FileError

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from actjax.activations import comparisons
 from actjax.defaults import default_config
 from actjax.pages import rows
+from actjax.types import LeftOut
 from actjax.workdir import (
     benchmark_table,
     checkpoint_files,
@@ -107,7 +107,7 @@ def test_left_out(tmp_path):
     rows = [("conv1", "map", "rms", "has no frequency axis"), ("conv1", "map", "mfcc", "has none")]
     for name in ("a", "b"):
         path = left_out.path_of(tmp_path / f"{name}.parquet")
-        left_out.write(path, [comparisons.LeftOut(*row) for row in rows])
+        left_out.write(path, [LeftOut(*row) for row in rows])
     assert left_out.read(tmp_path) == sorted(rows), "each once"
 
 
