@@ -54,7 +54,7 @@ def without_each(
 
 
 def _program(network: Network, layer: Layer, multi_label: bool) -> Callable[..., Any]:
-    """(variables, audio, length, labels, means) -> changes of loss, of what is named, of outputs [n, b, ...]."""
+    """(variables, audio, length, labels, means) -> changes [n, b, ...] of loss, name given and outputs."""
     whole, front = forward(network), network.frontend
     with_other = replaced(whole, layer.name)
 

@@ -104,13 +104,15 @@ def hear(
         image, outputs, values = jax.tree.map(np.asarray, observe(batch.audio, batch.length))
         real = np.flatnonzero(batch.mask)
         index = clips[batch.index[real]]
-        values = {name: (v[real], ok[real]) for name, (v, ok) in values.items()}
+        values = jax.tree.map(lambda array, real=real: array[real], values)
         values |= {f.name: tabulated.values_and_validity(f, index) for f in given}
         values |= {f.name: compute_host(f, batch.audio[real], batch.length[real]) for f in hosted}
         for row, (b, clip) in enumerate(zip(real, index, strict=True)):
-            of_clip = {name: (v[row], ok[row]) for name, (v, ok) in values.items()}
-            wave = batch.audio[b, : max(int(batch.length[b]), 1)]
-            yield Heard(int(clip), wave, image[b], {k: v[b] for k, v in outputs.items()}, of_clip)
+            of_clip = jax.tree.map(lambda array, row=row: array[row], values)
+            of_layers = jax.tree.map(lambda array, b=b: array[b], outputs)
+            yield Heard(
+                int(clip), batch.audio[b, : max(int(batch.length[b]), 1)], image[b], of_layers, of_clip
+            )
 
 
 def times_s(layer: Layer, network: Network) -> np.ndarray | None:

@@ -13,7 +13,8 @@ from actjax.atlas import activity, chosen, described, page_text, shown
 from actjax.atlas.coded import coded, rounded, write_script
 from actjax.data import loader
 from actjax.report import neuron_table
-from actjax.report.neurons import Best, best_of_neurons, rows_of
+from actjax.report.neurons import Best, best_of_neurons
+from actjax.report.score_rows import rows_of
 from actjax.report.summary import Summary, summarise
 from actjax.report.workdir_files import selectivity
 from actjax.scores.files import load_scores
@@ -49,7 +50,9 @@ def build(run: runs.Run) -> list[Path]:
     """
     scored = run.setup.scored
     if scored.neurons != "channel" or scored.activations is not None:
-        raise runs.StageLeftOut("it plays what drives a network's channels: score.neurons=channel, and a network")
+        raise runs.StageLeftOut(
+            "it plays what drives a network's channels: score.neurons=channel, and a network"
+        )
     table = load_scores(run.workdir)
     summary = summarise(table)
     best = best_of_neurons(table, summary)
@@ -89,7 +92,9 @@ def open_network(run: runs.Run, source: loader.Source) -> Network:
     train = run.open_source("train") if UNTRAINED in names else source
     weights = {name: networks.variables(network, name, train) for name in names}
     if not weights:
-        raise runs.StageLeftOut("score.networks names none of the run's networks: there is nothing to listen to")
+        raise runs.StageLeftOut(
+            "score.networks names none of the run's networks: there is nothing to listen to"
+        )
     return Network(network, network.layers(), weights)
 
 

@@ -9,7 +9,8 @@ from actjax.atlas.chosen import class_effects
 from actjax.atlas.coded import column, rounded
 from actjax.report import neurons as of_report
 from actjax.report.neuron_table import of_neurons
-from actjax.report.neurons import Best, Rows
+from actjax.report.neurons import Best
+from actjax.report.score_rows import Rows, is_given, strongest_by
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Neurons of a layer that a feature's and a class's page name.
 NAMED = 3
+# Of a layer's scores of a feature in several views, those in the first of these are named.
+PREFERRED = ("frame", "clip", "map")
 
 
 def index_columns(
@@ -46,6 +49,12 @@ def index_columns(
         "layer": [layer_number[summary.layers[code]] for code in best.layer],
         "neuron": best.neuron.tolist(),
         "set": best.set.tolist(),
+        "strong": [summary.features.index(name) if name else -1 for name in best.strongest_feature],
+        "strong_row": [
+            row_name(row, 0, name)
+            for row, name in zip(best.strongest_row, best.strongest_feature, strict=True)
+        ],
+        "strong_score": column(best.strongest_score),
         "feature": [summary.features.index(name) if name else -1 for name in best.feature],
         "row": [row_name(*one) for one in zip(best.row_name, best.row.tolist(), best.feature, strict=True)],
         "p": column(best.p_maxt),
@@ -65,19 +74,18 @@ def row_name(name: str | None, row: int, feature: str) -> str:
 def profiles(
     table: "pyarrow.Table", summary: Summary, rows: Rows
 ) -> dict[tuple[int, int], list[dict[str, Any]]]:
-    """(layer's code, neuron) -> its best row of every feature, in its layer's score set."""
+    """(layer's code, neuron) -> its strongest row of every feature, in the frame and the clip view."""
     main = rows.where(rows.network == summary.networks.index(summary.main))
-    place = of_report.set_of_layer(main, summary)
-    main = main.where(main.set == place[main.layer])
-    picked = main.where(of_report.strongest_by([main.layer, main.neuron, main.feature], main))
-    neurons = np.stack([picked.layer, picked.neuron], 1)
-    found = of_report.described(table, summary, rows, neurons, picked.set, picked.at)
-    given = of_report.is_given(picked, summary)
+    picked = main.where(strongest_by([main.layer, main.neuron, main.set, main.feature], main.strength))
+    neurons, each = np.stack([picked.layer, picked.neuron], 1), np.arange(len(picked.at))
+    found = of_report.described(table, summary, rows, picked, neurons, each, each)
+    given = is_given(picked, summary)
     out: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for i, (layer, neuron) in enumerate(neurons.tolist()):
         numbers = ("score", "null_mean", "null_low", "null_high", "twin", "untrained", "input")
         line: dict[str, Any] = {name: rounded(getattr(found, name)[i]) for name in numbers}
         line |= {"feature": int(picked.feature[i]), "p": rounded(found.p_maxt[i]), "given": bool(given[i])}
+        line |= {"set": int(picked.set[i])}
         line["row"] = row_name(found.row_name[i], int(found.row[i]), found.feature[i])
         out.setdefault((layer, neuron), []).append(line)
     return out
@@ -117,53 +125,47 @@ def feature_rows(table: "pyarrow.Table", summary: Summary) -> dict[tuple[int, in
     return {(int(place[code[i]]), int(rows[i])): name for i, name in zip(first, said, strict=True) if name}
 
 
+class Strongest:
+    """The strongest units of each network, by layer and feature."""
+
+    def __init__(self, table: "pyarrow.Table", summary: Summary, rows: Rows):
+        labels = [rows.set, rows.network, rows.layer, rows.neuron, rows.feature]
+        self.rows = rows.where(strongest_by(labels, rows.strength))
+        self.score = table["score"].take(self.rows.at).to_numpy()
+        self.summary, self.names = summary, feature_rows(table, summary)
+
+    def of(self, network: str, layer: str | None, feature: int, most: int) -> list[dict[str, Any]]:
+        """The strongest of a network's units, of one layer or all, in the preferred view that has any."""
+        code, summary = self.summary.network(network), self.summary
+        mine = (self.rows.network == (-1 if code is None else code)) & (self.rows.feature == feature)
+        if layer is not None:
+            mine &= self.rows.layer == summary.layers.index(layer)
+        at = np.flatnonzero(mine)
+        by_view = {summary.sets[s].view: s for s in np.unique(self.rows.set[at])}
+        if not by_view:
+            return []
+        at = at[self.rows.set[at] == next(by_view[v] for v in PREFERRED if v in by_view)]
+        return [self._line(i, feature) for i in at[np.argsort(-self.rows.strength[at], kind="stable")][:most]]
+
+    def _line(self, i: int, feature: int) -> dict[str, Any]:
+        row = int(self.rows.row[i])
+        name = row_name(self.names.get((feature, row)), row, self.summary.features[feature])
+        return {"neuron": int(self.rows.neuron[i]), "row": name, "score": rounded(self.score[i])}
+
+
 def features(
     table: "pyarrow.Table", summary: Summary, rows: Rows, layer_number: Mapping[str, int]
-) -> list[Any]:
+) -> list[dict[str, Any]]:
     """For each feature its rows, each layer's strongest neurons, trained and untrained, and the input's."""
-    names, units = feature_rows(table, summary), _units(table, summary)
-    main, untrained, given = (summary.network(name) for name in (summary.main, UNTRAINED, INPUT))
-    by_unit = rows.where(
-        of_report.strongest_by([rows.set, rows.network, rows.layer, rows.neuron, rows.feature], rows)
-    )
-    score = table["score"].take(by_unit.at).to_numpy()
-
-    def strongest(network: int | None, layer: int | None, feature: int, most: int) -> list[dict[str, Any]]:
-        mine = (by_unit.network == (-1 if network is None else network)) & (by_unit.feature == feature)
-        mine &= (by_unit.layer == layer) if layer is not None else True
-        at = np.flatnonzero(mine)
-        if not len(at):
-            return []
-        by_view = {summary.sets[s].view: s for s in np.unique(by_unit.set[at])}
-        at = at[by_unit.set[at] == next(by_view[v] for v in of_report.PREFERRED if v in by_view)]
-        at = at[np.argsort(-by_unit.strength[at], kind="stable")][:most]
-        return [
-            {
-                "neuron": int(by_unit.neuron[i]),
-                "row": row_name(
-                    names.get((feature, int(by_unit.row[i]))), int(by_unit.row[i]), summary.features[feature]
-                ),
-                "score": rounded(score[i]),
-            }
-            for i in at
-        ]
-
-    out = []
+    strongest, units, out = Strongest(table, summary, rows), _units(table, summary), []
     for f, name in enumerate(summary.features):
         best = []
         for layer, number in layer_number.items():
-            code = summary.layers.index(layer)
-            trained = strongest(main, code, f, NAMED)
-            if trained:
-                best.append(
-                    {
-                        "layer": number,
-                        "trained": trained,
-                        "untrained": next(iter(strongest(untrained, code, f, 1)), None),
-                    }
-                )
-        own = [text for (feature, row), text in names.items() if feature == f and row >= 0]
-        of_input = next(iter(strongest(given, None, f, 1)), None)
+            if layer in summary.layers and (trained := strongest.of(summary.main, layer, f, NAMED)):
+                before = next(iter(strongest.of(UNTRAINED, layer, f, 1)), None)
+                best.append({"layer": number, "trained": trained, "untrained": before})
+        own = [text for (feature, row), text in strongest.names.items() if feature == f and row >= 0]
+        of_input = next(iter(strongest.of(INPUT, None, f, 1)), None)
         out.append({"name": name, "unit": units.get(f, ""), "rows": own, "best": best, "input": of_input})
     return out
 

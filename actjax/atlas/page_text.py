@@ -19,9 +19,9 @@ _ABOUT = (
     "A score is the similarity of a neuron and a row of a feature. The null says what it would be if the two "
     "had nothing to do with each other: recordings are permuted within their class, so that a null may lie "
     "far from 0 where classes differ in both. The strongest unit of the untrained network and of the input "
-    "are scored alike and chosen alike; a gain is the score's size less that of the stronger of these. Beyond "
-    "controls: the 95 % interval of the gain lies above 0, for this one neuron; * where it holds for all "
-    "scores together.",
+    "are scored alike and chosen alike; a gain is the score's size less that of the stronger of these. "
+    "Beyond controls: the 95 % interval of the gain lies above 0, for this one neuron; * where it holds for "
+    "all scores together.",
     "A correlation of 0.5 says that a straight line through the feature explains a quarter (0.5 squared) of "
     "the activation's variance: of a hundred frames in which the feature lies above its median, the "
     "activation does in about 67, where 50 would be chance.",

@@ -59,6 +59,9 @@ const nameOf = (i) => `${index.layers[columns.layer[i]].name} / ${columns.neuron
 const rowOf = (feature, row) => (row === "" || row === feature ? feature : `${feature} ${row}`);
 const follows = (i) =>
   columns.feature[i] < 0 ? "nothing: constant" : rowOf(index.features[columns.feature[i]].name, columns.row[i]);
+const most = (i) =>
+  columns.strong[i] < 0 ? "" : rowOf(index.features[columns.strong[i]].name, columns.strong_row[i]);
+const viewOf = (i) => (columns.set[i] < 0 ? "" : index.sets[columns.set[i]].split(" ")[0]);
 const places = new Map();
 for (let i = 0; i < count; i++) places.set(anchor(columns.layer[i], columns.neuron[i]), i);
 
@@ -131,15 +134,16 @@ function playButton(clip, frame = () => null) {
 
 const HEADINGS = [
   { name: "neuron", key: "place" },
-  { name: "follows", key: "feature" },
+  { name: "beyond the controls it follows", key: "feature" },
+  { name: "view", key: "set" },
   { name: "score", key: "score", n: true },
-  { name: "null: mean", key: "null_mean", n: true },
-  { name: "95 % of it", key: "null_low", n: true },
+  { name: "null (95 %)", key: "null_mean", n: true },
   { name: "max-T p", key: "p", n: true },
   { name: "untrained", key: "untrained", n: true },
   { name: "input", key: "input", n: true },
   { name: "gain", key: "gain", n: true },
   { name: "95 %", key: "gain_low", n: true },
+  { name: "most of all it follows", key: "strong_score" },
   { name: "class", key: "eta2", n: true },
   { name: "most for", key: "class" },
 ];
@@ -164,8 +168,12 @@ function chosen(state) {
   const kept = [];
   for (let i = 0; i < count; i++) {
     if (state.layer && columns.layer[i] !== layer) continue;
-    if (state.feature && columns.feature[i] !== feature) continue;
-    if (state.row && columns.row[i] !== state.row) continue;
+    // A neuron follows what it stands with beyond the controls, or what it follows most of all.
+    if (state.feature) {
+      const beyond = columns.feature[i] === feature && (!state.row || columns.row[i] === state.row);
+      const strong = columns.strong[i] === feature && (!state.row || columns.strong_row[i] === state.row);
+      if (!beyond && !strong) continue;
+    }
     if (state.sign === "+" && !(columns.score[i] > 0)) continue;
     if (state.sign === "-" && !(columns.score[i] < 0)) continue;
     if (state.class && columns.class[i] !== named) continue;
@@ -194,14 +202,15 @@ function neuronRow(i) {
   const cells = [
     link(anchor(columns.layer[i], columns.neuron[i]), nameOf(i)),
     follows(i),
+    viewOf(i),
     signed(columns.score[i]),
-    signed(columns.null_mean[i]),
-    interval(columns.null_low[i], columns.null_high[i]),
+    columns.null_mean[i] === null ? "-" : `${signed(columns.null_mean[i])} (${interval(columns.null_low[i], columns.null_high[i])})`,
     number(columns.p[i], 3),
     signed(columns.untrained[i]),
     signed(columns.input[i]),
     signed(columns.gain[i]) + (columns.announced[i] ? " *" : ""),
     interval(columns.gain_low[i], columns.gain_high[i]),
+    most(i) && `${most(i)} ${signed(columns.strong_score[i])}`,
     share(columns.eta2[i]),
     columns.class[i] < 0 ? "" : index.classes[columns.class[i]],
   ];
@@ -304,6 +313,7 @@ function sentence(i) {
     words.push(`By chance the score would be ${signed(columns.null_mean[i])}, and 95 % of the time within ` +
       `${interval(columns.null_low[i], columns.null_high[i])}; max-T p ${number(columns.p[i], 3)}.`);
   }
+  if (most(i) && most(i) !== follows(i)) words.push(`Most of all it follows ${most(i)} (${signed(columns.strong_score[i])}).`);
   if (columns.gain[i] !== null) {
     const ends = interval(columns.gain_low[i], columns.gain_high[i]);
     words.push(`The strongest untrained unit has ${signed(columns.untrained[i])}, the input ` +
@@ -365,12 +375,13 @@ function curves(own, k, i) {
   return picture;
 }
 
-function profile(own, i) {
-  const line = 26, left = 210, width = 640, height = own.profile.length * line + 24;
+function profile(own, i, set) {
+  const lines = own.profile.filter((row) => row.set === set);
+  const line = 26, left = 210, width = 640, height = lines.length * line + 24;
   const x = (value) => left + ((Math.max(-1, Math.min(1, value)) + 1) / 2) * (width - left - 60);
   const picture = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", width });
   picture.append(drawn("title", {}, `Scores of ${nameOf(i)} with its best row of every feature; the table below says the same`));
-  own.profile.forEach((row, k) => {
+  lines.forEach((row, k) => {
     const y = k * line + 6;
     const name = rowOf(index.features[row.feature].name, row.row) + (row.given ? " (given)" : "");
     picture.append(drawn("text", { x: left - 8, y: y + 13, "text-anchor": "end" }, name));
@@ -395,13 +406,13 @@ function profile(own, i) {
   const key = (colour, words) => node("span", {}, node("span", { class: "key", style: `background: ${colour}` }), words);
   const legend = note(key(COLOURS.trained, "this neuron"), " ", key("var(--band)", "95 % of its null"), " \u25C7 strongest untrained unit \u25B3 input; both drawn on the side of the score");
   const headings = ["feature", "score", "null", "p", "before training", "untrained", "input"];
-  const rows = own.profile.map((row) => [
+  const rows = lines.map((row) => [
     link(`feature:${encodeURIComponent(index.features[row.feature].name)}`, rowOf(index.features[row.feature].name, row.row)),
     signed(row.score), interval(row.null_low, row.null_high), number(row.p, 3), signed(row.twin),
     signed(row.untrained), signed(row.input),
   ]);
   const as = table(headings.map((name, k) => ({ name, n: k > 0 })), rows, "Scores with every feature");
-  return section("Every feature", picture, legend, node("details", {}, node("summary", {}, "As a table"), as));
+  return section(`Every feature, ${index.sets[set]}`, picture, legend, node("details", {}, node("summary", {}, "As a table"), as));
 }
 
 function scatter(own, i) {
@@ -493,7 +504,7 @@ async function showNeuron(i) {
     node("h1", {}, nameOf(i)),
     node("p", {}, sentence(i)),
     section("What drives it, most to least", told, node("div", { class: "clips" }, clips)),
-    columns.feature[i] < 0 ? null : profile(own, i),
+    ...[...new Set(own.profile.map((row) => row.set))].filter((set) => set === columns.set[i] || !index.sets[set].startsWith("map")).map((set) => profile(own, i, set)),
     node("div", { class: "two" }, scatter(own, i), byClass(own, i),
       own.metrics.length ? section("Do the metrics agree?", metrics) : null,
       near.length ? section("Neurons most alike over clips", node("ul", { class: "chips" }, near)) : null),
