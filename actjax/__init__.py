@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from actjax import lookup
 
 if TYPE_CHECKING:
+    from actjax.capturing.api import capture
     from actjax.extraction.compute import feature
     from actjax.scores.files import load_scores
     from actjax.similarity.api import score, score_maps
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 # Public name -> the module it lives in. Loaded on first use, so that `import actjax` costs nothing and
 # scoring works where pyarrow and librosa are not installed.
 _PUBLIC = {
+    "capture": "actjax.capturing.api",
     "score": "actjax.similarity.api",
     "score_maps": "actjax.similarity.api",
     "feature": "actjax.extraction.compute",
@@ -20,6 +22,7 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "capture",
     "feature",
     "list_datasets",
     "list_features",

@@ -55,6 +55,7 @@ EDGES = {
         "types",
     },
     "capacity": {"parallel"},
+    "capturing": {"activations", "dsp", "external", "types"},
     "command": {
         "compilation",
         "config_files",

@@ -115,6 +115,10 @@ def hear(
             )
 
 
+def _row(tree: Any, row: int) -> Any:
+    return jax.tree.map(lambda array: array[row], tree)
+
+
 def times_s(layer: Layer, network: Network) -> np.ndarray | None:
     """[t] the centres of a layer's cells in seconds; None for an embedding."""
     if layer.time is None:
