@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from actjax import files, runs
 from actjax.ablation import effects, responses
-from actjax.atlas.build import mean_activations, open_network
+from actjax.atlas.build import check, mean_activations, open_network
 from actjax.workdir import ablation
 from actjax.workdir.ablation import AblatedLayer, Ablation
 
@@ -18,6 +18,7 @@ def compute(run: runs.Run) -> list[Path]:
       StageLeftOut: the run has no network of its own.
       ValueError: no layer lies on the way to the outputs.
     """
+    check(run)
     source = run.open_source(run.setup.scored.split)
     own = open_network(run, source)
     kept = mean_activations(run, own, source)

@@ -47,10 +47,7 @@ def without_each(
         for name, variables in weights.items():
             found = program(variables, batch.audio, batch.length, batch.label, means[name])
             parts[name].append(tuple(np.asarray(x)[:, batch.mask] for x in found))
-    return {
-        name: _summed(*(np.concatenate(arrays, axis=1) for arrays in zip(*of_network, strict=True)), source)
-        for name, of_network in parts.items()
-    }
+    return {name: _summed(of_network, source) for name, of_network in parts.items()}
 
 
 def _program(network: Network, layer: Layer, multi_label: bool) -> Callable[..., Any]:
@@ -100,10 +97,9 @@ def _judged(
     return loss, jnp.exp(log_p), logits.argmax(axis=1).astype(jnp.float32)
 
 
-def _summed(
-    loss_nb: np.ndarray, named_nb: np.ndarray, output_nbc: np.ndarray, source: loader.Source
-) -> AblatedLayer:
+def _summed(parts: Sequence[tuple[np.ndarray, ...]], source: loader.Source) -> AblatedLayer:
     """Means over clips, and the 95 % interval of the loss's change over recordings."""
+    loss_nb, named_nb, output_nbc = (np.concatenate([part[i] for part in parts], axis=1) for i in range(3))
     mean = loss_nb.mean(axis=1, dtype=np.float64)
     width = interval_width(loss_nb, source.recording_ids)
     return AblatedLayer(

@@ -7,6 +7,8 @@
 | `described` | what the scores say of every neuron, feature and class, as rows of the index |
 | `media` | spectrograms and maps as PNG, sounds as Ogg Vorbis |
 | `coded` | arrays as bytes in text, JSON in classic scripts |
-| `build` | the order of all this, and the folder |
+| `shown` | what is seen and heard of clips: the files, and curves beside features |
+| `site` | the page and its data |
+| `build` | all this for a run, in order |
 | `page/` | the page: HTML, style sheet and one module of JavaScript, written by hand |
 """

@@ -104,15 +104,12 @@ def hear(
         image, outputs, values = jax.tree.map(np.asarray, observe(batch.audio, batch.length))
         real = np.flatnonzero(batch.mask)
         index = clips[batch.index[real]]
-        values = jax.tree.map(lambda array, real=real: array[real], values)
-        values |= {f.name: tabulated.values_and_validity(f, index) for f in given}
-        values |= {f.name: compute_host(f, batch.audio[real], batch.length[real]) for f in hosted}
-        for row, (b, clip) in enumerate(zip(real, index, strict=True)):
-            of_clip = jax.tree.map(lambda array, row=row: array[row], values)
-            of_layers = jax.tree.map(lambda array, b=b: array[b], outputs)
-            yield Heard(
-                int(clip), batch.audio[b, : max(int(batch.length[b]), 1)], image[b], of_layers, of_clip
-            )
+        known = jax.tree.map(lambda array, real=real: array[real], values)
+        known |= {f.name: tabulated.values_and_validity(f, index) for f in given}
+        known |= {f.name: compute_host(f, batch.audio[real], batch.length[real]) for f in hosted}
+        for row, b in enumerate(real):
+            wave = batch.audio[b, : max(int(batch.length[b]), 1)]
+            yield Heard(int(index[row]), wave, image[b], _row(outputs, b), _row(known, row))
 
 
 def _row(tree: Any, row: int) -> Any:

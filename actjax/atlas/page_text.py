@@ -7,7 +7,6 @@ from pathlib import Path
 from actjax import files, runs
 from actjax.data import loader
 from actjax.report.neuron_table import NOTE
-from actjax.report.neurons import Best
 from actjax.report.summary import Summary
 from actjax.workdir import evaluation_record
 
@@ -35,7 +34,7 @@ def page(folder: Path, title: str) -> str:
     return whole.replace("@SCRIPT@", text["js"])
 
 
-def words(summary: Summary, best: Best) -> dict[str, object]:
+def words() -> dict[str, object]:
     """The sentences of the page."""
     return {"table": " ".join(NOTE.split()), "about": list(_ABOUT)}
 

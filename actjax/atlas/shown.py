@@ -124,7 +124,7 @@ def _keep(
         return
     [described] = [one_layer for one_layer in opened.layers if one_layer.name == layer]
     kept.maps[role] = thinned(output[:, :, n])
-    centres = activity.times_s(described, opened.network)
+    centres = np.asarray(activity.times_s(described, opened.network))
     kept.curves[role] = np.interp(grid, centres, output[:, :, n].mean(axis=0), left=np.nan, right=np.nan)
     kept.feature[role] = np.full(len(grid), np.nan)
     if follows is not None and follows[0] in made and follows[1] >= 0:

@@ -89,7 +89,7 @@ def neuron_table(
     """The table, by gain; neurons without a score stand last."""
     shares = of_neurons(best, selectivity or {}, summary)
     rows = []
-    for i in best.by_gain()[:most]:
+    for i in best.by_gain()[:most].tolist():
         mark = " *" if best.announced[i] else ""
         feature = best.feature[i]
         most_of_all = _named(best.strongest_feature[i], best.strongest_row[i])

@@ -16,7 +16,7 @@ const number = (value, digits = 2) => {
 };
 const signed = (value, digits = 2) => (Number(number(value, digits)) > 0 ? "+" : "") + number(value, digits);
 const interval = (low, high) =>
-  Number.isFinite(low) && low !== null && high !== null ? `${signed(low)} to ${signed(high)}` : "";
+  Number.isFinite(low) && low !== null && high !== null ? `${number(low)} to ${number(high)}` : "";
 const share = (value) => (value === null ? "-" : `${Math.round(100 * value)} %`);
 
 function node(name, attributes = {}, ...children) {
@@ -56,7 +56,10 @@ const columns = index.columns;
 const count = columns.neuron.length;
 const anchor = (layer, neuron) => `${encodeURIComponent(index.layers[layer].name)}-${neuron}`;
 const nameOf = (i) => `${index.layers[columns.layer[i]].name} / ${columns.neuron[i]}`;
-const rowOf = (feature, row) => (row === "" || row === feature ? feature : `${feature} ${row}`);
+const rowOf = (feature, row) => {
+  const short = row.startsWith(feature) ? row.slice(feature.length).replace(/^[_ ]+/, "") : row;
+  return short === "" ? feature : `${feature} ${short}`;
+};
 const follows = (i) =>
   columns.feature[i] < 0 ? "nothing: constant" : rowOf(index.features[columns.feature[i]].name, columns.row[i]);
 const most = (i) =>
@@ -280,7 +283,7 @@ function showNeurons(hash) {
   const frame = { class: "scroll", tabindex: "0", role: "region", "aria-label": "All neurons" };
   main.replaceChildren(
     node("h1", {}, "Neurons"),
-    note(index.words.table),
+    node("details", {}, node("summary", {}, "How to read the table"), note(index.words.table)),
     form,
     told,
     node("div", frame, node("table", { id: "neurons" }, node("thead", {}, head), body)),
@@ -375,16 +378,20 @@ function curves(own, k, i) {
   return picture;
 }
 
+// The width of a drawing whose letters keep their size on a small screen.
+const roomFor = (most) => Math.max(280, Math.min(most, main.clientWidth - 60));
+const cut = (words, letters) => (words.length > letters ? `${words.slice(0, letters - 1)}\u2026` : words);
+
 function profile(own, i, set) {
   const lines = own.profile.filter((row) => row.set === set);
-  const line = 26, left = 210, width = 640, height = lines.length * line + 24;
+  const width = roomFor(640), left = width < 500 ? 150 : 210, line = 26, height = lines.length * line + 24;
   const x = (value) => left + ((Math.max(-1, Math.min(1, value)) + 1) / 2) * (width - left - 60);
   const picture = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", width });
   picture.append(drawn("title", {}, `Scores of ${nameOf(i)} with its best row of every feature; the table below says the same`));
   lines.forEach((row, k) => {
     const y = k * line + 6;
     const name = rowOf(index.features[row.feature].name, row.row) + (row.given ? " (given)" : "");
-    picture.append(drawn("text", { x: left - 8, y: y + 13, "text-anchor": "end" }, name));
+    picture.append(drawn("text", { x: left - 8, y: y + 13, "text-anchor": "end" }, cut(name, left / 7.2)));
     if (row.null_mean !== null) {
       const [low, high] = [x(row.null_low), x(row.null_high)];
       picture.append(drawn("rect", { x: low, y, width: Math.max(high - low, 1), height: 18, fill: "var(--band)" }));
@@ -428,20 +435,21 @@ function scatter(own, i) {
   if (!pairs.length) return null;
   const ends = (k) => [Math.min(...pairs.map((p) => p[k])), Math.max(...pairs.map((p) => p[k]))];
   const [[left, right], [low, high]] = [ends(0), ends(1)];
-  const at = ([a, b]) => [52 + (320 * (a - left)) / (right - left || 1), 208 - (190 * (b - low)) / (high - low || 1)];
+  const width = roomFor(390);
+  const at = ([a, b]) => [52 + ((width - 70) * (a - left)) / (right - left || 1), 208 - (190 * (b - low)) / (high - low || 1)];
   const unit = index.features[columns.feature[i]].unit;
-  const picture = drawn("svg", { viewBox: "0 0 390 250", role: "img", width: 390 });
+  const picture = drawn("svg", { viewBox: `0 0 ${width} 250`, role: "img", width });
   picture.append(drawn("title", {}, `Activation against ${follows(i)}, ${words}`));
   let path = "";
   for (const pair of pairs) path += "M" + at(pair).map((v) => v.toFixed(1)).join(",") + "h.01";
   const look = { d: path, stroke: COLOURS.trained, "stroke-width": 4, "stroke-linecap": "round", "stroke-opacity": 0.45 };
   picture.append(drawn("path", look));
-  picture.append(drawn("path", { class: "axis", d: "M48,12V212H376", fill: "none" }));
+  picture.append(drawn("path", { class: "axis", d: `M48,12V212H${width - 14}`, fill: "none" }));
   const text = (x0, y0, words0, anchor0) => picture.append(drawn("text", { x: x0, y: y0, "text-anchor": anchor0, class: "muted" }, words0));
   const short = (v) => Number(v.toPrecision(3)).toLocaleString("en").replace("-", MINUS);
-  text(52, 228, short(left), "start"); text(372, 228, short(right), "end");
+  text(52, 228, short(left), "start"); text(width - 18, 228, short(right), "end");
   text(44, 210, short(low), "end"); text(44, 22, short(high), "end");
-  text(212, 246, `${follows(i)}${unit ? ` (${unit})` : ""}`, "middle");
+  text(width / 2 + 20, 246, `${follows(i)}${unit ? ` (${unit})` : ""}`, "middle");
   return section(`Activation against it`, picture, note(`Upwards the activation${own.curves ? ", averaged over frequency" : ""}; ${words}.`));
 }
 
@@ -449,15 +457,15 @@ function byClass(own, i) {
   if (!index.classes.length) return null;
   const means = values(own.means);
   const [low, high] = [Math.min(...means), Math.max(...means)];
-  const line = 22, left = 190, width = 560, height = index.classes.length * line + 6;
+  const width = roomFor(540), left = width < 460 ? 130 : 190, line = 22, height = index.classes.length * line + 6;
   const x = (value) => left + ((width - left - 12) * (value - low)) / (high - low || 1);
   const picture = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", width });
-  const told = own.class === null || own.class < 0 ? "" : `, highest for ${index.classes[own.class]}`;
+  const told = columns.class[i] < 0 ? "" : `, highest for ${index.classes[columns.class[i]]}`;
   picture.append(drawn("title", {}, `Mean activation of each clip, one line a class${told}`));
   index.classes.forEach((name, c) => {
     const mine = means.filter((value, b) => index.clips[b].classes.includes(c));
     const y = c * line + 4;
-    const label = drawn("text", { x: left - 8, y: y + 13, "text-anchor": "end" }, name.length > 26 ? `${name.slice(0, 25)}\u2026` : name);
+    const label = drawn("text", { x: left - 8, y: y + 13, "text-anchor": "end" }, cut(name, left / 8.4));
     picture.append(label);
     let path = "";
     for (const value of mine) path += `M${x(value).toFixed(1)},${y + 2}v13`;
@@ -493,7 +501,7 @@ async function showNeuron(i) {
   const step = (to, words) => (to >= 0 && to < count ? link(anchor(columns.layer[to], columns.neuron[to]), words(nameOf(to))) : node("span"));
   const json = new Blob([JSON.stringify({ neuron: nameOf(i), follows: follows(i), ...own }, null, 1)], { type: "application/json" });
   const metrics = table(
-    [{ name: "compared by" }, { name: "its best row of the feature" }, { name: "score", n: true }],
+    [{ name: "compared by" }, { name: "row" }, { name: "score", n: true }],
     own.metrics.map((m) => [index.sets[m.set], m.row, signed(m.score)]), "Agreement of the metrics");
   const near = own.nearest.map(([layer, neuron, r]) =>
     node("li", {}, link(anchor(layer, neuron), `${index.layers[layer].name} / ${neuron}`), `r ${signed(r)}`));
@@ -506,7 +514,7 @@ async function showNeuron(i) {
     section("What drives it, most to least", told, node("div", { class: "clips" }, clips)),
     ...[...new Set(own.profile.map((row) => row.set))].filter((set) => set === columns.set[i] || !index.sets[set].startsWith("map")).map((set) => profile(own, i, set)),
     node("div", { class: "two" }, scatter(own, i), byClass(own, i),
-      own.metrics.length ? section("Do the metrics agree?", metrics) : null,
+      own.metrics.length ? section("Do the metrics agree?", note("The neuron's best row of this feature under each metric."), metrics) : null,
       near.length ? section("Neurons most alike over clips", node("ul", { class: "chips" }, near)) : null),
     without(own, i),
     node("p", {}, node("a", { href: URL.createObjectURL(json), download: `${anchor(columns.layer[i], columns.neuron[i])}.json` }, "This neuron as JSON")),
