@@ -67,7 +67,10 @@ def clip_means(
     def means(variables: Any, audio_bs: jax.Array, length_b: jax.Array) -> dict[str, jax.Array]:
         outputs = compute_layers(variables, audio_bs, length_b)[1]
         length_s = length_b.astype(jnp.float32) / rate
-        return {layer.name: _mean(outputs[layer.name], times_s(layer, network), length_s) for layer in layers}
+        return {
+            layer.name: mean_of_cells(outputs[layer.name], times_s(layer, network), length_s)
+            for layer in layers
+        }
 
     out = {
         name: {layer.name: np.zeros((len(source), layer.neurons), np.float32) for layer in layers}
@@ -123,7 +126,7 @@ def times_s(layer: Layer, network: Network) -> np.ndarray | None:
     return layer.time.centres() * network.frontend.hop_samples / network.frontend.sample_rate_hz
 
 
-def _mean(output: jax.Array, centres_s: np.ndarray | None, length_b: jax.Array) -> jax.Array:
+def mean_of_cells(output: jax.Array, centres_s: np.ndarray | None, length_b: jax.Array) -> jax.Array:
     """[b, f, t, c] or [b, c] -> [b, c]; a clip shorter than the first cell counts that cell."""
     if centres_s is None:
         return output

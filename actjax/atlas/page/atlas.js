@@ -622,6 +622,7 @@ async function show() {
     else a.removeAttribute("aria-current");
   }
   main.setAttribute("data-ready", hash);
+  performance.mark("ready");
 }
 
 function anchorOf(hash) {
