@@ -9,7 +9,10 @@ from actjax.workdir import recorded_config
 
 
 def make(run: runs.Run) -> list[Path]:
-    """Makes report/atlas of the workdir's scores, anew each time."""
+    """Makes report/atlas of the workdir's scores, anew each time; `report.atlas=False` leaves it out."""
+    if not run.config.report.atlas:
+        print("atlas: left out, report.atlas = False")
+        return []
     recorded_config.write(run.workdir, "atlas", run.config.to_dict())
     return build.build(run) if parallel.process_index() == 0 else []
 
