@@ -69,7 +69,9 @@ def _run(traced: ClosedJaxpr, var: Any, replace: Replace, arguments: list[Any]) 
         return v.val if isinstance(v, Literal) else known[v]
 
     for eqn in jaxpr.eqns:
-        functions, params = eqn.primitive.get_bind_params(eqn.params)
+        bound = eqn.primitive.get_bind_params(eqn.params)
+        # Releases differ in whether the functions that an operation calls stand apart from its parameters.
+        functions, params = bound if isinstance(bound, tuple) else ((), bound)
         result = eqn.primitive.bind(*functions, *map(read, eqn.invars), **params)
         known.update(zip(eqn.outvars, result if eqn.primitive.multiple_results else [result], strict=True))
         if var in eqn.outvars:
