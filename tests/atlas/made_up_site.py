@@ -105,3 +105,8 @@ def ablation(layers):
         {"trained": of_network, "untrained": of_network},
         {"trained": slopes, "untrained": slopes},
     )
+
+
+def workdir_of(page: str) -> Path:
+    """The folder that `write` was given, of its page's address."""
+    return Path(page.removeprefix("file://")).parents[2]
