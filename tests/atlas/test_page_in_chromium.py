@@ -239,6 +239,13 @@ def test_the_report_can_be_read_on_a_phone_too(browser, page, tmp_path, scheme, 
     assert "atlas/index.html#conv1-3" in browser.execute_script(links)
 
 
+def test_a_map_stands_beside_the_feature_that_it_resembles(browser, page):
+    visit(browser, page + "#conv1-3")
+    assert "chroma_stft, which the maps resemble most (map view, cka" in text(browser)
+    shown = "return document.querySelector('figure .track:nth-child(3) img').naturalHeight"
+    assert until(browser, shown) == 12
+
+
 def test_what_the_network_loses_without_a_neuron_is_told(browser, page):
     visit(browser, page + "#conv1-3")
     assert "the loss changes by +0.0300 nats (95 %: −0.0700 to +0.1300) and 25.0 %" in text(browser)
