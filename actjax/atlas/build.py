@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from actjax import files, runs
-from actjax.atlas import activity, chosen, page_text, shown, site
+from actjax.atlas import activity, chosen, described, page_text, shown, site
 from actjax.atlas.coded import rounded
 from actjax.data import loader
 from actjax.report.neurons import best_of_neurons
@@ -50,11 +50,13 @@ def build(run: runs.Run) -> list[Path]:
     kept = mean_activations(run, own, source)
     means = kept.means[summary.main]
     folder, pool = site.empty_folder(folder_of(run.workdir)), chosen.pool_of(list(means.values()))
-    followed = set(scored.best.feature) - {""}
+    beside = described.resembled(summary)
+    followed = set(scored.best.feature) | {one.feature for one in beside.values()}
     features = [f for f in from_elsewhere.features(run.setup.features, options, source) if f.name in followed]
     heard = activity.hear(own.network, own.layers, own.weights[summary.main], features, source, pool)
     of_neurons = {layer: chosen.clips_of(means_bn, pool) for layer, means_bn in means.items()}
-    pictured = shown.write_clips(folder, heard, of_neurons, own, scored.best, summary, features)
+    asked = shown.wanted(own, of_neurons, scored.best, summary, features, beside)
+    pictured = shown.write_clips(folder, heard, asked)
     about = site.About(
         title=f"Atlas of {run.config.model.name} on {run.config.data.name}",
         clip_seconds=source.clip_samples / source.sample_rate_hz,

@@ -1,7 +1,7 @@
 """Says what the scores tell of every neuron, feature and class: the atlas's index and profiles."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from actjax.atlas.coded import column, rounded
 from actjax.report import neurons as of_report
 from actjax.report.neuron_table import of_neurons
 from actjax.report.neurons import Best
-from actjax.report.score_rows import Rows, is_given, strongest_by
+from actjax.report.score_rows import GIVEN, Rows, is_given, strongest_by
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 
 if TYPE_CHECKING:
@@ -110,6 +110,28 @@ def agreement(
             name = row_name(names.get((feature, row)), row, summary.features[feature])
             out.setdefault(key, []).append({"set": int(u.set[i]), "row": name, "score": rounded(u.score[i])})
     return {key: sorted(lines, key=lambda line: line["set"]) for key, lines in out.items()}
+
+
+class Beside(NamedTuple):
+    """The matrix feature that a neuron's maps resemble most, its score and the score set."""
+
+    feature: str
+    score: float
+    set: int
+
+
+def resembled(summary: Summary) -> dict[tuple[str, int], Beside]:
+    """(layer, neuron) -> the feature that its maps resemble most, in the leading set of the map view."""
+    u = summary.units
+    sets = [s for s in summary.leading() if summary.sets[s].view == "map"]
+    mine = (u.network == summary.networks.index(summary.main)) & np.isin(u.set, sets)
+    given = np.isin(u.feature, [i for i, name in enumerate(summary.features) if GIVEN.get(name, 0) is None])
+    strength = np.where(mine & ~given, u.strength, np.nan)
+    found = {}
+    for i in strongest_by([u.layer, u.neuron], strength):
+        key = (summary.layers[u.layer[i]], int(u.neuron[i]))
+        found[key] = Beside(summary.features[u.feature[i]], float(u.score[i]), int(u.set[i]))
+    return found
 
 
 def feature_rows(table: "pyarrow.Table", summary: Summary) -> dict[tuple[int, int], str]:

@@ -9,6 +9,7 @@ import numpy as np
 from actjax.atlas import activity, media
 from actjax.atlas.activity import Heard
 from actjax.atlas.coded import as_text, levels, rounded
+from actjax.atlas.described import Beside
 from actjax.report.neurons import Best
 from actjax.report.summary import Summary
 from actjax.scoring import networks
@@ -46,89 +47,107 @@ class Pictured(NamedTuple):
     feature_means: dict[str, np.ndarray]
 
 
+class Wanted(NamedTuple):
+    """What is to be shown of which neurons.
+
+    Attributes:
+      opened: the network.
+      clips: layer -> [n, roles] the clips of each neuron.
+      follows: (layer, neuron) -> the (feature, row) that is drawn as a curve.
+      beside: (layer, neuron) -> the matrix feature that is shown beside its strongest map.
+      features: name -> those of them that were made.
+      summary: numbers the features.
+    """
+
+    opened: Opened
+    clips: Mapping[str, np.ndarray]
+    follows: Mapping[tuple[str, int], tuple[str, int]]
+    beside: Mapping[tuple[str, int], Beside]
+    features: Mapping[str, Feature]
+    summary: Summary
+
+    def of_clips(self) -> dict[int, list[tuple[str, int, int]]]:
+        """Clip -> the (layer, neuron, role) that show it."""
+        out: dict[int, list[tuple[str, int, int]]] = {}
+        for layer, clips_nr in self.clips.items():
+            for (n, role), clip in np.ndenumerate(clips_nr):
+                out.setdefault(int(clip), []).append((layer, n, role))
+        return out
+
+
 class _Seen(NamedTuple):
-    """What is kept of one neuron on the clips that are shown of it, by role."""
+    """What is kept of one neuron on the clips that are shown of it, by role; a matrix on the first."""
 
     maps: dict[int, np.ndarray]
     curves: dict[int, np.ndarray]
     feature: dict[int, np.ndarray]
+    matrix: dict[str, Any]
 
 
-def write_clips(
-    folder: Path,
-    heard: Iterable[Heard],
-    of_neurons: Mapping[str, np.ndarray],
+def wanted(
     opened: Opened,
+    clips: Mapping[str, np.ndarray],
     best: Best,
     summary: Summary,
     features: Sequence[Feature],
-) -> Pictured:
+    beside: Mapping[tuple[str, int], Beside],
+) -> Wanted:
+    """Lists what is to be shown: the curve of what each neuron follows, the matrix that it resembles."""
+    columns = zip(best.layer, best.neuron, best.feature, best.row, strict=True)
+    follows = {(summary.layers[code], int(n)): (name, int(row)) for code, n, name, row in columns if name}
+    return Wanted(opened, clips, follows, beside, {f.name: f for f in features}, summary)
+
+
+def write_clips(folder: Path, heard: Iterable[Heard], asked: Wanted) -> Pictured:
     """Writes clips/<i>.ogg and .png, maps/<layer>-<neuron>.png, and keeps the curves.
 
     Args:
       folder: the atlas's.
       heard: the clips that have sounds, one after the other.
-      of_neurons: layer -> [n, roles] the clips of each neuron.
-      opened: the network.
-      best: what each neuron follows.
-      summary: names the layers.
-      features: those that some neuron follows.
+      asked: what is shown of which neurons.
     """
-    front, grid = opened.network.frontend, _grid(opened.network)
-    wanted, follows = _wanted(of_neurons), _follows(best, summary)
-    made = {f.name: f for f in features}
+    rate, of_clips = asked.opened.network.frontend.sample_rate_hz, asked.of_clips()
     seen: dict[tuple[str, int], _Seen] = {}
     means: dict[tuple[str, int], dict[int, float]] = {}
     for one in heard:
-        media.write_sound(folder / "clips" / f"{one.clip}.ogg", one.wave_s, front.sample_rate_hz)
+        media.write_sound(folder / "clips" / f"{one.clip}.ogg", one.wave_s, rate)
         media.write_image(folder / "clips" / f"{one.clip}.png", one.image_ft)
-        for key in set(follows.values()):
+        for key in set(asked.follows.values()):
             means.setdefault(key, {})[one.clip] = _mean_of(one, *key)
-        for layer, n, role in wanted.get(one.clip, ()):
-            kept = seen.setdefault((layer, n), _Seen({}, {}, {}))
-            _keep(kept, role, one, opened, layer, n, grid, made, follows.get((layer, n)))
-    return _pictured(folder, seen, means, opened, follows)
+        for layer, n, role in of_clips.get(one.clip, ()):
+            kept = seen.setdefault((layer, n), _Seen({}, {}, {}, {}))
+            _keep(kept, one, asked, layer, n, role)
+    return _pictured(folder, seen, means, asked)
 
 
-def _wanted(of_neurons: Mapping[str, np.ndarray]) -> dict[int, list[tuple[str, int, int]]]:
-    """Clip -> the (layer, neuron, role) that show it."""
-    wanted: dict[int, list[tuple[str, int, int]]] = {}
-    for layer, clips_nr in of_neurons.items():
-        for (n, role), clip in np.ndenumerate(clips_nr):
-            wanted.setdefault(int(clip), []).append((layer, n, role))
-    return wanted
-
-
-def _follows(best: Best, summary: Summary) -> dict[tuple[str, int], tuple[str, int]]:
-    """(layer, neuron) -> the (feature, row) that it follows; without neurons that follow none."""
-    columns = zip(best.layer, best.neuron, best.feature, best.row, strict=True)
-    return {
-        (summary.layers[code], int(n)): (feature, int(row)) for code, n, feature, row in columns if feature
-    }
-
-
-def _keep(
-    kept: _Seen,
-    role: int,
-    one: Heard,
-    opened: Opened,
-    layer: str,
-    n: int,
-    grid: np.ndarray,
-    made: Mapping[str, Feature],
-    follows: tuple[str, int] | None,
-) -> None:
-    """Keeps a neuron's map and both curves on one clip."""
+def _keep(kept: _Seen, one: Heard, asked: Wanted, layer: str, n: int, role: int) -> None:
+    """Keeps a neuron's map and both curves on one clip, and on its strongest the matrix that it resembles."""
     output = one.layers[layer]
     if output.ndim != 3:
         return
-    [described] = [one_layer for one_layer in opened.layers if one_layer.name == layer]
+    grid = _grid(asked.opened.network)
+    [described] = [one_layer for one_layer in asked.opened.layers if one_layer.name == layer]
     kept.maps[role] = thinned(output[:, :, n])
-    centres = np.asarray(activity.times_s(described, opened.network))
+    centres = np.asarray(activity.times_s(described, asked.opened.network))
     kept.curves[role] = np.interp(grid, centres, output[:, :, n].mean(axis=0), left=np.nan, right=np.nan)
     kept.feature[role] = np.full(len(grid), np.nan)
-    if follows is not None and follows[0] in made and follows[1] >= 0:
-        kept.feature[role] = curve(one, made[follows[0]], follows[1], grid)
+    feature, row = asked.follows.get((layer, n), ("", -1))
+    if feature in asked.features and row >= 0:
+        kept.feature[role] = curve(one, asked.features[feature], row, grid)
+    matrix = asked.beside.get((layer, n))
+    if role == 0 and matrix is not None and matrix.feature in asked.features:
+        kept.matrix.update(_matrix(one, asked.features[matrix.feature]))
+
+
+def _matrix(one: Heard, feature: Feature) -> dict[str, Any]:
+    """A feature of several rows on one clip, and the span of the clip that its frames cover, in seconds."""
+    values, valid = one.features[feature.name]
+    if feature.hop_samples is None or len(values) < 2:
+        return {}
+    hop_s = feature.hop_samples / feature.sample_rate_hz
+    first = feature.first_frame_s - hop_s / 2
+    filled = np.where(valid[None, :] & np.isfinite(values), values, values[np.isfinite(values)].min())
+    return {"image": thinned(filled), "span": (first, first + hop_s * values.shape[1])}
 
 
 def curve(one: Heard, feature: Feature, row: int, grid_s: np.ndarray) -> np.ndarray:
@@ -178,11 +197,10 @@ def _pictured(
     folder: Path,
     seen: Mapping[tuple[str, int], _Seen],
     means: Mapping[tuple[str, int], Mapping[int, float]],
-    opened: Opened,
-    follows: Mapping[tuple[str, int], tuple[str, int]],
+    asked: Wanted,
 ) -> Pictured:
     """Writes the maps, one picture a neuron, and codes the curves; names the scattered feature of others."""
-    number = {layer.name: i for i, layer in enumerate(opened.layers)}
+    number = {layer.name: i for i, layer in enumerate(asked.opened.layers)}
     clips = 1 + max((max(of_row) for of_row in means.values()), default=0)
     neurons: dict[tuple[str, int], dict[str, Any]] = {}
     used: dict[str, np.ndarray] = {}
@@ -192,13 +210,31 @@ def _pictured(
             name = f"maps/{number[layer]}-{n}.png"
             media.write_stack(folder / name, [kept.maps[role] for role in sorted(kept.maps)])
             line = {"map": name, "curves": _coded_curves(kept)}
-        elif (layer, n) in follows:
-            key = "{} {}".format(*follows[layer, n])
-            of_row = means[follows[layer, n]]
+            if kept.matrix:
+                line["beside"] = _written_matrix(folder, name, kept.matrix, asked.beside[layer, n], asked)
+        elif (layer, n) in asked.follows:
+            key = "{} {}".format(*asked.follows[layer, n])
+            of_row = means[asked.follows[layer, n]]
             used[key] = np.asarray([of_row.get(b, np.nan) for b in range(clips)])
             line = {"feature_means": key}
         neurons[layer, n] = line
     return Pictured(neurons, used)
+
+
+def _written_matrix(
+    folder: Path, name: str, matrix: Mapping[str, Any], beside: Beside, asked: Wanted
+) -> dict[str, Any]:
+    """Writes the picture of a matrix feature, and says what it is."""
+    picture = name.replace(".png", "-feature.png")
+    media.write_image(folder / picture, matrix["image"])
+    seconds = _grid(asked.opened.network)[-1] * POINTS / (POINTS - 0.5)
+    return {
+        "picture": picture,
+        "feature": asked.summary.features.index(beside.feature),
+        "score": rounded(beside.score),
+        "set": beside.set,
+        "span": [rounded(end / seconds) for end in matrix["span"]],
+    }
 
 
 def _coded_curves(kept: _Seen) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from actjax.atlas import chosen, shown, site
+from actjax.atlas import chosen, described, shown, site
 from actjax.atlas.activity import Heard
 from actjax.report.neurons import best_of_neurons
 from actjax.report.summary import summarise
@@ -49,13 +49,15 @@ def write(workdir: Path, layers=LAYERS, clips=CLIPS) -> Path:
     of_neurons = {name: chosen.clips_of(of_layer, pool) for name, of_layer in means["trained"].items()}
     heard = (hear(clip, opened, rng) for clip in pool)
     features = [made_feature("rms", 1), made_feature("chroma_stft", 12)]
-    pictured = shown.write_clips(folder, heard, of_neurons, opened, scored.best, summary, features)
+    beside = described.resembled(summary)
+    asked = shown.wanted(opened, of_neurons, scored.best, summary, features, beside)
+    pictured = shown.write_clips(folder, heard, asked)
     spans = [[0.05, 0.95] if layer.is_map else None for layer in opened.layers]
-    described = [
+    about_layers = [
         {"name": layer.name, "depth": layer.depth, "neurons": layer.neurons, "span": span}
         for layer, span in zip(opened.layers, spans, strict=True)
     ]
-    about = site.About(f"Atlas of {HOSTILE}", SECONDS, {"data": HOSTILE}, described)
+    about = site.About(f"Atlas of {HOSTILE}", SECONDS, {"data": HOSTILE}, about_layers)
     return site.write_site(folder, scored, kept, pool, pictured, about, ablation(layers))
 
 
@@ -105,3 +107,8 @@ def ablation(layers):
         {"trained": of_network, "untrained": of_network},
         {"trained": slopes, "untrained": slopes},
     )
+
+
+def workdir_of(page: str) -> Path:
+    """The folder that `write` was given, of its page's address."""
+    return Path(page.removeprefix("file://")).parents[2]

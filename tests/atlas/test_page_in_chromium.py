@@ -54,14 +54,18 @@ def browser():
     driver.quit()
 
 
-def visit(browser, address, *, width=1280, height=900, scheme="light", media=""):
+def visit(browser, address, **options):
+    look(browser, address, **options)
+    until(browser, "return document.querySelector('main')?.dataset.ready !== undefined")
+
+
+def look(browser, address, *, width=1280, height=900, scheme="light", media=""):
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
     browser.get("about:blank")
     browser.get(address)
-    until(browser, "return document.querySelector('main')?.dataset.ready !== undefined")
 
 
 def until(browser, script, seconds=20):
@@ -213,6 +217,33 @@ def test_pictures_say_what_they_show_and_print_leaves_the_controls_out(browser, 
     assert browser.execute_script(drawings)
     hidden = "return ['header', '.play'].map((s) => getComputedStyle(document.querySelector(s)).display)"
     assert browser.execute_script(hidden) == ["none", "none"]
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+def test_the_report_can_be_read_on_a_phone_too(browser, page, tmp_path, scheme, width):
+    from actjax.report import page as report_page
+    from actjax.report.neurons import best_of_neurons
+    from actjax.report.summary import summarise
+    from actjax.report.workdir_files import Material
+    from actjax.scores.files import load_scores
+
+    table = load_scores(made_up_site.workdir_of(page))
+    summary = summarise(table)
+    made = report_page.render(summary, Material(atlas=True), [], {}, best_of_neurons(table, summary))
+    (tmp_path / "report.html").write_text(made, encoding="utf-8")
+    look(browser, (tmp_path / "report.html").as_uri(), width=width, scheme=scheme)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    ratio, words = browser.execute_script(CONTRAST)
+    assert ratio >= 4.5, f"{ratio:.2f} of {words!r}"
+    links = "return [...document.querySelectorAll('#neurons a[href]')].map((a) => a.getAttribute('href'))"
+    assert "atlas/index.html#conv1-3" in browser.execute_script(links)
+
+
+def test_a_map_stands_beside_the_feature_that_it_resembles(browser, page):
+    visit(browser, page + "#conv1-3")
+    assert "chroma_stft, which the maps resemble most (map view, cka" in text(browser)
+    shown = "return document.querySelector('figure .track:nth-child(3) img').naturalHeight"
+    assert until(browser, shown) == 12
 
 
 def test_what_the_network_loses_without_a_neuron_is_told(browser, page):

@@ -349,6 +349,13 @@ function clipFigure(own, k, i) {
     const box = node("div", { class: "sprite", style: `left: ${100 * left}%; width: ${100 * (right - left)}%` }, map);
     pictures.append(node("div", { class: "track map" }, box));
   }
+  if (k === 0 && own.beside) {
+    const { picture, feature, span: [from, to] } = own.beside;
+    const words = `${index.features[feature].name} on this clip, first row at the bottom`;
+    const image = node("img", { src: picture, alt: words, loading: "lazy" });
+    const place = `left: ${100 * from}%; width: ${100 * (to - from)}%`;
+    pictures.append(node("div", { class: "track map" }, node("div", { class: "sprite", style: place }, image)));
+  }
   if (own.curves) pictures.append(curves(own, k, i));
   pictures.append(cursor);
   const button = playButton(clip, () => pictures);
@@ -507,11 +514,14 @@ async function showNeuron(i) {
     node("li", {}, link(anchor(layer, neuron), `${index.layers[layer].name} / ${neuron}`), `r ${signed(r)}`));
   const clips = own.clips.map((_, k) => clipFigure(own, k, i));
   const told = own.curves ? note("Blue: the activation, averaged over frequency; orange: the feature. Both are drawn from their least to their largest value on these clips. Click a picture to play from there.") : note("Click a picture to play from there.");
+  const beside = own.beside
+    ? note(`Below the strongest clip's map: ${index.features[own.beside.feature].name}, which the maps resemble most (${index.sets[own.beside.set]}: ${signed(own.beside.score)}).`)
+    : null;
   const parts = [
     node("div", { class: "step" }, step(i - 1, (name) => `\u2190 ${name}`), step(i + 1, (name) => `${name} \u2192`)),
     node("h1", {}, nameOf(i)),
     node("p", {}, sentence(i)),
-    section("What drives it, most to least", told, node("div", { class: "clips" }, clips)),
+    section("What drives it, most to least", told, beside, node("div", { class: "clips" }, clips)),
     ...[...new Set(own.profile.map((row) => row.set))].filter((set) => set === columns.set[i] || !index.sets[set].startsWith("map")).map((set) => profile(own, i, set)),
     node("div", { class: "two" }, scatter(own, i), byClass(own, i),
       own.metrics.length ? section("Do the metrics agree?", note("The neuron's best row of this feature under each metric."), metrics) : null,
