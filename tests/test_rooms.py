@@ -82,7 +82,7 @@ EDGES = {
         "types",
     },
     "capacity": {"parallel"},
-    "capturing": {"activations", "dsp", "external", "types"},
+    "capturing": {"activations", "dsp", "external", "failures", "types"},
     "command": {
         "compilation",
         "config_files",
@@ -152,7 +152,7 @@ EDGES = {
         "findings/cross_fitting",
         "lookup",
         "setup",
-        "similarity/families",
+        "similarity",
         "statistics",
         "types",
     },
