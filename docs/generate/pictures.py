@@ -74,13 +74,14 @@ def _views(folder: Path) -> dict[str, str]:
     options = {"sample_rate_hz": clip.RATE, "hop_samples": 256, "n_fft": 512}
     mel = actjax.feature("log_mel", clip.samples(), n_mels=48, **options)
     onset = actjax.feature("onset_strength", clip.samples(), **options)[0]
-    neuron_ft = np.maximum(np.diff(mel, axis=1, prepend=mel[:, :1]), 0)[:, : len(onset)]
+    growth_ft = np.maximum(np.diff(mel, axis=1, prepend=mel[:, :1]), 0)[:, : len(onset)]
+    neuron_ft = np.roll(growth_ft, 1, axis=1)  # it answers a frame later, as onset strength does
     series = neuron_ft.mean(axis=0)
     score = float(actjax.score(series[:, None], onset[: len(series), None])[0, 0])
     with style.look():
-        fig = style.figure(7.6, 4.2)
+        fig = style.figure(7.6, 4.6)
         times = np.arange(len(series)) * 256 / clip.RATE
-        grid = [fig.add_axes((0.09, y, 0.66, h)) for y, h in ((0.62, 0.26), (0.35, 0.18), (0.1, 0.18))]
+        grid = [fig.add_axes((0.09, y, 0.66, h)) for y, h in ((0.6, 0.22), (0.35, 0.16), (0.1, 0.16))]
         grid[0].imshow(neuron_ft, origin="lower", aspect="auto", extent=(0, times[-1], 0, 48), cmap="magma")
         grid[0].set_ylabel("mel band")
         for axes, values, colour, label in (
@@ -92,7 +93,7 @@ def _views(folder: Path) -> dict[str, str]:
             axes.set_ylabel(label)
         grid[2].set_xlabel("seconds")
         for y, text in (
-            (0.74, "map view:\nthe image, cell\nby cell"),
+            (0.71, "map view:\nthe image, cell\nby cell"),
             (0.42, f"frame view:\npooled over bands;\nr = {score:.2f} with"),
             (0.17, f"clip view: one mean\na clip, here {series.mean():.2f}"),
         ):
@@ -107,9 +108,9 @@ def _views(folder: Path) -> dict[str, str]:
 def _within(folder: Path) -> dict[str, str]:
     """Two sides that differ between clips together and within clips not at all."""
     rng = np.random.default_rng(0)
-    level = np.repeat(np.array([0.0, 2.5, 5.0]), 60)
-    x, y = (level + rng.normal(size=180) for _ in range(2))
-    ids = np.repeat(np.arange(3), 60)
+    level = np.repeat(np.array([0.0, 2.5, 5.0]), 150)
+    x, y = (level + rng.normal(size=450) for _ in range(2))
+    ids = np.repeat(np.arange(3), 150)
     total = float(actjax.score(x[:, None], y[:, None])[0, 0])
     within = float(actjax.score(x[:, None], y[:, None], clip_ids=ids)[0, 0])
     with style.look():
@@ -118,13 +119,13 @@ def _within(folder: Path) -> dict[str, str]:
             (0.09, (x, y), f"total: r = {total:.2f}"),
             (
                 0.57,
-                [side - np.repeat([side[ids == i].mean() for i in range(3)], 60) for side in (x, y)],
+                [side - np.repeat([side[ids == i].mean() for i in range(3)], 150) for side in (x, y)],
                 f"within: r = {within:.2f}",
             ),
         ):
             axes = fig.add_axes((place, 0.16, 0.38, 0.55))
             for i, colour in enumerate(("#0072B2", "#D55E00", "#009E73")):
-                axes.scatter(a[ids == i], b[ids == i], s=9, color=colour, label=f"clip {i + 1}")
+                axes.scatter(a[ids == i], b[ids == i], s=6, color=colour, label=f"clip {i + 1}")
             axes.set_title(title)
             axes.set_xlabel("neuron")
             axes.set_ylabel("feature")
@@ -195,6 +196,8 @@ def _chosen(folder: Path) -> dict[str, str]:
         axes = fig.add_axes((0.1, 0.18, 0.86, 0.54))
         axes.semilogx(sizes, here, "o-", color=style.COLOURS["untrained"], label="on the half that chose it")
         axes.semilogx(sizes, there, "s-", color=style.COLOURS["trained"], label="on the other half")
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.minorticks_off()
         axes.set_xlabel("neurons to choose from")
         axes.set_ylabel("score of the best")
         axes.legend(fontsize=8, loc="upper left")
