@@ -31,6 +31,8 @@ def feature(name: str, folder: Path) -> Path | None:
             )
             fig.colorbar(mesh, cax=fig.add_axes((0.92, 0.5 / height, 0.012, 1 - 0.65 / height)))
             axes.set_ylabel(made.axis or "row", fontsize=8)
+            if made.axis == "pitch_class":
+                axes.set_yticks((0, 2, 4, 5, 7, 9, 11), "CDEFGAB")
         elif values.shape[1] > 1:
             axes.plot(
                 np.linspace(0, seconds, values.shape[1]), values[0], color=style.COLOURS["trained"], lw=1.3
