@@ -72,7 +72,7 @@ EDGES = {
     "config_files": {"defaults", "lookup", "workdir"},
     "data": {"capacity", "data/build", "parallel", "types"},
     "data/build": {"files", "workdir"},
-    "data/gm": {"data/build"},
+    "data/gm": {"data/build", "files"},
     "data/recordings": {"data/build", "files", "lookup"},
     "datasets": {"data/build", "data/gm", "data/recordings", "files"},
     "defaults": {"lookup", "options", "precision", "types"},
