@@ -128,13 +128,13 @@ def _play(
     for stem, gain in ((~drums, 1.0), (drums, 10.0 ** (percussion_db / 20.0))):
         if stem.any():
             midi = midi_file(score.notes[stem], score.voice_of_note[stem], lead / sample_rate_hz, seconds)
-            wave += gain * _synthesise(sound_fonts.content(sound_font), midi, lead + samples, sample_rate_hz)
+            wave += gain * _synthesise(midi, lead + samples, sample_rate_hz, sound_font)
     return wave
 
 
-def _synthesise(sound_font: bytes, midi: bytes, samples: int, sample_rate_hz: int) -> np.ndarray:
+def _synthesise(midi: bytes, samples: int, sample_rate_hz: int, sound_font: str | None = None) -> np.ndarray:
     """[samples] float64 mono: both channels of the renderer averaged, band-limited, resampled."""
-    wav = midirenderer.render_wave_from(sound_font, midi)
+    wav = midirenderer.render_wave_from(sound_fonts.content(sound_font), midi)
     start = wav.index(b"data") + 8
     stereo = np.frombuffer(wav, "<i2", offset=start, count=(len(wav) - start) // 4 * 2).reshape(-1, 2)
     mono = (stereo[:, 0].astype(np.float32) + stereo[:, 1]) / np.float32(65536.0)
