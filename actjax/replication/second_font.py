@@ -3,7 +3,6 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from actjax import experiment, lookup
 from actjax.data.gm import sound_fonts
@@ -48,8 +47,8 @@ def replicate(workdir: Path, sound_font: Path, data_dir: str | None = None) -> l
     rows = [
         {"table": "scores", **row} for row in agreement.score_rows(load_scores(workdir), load_scores(second))
     ]
-    findings = findings_table.read(workdir), findings_table.read(second)
-    claims = list(agreement.finding_rows(*findings)) if all(findings) else []
+    first, repeated = findings_table.read(workdir), findings_table.read(second)
+    claims = list(agreement.finding_rows(first, repeated)) if first and repeated else []
     text = "\n\n".join(
         markdown([{k: v for k, v in row.items() if k != "table"} for row in table])
         for table in (rows, claims)
