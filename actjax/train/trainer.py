@@ -101,7 +101,7 @@ class Trainer:
         while not self.record.finished:
             count = self.pace.steps_from(step)
             call = self._compiled(source.gather, count)
-            replicated, sums = call(replicated, source.on_device, _next(sent, count, step, last))
+            replicated, sums = call(replicated, source.on_device, next_batches(sent, count, step, last))
             step += count
             bar.update(count)
             pending.append(sums)
@@ -142,8 +142,8 @@ class Trainer:
         """Writes and forgets the lines that are waiting."""
         while unwritten:
             step, sums = unwritten.pop(0)
-            log.write(step, "train", means := _means(sums))
-            bar.set_postfix(loss=f"{means['loss']:.3f}", accuracy=f"{means['accuracy']:.3f}")
+            log.write(step, "train", values := means([parallel.unreplicate(call) for call in sums]))
+            bar.set_postfix(loss=f"{values['loss']:.3f}", accuracy=f"{values['accuracy']:.3f}")
 
     def _evaluate(
         self,
@@ -163,7 +163,7 @@ class Trainer:
         saver.save(step, dataclasses.asdict(self.record), state=state, best=self.best)
 
 
-def _next(sent: Iterator[Any], count: int, step: int, last: int) -> Any:
+def next_batches(sent: Iterator[Any], count: int, step: int, last: int) -> Any:
     """What is sent for the next call: of one batch, or stacked of several, [d, count, b / d, ...]."""
     batches = list(itertools.islice(sent, count))
     if len(batches) < count:
@@ -172,9 +172,8 @@ def _next(sent: Iterator[Any], count: int, step: int, last: int) -> Any:
     return batches[0] if count == 1 else jax.tree.map(lambda *leaves: np.stack(leaves, 1), *batches)
 
 
-def _means(calls: list[dict[str, Any]]) -> dict[str, float]:
+def means(sums: list[dict[str, Any]]) -> dict[str, float]:
     """Loss and accuracy over the clips of all steps of some calls, and the last gradient norm."""
-    sums = [parallel.unreplicate(call) for call in calls]
     loss, correct, count, norms = (
         [float(value) for call in sums for value in np.ravel(call[name])]
         for name in ("loss", "correct", "count", "grad_norm")
