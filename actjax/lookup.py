@@ -56,6 +56,7 @@ EXTRAS = {
     "numcodecs": "formats",
     "google_crc32c": "formats",
     "mirdata": "mirdata",
+    "ray": "ray",
     "tensorflow": "tensorflow",
 }
 

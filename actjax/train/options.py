@@ -21,7 +21,7 @@ RULES = {
 
 
 # Entries of the config's section `train` that the stage reads for itself.
-OF_STAGE = ("steps", "shuffled_labels")
+OF_STAGE = ("steps", "shuffled_labels", "population")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -24,6 +24,9 @@ from actjax.train.saver import Saver
 from actjax.train.state import TrainState
 from actjax.train.supply import Supply, to_devices
 from actjax.types import Batch, Frontend
+
+# (step, what an evaluation measured) -> whether training goes on.
+Judge = Callable[[int, Mapping[str, float]], bool]
 
 
 @dataclasses.dataclass
@@ -70,6 +73,7 @@ class Trainer:
       pace: which steps are logged, which evaluated, which taken in one call.
       record: of the evaluations so far.
       best: the variables of the best of them.
+      judge: asked after each evaluation whether training goes on, or None.
     """
 
     model: nn.Module
@@ -79,6 +83,7 @@ class Trainer:
     pace: Pace
     record: Record
     best: dict[str, Any]
+    judge: Judge | None = None
     _programs: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
 
     def run(
@@ -156,7 +161,11 @@ class Trainer:
         result = evaluate(self.model, self.frontend, variables, eval_batches(), multilabel=multilabel)
         if self.record.add(step, result, self.options):
             self.best = variables
-        log.write(step, "eval", {"loss": result.loss, "accuracy": result.accuracy})
+        measured = {"loss": result.loss, "accuracy": result.accuracy}
+        log.write(step, "eval", measured)
+        if self.judge is not None and step < self.pace.num_steps:
+            asked = self.judge(step, measured) if parallel.process_index() == 0 else True
+            self.record.stopped_early |= not parallel.gather_hosts(asked)[0]
 
     def _save(self, step: int, replicated: TrainState, saver: Saver) -> None:
         state = parallel.unreplicate(replicated)
