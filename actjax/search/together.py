@@ -36,7 +36,7 @@ def groups(
 
 
 def train(members: Sequence[runs.Run]) -> None:
-    """Trains the networks of several runs at once, whose data are prepared; their own stages go on from there."""
+    """Trains the networks of several runs at once, whose data are prepared; their stages go on from there."""
     first, config = members[0], members[0].config.train
     at_once = 1 if parallel.on_cpu() else len(members)
     memory.check_training(first.setup, at_once * config.batch_size)
