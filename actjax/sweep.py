@@ -67,7 +67,7 @@ def _train_together(variants: Mapping[str, runs.Run], changes: Mapping[str, Mapp
     for members in together.groups(variants, changes):
         for one in members:
             experiment.run_stages(one, ("data",))
-        together.train(members)
+        together.train_all(members)
 
 
 def _report(run: runs.Run, every: list[trials.Trial], search: space.Search | None) -> list[Path]:

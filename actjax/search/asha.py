@@ -7,12 +7,12 @@ Hyperparameter Tuning", MLSys 2020.
 
 import dataclasses
 import math
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 
 from actjax.options import Number
 
 # rung, a step -> trial -> the value that it had there, larger is better.
-Rungs = MutableMapping[int, MutableMapping[str, float]]
+Rungs = dict[int, dict[str, float]]
 
 
 @dataclasses.dataclass(frozen=True)

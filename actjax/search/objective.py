@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from actjax import lookup
 from actjax.scores import files as scores_files
 from actjax.workdir import curve, findings_table, train_record
@@ -46,10 +48,10 @@ def _of_findings(workdir: Path, claim: str) -> float | None:
 
 def _of_scores(workdir: Path, metric: str, feature: str) -> float | None:
     """The largest |score| of the trained network's neurons with a feature."""
-    import pyarrow.compute as pc
-
-    table = scores_files.load_scores(workdir)
-    for column, value in (("network", "trained"), ("metric", metric), ("feature", feature)):
-        table = table.filter(pc.equal(table[column].cast("string"), value))
-    valid = table.filter(table["valid"])
-    return pc.max(pc.abs(valid["score"])).as_py() if len(valid) else None
+    wanted = {"network": "trained", "metric": metric, "feature": feature}
+    rows = scores_files.load_scores(workdir).select([*wanted, "score", "valid"]).to_pydict()
+    chosen = np.asarray(rows["valid"], bool)
+    for column, value in wanted.items():
+        chosen &= np.asarray(rows[column]) == value
+    scores = np.abs(np.asarray(rows["score"], np.float64)[chosen])
+    return float(scores.max()) if len(scores) else None

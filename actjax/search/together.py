@@ -35,21 +35,23 @@ def groups(
     return [members for members in chosen if len(members) > 1]
 
 
-def train(members: Sequence[runs.Run]) -> None:
+def train_all(members: Sequence[runs.Run]) -> None:
     """Trains the networks of several runs at once, whose data are prepared; their stages go on from there."""
     first, config = members[0], members[0].config.train
     at_once = 1 if parallel.on_cpu() else len(members)
     memory.check_training(first.setup, at_once * config.batch_size)
-    sources = [first.open_source(split) for split in ("train", "validation")]
+    clips_of_train, validation = (first.open_source(split) for split in ("train", "validation"))
     shared, trained = None, []
     with contextlib.ExitStack() as stack:
         for run in members:
             stack.enter_context(writer.one_writer(run.workdir))
             recorded_config.write(run.workdir, "train", run.config.to_dict())
             seed = run.config.seed
-            batches = clips.TrainingClips(*sources, config.batch_size, seed, config.steps, shared)
+            batches = clips.TrainingClips(
+                clips_of_train, validation, config.batch_size, seed, config.steps, shared
+            )
             shared = shared or batches
-            of_run = options.of_config(run.config.train, seed, sources[0].labels.ndim == 2)
+            of_run = options.of_config(run.config.train, seed, clips_of_train.labels.ndim == 2)
             trained.append(
                 population.Member(run.workdir, of_run, batches.train_batches, batches.eval_batches)
             )
@@ -57,8 +59,8 @@ def train(members: Sequence[runs.Run]) -> None:
             print(f"train: {len(members)} networks at once")
         population.fit(
             trained,
-            model=make_module(first.setup.model, len(sources[0].class_names), axis_name=parallel.AXIS),
+            model=make_module(first.setup.model, len(clips_of_train.class_names), axis_name=parallel.AXIS),
             frontend=first.setup.frontend,
             num_steps=config.steps,
-            steps_per_epoch=-(-len(sources[0]) // config.batch_size),
+            steps_per_epoch=-(-len(clips_of_train) // config.batch_size),
         )

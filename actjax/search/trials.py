@@ -96,7 +96,7 @@ def run_trial(run: runs.Run, name: str, goes_on: Callable[[str, int, float], boo
 
 
 def is_of_trial(error: BaseException) -> bool:
-    """Whether an error is this trial's alone, so that the others go on: a divergence, or a bug that it met."""
+    """Whether an error is this trial's alone, so that the others go on: a divergence, or a bug."""
     mistake = isinstance(error, ValueError | OSError | ImportError)
     return isinstance(error, DivergedError) or not mistake
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from actjax import files
 
@@ -37,7 +38,7 @@ def read(workdir: Path) -> SweepState:
     """
     path = workdir / NAME
     entries = files.read_json(path, {}, remedy=_REMEDY)
-    known = dict.fromkeys(("rungs", "stopped", "failed"), dict)
+    known: dict[str, Any] = dict.fromkeys(("rungs", "stopped", "failed"), dict)
     files.fields(path, entries, {}, known, remedy=_REMEDY)
     with files.reading(path, "the state of a sweep", _REMEDY):
         rungs = {
