@@ -153,6 +153,14 @@ def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
     Where several sets hold the same key, the row of the newest file stands. The metadata of the sets of
     which rows stand are read by `scores_metadata(table)`.
 
+    >>> import tempfile
+    >>> block = score_block({"score": [[0.5, -0.2]]}, n_observations=60, network="trained", layer="conv1",
+    ...                     depth=0.5, feature="chroma_stft", view="clip", metric="pearson")
+    >>> workdir = tempfile.mkdtemp()
+    >>> _ = write_scores(path_of(workdir, "first"), block, {})
+    >>> load_scores(workdir).select(["layer", "neuron", "feature", "row", "score"]).to_pylist()[1]["row"]
+    1
+
     Raises:
       ScoresError: no workdir, no score set in it, or a file that is no score set.
       FileError: a file that is damaged.
