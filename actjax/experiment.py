@@ -63,7 +63,8 @@ def run(
         print(scoring_dry_run.describe(opened))
         return []
     if opened.config.train.population > 1 and stage in ("all", "train"):
-        written = lookup.module("stage", "sweep").run_seeds(opened)
+        with _one_writer(opened.workdir):
+            written = lookup.module("stage", "sweep").run_seeds(opened)
     else:
         written = run_stages(opened, chosen)
     if written and parallel.process_index() == 0:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from actjax import memory, parallel, runs
+from actjax import experiment, memory, parallel, runs
 from actjax.network import make_module
 from actjax.train import clips, options, population
 from actjax.workdir import recorded_config, train_record, writer
@@ -64,3 +64,11 @@ def train_all(members: Sequence[runs.Run]) -> None:
             num_steps=config.steps,
             steps_per_epoch=-(-len(clips_of_train) // config.batch_size),
         )
+
+
+def train_groups(variants: Mapping[str, runs.Run], changes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Prepares the data of all groups and trains each; the runs' own stages then find themselves trained."""
+    for members in groups(variants, changes):
+        for one in members:
+            experiment.run_stages(one, ("data",))
+        train_all(members)

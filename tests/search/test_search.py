@@ -10,7 +10,8 @@ import small_runs
 from actjax import experiment, runs, sweep
 from actjax.defaults import default_config
 from actjax.report import sweep as pictures
-from actjax.search import Asha, Search, choice, grid, log_uniform, objective, space, trials, uniform
+from actjax.search import Asha, Search, choice, grid, log_uniform, objective, space, together, trials, uniform
+from actjax.search import variants as variants_of
 from actjax.train.log import DivergedError
 from actjax.workdir import sweep_state, sweep_table, train_record
 from actjax.workdir.train_record import TrainRecord
@@ -160,8 +161,8 @@ def test_the_same_seeds_train_together(tmp_path, monkeypatch):
     config.train.update(steps=4, eval_every=2, population=2)
     run = runs.open_run(config, tmp_path / "sweep", data_dir=str(tmp_path / "data"))
     seeds = {f"seed{i}": {"seed": i} for i in range(2)}
-    variants = {name: sweep._variant(run, name, changes) for name, changes in seeds.items()}
-    sweep._train_together(variants, seeds)
+    variants = {name: variants_of.open_variant(run, name, changes) for name, changes in seeds.items()}
+    together.train_groups(variants, seeds)
     alone = runs.open_run(variants["seed1"].config, tmp_path / "alone", data_dir=str(tmp_path / "data"))
     for one in (*variants.values(), alone):
         experiment.run_stages(one, ("data", "train"))
