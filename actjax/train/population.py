@@ -8,11 +8,9 @@ A CPU takes them in turn inside the program: vmapped convolutions are grouped, w
 import contextlib
 import dataclasses
 import functools
-import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -25,47 +23,23 @@ from actjax.interruption import StopRequest
 from actjax.train import pace as paces
 from actjax.train import state as states
 from actjax.train import step as steps
-from actjax.train.checkpoint import Checkpoints, Saved
 from actjax.train.evaluation import evaluate
 from actjax.train.log import Log, progress_bar
+from actjax.train.members import (
+    VARIED,
+    Member,
+    UnderWay,
+    at_common_step,
+    check_alike,
+    initial_state,
+    open_member,
+    peeked,
+)
 from actjax.train.options import TrainOptions, make_optimizer
 from actjax.train.saver import Saver
 from actjax.train.supply import Supply, supply
-from actjax.train.trainer import Record, means, next_batches
+from actjax.train.trainer import means, next_batches
 from actjax.types import Batch, Frontend
-from actjax.workdir import checkpoint_files
-
-# Of the options, what members may differ in beside their seed.
-VARIED = ("learning_rate", "weight_decay", "label_smoothing")
-
-
-class Member(NamedTuple):
-    """One network of a population, with what `loop.fit` takes of it.
-
-    Attributes:
-      workdir: its own.
-      options: its own; they differ from the other members' in `seed` and VARIED alone.
-      train_batches, eval_batches: its own; their clips on the devices are the same for all.
-    """
-
-    workdir: Path
-    options: TrainOptions
-    train_batches: Callable[[int], Iterable[Batch] | Supply]
-    eval_batches: Callable[[], Iterable[Batch] | Supply]
-
-
-@dataclasses.dataclass
-class _UnderWay:
-    """A member that has not finished: where it stands, and what it writes to."""
-
-    member: Member
-    checkpoints: Checkpoints
-    saved: Saved | None
-    record: Record = dataclasses.field(default_factory=Record)
-    best: dict[str, Any] = dataclasses.field(default_factory=dict)
-    log: Log | None = None
-    saver: Saver | None = None
-    pending: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
 def fit(
@@ -95,14 +69,15 @@ def fit(
     if options.dropout is not None and hasattr(model, "dropout"):
         model = model.clone(dropout=options.dropout)
     with contextlib.ExitStack() as stack:
-        under_way = [one for one in (_open(member, stack) for member in members) if not one.record.finished]
+        opened = [open_member(member, stack) for member in members]
+        under_way = [one for one in opened if not one.record.finished]
         if not under_way:
             return
-        start = _at_common_step(under_way)
+        start = at_common_step(under_way)
         sources = [supply(one.member.train_batches(start)) for one in under_way]
-        firsts, sent = zip(*(_peeked(source) for source in sources), strict=True)
-        of_each = [_state(one, model, frontend, (num_steps, steps_per_epoch), sources[0].clip_samples(first))
-                   for one, first in zip(under_way, firsts, strict=True)]  # fmt: skip
+        firsts, sent = zip(*(peeked(source) for source in sources), strict=True)
+        samples, length = sources[0].clip_samples(firsts[0]), (num_steps, steps_per_epoch)
+        of_each = [initial_state(one, model, frontend, length, samples) for one in under_way]
         interval = options.eval_every or steps_per_epoch
         on_device = bool(sources[0].on_device)
         population = _Population(
@@ -122,55 +97,6 @@ def fit(
         population.run(stacked, sources[0], sent, stop, bar)
 
 
-def check_alike(options: Sequence[TrainOptions]) -> None:
-    """Raises ValueError where members of a population would differ in more than their seed and VARIED."""
-    first = dataclasses.asdict(options[0])
-    for other in map(dataclasses.asdict, options[1:]):
-        differing = [name for name in first if first[name] != other[name] and name not in ("seed", *VARIED)]
-        if differing:
-            raise ValueError(
-                f"expected members of a population to differ in seed, {', '.join(VARIED)} alone, "
-                f"got others in train.{differing[0]}: {first[differing[0]]} and {other[differing[0]]}"
-            )
-
-
-def _open(member: Member, stack: contextlib.ExitStack) -> _UnderWay:
-    checkpoints = Checkpoints(checkpoint_files.path_of(member.workdir))
-    stack.callback(checkpoints.close)
-    saved = checkpoints.newest_whole("state", "best")
-    return _UnderWay(member, checkpoints, saved, Record(**(saved.meta if saved else {})))
-
-
-def _at_common_step(under_way: Sequence[_UnderWay]) -> int:
-    """Puts all members where the slowest was saved; killed between two saves they are one apart."""
-    start = min(one.saved.step if one.saved else 0 for one in under_way)
-    if any(start not in (0, *one.checkpoints.steps()) for one in under_way):
-        start = 0
-    for one in under_way:
-        if one.saved and one.saved.step != start:
-            one.saved = one.checkpoints.read(start, "state", "best") if start else None
-            one.record = Record(**(one.saved.meta if one.saved else {}))
-    return start
-
-
-def _peeked(source: Supply) -> tuple[Any, Iterator[Any]]:
-    """The first of what a supply sends, whose shapes tell the clips' length, and everything that it sends."""
-    sent = iter(source.sent)
-    first = next(sent)
-    return first, map(parallel.shard, itertools.chain([first], sent))
-
-
-def _state(
-    one: _UnderWay, model: nn.Module, frontend: Frontend, length: tuple[int, int], clip_samples: int
-) -> states.TrainState:
-    """The member's state, and its best variables, as they were saved or before the first step."""
-    options = one.member.options
-    variables = states.init_variables(model, frontend, options.seed, clip_samples)
-    state = states.create(variables, make_optimizer(options, *length), options.seed)
-    one.best = one.saved.items["best"] if one.saved else variables
-    return one.checkpoints.fitted(one.saved, "state", like=state) if one.saved else state
-
-
 @dataclasses.dataclass
 class _Population:
     """What does not change from step to step, and the members."""
@@ -180,7 +106,7 @@ class _Population:
     options: TrainOptions
     pace: paces.Pace
     steps_per_epoch: int
-    members: Sequence[_UnderWay]
+    members: Sequence[UnderWay]
     _programs: dict[int, Callable[..., Any]] = dataclasses.field(default_factory=dict)
 
     def run(
