@@ -86,6 +86,7 @@ RULES = {
     "sweep.cpus": Number(above=0, high=10_000),
     "sweep.gpus": Number(0, 10_000),
     "sweep.retries": Number(0, 1000, whole=True),
+    "report.atlas": Flag(),
 }
 
 
@@ -235,3 +236,4 @@ def _reporting(config: ml_collections.ConfigDict) -> None:
 
     config.report = ml_collections.ConfigDict()
     config.report.examples = 6  # map-view pairs shown as pictures
+    config.report.atlas = True  # a page beside the report that plays what drives each neuron
