@@ -61,11 +61,13 @@ def metrics() -> str:
     for name in lookup.names("metric"):
         metric = lookup.load("metric", name)
         low, high, none = metric.range
-        span = f"{low:g} .. {high:g}"
-        rows.append((f"[{name}](#{_anchor(name)})", ", ".join(metric.views), span, f"{none:g}", metric.cost))
+        span = f"{low:.3g} .. {high:.3g}"
+        rows.append(
+            (f"[{name}](#{_anchor(name)})", ", ".join(metric.views), span, f"{none:.3g}", metric.cost)
+        )
         facts = [
             ("views", ", ".join(metric.views)),
-            ("range", f"{span}, {none:g} where nothing is related"),
+            ("range", f"{span}, {none:.3g} where nothing is related"),
             ("compares", _compared(metric)),
             ("does not depend on", ", ".join(metric.invariant_to) or "nothing is left out"),
             ("observations", f"at least {metric.min_observations}" + _most(metric)),
