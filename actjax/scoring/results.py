@@ -44,6 +44,7 @@ def compute(
     results = list(
         one_pass.run_pass(
             planned.families,
+            planned.stacks,
             observer,
             runs.batches(source, scored.batch_size),
             folder=observations_folder.path_of(run.workdir, parallel.process_index()),
