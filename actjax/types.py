@@ -123,6 +123,7 @@ class Metric:
       order: its place among metrics in reports and pictures, the smallest first.
       of_table: its score of two sides of 0 and 1, from how many observations are 1 on both, on x, on y, and
         how many there are; for metrics whose time grows with the square of the observations, else None.
+      of_ranks: of a metric of ranks, the same of `twice_ranks`, made between programs; None of all others.
     """
 
     name: str
@@ -151,6 +152,7 @@ class Metric:
     needs: tuple[str, ...] = ()
     order: int = 100
     of_table: Callable[..., np.ndarray] | None = None
+    of_ranks: "Metric | None" = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from actjax import parallel
 from actjax.activations.capture import BothSides, Family
 from actjax.activations.clips import Observer, observe_clips
 from actjax.scoring.observations import Observations
-from actjax.scoring.stacked import Outputs, Running
+from actjax.scoring.running import Outputs, Running
 from actjax.scoring.stacks import Stack
 from actjax.scoring.tasks import Comparison, ScoredTask
 from actjax.types import Batch, Metric

@@ -1,9 +1,5 @@
 """Accumulates the comparisons of a stack in one program, for all networks of all of them."""
 
-import collections
-import concurrent.futures
-import functools
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,67 +10,17 @@ import numpy as np
 from actjax import parallel
 from actjax.activations.capture import BothSides
 from actjax.scoring.stacks import Sizes, Stack
-from actjax.similarity.arithmetic import long_counts
+from actjax.similarity.beforehand import ranked_beforehand, ranks_beforehand
+from actjax.similarity.host.dispatch import watched
 from actjax.similarity.stream import PairStream, State
 from actjax.types import Context
 
 # "clip" and "fold" of each clip of a batch.
 ClipContext = Mapping[str, jax.Array]
-# {metric: {output: [n, k]}} of one network in one comparison.
-Outputs = Mapping[str, Mapping[str, np.ndarray]]
-# How many programs may be under way on a CPU, whose cores they share, and how many batches elsewhere.
-PROGRAMS, BATCHES = 2, 2
 
 
-class Running:
-    """All stacks of a pass: adds batches without waiting for them, as many under way as memory is for.
-
-    Attributes:
-      stacks: the states.
-    """
-
-    def __init__(self, stacks: Sequence[Stack]) -> None:
-        """No clips yet."""
-        self.stacks = [Accumulating(stack) for stack in stacks]
-        self._under_way: collections.deque[jax.Array] = collections.deque()
-        self._compiled = False
-
-    def add(self, sides: Sequence[Sequence[BothSides]], mask: jax.Array, context: ClipContext) -> None:
-        """Adds a batch, [d, ...]: by family and comparison its two sides."""
-
-        def start(stack: Accumulating) -> None:
-            of_members = [sides[place.family][place.comparison] for place in stack.stack.members]
-            self._under_way.append(stack.add(of_members, mask, context))
-
-        if not self._compiled:
-            # The first batch compiles, which threads can share; later ones keep order.
-            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-                for started in [pool.submit(start, stack) for stack in self.stacks]:
-                    started.result()
-            self._compiled = True
-            return
-        most = self._most()
-        for stack in self.stacks:
-            while len(self._under_way) >= most:
-                jax.block_until_ready(self._under_way.popleft())
-            start(stack)
-
-    def finish(self) -> dict[tuple[int, int], list[Outputs]]:
-        """{(family, comparison): for each network {metric: {output: [n, k]}}}."""
-        under_way = [stack.finish() for stack in self.stacks]
-        apart: dict[tuple[int, int], list[Outputs]] = {}
-        for stack, outputs in zip(self.stacks, under_way, strict=True):
-            apart |= of_members(stack.stack, long_counts.on_host(outputs))
-        return apart
-
-    def _most(self) -> int:
-        """How many programs may be under way.
-
-        Each holds at most a quarter of the memory that a run may take (`Stack.stream.tile_bytes`). Programs of an
-        accelerator come one after another and use the same memory, so that what counts there are the sides of
-        batches that wait.
-        """
-        return len(self.stacks) * BATCHES if not parallel.on_cpu() else PROGRAMS
+# The shapes of programs that call the host.
+_CALLING: set[tuple[PairStream, Sizes, tuple[int, ...]]] = set()
 
 
 class Accumulating:
@@ -83,11 +29,14 @@ class Accumulating:
     Attributes:
       stack: its comparisons.
       state: [d, items, ...] on the devices.
+      calls_host: whether its program calls the host, as far as one was compiled.
     """
 
     def __init__(self, stack: Stack) -> None:
         """No clips yet; the first batch makes the state what it is before any clip."""
-        self.stack, self._fresh = stack, True
+        self.stack, self._fresh, self.calls_host = stack, True, False
+        observations = stack.sizes.frames * (stack.sizes.bands[0] if stack.stream.images else 1)
+        self._ranks = ranks_beforehand(stack.stream, observations)
         shapes = jax.eval_shape(stack.stream.init)
         empty = jax.tree.map(lambda leaf: np.zeros((stack.items, *leaf.shape), leaf.dtype), shapes)
         self.state: State = parallel.replicate(empty)
@@ -96,39 +45,23 @@ class Accumulating:
         """Adds a batch, [d, ...], without waiting for it; gives an array that is there once it is added."""
         fresh = parallel.replicate(np.asarray(self._fresh))
         members = tuple(place.networks for place in self.stack.members)
-        shape = self.stack.stream, self.stack.sizes, members
-        self.state, done = _update(*shape, self.state, fresh, tuple(sides), mask, context)
-        self._fresh = False
+        shape, ranks = (self.stack.stream, self.stack.sizes, members), None
+        if self._ranks:
+            images = self.stack.stream.images
+            ranks = [one._replace(**_ranks_of(one, images)) for one in sides]
+        with watched() as calls:
+            self.state, done = _update(*shape, self.state, fresh, tuple(sides), ranks, mask, context)
+        if calls:
+            _CALLING.add(shape)
+        self._fresh, self.calls_host = False, shape in _CALLING
         return done
 
-    def finish(self) -> Mapping[str, Any]:
-        """{metric: {output: [items, n, k]}} on the devices, on its way."""
+    def gathered(self) -> State:
+        """The state [d, items, ...] of all devices of all processes."""
         if parallel.process_count() == 1:
-            return _finish(self.stack.stream, self.state)
+            return self.state
         of_processes = parallel.gather_hosts(parallel.to_host(self.state))
-        return _finish(self.stack.stream, jax.tree.map(lambda *leaves: np.concatenate(leaves), *of_processes))
-
-
-def of_members(stack: Stack, outputs: Mapping[str, Mapping[str, Any]]) -> dict[tuple[int, int], list[Outputs]]:
-    """Takes outputs {metric: {output: [items, n, k]}} of a stack apart, by comparison and network.
-
-    What was padded goes; a metric of whole features has a column for each of them.
-    """
-    apart: dict[tuple[int, int], list[Outputs]] = {}
-    first = 0
-    for place in stack.members:
-        apart[place.family, place.comparison] = [
-            {
-                metric: {
-                    name: np.ascontiguousarray(values[item, : place.n, : place.k])
-                    for name, values in of_metric.items()
-                }
-                for metric, of_metric in outputs.items()
-            }
-            for item in range(first, first + place.networks)
-        ]
-        first += place.networks
-    return apart
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *of_processes)
 
 
 def update_items(
@@ -138,6 +71,7 @@ def update_items(
     state: State,
     fresh: jax.Array,
     sides: Sequence[BothSides],
+    ranks: Sequence[BothSides] | None,
     mask_b: jax.Array,
     context: ClipContext,
 ) -> tuple[State, jax.Array]:
@@ -150,6 +84,7 @@ def update_items(
       state: of clips before.
       fresh: whether there were none, and the state says nothing.
       sides: of each member, neurons [networks, b, ...].
+      ranks: the same of their ranks, where these were made beforehand.
       mask_b: [b] bool, the clips that are no padding.
       context: [b] numbers of clips.
 
@@ -157,21 +92,32 @@ def update_items(
       The states, and the number of clips added.
     """
     state = jax.tree.map(lambda leaf, first: jnp.where(fresh, first, leaf), state, stream.init())
-    of_members = [_padded(stream, sizes, one) for one in sides]
-    x = jnp.concatenate([member[0] for member in of_members])
-    rows, held, valid = (
-        jax.tree.map(lambda *leaves: jnp.stack(leaves), *(member[i] for member in of_members))
-        for i in (1, 2, 3)
-    )
+    x, of_member = _together([_padded(stream, sizes, one) for one in sides])
+    ranked_x, ranked_of_member = None, None
+    if ranks is not None:
+        ranked_x, ranked_of_member = _together([_padded(stream, sizes, one) for one in ranks])
     member_of_item = np.repeat(np.arange(len(networks), dtype=np.int32), networks)
 
-    def update(item: tuple[State, jax.Array, jax.Array]) -> State:
-        before, x_b, member = item
-        y, nuisance, counts = jax.tree.map(lambda leaf: leaf[member], (rows, held, valid))
+    def update(item: tuple[State, jax.Array, jax.Array | None, jax.Array]) -> State:
+        before, x_b, ranked_b, member = item
+        (y, nuisance, counts), ranked = jax.tree.map(lambda leaf: leaf[member], (of_member, ranked_of_member))
+        both = None if ranked is None else (ranked_b, ranked[0])
         at = _context(stream, context, nuisance, counts.shape[1])
-        return stream.update(before, x_b, y, counts, mask_b, at)
+        return stream.update(before, x_b, y, counts, mask_b, at, both)
 
-    return jax.lax.map(update, (state, x, jnp.asarray(member_of_item))), jnp.sum(mask_b)
+    items = state, x, ranked_x, jnp.asarray(member_of_item)
+    return jax.lax.map(update, items), jnp.sum(mask_b)
+
+
+def _together(padded: Sequence[tuple[Any, ...]]) -> tuple[jax.Array, tuple[Any, ...]]:
+    """The neurons of all members, [items, b, ...], and their rows, nuisances and masks, [members, b, ...]."""
+    x = jnp.concatenate([member[0] for member in padded])
+    return x, jax.tree.map(lambda *leaves: jnp.stack(leaves), *(member[1:] for member in padded))
+
+
+def _ranks_of(sides: BothSides, images: bool) -> dict[str, np.ndarray]:
+    neurons, rows = ranked_beforehand(*sides, images=images)
+    return {"neurons": neurons, "rows": rows}
 
 
 def _context(stream: PairStream, context: ClipContext, nuisance: jax.Array | None, o: int) -> Context:
@@ -184,7 +130,7 @@ def _context(stream: PairStream, context: ClipContext, nuisance: jax.Array | Non
 def _padded(
     stream: PairStream, sizes: Sizes, sides: BothSides
 ) -> tuple[jax.Array, jax.Array, jax.Array | None, jax.Array]:
-    """Neurons, rows, nuisances [b, o, q] or None, and what counts, with neurons, rows, bands, frames to spare.
+    """Neurons, rows, nuisances [b, o, q] or None, and what counts, with room to spare.
 
     What is spare in neurons and rows is not looked at later; spare frames do not count, and bands of zeros
     change no geometry of frames.
@@ -212,9 +158,3 @@ def _widened(values: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 
 _update = parallel.pmap(update_items, static=(0, 1, 2), donate=(3,))
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _finish(stream: PairStream, states: State) -> Mapping[str, Any]:
-    """The outputs of all items, from states [d, items, ...] of all devices."""
-    return jax.vmap(lambda of_item: stream.finalize(stream.merge_stacked(of_item)), in_axes=1)(states)

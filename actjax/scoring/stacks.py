@@ -1,21 +1,13 @@
-"""Lays comparisons out in stacks: what has sides of one shape, padded where that costs little, is one program."""
+"""Lays comparisons out in stacks: those of one shape, padded where that costs little, are one program."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from actjax.scoring import rates
 from actjax.scoring.tasks import Comparison, frames_of, rows_of
 from actjax.similarity.stream import PairStream
 from actjax.types import Metric
-
-# A comparison joins others where the padding of all clips takes less than this; compiling takes seconds.
-PADDING_S = 0.4
-# Of two CPU cores: prepared values a second, and for each cost of a metric pairs x observations a second
-# (of "quadratic" metrics and of those of frame geometry pairs x squared observations or frames).
-PREPARED_A_SECOND = 1e8
-PAIRED_A_SECOND = {"product": 1e10, "steps": 1e8, "quadratic": 8e9}
-# Of frame geometry: bands x squared frames a second.
-FRAMES_A_SECOND = 5e9
 
 
 class Sizes(NamedTuple):
@@ -108,7 +100,7 @@ class _Group:
         wide = _widest(self.sizes, sizes)
         networks = sum(member.networks for member in self.members) + place.networks
         held = 4 * batch_size * networks * wide.n * wide.frames * wide.bands[0]
-        return clips * self.padding(place, sizes) <= PADDING_S and held <= self.stream.tile_bytes
+        return clips * self.padding(place, sizes) <= rates.PADDING_S and held <= self.stream.tile_bytes
 
     def padding(self, place: Place, sizes: Sizes) -> float:
         """The seconds a clip that padding takes, of all members."""
@@ -165,15 +157,5 @@ def _widest(a: Sizes, b: Sizes) -> Sizes:
 
 def _seconds(metrics: Sequence[Metric], sizes: Sizes) -> float:
     """Estimates what scoring a clip of one network takes."""
-    n, k, frames, bands = sizes[:4]
-    seconds = 0.0
-    for metric in metrics:
-        if metric.observes == "image" and metric.compares == "frames":
-            observations = frames**2
-            seconds += (n * bands[0] + k * bands[1]) * observations / FRAMES_A_SECOND
-        else:
-            observations = frames * bands[0]
-            seconds += (n + k) * observations / PREPARED_A_SECOND
-        power = 2 if metric.cost == "quadratic" else 1
-        seconds += n * k * observations**power / PAIRED_A_SECOND[metric.cost]
-    return seconds
+    n, k, frames, bands, _ = sizes
+    return sum(rates.seconds(metric, n, k, frames, bands) for metric in metrics)

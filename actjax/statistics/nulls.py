@@ -13,12 +13,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from actjax.similarity import sizes
 from actjax.statistics import families, moments
 from actjax.statistics.permutations import Draws, Shifts
 from actjax.statistics.requirements import StatisticsError
+
+# Clips are filled up to multiples of so many observations.
+_OBSERVATIONS = 16
 
 
 def moment_null(
@@ -51,19 +54,28 @@ def moment_null(
     """
     mask = np.asarray(mask_bo, bool)
     _check_sides(x_bon, y_bok, mask, draws)
-    how = _How(centre, _masks_differ(mask, draws, frames), frames)
     if way == "auto":
         way = cheaper_way(x_bon.shape, draws)
-    replicates_of = _by_pairs if way == "pairs" else _direct
-    y = moments.centred(jnp.asarray(y_bok), jnp.asarray(mask), centre=centre)
-    budget = memory_gib * 2**30 / 4
+    if way == "pairs" and isinstance(draws, Shifts):
+        raise StatisticsError("circular shifts are computed the direct way: leave way='auto'")
+    budget, k = memory_gib * 2**30 / 4, y_bok.shape[2]
     # Scores, statistics and bins of a tile are held together, hence the factor.
-    tile = int(np.clip(budget / (6 * (draws.replicates + 1) * y_bok.shape[2]), 1, x_bon.shape[2]))
+    tile = int(np.clip(budget / (6 * (draws.replicates + 1) * k), 1, x_bon.shape[2]))
+    # Few shapes, so that few programs are compiled; what is rotated keeps its frames.
+    y, valid = sizes.widened(y_bok, (None, None, sizes.roomy(k))), mask
+    if isinstance(draws, Draws) and mask.shape[1] > 1:
+        wide = -(-mask.shape[1] // _OBSERVATIONS) * _OBSERVATIONS
+        y, valid = sizes.widened(y, (None, wide)), sizes.widened(mask, (None, wide))
+    joint = _masks_differ(mask, draws, frames)
+    at_once = _at_once(way, draws, tile, y.shape, budget / 4)
+    turned = frames if isinstance(draws, Shifts) else None
+    how = _How(centre, joint, turned, signed, at_once, draws.replicates)
+    moves = _moves(way, draws, at_once)
     tiles = []
     for first in range(0, x_bon.shape[2], tile):
-        x = moments.centred(jnp.asarray(x_bon[:, :, first : first + tile]), jnp.asarray(mask), centre=centre)
-        scores = replicates_of(x, y, jnp.asarray(mask), draws, how, budget / 4)
-        tiles.append(families.reduce_replicates(scores, signed=signed))
+        x = x_bon[:, :, first : first + tile]
+        x_wide = sizes.widened(x, (None, valid.shape[1], sizes.roomy(x.shape[2])))
+        tiles.append(families.reduced(*_null_of_tile(x_wide, y, valid, moves, how=how), x.shape[2], k))
     return families.join_tiles(tiles)
 
 
@@ -84,80 +96,98 @@ def chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield rows[np.minimum(np.arange(first, first + size), len(rows) - 1)]
 
 
-def _direct(
-    x: jax.Array, y: jax.Array, mask: jax.Array, draws: Draws | Shifts, how: "_How", budget: float
-) -> jax.Array:
-    """[1 + r, n, k] correlations, from the features of all rearrangements as further columns."""
-    clips, observations = mask.shape
-    most = max(1024 // y.shape[2], 1)
-    chunk = int(np.clip(budget / (clips * observations * (y.shape[2] + 1)), 1, most))
-    places = np.arange(clips, dtype=np.int32)
-    if isinstance(draws, Draws):
-        sources = chunks(np.concatenate([places[None], draws.source_rb]), chunk)
-        scores = [_direct_chunk(x, y, mask, source_rb, None, None, how=how) for source_rb in sources]
-    else:
-        shifts = chunks(np.concatenate([np.zeros((1, clips), np.int32), draws.shift_rb]), chunk)
-        scores = [
-            _direct_chunk(
-                x, y, mask, np.broadcast_to(places, shift_rb.shape), shift_rb, draws.length_b, how=how
-            )
-            for shift_rb in shifts
-        ]
-    return jnp.concatenate(scores)[: draws.replicates + 1]
-
-
-def _by_pairs(
-    x: jax.Array, y: jax.Array, mask: jax.Array, draws: Draws | Shifts, how: "_How", budget: float
-) -> jax.Array:
-    """[1 + r, n, k] correlations, from the products of each clip with each that it can meet."""
-    if isinstance(draws, Shifts):
-        raise StatisticsError("circular shifts are computed the direct way: leave way='auto'")
-    clips, partners = draws.partner_bj.shape
-    held = partners * (x.shape[2] * y.shape[2] + mask.shape[1] * y.shape[2])
-    block = int(np.clip(budget / held, 1, clips))
-    return _pairs(x, y, mask, draws.partner_bj, draws.slots_rb, how=how, block=block)
-
-
 class _How(NamedTuple):
-    """How correlations are taken: `centre` and `joint` of `moments.direct`, the frames of a shifted map."""
+    """How correlations are taken.
+
+    Attributes:
+      centre, joint: as in `moments.direct`.
+      frames: of a shifted map.
+      signed: as in `moment_null`.
+      at_once: rearrangements, or clips of the way by pairs, at a time.
+      replicates: how many rearrangements there are, without the observed one.
+    """
 
     centre: str
     joint: bool
     frames: int | None
+    signed: bool
+    at_once: int
+    replicates: int
+
+
+class _Moves(NamedTuple):
+    """Where clips go, the observed pairing first.
+
+    Attributes:
+      partner_bj, slot_rb: as `Draws` has them, by pairs; else None.
+      source_crb: [c, r, b] chunks of the clips that are met, the direct way; else None.
+      shift_crb, length_b: of clips that are rotated, else None.
+    """
+
+    partner_bj: np.ndarray | None
+    slot_rb: np.ndarray | None
+    source_crb: np.ndarray | None
+    shift_crb: np.ndarray | None
+    length_b: np.ndarray | None
+
+
+def _at_once(way: str, draws: Draws | Shifts, tile: int, shape_bok: tuple[int, ...], budget: float) -> int:
+    """Rearrangements, or clips, that stay within `budget` numbers."""
+    clips, observations, k = shape_bok
+    if way == "pairs" and isinstance(draws, Draws):
+        held = draws.partner_bj.shape[1] * (tile * k + observations * k)
+        return int(np.clip(budget / held, 1, clips))
+    return int(np.clip(budget / (clips * observations * (k + 1)), 1, max(1024 // k, 1)))
+
+
+def _moves(way: str, draws: Draws | Shifts, at_once: int) -> _Moves:
+    if isinstance(draws, Draws) and way == "pairs":
+        return _Moves(draws.partner_bj, draws.slots_rb, None, None, None)
+    moved_rb = draws.source_rb if isinstance(draws, Draws) else draws.shift_rb
+    places = np.arange(moved_rb.shape[1], dtype=np.int32)
+    if isinstance(draws, Draws):
+        return _Moves(None, None, _chunked(np.concatenate([places[None], moved_rb]), at_once), None, None)
+    shift_crb = _chunked(np.concatenate([np.zeros_like(places)[None], moved_rb]), at_once)
+    return _Moves(None, None, np.broadcast_to(places, shift_crb.shape), shift_crb, draws.length_b)
+
+
+def _chunked(rows: np.ndarray, size: int) -> np.ndarray:
+    return np.stack(list(chunks(rows, size)))
 
 
 @functools.partial(jax.jit, static_argnames=("how",))
-def _direct_chunk(
-    x: jax.Array,
-    y: jax.Array,
-    mask: jax.Array,
-    source_rb: jax.Array,
-    shift_rb: jax.Array | None,
-    length_b: jax.Array | None,
-    *,
-    how: _How,
-) -> jax.Array:
-    index = None
-    if shift_rb is not None and length_b is not None:
-        index = moments.rotated(shift_rb, length_b, mask.shape[1], how.frames)
-    sums = moments.direct(x, mask, y, mask, source_rb, index, centre=how.centre, joint=how.joint)
-    return moments.correlation(sums)
+def _null_of_tile(
+    x: jax.Array, y: jax.Array, mask: jax.Array, moves: _Moves, *, how: _How
+) -> tuple[dict[str, jax.Array], jax.Array]:
+    """What `families.reduce_replicates` makes of the correlations under all rearrangements."""
+    x, y = (moments.centred(side, mask, centre=how.centre) for side in (x, y))
+    if moves.slot_rb is not None:
+        scores = _by_pairs(x, y, mask, moves, how)
+    else:
+        scores = _direct(x, y, mask, moves, how)
+    return families.reduced_arrays(scores, signed=how.signed)
 
 
-@functools.partial(jax.jit, static_argnames=("how", "block"))
-def _pairs(
-    x: jax.Array,
-    y: jax.Array,
-    mask: jax.Array,
-    partner_bj: jax.Array,
-    slot_rb: jax.Array,
-    *,
-    how: _How,
-    block: int,
-) -> jax.Array:
-    weights = jax.nn.one_hot(slot_rb, partner_bj.shape[1], dtype=x.dtype)
-    options = {"centre": how.centre, "joint": how.joint, "block": block}
-    return moments.pair_scores(x, y, mask, partner_bj, weights, **options)
+def _direct(x: jax.Array, y: jax.Array, mask: jax.Array, moves: _Moves, how: _How) -> jax.Array:
+    """[1 + r, n, k] correlations, from the features of all rearrangements as further columns."""
+
+    def of_chunk(chunk: tuple[jax.Array, jax.Array | None]) -> jax.Array:
+        source_rb, shift_rb = chunk
+        index = None
+        if shift_rb is not None:
+            index = moments.rotated(shift_rb, moves.length_b, mask.shape[1], how.frames)
+        sums = moments.direct(x, mask, y, mask, source_rb, index, centre=how.centre, joint=how.joint)
+        return moments.correlation(sums)
+
+    scores = jax.lax.map(of_chunk, (moves.source_crb, moves.shift_crb))
+    return scores.reshape(-1, *scores.shape[2:])[: how.replicates + 1]
+
+
+def _by_pairs(x: jax.Array, y: jax.Array, mask: jax.Array, moves: _Moves, how: _How) -> jax.Array:
+    """[1 + r, n, k] correlations, from the products of each clip with each that it can meet."""
+    weights = jax.nn.one_hot(moves.slot_rb, moves.partner_bj.shape[1], dtype=x.dtype)
+    options = {"centre": how.centre, "joint": how.joint, "block": how.at_once}
+    return moments.pair_scores(x, y, mask, moves.partner_bj, weights, **options)
 
 
 def _masks_differ(mask: np.ndarray, draws: Draws | Shifts, frames: int | None) -> bool:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from actjax.activations.capture import BothSides
+from actjax.scoring import running, stacks, tasks
 from actjax.scoring import stacked as programs
-from actjax.scoring import stacks, tasks
 from actjax.similarity.api import make_metric
 from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.stream import PairStream
@@ -48,7 +48,12 @@ def test_few_clips_share_programs_and_many_are_padded_by_nothing():
 
 
 def test_only_what_differs_in_sizes_alone_shares():
-    given = [comparison(60), comparison(60, "map"), comparison(0, "clip"), comparison(60, metrics=("cosine",))]
+    given = [
+        comparison(60),
+        comparison(60, "map"),
+        comparison(0, "clip"),
+        comparison(60, metrics=("cosine",)),
+    ]
     assert sorted(stacked(*given, comparison(60, "map", metrics=("cka",)))) == [(0,), (1,), (3,), (4,)]
 
 
@@ -85,12 +90,12 @@ def test_masked_frames_change_no_score(images, metrics):
         # Of two members, the second has other neurons.
         sides = [BothSides(x, y, valid), BothSides(x[..., ::-1] if not images else x[:, :, ::-1], y, valid)]
         state, _ = programs.update_items(
-            wider, size, (1, 1), empty, jnp.asarray(True), sides, jnp.ones(5, bool), context
+            wider, size, (1, 1), empty, jnp.asarray(True), sides, None, jnp.ones(5, bool), context
         )
         place = stacks.Place(0, 0, 1, 3, 2)
         layout = stacks.Stack(wider, size, (place, place._replace(comparison=1)))
-        outputs = programs._finish(wider, jax.tree.map(lambda leaf: leaf[None], state))
-        apart = programs.of_members(layout, long_counts.on_host(outputs))
+        outputs = running._finished((wider,), [jax.tree.map(lambda leaf: leaf[None], state)])
+        apart = running.of_members(layout, long_counts.on_host(outputs)[0])
         found.append(apart[0, 0][0])
         np.testing.assert_array_equal(
             apart[0, 1][0][metrics[0]]["score"], apart[0, 0][0][metrics[0]]["score"][::-1]
