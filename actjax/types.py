@@ -87,7 +87,7 @@ class Metric:
         when `observes == "vector"`, and [f, t] with mask [t] when `observes == "image"`.
       prepare_y: the same for one feature row; for `level == "feature"` with `observes ==
         "vector"` values are [o, k], all rows of one feature.
-      compare: (px, py) -> {"score": scalar, ...}; NaN where undefined, never 0 for undefined.
+      compare: (px, py) -> {"score": scalar, ...}; NaN where undefined, never 0.
       views: those of "clip", "frame", "map" that it accepts.
       range: (lowest, highest, value of no similarity).
       reference: the citation.
@@ -165,12 +165,10 @@ class Feature:
         frames (unvoiced, silent) have valid False and a finite placeholder value. Of a `whole_clip`
         feature it takes `length` too, the samples of signal; what follows them does not count.
       rows: number of rows.
-      row_names: a name for each row.
-      axis: what the rows are: "frequency", "pitch_class", "coefficient" or "none".
+      row_names, axis: a name for each row; "frequency", "pitch_class", "coefficient" or "none".
       centres_hz: the rows' centre frequencies when axis is "frequency", else None.
       sample_rate_hz: of the wave it expects.
-      hop_samples: between frames; None for a single value per clip (1 x 1).
-      window_samples: the length of the signal that one frame looks at.
+      hop_samples: between frames; None for one value per clip (1 x 1). window_samples: what one frame looks at.
       first_frame_s: the time of the centre of frame 0.
       unit: of the values.
       reference: the citation.

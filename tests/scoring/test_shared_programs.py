@@ -1,15 +1,18 @@
 """Comparisons of unequal sizes share a compiled program, and their scores do not change."""
 
 import dataclasses
+import runpy
 import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from launching import ROOT
 
+from actjax import run as runs
 from actjax.activations.capture import BothSides
-from actjax.scoring import running, stacks, tasks
+from actjax.scoring import networks, plan, running, stacks, tasks
 from actjax.scoring import stacked as programs
 from actjax.similarity.api import make_metric
 from actjax.similarity.arithmetic import long_counts
@@ -55,6 +58,18 @@ def test_only_what_differs_in_sizes_alone_shares():
         comparison(60, metrics=("cosine",)),
     ]
     assert sorted(stacked(*given, comparison(60, "map", metrics=("cka",)))) == [(0,), (1,), (3,), (4,)]
+
+
+def test_the_quickstart_streams_in_few_programs(tmp_path):
+    config = runpy.run_path(str(ROOT / "configs" / "quickstart.py"))["get_config"]()
+    run = runs.open_run(config, tmp_path)
+    weights = dict.fromkeys(run.setup.scored.own_networks)
+    network = networks.open_network(run, 12)
+    planned = plan.plan(run.setup, run.setup.computed_features, network, weights, clips=360)
+    streaming = [c for _, comparisons in planned.families for c in comparisons if c.stream]
+    assert len(streaming) == 35
+    assert len(planned.stacks) <= 16
+    assert sum(len(one.members) for one in planned.stacks) == len(streaming)
 
 
 @pytest.mark.parametrize(
