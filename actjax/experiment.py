@@ -13,8 +13,7 @@ from typing import Any
 
 import jax
 
-from actjax import lookup, parallel, precision
-from actjax import run as runs
+from actjax import lookup, parallel, precision, runs
 from actjax.defaults import Config
 from actjax.stages import Stage
 from actjax.types import Batch
@@ -65,7 +64,7 @@ def run(
         return []
     written = run_stages(opened, chosen)
     if written and parallel.process_index() == 0:
-        print("files:\n" + "\n".join(f"  {path}" for path in dict.fromkeys(written)))
+        print(summary_of_files(opened.workdir, written))
     return written
 
 
@@ -105,7 +104,7 @@ def _run_in_order(run: runs.Run, stages: Sequence[str]) -> list[Path]:
         try:
             with precision.products(run.config.score.precision):
                 written += _load_stage(name).run(run)
-        except runs.LeftOut as why:
+        except runs.StageLeftOut as why:
             if len(stages) == 1:
                 raise
             print(f"{name}: left out, {why}")
@@ -159,14 +158,17 @@ def open_clips(
     return source, loader.batches(source, batch_size=batch_size)
 
 
-def listing(kind_plural: str) -> str:
-    """Lists the plug-ins of a kind, as --list prints them."""
-    kind = kind_plural.removesuffix("s")
-    rows = [_describe(kind, name) for name in lookup.names(kind)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+def summary_of_files(workdir: Path, written: Sequence[Path]) -> str:
+    """Says what was written where, folder by folder, and in the last line which page to open, as a link."""
+    counts: dict[str, int] = {}
+    for path in dict.fromkeys(written):
+        inside = path.relative_to(workdir) if path.is_relative_to(workdir) else path
+        name = inside.parts[0] + "/" if len(inside.parts) > 1 and not inside.is_absolute() else str(inside)
+        counts[name] = counts.get(name, 0) + 1
+    named = ", ".join(f"{name} ({count} files)" if count > 1 else name for name, count in counts.items())
+    pages = [path for path in written if path.name == "index.html"]
+    link = f"\nopen {pages[-1].resolve().as_uri()}" if pages else ""
+    return f"in {workdir}: {named}{link}"
 
 
 def check_folder(option: str, folder: str) -> None:
@@ -213,22 +215,3 @@ def stages_of_all(config: Config) -> tuple[str, ...]:
 
 def _load_stage(name: str) -> Stage:
     return lookup.module("stage", name).stage
-
-
-def _describe(kind: str, name: str) -> tuple[str, ...]:
-    if kind == "feature":
-        try:
-            feature = lookup.load("feature", name)
-            shape = f"{feature.rows} x {'frames' if feature.hop_samples else '1'}"
-            return name, shape, feature.axis, feature.unit, feature.reference
-        except ValueError as error:
-            return name, "", "", "", str(error)
-    if kind == "metric":
-        metric = lookup.load("metric", name)
-        low, high, none = metric.range
-        streams = "streams" if metric.accumulator else ""
-        bounds = f"{low:g} to {high:g}, {none:g} for no relation"
-        return name, ",".join(metric.views), bounds, streams, metric.reference
-    module = lookup.module(kind, name)
-    first_line = (module.__doc__ or "").strip().split("\n")[0]
-    return name, first_line

@@ -15,6 +15,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -55,7 +56,20 @@ EXTRAS = {
     "numcodecs": "formats",
     "google_crc32c": "formats",
     "mirdata": "mirdata",
+    "pandas": "notebook",
     "tensorflow": "tensorflow",
+}
+
+
+# Options as librosa names them -> as they are named here, with the unit.
+ALIASES = {
+    "sr": "sample_rate_hz",
+    "hop_length": "hop_samples",
+    "win_length": "n_fft",
+    "frame_length": "n_fft",
+    "fmin": "fmin_hz",
+    "fmax": "fmax_hz",
+    "duration": "clip_seconds",
 }
 
 
@@ -74,9 +88,18 @@ def names(kind: str) -> tuple[str, ...]:
 
 def module(kind: str, name: str) -> ModuleType:
     """The module that a plug-in, a stage or a benchmark lives in."""
+    return importlib.import_module(_dotted(kind, name))
+
+
+def file_of(kind: str, name: str) -> Path:
+    """The file of that module, without importing it."""
+    return Path(__file__).parent.joinpath(*_dotted(kind, name).split(".")[1:]).with_suffix(".py")
+
+
+def _dotted(kind: str, name: str) -> str:
+    """The name by which the module is imported."""
     check(kind, name)
-    path = TABLES[kind][name] if kind in TABLES else f"{SHELVES[kind]}.{name}"
-    return importlib.import_module(path)
+    return TABLES[kind][name] if kind in TABLES else f"{SHELVES[kind]}.{name}"
 
 
 def check(kind: str, name: str) -> None:
@@ -111,7 +134,9 @@ def missing_package(name: str, purpose: str) -> ModuleNotFoundError:
 
 
 def suggest(name: str, known: tuple[str, ...] | list[str]) -> str:
-    """'did you mean ...?' with the nearest known names, else all of them."""
+    """'did you mean ...?' with the nearest known names, else all of them; what librosa calls it counts."""
+    if ALIASES.get(name) in known:
+        return f"did you mean {ALIASES[name]}?"
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         return "did you mean " + " or ".join(near) + "?"

@@ -8,8 +8,7 @@ from typing import Any
 
 import ml_collections
 
-from actjax import experiment, failures, report
-from actjax import run as runs
+from actjax import experiment, failures, report, runs
 from actjax.findings import seeds, table
 from actjax.stages import Stage, refuse_nothing
 from actjax.workdir import findings_table, sweep_table, train_record

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from actjax.layer_axis import LayerAxis
+
 VIEWS = ("clip", "frame", "map")
 # Of one call: twice a rank and every place must be an int32. A stream of batches has no such bound.
 MOST_OBSERVATIONS = 2**30 - 1
@@ -123,7 +125,8 @@ class Metric:
       order: its place among metrics in reports and pictures, the smallest first.
       of_table: its score of two sides of 0 and 1, from how many observations are 1 on both, on x, on y, and
         how many there are; for metrics whose time grows with the square of the observations, else None.
-      of_ranks: of a metric of ranks, the same of `twice_ranks`, made between programs; None of all others.
+      of_ranks: of a metric that looks at ranks alone, the same of sides that hold `twice_ranks` instead of
+        values; on a CPU the host ranks long sides between programs, and no program calls it. Else None.
     """
 
     name: str
@@ -164,14 +167,14 @@ class Feature:
       fn: wave [s] float32 -> (values [rows, frames] float32, valid [frames] bool). Undefined
         frames (unvoiced, silent) have valid False and a finite placeholder value. Of a `whole_clip`
         feature it takes `length` too, the samples of signal; what follows them does not count.
-      rows: number of rows.
-      row_names, axis: a name for each row; "frequency", "pitch_class", "coefficient" or "none".
+      rows, row_names: how many there are, and a name for each.
+      axis: what the rows are: "frequency", "pitch_class", "coefficient" or "none".
       centres_hz: the rows' centre frequencies when axis is "frequency", else None.
       sample_rate_hz: of the wave it expects.
-      hop_samples: between frames; None for one value per clip (1 x 1). window_samples: what one frame looks at.
+      hop_samples: between frames; None for a single value per clip (1 x 1).
+      window_samples: the length of the signal that one frame looks at.
       first_frame_s: the time of the centre of frame 0.
-      unit: of the values.
-      reference: the citation.
+      unit, reference: of the values, and the citation.
       always_valid: True if `valid` is never False.
       host: True if fn runs in NumPy in the loader's workers, not under jit.
       whole_clip: True if a value depends on more than its window (a clip's maximum, its tuning, a
@@ -193,60 +196,6 @@ class Feature:
     always_valid: bool = True
     host: bool = False
     whole_clip: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerAxis:
-    """Where the cells of a layer lie along one axis of the network's input.
-
-    Cell i sits at `first + i * step` (in input frames or bands, 0 = centre of the first one) and
-    sees the inputs within `field / 2` of it.
-
-    Attributes:
-      size: number of cells.
-      first: centre of cell 0.
-      step: distance between cells.
-      field: width of the receptive field, a count of inputs.
-      input_size: number of input frames or bands.
-    """
-
-    size: int
-    first: float
-    step: float
-    field: int
-    input_size: int
-
-    @classmethod
-    def of_input(cls, size: int) -> "LayerAxis":
-        """The input itself: one cell an input, each seeing itself."""
-        return cls(size=size, first=0.0, step=1.0, field=1, input_size=size)
-
-    def window(self, kernel: int, stride: int = 1, padding: str | tuple[int, int] = "SAME") -> "LayerAxis":
-        """The axis after a convolution or pooling window of `kernel` cells and `stride`."""
-        if padding == "SAME":
-            size = -(-self.size // stride)
-            total = max((size - 1) * stride + kernel - self.size, 0)
-            low, high = total // 2, total - total // 2
-        else:
-            low, high = (0, 0) if isinstance(padding, str) else padding
-            size = (self.size + low + high - kernel) // stride + 1
-        return LayerAxis(
-            size=size,
-            first=self.first + ((kernel - 1) / 2 - low) * self.step,
-            step=self.step * stride,
-            field=round(self.field + (kernel - 1) * self.step),
-            input_size=self.input_size,
-        )
-
-    def centres(self) -> np.ndarray:
-        """[size] the cells' centres, in inputs."""
-        return self.first + self.step * np.arange(self.size)
-
-    def inside(self) -> np.ndarray:
-        """[size] bool, True where the receptive field holds no padding."""
-        half = (self.field - 1) / 2
-        centres = self.centres()
-        return (centres - half >= -1e-6) & (centres + half <= self.input_size - 1 + 1e-6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,6 +221,20 @@ class Layer:
         return self.time is not None
 
 
+class LeftOut(NamedTuple):
+    """A comparison that cannot be made, and why.
+
+    Attributes:
+      layer, view, feature: of the comparison.
+      reason: why it cannot be made; one line.
+    """
+
+    layer: str
+    view: str
+    feature: str
+    reason: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Frontend:
     """How a wave becomes the network's input image, mel bands x frames.
@@ -280,10 +243,10 @@ class Frontend:
       sample_rate_hz, n_fft, hop_samples, n_mels, fmin_hz, fmax_hz: as in librosa's melspectrogram
         (Slaney mel scale and area normalisation; fmax_hz None is half the sample rate).
       squared: squares the mel power spectrogram once more, as the authors' earlier systems did.
-      floor: the smallest power before the logarithm.
-      top_db: dynamic range kept below each clip's maximum, or None.
-      scale, offset: the image is (dB + offset) / scale.
-      subtract: an image [mel, frame] subtracted last, or None.
+      compression: of the power x: "db", which is 10 log10 x, or "log10(1 + 10000 x)".
+      floor, top_db: of "db", the smallest x and the range kept below each clip's maximum, or None.
+      scale, offset, subtract: the image is (compressed + offset) / scale, less an image [mel, frame] or None.
+      takes: "image", or "wave" for networks of the raw wave: an image of one band, a frame a sample.
     """
 
     sample_rate_hz: int = 12000
@@ -293,8 +256,10 @@ class Frontend:
     fmin_hz: float = 0.0
     fmax_hz: float | None = None
     squared: bool = False
+    compression: str = "db"
     floor: float = 1e-10
     top_db: float | None = 80.0
     scale: float = 1.0
     offset: float = 0.0
     subtract: tuple[tuple[float, ...], ...] | None = None
+    takes: str = "image"

@@ -75,6 +75,8 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
     "python launch.py --workdir=runs/acts --config.data.name=audio_folder(path='my_sounds') "
     "--config.score.activations=activations.npz": FOLDER,
     "python launch.py --list=metrics": (),
+    "python launch.py --config=configs/of_workdir.py:runs/quickstart --workdir=runs/quickstart "
+    "--stage=report": (),
     "python launch.py --stage=score --config.score.metrics=pearson,cka(kernel='rbf')": TINY,
     "python launch.py --workdir=runs/longer --config.train.steps=2000": (*TINY, "--config.train.steps=4"),
     "python launch.py --dry_run": TINY,

@@ -1,5 +1,6 @@
 """The command line: wrong input is one line and a non-zero exit, before any work."""
 
+import importlib
 import importlib.util
 import re
 import sys
@@ -10,6 +11,7 @@ from absl import flags
 from launching import ROOT, ended, start
 
 from actjax import experiment, failures
+from actjax.command import parsing
 from actjax.defaults import default_config
 
 # ml_collections loads config files by it.
@@ -34,17 +36,18 @@ def launch(monkeypatch, capfd):
     """launch.py in this process, with flags of its own: arguments -> (status, what it said)."""
     before = set(flags.FLAGS)
 
-    def run(*arguments):
-        monkeypatch.chdir(ROOT)
+    def run(*arguments, cwd=ROOT):
+        monkeypatch.chdir(cwd)
         # ml_collections loads every config into one module, where names of the one before would stand.
-        sys.modules.pop("config_config", None)
-        monkeypatch.setattr(sys, "argv", ["launch.py", *arguments])  # which ml_collections reads itself
-        spec = importlib.util.spec_from_file_location("launch", ROOT / "launch.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        # And the flags are defined anew.
+        for name in ("config_config", "actjax.command.flags", "actjax.command.program"):
+            sys.modules.pop(name, None)
+        monkeypatch.setattr(sys, "argv", ["actjax", *arguments])  # which ml_collections reads itself
+        importlib.import_module("actjax.command.flags")
+        program = importlib.import_module("actjax.command.program")
         capfd.readouterr()
         try:
-            status = module.main(module.parse_flags(list(sys.argv)))
+            status = program.main(parsing.parse(sys.argv))
         except SystemExit as stop:
             status = stop.code
         return status, capfd.readouterr()
@@ -79,8 +82,14 @@ def test_a_wrong_command_line_of_a_real_process(tmp_path):
         ("--config.train=3", 2, "flag --config.train=3"),
         ("--config.train.clip_norm=1", 2, "unknown option --config.train.clip_norm"),
         ("--bogus", 2, "Unknown command line flag 'bogus'"),
-        ("stray", 2, "expected flags only, got 'stray'"),
-        ("--list=metric", 2, "metrics|features"),
+        ("stray", 2, "expected a command, then flags --name=value, got 'stray'"),
+        ("repot", 2, "got 'repot'; did you mean report?"),
+        ("run quickstrat", 2, "--config=quickstrat: the file is not there: .* did you mean quickstart"),
+        ("run quickstart seeds", 2, "run takes one name, got quickstart seeds"),
+        ("report docs", 2, "docs is a folder in which no stage ran"),
+        ("--dry_run stray", 2, "expected flags only after the command's words, got 'stray'"),
+        ("--list=metrik", 1, "metrics|features"),
+        ("list metrics cka2", 1, "unknown metric 'cka2'; did you mean cka"),
         ("--config=configs/nowhere.py", 2, "--config=configs/nowhere.py: the file is not there"),
         ("--config=configs", 2, "--config=configs: the file is a folder"),
         ("--config=a\x1b[2J", 2, r"--config=a\\x1b\[2J: the file is not there"),

@@ -13,21 +13,24 @@ import small_runs
 from launching import ROOT, free_port
 from readme_commands import NOT_RUN, OVERRIDES, arguments, documented, python_blocks
 
+from actjax import config_files
+from actjax.workdir import recorded_config
+
 sys.path += [str(ROOT / "tests" / room) for room in ("nn", "report")]
 # Parses each command in a process of its own, as launch.py does, and checks all that it checks before work.
 PARSE = """
 import json, os, sys
-import launch
 from actjax import setup
+from actjax.command import flags, parsing
 failed = 0
 for command, argv in json.load(sys.stdin):
     child = os.fork()
     if not child:
         try:
             sys.argv = ["launch.py", *argv]  # where the config's options are looked for
-            launch.parse_flags(sys.argv)
-            if not launch.LIST.value:
-                setup.resolve(launch.CONFIG.value)
+            parsing.parse(sys.argv)
+            if not flags.LIST.value:
+                setup.resolve(flags.CONFIG.value)
         except BaseException as error:
             print(command, "|", type(error).__name__, error, file=sys.stderr, flush=True)
             os._exit(1)
@@ -76,6 +79,9 @@ def test_every_command_has_tiny_settings_and_no_other_has():
 def test_every_command_is_understood(tmp_path):
     """Flags and options exist, names are known; what launch.py refuses before any work."""
     furnish(tmp_path)
+    recorded_config.write(
+        tmp_path / "runs" / "quickstart", "report", config_files.load("quickstart").to_dict()
+    )
     launched = [c for c in documented() if c.startswith("python launch.py")]
     asked = [(c, [a.replace("{port}", "1234") for a in (*arguments(c), *OVERRIDES[c])]) for c in launched]
     done = subprocess.run(

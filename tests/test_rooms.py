@@ -12,9 +12,10 @@ from actjax.stages import Stage
 # room -> the rooms that it imports: exactly these, whatever is drawn elsewhere. A room is a folder or, at the
 # top, a module. There is no circle among them.
 EDGES = {
-    "activations": {"dsp", "extraction", "parallel", "types"},
+    "__main__": {"command"},
+    "activations": {"dsp", "extraction", "layer_axis", "parallel", "types"},
     "arguments": {"options"},
-    "benchmark": {"benchmark/metrics", "findings", "pages", "run", "scoring", "statistics", "workdir"},
+    "benchmark": {"benchmark/metrics", "findings", "pages", "runs", "scoring", "statistics", "workdir"},
     "benchmark/accelerator": {
         "benchmark",
         "benchmark/feature_speed",
@@ -54,7 +55,21 @@ EDGES = {
         "types",
     },
     "capacity": {"parallel"},
+    "capturing": {"activations", "dsp", "external", "types"},
+    "command": {
+        "compilation",
+        "config_files",
+        "experiment",
+        "failures",
+        "files",
+        "interruption",
+        "lookup",
+        "pages",
+        "peers",
+        "workdir",
+    },
     "compilation": {"parallel"},
+    "config_files": {"defaults", "lookup", "workdir"},
     "data": {"capacity", "data/build", "parallel", "types"},
     "data/build": {"files", "workdir"},
     "data/gm": {"data/build"},
@@ -68,26 +83,35 @@ EDGES = {
         "lookup",
         "parallel",
         "precision",
-        "run",
+        "runs",
         "scoring",
         "stages",
         "types",
         "workdir",
     },
-    "external": {"activations", "data", "external/formats", "extraction", "files", "lookup", "types"},
+    "external": {
+        "activations",
+        "data",
+        "external/formats",
+        "extraction",
+        "files",
+        "layer_axis",
+        "lookup",
+        "types",
+    },
     "external/formats": {"files", "lookup"},
-    "extraction": {"dsp", "lookup", "types"},
-    "failures": {"files"},
+    "extraction": {"containers", "dsp", "lookup", "types"},
+    "failures": {"files", "interruption"},
     "features": {"dsp", "extraction", "options", "types"},
     "findings": {
         "activations",
+        "code_version",
         "data",
-        "defaults",
         "files",
         "findings/claims",
         "findings/cross_fitting",
         "parallel",
-        "run",
+        "runs",
         "scoring",
         "setup",
         "statistics",
@@ -100,12 +124,13 @@ EDGES = {
         "data",
         "findings/cross_fitting",
         "lookup",
+        "setup",
         "similarity/families",
         "statistics",
         "types",
     },
     "findings/cross_fitting": {"precision", "statistics"},
-    "imported": {"data", "nn/keras", "options", "parallel", "run", "scoring", "train", "workdir"},
+    "imported": {"data", "nn", "options", "parallel", "runs", "scoring", "train", "workdir"},
     "lookup": {"arguments", "options"},
     "memory": {"capacity", "failures", "network", "parallel", "setup", "train"},
     "metrics": {
@@ -116,26 +141,32 @@ EDGES = {
         "similarity/host",
         "types",
     },
-    "models": {"nn", "options", "types"},
+    "models": {"nn", "nn/published", "options", "types"},
     "network": {"activations", "failures", "lookup"},
-    "nn": {"dsp", "types"},
+    "nn": {"dsp", "layer_axis", "types"},
     "nn/keras": {"external/formats", "files", "lookup", "nn"},
+    "nn/published": {"external/formats", "files", "nn", "nn/keras"},
     "pages": {"files"},
+    "peers": {"files", "interruption", "parallel"},
     "precision": {"kernels"},
-    "report": {"files", "lookup", "pages", "scores", "statistics", "workdir"},
-    "run": {"data", "defaults", "lookup", "parallel", "setup", "types"},
+    "report": {"files", "lookup", "pages", "scores", "statistics", "types", "workdir"},
+    "runs": {"data", "defaults", "lookup", "parallel", "setup", "types"},
     "scores": {"files"},
     "scoring": {
         "activations",
+        "code_version",
         "data",
+        "defaults",
         "external",
         "files",
+        "interruption",
         "lookup",
         "network",
+        "nn",
         "nn/keras",
         "options",
         "parallel",
-        "run",
+        "runs",
         "scores",
         "setup",
         "similarity",
@@ -160,6 +191,7 @@ EDGES = {
         "validation",
     },
     "similarity": {
+        "containers",
         "lookup",
         "parallel",
         "precision",
@@ -175,6 +207,7 @@ EDGES = {
     "stages": {
         "benchmark",
         "data",
+        "external",
         "files",
         "findings",
         "imported",
@@ -184,13 +217,14 @@ EDGES = {
         "pages",
         "parallel",
         "report",
-        "run",
+        "runs",
         "scoring",
         "statistics",
         "train",
         "workdir",
     },
     "statistics": {
+        "containers",
         "parallel",
         "precision",
         "similarity",
@@ -199,10 +233,11 @@ EDGES = {
         "similarity/host",
         "types",
     },
-    "sweep": {"experiment", "failures", "findings", "report", "run", "stages", "workdir"},
-    "train": {"data", "defaults", "files", "nn", "options", "parallel", "types", "workdir"},
+    "sweep": {"experiment", "failures", "findings", "report", "runs", "stages", "workdir"},
+    "train": {"data", "defaults", "files", "interruption", "nn", "options", "parallel", "types", "workdir"},
+    "types": {"layer_axis"},
     "validation": {"defaults", "dsp", "lookup", "network", "options", "parallel", "types"},
-    "workdir": {"defaults", "files", "options"},
+    "workdir": {"defaults", "files", "interruption", "options", "types"},
 }
 BARE = (
     "similarity",
@@ -270,6 +305,18 @@ def drawn_edges():
 def test_rooms_import_exactly_what_the_table_says():
     drawn = {room: others for room, others in drawn_edges().items() if others and room != "__init__"}
     assert drawn == EDGES
+
+
+def test_rooms_take_modules_from_the_package_and_no_public_name():
+    """`actjax.run` is the public function; what a run knows is the module `actjax.runs`."""
+    import actjax
+
+    rooms = {name.split(".")[1] for name in names() if "." in name}
+    assert not rooms & set(actjax.__all__)
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "actjax":
+                assert {alias.name for alias in node.names} <= rooms, path
 
 
 def test_no_circle_among_the_rooms():

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from actjax import experiment, lookup, setup, sweep, validation
-from actjax import run as runs
+from actjax import experiment, lookup, runs, setup, sweep, validation
 from actjax.defaults import default_config
 
 
@@ -29,7 +28,7 @@ def test_what_is_scored_is_decoded(tmp_path):
         config_of(**{"score.metrics": "pearson,cka(debiased=False)", "score.views": "clip, map"})
     )
     assert made.scored.networks == ("trained", "untrained", "input")
-    assert made.scored.own_networks == ("trained", "untrained")
+    assert made.scored.run_networks == ("trained", "untrained")
     assert [(one.metric.name, one.options) for one in made.metrics] == [
         ("pearson", {}),
         ("cka", {"debiased": False}),
@@ -41,7 +40,7 @@ def test_what_is_scored_is_decoded(tmp_path):
     paths = {f"score.{option}": str(tmp_path / name) for option, name in
              (("activations", "a.npz"), ("external_features", "b.csv"))}  # fmt: skip
     elsewhere = setup.resolve(config_of(**paths)).scored
-    assert elsewhere.networks == ("external", "input") and elsewhere.own_networks == ()
+    assert elsewhere.networks == ("external", "input") and elsewhere.run_networks == ()
     assert elsewhere.activations == tmp_path / "a.npz"
     assert elsewhere.external_features == (tmp_path / "b.csv",)
 

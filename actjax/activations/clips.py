@@ -64,6 +64,7 @@ def observe_clips(
     title: str | None = None,
     pairs: int = 0,
     after_batch: Callable[[], None] = lambda: None,
+    done: int = 0,
 ) -> None:
     """Observes every batch once and calls `on_batch` with it and both sides of every comparison.
 
@@ -78,20 +79,22 @@ def observe_clips(
       title: of the progress bar; None shows none.
       pairs: how many scores a clip adds to, shown as a rate.
       after_batch: is called once a batch is added and found finite.
+      done: how many clips an earlier call of the program observed; `batches` are the others.
 
     Raises:
       ValueError: an activation is not finite; names network, layer, neuron and clip.
     """
     from tqdm import tqdm
 
-    with tqdm(total=len(clip_ids), unit="clip", desc=title, mininterval=1.0, disable=title is None) as bar:
+    shown = {"desc": title, "disable": title is None, "unit": "clip", "mininterval": 1.0}
+    with tqdm(total=len(clip_ids), initial=done, **shown) as bar:
         for batch, sides, finite in _observed_ahead(observer, batches):
             on_batch(batch, sides)
             _check_finite(finite, observer.families, batch, clip_ids)
             after_batch()
             bar.update(int(parallel.process_count() * batch.mask.sum()))
             if pairs and not bar.disable:
-                rate = pairs * bar.n / max(bar.format_dict["elapsed"], 1e-9)
+                rate = pairs * (bar.n - done) / max(bar.format_dict["elapsed"], 1e-9)
                 bar.set_postfix_str(f"{rate:,.0f} pair observations/s", refresh=False)
 
 

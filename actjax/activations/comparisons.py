@@ -16,7 +16,7 @@ import numpy as np
 from actjax.activations import views
 from actjax.extraction import tabulated
 from actjax.extraction.compute import host_frames
-from actjax.types import Feature, Frontend, Layer
+from actjax.types import Feature, Frontend, Layer, LeftOut
 
 # Views on fewer frames are not made, nor cell-by-cell map views on fewer bands.
 MIN_FRAMES = 4
@@ -97,16 +97,6 @@ class Problem:
         return f"{self.layer.name}/{self.view}{'/cells' if self.cells else ''}/{features}"
 
 
-@dataclasses.dataclass(frozen=True)
-class LeftOut:
-    """A comparison that cannot be made, and why."""
-
-    layer: str
-    view: str
-    feature: str
-    reason: str
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Setting:
     """What a plan depends on beside layers and features.
@@ -170,7 +160,7 @@ def plan(
                     left_out.extend(LeftOut(layer.name, view, f.name, problem) for f in group)
                 else:
                     problems.append(_holding(problem, held, frames, setting))
-    return problems, sorted(set(left_out), key=dataclasses.astuple)
+    return problems, sorted(set(left_out))
 
 
 def _nuisances(features: Sequence[Feature], setting: Setting) -> tuple[Feature, ...]:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.types import LayerAxis
+from actjax.layer_axis import LayerAxis
 
 CELLS = 6
 # Each cell is probed on so many inputs: a rectifier or a maximum hides some of what a cell can see.

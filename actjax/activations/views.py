@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.types import Feature, Frontend, LayerAxis
+from actjax.layer_axis import LayerAxis
+from actjax.types import Feature, Frontend
 
 # A grid average of a feature counts as valid when at least this share of its area is valid.
 MIN_VALID_AREA = 0.5

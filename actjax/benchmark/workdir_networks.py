@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from actjax import run as runs
+from actjax import runs
 from actjax.benchmark import calibration
 from actjax.benchmark.metrics import causal
 from actjax.findings import observe

@@ -29,7 +29,8 @@ from actjax.external import properties as described
 from actjax.external.formats.arrays import BOUND, open_arrays
 from actjax.external.formats.stored import Stored
 from actjax.files import FileError, printable
-from actjax.types import Feature, Layer, LayerAxis
+from actjax.layer_axis import LayerAxis
+from actjax.types import Feature, Layer, LeftOut
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -142,7 +143,7 @@ def open_activations(
 
 def plan(
     layers: Sequence[ExternalLayer], features: Sequence[Feature], setting: comparisons.Setting
-) -> tuple[list[comparisons.Problem], list[comparisons.LeftOut]]:
+) -> tuple[list[comparisons.Problem], list[LeftOut]]:
     """All comparisons of a file's layers; see `comparisons.plan`."""
     problems, left_out = [], []
     for one in layers:
@@ -157,7 +158,7 @@ def plan(
         if one.hop_s is not None and wants != setting.wants:
             reason = f"no centre frequencies: give {one.name}/hz to compare cell by cell"
             frequency = [f for f in features if f.axis == "frequency" and f.hop_samples is not None]
-            left_out += [comparisons.LeftOut(one.name, "map", f.name, reason) for f in frequency]
+            left_out += [LeftOut(one.name, "map", f.name, reason) for f in frequency]
     return problems, left_out
 
 

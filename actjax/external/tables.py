@@ -60,11 +60,11 @@ def read(path: Path, bound: int, say: Callable[[str], None] = print) -> Table:
 def _read_csv(path: Path, bound: int, say: Callable[[str], None]) -> Table:
     rows = _rows(path)
     _, header = next(rows, (1, []))
-    kept = _columns(path, [name.strip() for name in header], say)
-    if CLIP_ID not in kept:
+    places = _columns(path, [name.strip() for name in header], say)
+    if CLIP_ID not in places:
         raise FileError(path, _expected(header))
-    at, names = kept.pop(CLIP_ID), tuple(kept)
-    columns = list(kept.items())
+    at, names = places.pop(CLIP_ID), tuple(places)
+    columns = list(places.items())
     ids: list[str] = []
     lines: list[int] = []
     values = array.array("d")
@@ -104,21 +104,21 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _columns(path: Path, header: Sequence[str], say: Callable[[str], None]) -> dict[str, int]:
     """{name: place} of the columns; the index that pandas writes in front is none."""
-    found: dict[str, int] = {}
+    places: dict[str, int] = {}
     for place, name in enumerate(header):
         if INDEX.fullmatch(name):
             if place not in (0, len(header) - 1) or (place and name == ""):
                 raise FileError(path, f"column {place + 1} has no name: name it, or take it out")
             say(printable(f"{path.name}: column {place + 1}, an index without a name, is not scored"))
-        elif name in found:
+        elif name in places:
             raise FileError(
-                path, f"columns {found[name] + 1} and {place + 1} are both named {name!r}: rename one"
+                path, f"columns {places[name] + 1} and {place + 1} are both named {name!r}: rename one"
             )
         else:
-            found[name] = place
-    if CLIP_ID not in found or len(found) < 2:
+            places[name] = place
+    if CLIP_ID not in places or len(places) < 2:
         raise FileError(path, _expected(header))
-    return found
+    return places
 
 
 def _expected(names: Sequence[str]) -> str:
@@ -146,17 +146,17 @@ def _read_parquet(path: Path, bound: int, say: Callable[[str], None]) -> Table:
     import pyarrow.parquet as pq
 
     with reading(path, "a Parquet table"), pq.ParquetFile(path, read_dictionary=[CLIP_ID]) as file:
-        about = file.metadata
-        groups = [about.row_group(i) for i in range(about.num_row_groups)]
+        header = file.metadata
+        groups = [header.row_group(i) for i in range(header.num_row_groups)]
         unpacked = sum(group.total_byte_size for group in groups)
-        cells = about.num_rows * (ID_BYTES + 16 * max(len(file.schema_arrow.names) - 1, 0))
+        cells = header.num_rows * (ID_BYTES + 16 * max(len(file.schema_arrow.names) - 1, 0))
         if max(unpacked, cells) > bound:
-            raise FileError(path, f"{about.num_rows} rows are above the bound (score.memory_gib)")
-        kept = _columns(path, file.schema_arrow.names, say)
+            raise FileError(path, f"{header.num_rows} rows are above the bound (score.memory_gib)")
+        places = _columns(path, file.schema_arrow.names, say)
         ids = _texts(path, file.read(columns=[CLIP_ID]).column(0), bound, pa)
-        del kept[CLIP_ID]
-        values = np.empty((len(ids), len(kept)), np.float64)
-        for i, name in enumerate(kept):
+        del places[CLIP_ID]
+        values = np.empty((len(ids), len(places)), np.float64)
+        for i, name in enumerate(places):
             kind = file.schema_arrow.field(name).type
             numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
             if not numbers and not pa.types.is_decimal(kind) and not pa.types.is_null(kind):
@@ -164,21 +164,21 @@ def _read_parquet(path: Path, bound: int, say: Callable[[str], None]) -> Table:
             column = file.read(columns=[name]).column(0).cast(pa.float64(), safe=False)
             values[:, i] = column.to_numpy(zero_copy_only=False)
         if np.isinf(values).any():
-            name = list(kept)[np.isinf(values).any(axis=0).argmax()]
+            name = list(places)[np.isinf(values).any(axis=0).argmax()]
             raise FileError(path, f"expected numbers in column {name!r}, got infinity")
-    return Table(ids, tuple(kept), values, None)
+    return Table(ids, tuple(places), values, None)
 
 
 def _texts(path: Path, column: Any, bound: int, pa: Any) -> list[str]:
     """Clip ids, which one long string repeated could blow up."""
-    found: list[str] = []
-    for part in column.chunks:
-        if pa.types.is_dictionary(part.type):
-            longest = max((len(str(one)) for one in part.dictionary.to_pylist()), default=0)
-            if longest * len(part) > bound:
+    texts: list[str] = []
+    for chunk in column.chunks:
+        if pa.types.is_dictionary(chunk.type):
+            longest = max((len(str(one)) for one in chunk.dictionary.to_pylist()), default=0)
+            if longest * len(chunk) > bound:
                 raise FileError(path, f"clip ids of up to {longest} letters are above the bound")
-        for one in part.to_pylist():
+        for one in chunk.to_pylist():
             if one is None or one == "":
-                raise FileError(path, f"row {len(found) + 1}: expected a clip id, got an empty cell")
-            found.append(one.decode() if isinstance(one, bytes) else str(one))
-    return found
+                raise FileError(path, f"row {len(texts) + 1}: expected a clip id, got an empty cell")
+            texts.append(one.decode() if isinstance(one, bytes) else str(one))
+    return texts

@@ -6,8 +6,7 @@ from typing import Any
 
 import jax
 
-from actjax import files
-from actjax import run as runs
+from actjax import files, runs
 from actjax.data import loader
 from actjax.scoring.networks import Network
 from actjax.statistics import controls
@@ -38,7 +37,7 @@ def variables(run: runs.Run, network: Network, train: loader.Source) -> dict[str
     train_record.need(run.workdir)
     folder = label_control(run)
     trained = checkpoint.load_best(run.workdir)[0]
-    weights = {TRAINED: trained} | _kept_controls(run, network, train, trained)
+    weights = {TRAINED: trained} | _stored_controls(run, network, train, trained)
     return weights if folder is None else weights | {f"{LABELS}-0": checkpoint.load_best(folder)[0]}
 
 
@@ -49,9 +48,9 @@ def label_control(run: runs.Run) -> Path | None:
       FileNotFoundError: there is none.
       ValueError: its labels were not shuffled, or its data, front end or architecture are others.
     """
-    if not run.config.findings.label_control:
+    if not run.setup.findings.label_control:
         return None
-    folder = run.workdir.parent / run.config.findings.label_control
+    folder = run.workdir.parent / run.setup.findings.label_control
     of_control, of_run = map(recorded_config.read, (folder, run.workdir))
     if not train_record.path_of(folder).exists():
         raise FileNotFoundError(
@@ -68,20 +67,20 @@ def label_control(run: runs.Run) -> Path | None:
     return folder
 
 
-def _kept_controls(run: runs.Run, network: Network, train: loader.Source, trained: Any) -> dict[str, Any]:
-    count = run.config.findings.untrained
+def _stored_controls(run: runs.Run, network: Network, train: loader.Source, trained: Any) -> dict[str, Any]:
+    options = run.setup.findings
     made_from = [
         "shuffles",
-        run.config.seed,
-        count,
+        options.seed,
+        options.untrained,
         CALIBRATION_CLIPS,
         train.fingerprint,
         checkpoint.content_hash(trained),
     ]
     folder = checkpoint_files.path_of(run.workdir, f"controls_{files.digest(made_from)}")
-    meta = {"seed": run.config.seed, "untrained": count}
+    meta = {"seed": options.seed, "untrained": options.untrained}
     return checkpoint.load_or_make(
-        folder, lambda: _controls(network, train, trained, count, run.config.data.seed), meta
+        folder, lambda: _controls(network, train, trained, options.untrained, options.data_seed), meta
     )
 
 

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from actjax import parallel
-from actjax import run as runs
+from actjax import parallel, runs
 from actjax.activations import capture, comparisons
 from actjax.activations.clips import make_observer, observe_clips
 from actjax.data.loader import Source
@@ -16,7 +15,7 @@ from actjax.findings.claims.sides import SCALARS, Side, Sides
 from actjax.scoring.networks import Network
 from actjax.scoring.tasks import observations_of
 from actjax.setup import Setup, band_centres_hz, make_features
-from actjax.types import Batch, Feature, Frontend, Layer
+from actjax.types import Batch, Feature, Frontend, Layer, LeftOut
 
 INPUT = "input"
 CELLS = ("harmonic", "percussive", "log_mel")
@@ -32,32 +31,29 @@ class Planned(NamedTuple):
     """What the findings compare.
 
     Attributes:
-      frontend: makes the networks' image.
+      frontend: makes what the networks take.
+      analysis: makes the log-mel image, the input.
       features: by name.
       of_networks, of_input: the comparisons of the networks' layers, and of the input's.
       left_out: comparisons that cannot be made, and why.
     """
 
     frontend: Frontend
+    analysis: Frontend
     features: Mapping[str, Feature]
     of_networks: tuple[comparisons.Problem, ...]
     of_input: tuple[comparisons.Problem, ...]
-    left_out: list[comparisons.LeftOut]
+    left_out: list[LeftOut]
 
 
 def plan(setup: Setup, network: Network) -> Planned:
     """Lays the findings' comparisons out, from shapes alone."""
-    features = {f.name: f for f in make_features(FEATURES, setup.frontend) if isinstance(f, Feature)}
-    setting = comparisons.Setting(
-        frontend=setup.frontend,
-        band_centres_hz=band_centres_hz(setup.frontend),
-        clip_samples=setup.clip_samples,
-        wants=frozenset(),
-    )
-    left_out: list[comparisons.LeftOut] = []
+    features = {f.name: f for f in make_features(FEATURES, setup.analysis) if isinstance(f, Feature)}
+    left_out: list[LeftOut] = []
 
-    def problems(*roles: Sequence[Layer]) -> tuple[comparisons.Problem, ...]:
-        planned = []
+    def problems(frontend: Frontend, *roles: Sequence[Layer]) -> tuple[comparisons.Problem, ...]:
+        centres_hz, planned = band_centres_hz(frontend), []
+        setting = comparisons.Setting(frontend, centres_hz, setup.clip_samples, wants=frozenset())
         for layers, (names, want) in zip(roles, ROLES, strict=True):
             wanted = dataclasses.replace(setting, wants=frozenset({want}))
             fitting, out = comparisons.plan(layers, [features[name] for name in names], wanted)
@@ -68,17 +64,18 @@ def plan(setup: Setup, network: Network) -> Planned:
     layers = network.layers()
     maps = [layer for layer in layers if layer.is_map]
     units = [layer for layer in layers if not layer.is_map][-1:] or layers[-1:]
-    bands, image = capture.input_layers(setup.image_shape_ft)
+    bands, image = capture.input_layers(setup.analysis_shape_ft)
     shallow, deep = [m for m in maps if m.depth <= SHALLOW], [m for m in maps if m.depth >= DEEP]
-    of_networks, of_input = problems(shallow, deep, units), problems([image], [image], [bands])
-    return Planned(setup.frontend, features, of_networks, of_input, left_out)
+    of_networks = problems(setup.frontend, shallow, deep, units)
+    of_input = problems(setup.analysis, [image], [image], [bands])
+    return Planned(setup.frontend, setup.analysis, features, of_networks, of_input, left_out)
 
 
 def check_memory(planned: Planned, networks: int, clips: int, memory_bytes: int) -> None:
     """Refuses what would not fit, from shapes alone.
 
     Raises:
-      LeftOut: what so many networks keep does not fit in score.memory_gib x 4.
+      StageLeftOut: what so many networks keep does not fit in score.memory_gib x 4.
     """
     cells = 0
     for count, problems in ((networks, planned.of_networks), (1, planned.of_input)):
@@ -86,7 +83,7 @@ def check_memory(planned: Planned, networks: int, clips: int, memory_bytes: int)
             cells += observations_of(p)[0] * (p.neurons * count + len(p.features))
     needed, bound = 4 * cells * clips / 2**30, 4 * memory_bytes / 2**30
     if needed > bound:
-        raise runs.LeftOut(
+        raise runs.StageLeftOut(
             f"the findings keep {needed:.2g} GiB of observations ({clips} clips), more than 4 x "
             f"score.memory_gib = {bound:g} GiB: raise it to {needed / 4:.2g}, lower findings.untrained, or "
             "choose fewer layers by score.layers"
@@ -113,22 +110,22 @@ def collect(
     nothing = {"none": np.zeros((1, 1), np.float32)}
     families = [
         capture.Family(tuple(weights), outputs, variables, planned.of_networks),
-        capture.Family((INPUT,), capture.input_outputs, nothing, planned.of_input),
+        capture.Family((INPUT,), capture.input_outputs, nothing, planned.of_input, planned.analysis),
     ]
     observer = make_observer(families, list(planned.features.values()), planned.frontend)
-    kept = _Kept(len(source))
+    clip_sides = _ClipSides(len(source))
     batches = runs.batches(source, batch_size)
-    observe_clips(observer, batches, kept.add, clip_ids=source.clip_ids, title="findings")
+    observe_clips(observer, batches, clip_sides.add, clip_ids=source.clip_ids, title="findings")
     sides = [
         _side(problem, family.networks, *arrays)
-        for family, of_family in zip(families, kept.gathered(), strict=True)
+        for family, of_family in zip(families, clip_sides.gathered(), strict=True)
         for problem, arrays in zip(family.problems, of_family, strict=True)
     ]
     ends = len(planned.of_networks)
     return Sides(_by_role(sides[:ends]), _by_role(sides[ends:]), planned.left_out)
 
 
-class _Kept:
+class _ClipSides:
     """The sides of this process's clips, written batch by batch into arrays made once."""
 
     def __init__(self, clips: int) -> None:

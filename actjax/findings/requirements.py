@@ -1,19 +1,19 @@
 """What findings need of a run's options and clips, refused before anything is computed."""
 
-from actjax import run as runs
+from actjax import runs
 from actjax.data import loader
-from actjax.defaults import Config
 from actjax.findings import networks
 from actjax.findings.claims import TITLES
 from actjax.findings.claims.setting import Setting, settings
+from actjax.setup import Setup
 from actjax.statistics.requirements import StatisticsError, check_replicates
 
 
-def left_out(config: Config) -> str | None:
+def left_out(setup: Setup) -> str | None:
     """Why a run has no findings to test, or None."""
-    if config.findings.untrained == 0:
+    if setup.findings.untrained == 0:
         return "findings.untrained = 0"
-    if config.score.activations:
+    if setup.scored.activations:
         return "score.activations come from elsewhere: there is no network to shuffle or to start anew"
     return None
 
@@ -27,16 +27,16 @@ def opened(run: runs.Run) -> tuple[Setting, loader.Source]:
     Raises:
       StatisticsError, ValueError, FileNotFoundError: one line.
     """
-    check_options(run.config)
+    check_options(run.setup)
     test = run.open_source(run.setup.scored.split)
     networks.label_control(run)
     try:
-        return settings(run.config.findings, test, run.config.data.seed), test
+        return settings(run.setup.findings, test), test
     except StatisticsError as error:
         raise StatisticsError(f"findings: {error}; --config.findings.untrained=0 leaves them out") from None
 
 
-def check_options(config: Config) -> None:
+def check_options(setup: Setup) -> None:
     """Refuses replicates that are too few for four tests at 0.05; one line."""
-    if not left_out(config):
-        check_replicates(config.findings.replicates, 0.05, tests=len(TITLES))
+    if not left_out(setup):
+        check_replicates(setup.findings.replicates, 0.05, tests=len(TITLES))

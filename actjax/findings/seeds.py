@@ -28,9 +28,9 @@ def join(seeds: list[Path]) -> FindingsTable:
     table = tables[0].copy()
     table["parts"], table["findings"] = summary.conclude(arrays)
     table["seeds"] = [seed for one in tables for seed in one["seeds"]]
-    for name, about in table["details"].items():
-        ceilings = [t["details"][name]["ridge"] for t in tables]
-        known = [ceiling for ceiling in ceilings if ceiling is not None]
-        ridge = float(np.mean(known)) if len(known) == len(ceilings) else None
-        table["details"][name] = {**about, "ridge": ridge}
+    for name, details in table["details"].items():
+        of_seeds = [t["details"][name]["ridge"] for t in tables]
+        known = [score for score in of_seeds if score is not None]
+        ridge = float(np.mean(known)) if len(known) == len(of_seeds) else None
+        table["details"][name] = {**details, "ridge": ridge}
     return table

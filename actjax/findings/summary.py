@@ -1,4 +1,4 @@
-"""Concludes effects, p-values and verdicts from cross-fitted scores of one or several training seeds."""
+"""Concludes answers and p-values from cross-fitted scores of one or several training seeds."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,11 +8,16 @@ from actjax.findings.claims import CLAIMS, TITLES
 from actjax.findings.claims.claim import Claim
 from actjax.findings.claims.setting import Setting
 from actjax.findings.claims.sides import Side, Sides
-from actjax.findings.cross_fit import KINDS, Result
+from actjax.findings.cross_fit import KINDS, ROTATED, Result
 from actjax.findings.cross_fitting import effects, half_nulls, selection
+from actjax.findings.observe import INPUT
 from actjax.statistics import bootstrap, controls, corrections
 from actjax.workdir.findings_arrays import Arrays
-from actjax.workdir.findings_table import ClaimRow, FindingRow, KindScores, UnitDetails
+from actjax.workdir.findings_table import QUESTIONS, Answer, ClaimRow, FindingRow, KindScores, UnitDetails
+
+# question -> the kinds of control whose strongest the trained network is compared with: networks that have
+# learnt nothing, the trained one with its channels mixed, and the input.
+CONTROLS = {"training": ("untrained", "shuffled", "labels"), "single": (ROTATED,), "input": (INPUT,)}
 
 
 def arrays_of(results: Sequence[Result]) -> dict[str, dict[str, np.ndarray]]:
@@ -21,7 +26,7 @@ def arrays_of(results: Sequence[Result]) -> dict[str, dict[str, np.ndarray]]:
 
 
 def conclude(seeds: Sequence[Arrays]) -> tuple[list[ClaimRow], list[FindingRow]]:
-    """Claims with their effects and intervals, and findings; both with p-values and verdicts.
+    """Claims with their scores, and findings; both with p-values and the answers to the questions.
 
     Raises:
       ValueError: the seeds' arrays do not hold the same claims or replicates.
@@ -41,39 +46,66 @@ def conclude(seeds: Sequence[Arrays]) -> tuple[list[ClaimRow], list[FindingRow]]
 
 
 def _finding(number: int, p: float, rows: Sequence[ClaimRow]) -> FindingRow:
-    """A finding's row; gives each of its claims a verdict."""
+    """A finding's row; gives each of its claims the answer on chance."""
     claims = [row for row in rows if row["finding"] == number]
     for row in claims:
         # Within a finding the claims stand or fall together, so each is judged at the finding's p.
-        worst = max(p, _or_one(row["p"]))
-        row["verdict"] = effects.verdict(row["low"], row["high"], worst, row["effects"])
+        row["answers"] = {"chance": _chance(row, max(p, _or_one(row["p"]))), **row["answers"]}
     title, short = TITLES[number]
-    word = effects.together([row["verdict"] for row in claims])
-    return {"finding": number, "title": title, "short": short, "p": p, "verdict": word}
+    answers = {}
+    for question in QUESTIONS:
+        asked = [row["answers"][question]["verdict"] for row in claims if question in row["answers"]]
+        if asked:
+            answers[question] = effects.together(asked)
+    return {"finding": number, "title": title, "short": short, "p": p, "answers": answers}
+
+
+def _chance(row: ClaimRow, p: float) -> Answer:
+    score = row["scores"]["trained"]
+    return {
+        "control": "null",
+        "effect": score["value"],
+        "low": score["low"],
+        "high": score["high"],
+        "effects": score["seeds"],
+        "verdict": effects.above_chance(p),
+    }
 
 
 def _concluded(claim: Claim, seeds: Sequence[Mapping[str, np.ndarray]]) -> ClaimRow:
     kinds = [kind for kind in KINDS if all(kind in arrays for arrays in seeds)]
     by_kind = {kind: np.stack([_over_members(arrays[kind]) for arrays in seeds]) for kind in kinds}
-    trained = by_kind["trained"]
-    effect = effects.effect(trained, {k: v for k, v in by_kind.items() if k != "trained"})
-    control = by_kind.get(effect.control, np.full_like(trained, np.nan))
     null = np.mean([arrays["null"] for arrays in seeds], axis=0)
+    answers = {}
+    for question, controls_of_it in CONTROLS.items():
+        asked = {kind: by_kind[kind] for kind in controls_of_it if kind in by_kind}
+        if asked:
+            answers[question] = _answer(by_kind["trained"], asked)
     return {
         "finding": claim.finding,
         "part": claim.name,
         "title": claim.title,
         "score": claim.score,
-        "effect": effect.value,
-        "low": effect.low,
-        "high": effect.high,
-        "control": effect.control,
-        "effects": (trained - control)[:, 0].tolist(),
         "p": effects.permutation_p(null),
         "scores": {
             kind: _of_kind(value_sr, [arrays[kind] for arrays in seeds]) for kind, value_sr in by_kind.items()
         },
-        "verdict": "",  # of its finding's p, which all claims make together
+        "answers": answers,
+    }
+
+
+def _answer(trained_sr: np.ndarray, controls_of_it: Mapping[str, np.ndarray]) -> Answer:
+    """The trained score less the strongest of some kinds of controls."""
+    effect = effects.effect(trained_sr, controls_of_it)
+    control = controls_of_it.get(effect.control, np.full_like(trained_sr, np.nan))
+    by_seed = (trained_sr - control)[:, 0].tolist()
+    return {
+        "control": effect.control,
+        "effect": effect.value,
+        "low": effect.low,
+        "high": effect.high,
+        "effects": by_seed,
+        "verdict": effects.verdict(effect.low, effect.high, by_seed),
     }
 
 
@@ -119,7 +151,7 @@ def _details(result: Result, sides: Sides, setting: Setting) -> UnitDetails:
         "neuron": neuron,
         "row": claim.columns[int(c)],
         "chosen_in": float(counts.max() / counts.sum()),
-        "ridge": result.ceiling,
+        "ridge": result.all_units,
         "units": len(layers),
         "share_above": {
             str(name): half_nulls.share_above(result.every[:, layers == name], signed=claim.tested.signed)
@@ -147,7 +179,7 @@ def _class_shares(side: Side, neuron: int, rows: slice, class_b: np.ndarray) -> 
     )
 
 
-def grid_ceilings(sides: Sides) -> dict[str, dict[str, float]]:
+def grid_shares(sides: Sides) -> dict[str, dict[str, float]]:
     """Layer -> {"harmonic", "percussive"}: the feature itself seen through the layer's grid.
 
     The root of the share of its variance within clips that the layer's cells leave, by which its own

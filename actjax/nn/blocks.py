@@ -7,8 +7,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from actjax.layer_axis import LayerAxis
 from actjax.nn.normalisation import normalised
-from actjax.types import Layer, LayerAxis
+from actjax.types import Layer
 
 # As flax takes it; pairs are (before, after) of frequency and of time.
 Padding = str | tuple[tuple[int, int], tuple[int, int]]

@@ -40,15 +40,15 @@ def trusted(text: str) -> Markup:
     return Markup(text)
 
 
-def image(path: Path) -> Markup:
-    """A picture, embedded; its file's name is what stands for it."""
+def image(path: Path, seen: str) -> Markup:
+    """A picture, embedded; `seen` says what it shows to those who do not see it."""
     data = base64.b64encode(path.read_bytes()).decode()
-    return tag("img", alt=path.stem.replace("_", " "), src=f"data:image/png;base64,{data}")
+    return tag("img", alt=seen, src=f"data:image/png;base64,{data}")
 
 
-def section(title: str, *body: str) -> Markup:
+def section(title: str, *body: str, **attributes: str) -> Markup:
     """A section of a page under its title."""
-    return tag("section", tag("h2", title), *body)
+    return tag("section", tag("h2", title), *body, **attributes)
 
 
 def folded(title: str, *body: str) -> Markup:

@@ -53,6 +53,17 @@ def marker(network: str) -> str:
     return {"trained": "o", "untrained": "s"}.get(network, "^")
 
 
+def text_on(background: tuple[float, float, float, float]) -> str:
+    """Black or white, whichever is easier to read on a colour of red, green, blue (0 to 1).
+
+    The contrast of the better of the two is at least 4.5 on any colour (W3C, "Web Content Accessibility
+    Guidelines 2.1", relative luminance).
+    """
+    linear = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in background[:3])
+    luminance = sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "black" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "white"
+
+
 @contextmanager
 def look() -> Iterator[None]:
     """The style, within a `with` block; nothing global changes."""

@@ -54,7 +54,9 @@ class Table:
 
         head = tag("thead", row([name for name, _ in self.columns], "th"))
         body = tag("tbody", *(row(cells, "td") for cells in self.rows))
-        return tag("div", tag("table", head, body), class_="scroll")
+        # A keyboard scrolls what it can stand on.
+        attributes = {"class_": "scroll", "tabindex": "0", "role": "region", "aria-label": self.title}
+        return tag("div", tag("table", head, body), **attributes)
 
     def _sides(self) -> list[str]:
         return [side for _, side in self.columns]

@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from actjax.report.page import Picture
     from actjax.report.summary import Summary
     from actjax.report.workdir_files import Material
+    from actjax.workdir.findings_table import FindingsTable
 
 _MOST_OTHER_MAPS = 6
 
 
-def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) -> list[Path]:
+def build(
+    workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None, command: str = ""
+) -> list[Path]:
     """Prints the tables and writes the whole report to `workdir`/report.
 
     Everything is read from the workdir, as `actjax.report.workdir_files` describes; only the scores must
@@ -24,6 +27,7 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
     Args:
       workdir: the run's folder.
       examples: what to show as pictures, `actjax.workdir.examples.Example`, instead of the workdir's.
+      command: what the reader types to make the run again.
 
     Returns:
       The files written: the page, the tables, the pictures.
@@ -31,27 +35,30 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
     Raises:
       ScoresError, FileError: what is missing or malformed; one line that names the file.
     """
-    from actjax.report import findings, forest, page, tables
+    from actjax.report import findings, page, tables
+    from actjax.report.neurons import best_of_neurons
     from actjax.report.summary import summarise
     from actjax.report.workdir_files import read_material
     from actjax.scores.files import load_scores, scores_metadata
     from actjax.workdir import findings_table
 
     table = load_scores(workdir)
-    summary, material = summarise(table), read_material(Path(workdir), examples)
+    summary, material = summarise(table), read_material(Path(workdir), examples, command)
+    best = best_of_neurons(table, summary)
     folder = Path(workdir) / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    text = tables.console(summary, material)
+    text = tables.console(summary, material, best)
     print(text)
     pictures = _draw(summary, material, folder)
     four_findings, calibration = findings_table.read(Path(workdir)), findings.calibration_table(Path(workdir))
     if four_findings:
-        pictures.append(page.Picture("forest", forest.forest(four_findings, folder / "forest.png")))
+        pictures.append(_forest(four_findings, folder))
     front = page.front(four_findings, calibration, pictures)
-    markdown = "\n".join(t.markdown() for t in tables.all_tables(summary, material))
+    markdown = "\n".join(t.markdown() for t in tables.all_tables(summary, material, best))
     written = [
         files.write_text(
-            folder / "index.html", page.render(summary, material, pictures, scores_metadata(table), front)
+            folder / "index.html",
+            page.render(summary, material, pictures, scores_metadata(table), best, front),
         ),
         files.write_text(folder / "tables.txt", text),
         files.write_text(folder / "tables.md", markdown),
@@ -65,14 +72,14 @@ def build(workdir: str | os.PathLike, *, examples: Sequence[Any] | None = None) 
 
 def build_findings(workdir: str | os.PathLike) -> list[Path]:
     """Prints findings and writes their report, of a workdir without scores such as a sweep's."""
-    from actjax.report import findings, forest, page
+    from actjax.report import findings, page
     from actjax.workdir import findings_table
 
     folder, four_findings = Path(workdir) / "report", findings_table.need(Path(workdir))
     folder.mkdir(parents=True, exist_ok=True)
     text = findings.console(four_findings)
     print(text)
-    picture = page.Picture("forest", forest.forest(four_findings, folder / "forest.png"))
+    picture = _forest(four_findings, folder)
     return [
         files.write_text(folder / "index.html", page.findings_page(four_findings, [picture])),
         files.write_text(folder / "tables.txt", text),
@@ -84,26 +91,39 @@ def _draw(summary: "Summary", material: "Material", folder: Path) -> list["Pictu
     """Draws every picture: all kinds for each view's leading scores, a heat map for some others."""
     from tqdm import tqdm
 
-    from actjax.report import depth, pictures, plots
+    from actjax.report import alt_texts, depth, pictures, plots
     from actjax.report.page import Picture
 
     leading = summary.leading()
     others = [s for s in range(len(summary.sets)) if s not in leading][:_MOST_OTHER_MAPS]
     jobs = []
     for s in leading + others:
-        slug = summary.sets[s].slug
-        jobs.append((Picture("heat", folder / f"heat_{slug}.png", s), plots.heat_map, (summary, s)))
+        slug, of_set = summary.sets[s].slug, (summary, s)
+        heat = Picture("heat", folder / f"heat_{slug}.png", s, alt_texts.heat(*of_set))
+        jobs.append((heat, plots.heat_map, of_set))
         if s in leading:
-            jobs.append((Picture("depth", folder / f"depth_{slug}.png", s), depth.depth_plot, (summary, s)))
+            curves = Picture("depth", folder / f"depth_{slug}.png", s, alt_texts.depth(*of_set))
+            jobs.append((curves, depth.depth_plot, of_set))
     if material.examples:
         drawn = (material.examples, summary.networks)
-        jobs.append((Picture("maps", folder / "maps.png"), pictures.map_pairs, drawn))
+        seen = alt_texts.maps(material.examples)
+        jobs.append((Picture("maps", folder / "maps.png", seen=seen), pictures.map_pairs, drawn))
     if material.curve:
-        jobs.append((Picture("training", folder / "training.png"), pictures.training_curve, (material,)))
+        seen = alt_texts.training(material.curve)
+        picture = Picture("training", folder / "training.png", seen=seen)
+        jobs.append((picture, pictures.training_curve, (material,)))
     if material.evaluation is not None:
-        jobs.append(
-            (Picture("confusion", folder / "confusion.png"), pictures.confusion, (material.evaluation,))
-        )
+        seen = alt_texts.confusion(material.evaluation)
+        picture = Picture("confusion", folder / "confusion.png", seen=seen)
+        jobs.append((picture, pictures.confusion, (material.evaluation,)))
     for picture, draw, arguments in tqdm(jobs, desc="report", unit="picture", disable=None):
         draw(*arguments, picture.path)
     return [picture for picture, _, _ in jobs]
+
+
+def _forest(table: "FindingsTable", folder: Path) -> "Picture":
+    """Draws the forest plot of the findings."""
+    from actjax.report import alt_texts, forest
+    from actjax.report.page import Picture
+
+    return Picture("forest", forest.forest(table, folder / "forest.png"), seen=alt_texts.forest(table))

@@ -59,17 +59,17 @@ def depth_plot(summary: Summary, score_set: int, path: Path) -> Path:
 
 
 def _places(summary: Summary, score_set: int) -> _Places:
-    u, mine = summary.units, summary.units.set == score_set
+    u, of_set = summary.units, summary.units.set == score_set
     bands = summary.network(INPUT)
-    layers = np.unique(u.layer[mine & (u.network != (-1 if bands is None else bands))])
+    layers = np.unique(u.layer[of_set & (u.network != (-1 if bands is None else bands))])
     depths, code = np.unique(np.round(summary.depths, 4), return_inverse=True)
     names = None
     if len(np.unique(code[layers])) < min(_FEWEST_DEPTHS, len(layers)) or len(layers) == 1:
         code = np.searchsorted(layers, np.arange(len(summary.layers)))
         depths, names = np.arange(len(layers) + 1.0), [summary.layers[i] for i in layers]
     shape = (len(summary.networks), len(depths), len(summary.features))
-    group = np.ravel_multi_index((u.network[mine], code[u.layer[mine]], u.feature[mine]), shape)
-    return _Places(depths, names, spread_of(group, u.strength[mine], shape))
+    group = np.ravel_multi_index((u.network[of_set], code[u.layer[of_set]], u.feature[of_set]), shape)
+    return _Places(depths, names, spread_of(group, u.strength[of_set], shape))
 
 
 def _panel(axes: "Axes", places: _Places, summary: Summary, feature: int) -> None:

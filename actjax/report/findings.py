@@ -1,4 +1,4 @@
-"""The findings on the report's front: what training adds over every control; the nulls' calibration."""
+"""The findings on the report: three questions to each, beside them the input; the nulls' calibration."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,17 +7,31 @@ import numpy as np
 
 from actjax import files
 from actjax.pages.markup import Markup, folded, join, tag, trusted
+from actjax.pages.numbers import interval, number, p_value, signed
 from actjax.pages.table import Table
 from actjax.workdir import benchmark_table
-from actjax.workdir.findings_table import ClaimRow, FindingsTable
+from actjax.workdir.findings_table import QUESTIONS, Answer, ClaimRow, FindingsTable
 
 _EXPLAINED = """
-Effect: the trained network's best unit minus the strongest control's, each chosen on one half of the held-out
-recordings and reported on the other, with its 95 % interval over recordings{seeds}. p: the trained network's
-own score against {permuted}, the choice repeated in every replicate; the largest p of a finding's claims,
-Holm-corrected over the findings. <b>holds</b>: interval above 0.05, p below 0.05{five}; <b>weakly</b>:
-interval above 0; <b>reversed</b>: interval below 0. A finding holds if all its claims do.
+Every score is that of the best unit, chosen on one half of the held-out recordings and reported on the
+other; 95 % intervals are over recordings{seeds}. <b>Above chance?</b> The trained score against {permuted},
+the choice repeated in every replicate; p is the largest of a finding's claims, Holm-corrected over the
+findings. <b>Added by training?</b> The trained score less that of the strongest network that has learnt
+nothing of the task: untrained, shuffled weights, or trained on shuffled labels. <b>In single units?</b> The
+trained score less that of the same layer with its channels mixed at random (rotated): what mixtures show as
+well is the layer's and not its units'. <b>Beyond the input?</b> The trained score less that of the
+spectrogram that the network is given. <b>yes</b>: the interval lies above 0.05{five}; <b>weakly</b>: above
+0; <b>no</b>: it holds 0; <b>less</b>: it lies below 0. A finding is answered <b>yes</b> or <b>weakly</b>
+only where all its claims are.
 """
+HEADINGS = dict(
+    zip(
+        QUESTIONS,
+        ("above chance?", "added by training?", "in single units?", "beyond the input?"),
+        strict=True,
+    )
+)
+RIDGE = "all units together"
 _PERMUTED = {
     "within_class": "recordings permuted within their class",
     "unrestricted": "recordings permuted regardless of class (the data have no single classes: what merely "
@@ -25,29 +39,33 @@ _PERMUTED = {
 }
 
 
-def findings_table(table: FindingsTable) -> Table:
-    """One row a finding, one row a claim below it."""
+def findings_table(table: FindingsTable, *, intervals: bool = True) -> Table:
+    """One row a finding, one row a claim below it, one column a question; intervals where there is room."""
     rows = []
     for finding in table["findings"]:
         head = f"{finding['finding']}. {finding['short']}"
-        rows.append((head, "", "", "", "", p_value(finding["p"]), finding["verdict"].upper()))
+        words = [finding["answers"].get(question, "not asked").upper() for question in QUESTIONS]
+        words[0] += f", p {p_value(finding['p'])}"
+        rows.append((head, "", *words))
         for claim in (p for p in table["parts"] if p["finding"] == finding["finding"]):
-            details = table["details"][claim["part"]]
-            control = claim["scores"].get(claim["control"], {}).get("value", float("nan"))
-            rows.append(
-                (
-                    f"  {details['layer']}: {claim['title']}",
-                    number(claim["scores"]["trained"]["value"]),
-                    f"{number(control)} {claim['control']}",
-                    number(claim["effect"]),
-                    _interval_of(claim),
-                    p_value(claim["p"]),
-                    claim["verdict"],
-                )
-            )
-    names = ("finding", "trained", "strongest control", "effect", "95 % interval", "p", "verdict")
-    columns = tuple((name, "<" if name in ("finding", "verdict") else ">") for name in names)
-    return Table(f"The four findings ({marks(table)})", columns, rows)
+            layer = table["details"][claim["part"]]["layer"]
+            answers = [_answer(claim, question, intervals) for question in QUESTIONS[1:]]
+            trained = number(claim["scores"]["trained"]["value"])
+            rows.append((f"  {layer}: {claim['title']}", trained, f"p {p_value(claim['p'])}", *answers))
+    columns = (("finding", "<"), ("trained", ">"), *((heading, "<") for heading in HEADINGS.values()))
+    return Table(f"Three questions to four findings ({marks(table)})", columns, rows)
+
+
+def _answer(claim: ClaimRow, question: str, intervals: bool) -> str:
+    """'yes +0.13 (0.11 to 0.15) over untrained'."""
+    answer = claim["answers"].get(question)
+    if answer is None:
+        return "not asked"
+    words = [answer["verdict"], signed(answer["effect"])]
+    if intervals:
+        ends = interval(answer["low"], answer["high"])
+        words.append(f"({ends})" if ends else "(no interval)")
+    return " ".join(words + ([f"over {answer['control']}"] if question == "training" else []))
 
 
 def units_table(table: FindingsTable) -> Table:
@@ -66,12 +84,13 @@ def units_table(table: FindingsTable) -> Table:
                 _by_layer(details.get("stability", {}), "{:.2f}"),
             )
         )
-    names = ("claim", "unit chosen most often", "ridge ceiling", "units above null's 99th percentile")
+    names = ("claim", "unit chosen most often", RIDGE, "units above null's 99th percentile")
     names += ("eta² unit / feature", "stability")
-    columns = tuple((name, ">" if name == "ridge ceiling" else "<") for name in names)
+    columns = tuple((name, ">" if name == RIDGE else "<") for name in names)
     note = (
-        "Ridge ceiling: cross-validated, from all units of the layer. By chance 1 % of units pass the null's "
-        "99th percentile. Eta squared: the share of variance between clips that lies between classes. "
+        "All units together: what cross-validated ridge regression from every unit of the layer scores; a "
+        "single unit may exceed it. By chance 1 % of units pass the null's 99th percentile. "
+        "Eta squared: the share of variance between clips that lies between classes. "
         "Stability: how often both halves agree on a unit's best feature."
     )
     return Table("Units behind the findings", columns, rows, note)
@@ -79,7 +98,10 @@ def units_table(table: FindingsTable) -> Table:
 
 def console(table: FindingsTable) -> str:
     """The findings as text."""
-    lines = [findings_table(table).text(), *(f"not made: {line}" for line in table["not_made"])]
+    lines = [
+        findings_table(table, intervals=False).text(),
+        *(f"not made: {line}" for line in table["not_made"]),
+    ]
     return "\n".join([*lines, *undefined(table)])
 
 
@@ -91,17 +113,15 @@ def undefined(table: FindingsTable) -> list[str]:
             if count := scores.get("undefined", 0):
                 networks = f"{count} of {sum(map(len, scores['members']))} {kind} networks"
                 lines.append(f"{claim['part']}: {networks} have no score; the mean is of the others")
-        if not np.isfinite(claim["low"]):
-            lines.append(f"{claim['part']}: no interval, because {_why_none(claim, table['recordings'])}")
+        lacking = [a for a in claim["answers"].values() if not np.isfinite(a["low"])]
+        if lacking:
+            why = _why_none(lacking[-1], table["recordings"])
+            lines.append(f"{claim['part']}: no interval, because {why}")
     return lines
 
 
-def _interval_of(claim: ClaimRow) -> str:
-    return f"{number(claim['low'])} to {number(claim['high'])}" if np.isfinite(claim["low"]) else "none"
-
-
-def _why_none(claim: ClaimRow, recordings: int) -> str:
-    if not np.isfinite(claim["effect"]):
+def _why_none(answer: Answer, recordings: int) -> str:
+    if not np.isfinite(answer["effect"]):
         return "the trained network or every control has no score"
     return (
         f"more than a tenth of the resamples of {recordings} recordings leave a score undefined: "
@@ -123,7 +143,7 @@ def section(table: FindingsTable, picture: Markup) -> Markup:
     several = len(table["seeds"]) > 1
     words = _EXPLAINED.format(
         seeds=" and training seeds" if several else "",
-        five=", four of five seeds" if several else " (one seed: nothing is known of others)",
+        five=" and four of five seeds are above 0" if several else " (one seed: nothing is known of others)",
         permuted=_PERMUTED[table["permuted"]],
     )
     body = [tag("p", marks(table), class_="note"), findings_table(table).html(), picture]
@@ -153,7 +173,7 @@ def calibration_table(workdir: Path) -> Table | None:
 def _calibration(every: list[dict[str, str]]) -> Table:
     rates = [row for row in every if row["check"] == "rejections"]
     nulls = list(dict.fromkeys(rate["null"] for rate in rates))
-    intervals = {(rate["family"], rate["null"]): _interval(rate) for rate in rates}
+    intervals = {(rate["family"], rate["null"]): _rate(rate) for rate in rates}
     rows = [
         (family.replace("_", " "), *(intervals.get((family, null), "-") for null in nulls))
         for family in dict.fromkeys(rate["family"] for rate in rates)
@@ -163,26 +183,13 @@ def _calibration(every: list[dict[str, str]]) -> Table:
     note = f"Share of {sets} null sets with a max-T p below 0.05 (95 % interval): 0.05 is calibrated."
     for row in every:
         if row["check"] == "false discoveries":
-            note += f" Mean false discovery proportion at q 0.1 with plants present: {_interval(row)}."
+            note += f" Mean false discovery proportion at q 0.1 with plants present: {_rate(row)}."
     return Table("Calibration of the nulls", columns, rows, note)
 
 
-def _interval(row: Mapping[str, str]) -> str:
+def _rate(row: Mapping[str, str]) -> str:
     rate, low, high = (float(row[name]) for name in ("rate", "low", "high"))
     return f"{rate:.3f} ({low:.3f} to {high:.3f})"
-
-
-def number(value: float | None) -> str:
-    """Two decimals; a dash where undefined."""
-    if value is None or not np.isfinite(value):
-        return "-"
-    text = f"{value:.2f}"
-    return ("0.00" if text == "-0.00" else text).replace("-", "−")
-
-
-def p_value(value: float) -> str:
-    """Three decimals; a dash where undefined."""
-    return "-" if not np.isfinite(value) else f"{value:.3f}"
 
 
 def _by_layer(values: Mapping[str, float], form: str) -> str:

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actjax.pages import style
+from actjax.pages.numbers import interval, p_value, signed
 from actjax.report import findings
-from actjax.workdir.findings_table import ClaimRow, FindingRow, FindingsTable, KindScores, UnitDetails
+from actjax.workdir.findings_table import (
+    QUESTIONS,
+    ClaimRow,
+    FindingRow,
+    FindingsTable,
+    KindScores,
+    UnitDetails,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,19 +31,20 @@ KINDS = {
     "rotated": ("rotated", "#CC79A7", "v"),
     "input": ("input", "#6b7280", "^"),
 }
-_CEILING: dict[str, Any] = {"color": style.INK, "linewidth": 1.6, "linestyle": (0, (2, 1.2))}
-_COLOURS = {"holds": "#00466e", "weakly": "#3b78a0", "reversed": "#b3400a", "does not hold": "#5f6b76"}
+_RIDGE: dict[str, Any] = {"color": style.INK, "linewidth": 1.6, "linestyle": (0, (2, 1.2))}
+_COLOURS = {"yes": "#00466e", "weakly": "#2f6a92", "less": "#a83a08", "no": "#55616c", "unknown": "#55616c"}
+_WORDS = {"training": "training adds", "single": "single units add", "input": "over the input"}
 
 
 def forest(table: FindingsTable, path: Path) -> Path:
-    """Draws every claim's scores: networks and their intervals, seeds or members as dots, the ceiling."""
+    """Draws every claim's scores: networks with intervals, seeds or members as dots, all units together."""
     claims = table["parts"]
     kinds = [k for k in KINDS if any(k in p["scores"] for p in claims)]
-    row = 0.16 * len(kinds) + 0.22
+    row = max(0.16 * len(kinds) + 0.22, 0.78)
     heads = len(table["findings"])
     top, bottom, gap = 0.98, 0.55, 0.34
     height = top + bottom + row * len(claims) + gap * heads
-    width, left, right = 11.6, 2.75, 3.0
+    width, left, right = 12.2, 2.75, 3.6
     with style.look():
         fig = style.figure(width, height)
         box = (
@@ -63,9 +72,9 @@ def forest(table: FindingsTable, path: Path) -> Path:
 def _head(axes: "Axes", finding: FindingRow, y: float) -> None:
     at = {"transform": axes.get_yaxis_transform(), "va": "center", "clip_on": False}
     axes.text(-0.44, y, f"{finding['finding']}. {finding['title']}", weight="bold", size=10, **at)
-    colour = _COLOURS[finding["verdict"]]
-    text = f"{finding['verdict'].upper()}   Holm p {findings.p_value(finding['p'])}"
-    axes.text(1.03, y, text, weight="bold", size=9.5, color=colour, **at)
+    chance = finding["answers"]["chance"]
+    text = f"above chance: {chance.upper()}, Holm p {p_value(finding['p'])}"
+    axes.text(1.03, y, text, weight="bold", size=9.5, color=_COLOURS[chance], **at)
 
 
 def _row(axes: "Axes", claim: ClaimRow, details: UnitDetails, kinds: list[str], y: float, row: float) -> None:
@@ -74,14 +83,16 @@ def _row(axes: "Axes", claim: ClaimRow, details: UnitDetails, kinds: list[str], 
     axes.text(-0.42, above, claim["title"], size=9, **at)
     words = f"score: {claim['score']}; trained unit in {details['layer']}"
     axes.text(-0.42, below, words, size=7.5, color=style.MUTED, **at)
-    effect, low, high = (findings.number(claim[name]) for name in ("effect", "low", "high"))
-    axes.text(1.03, above, f"{effect} [{low}, {high}] over {claim['control']}", size=9, **at)
-    words = f"{claim['verdict']}, p {findings.p_value(claim['p'])}"
-    axes.text(1.03, below, words, size=8.5, color=_COLOURS[claim["verdict"]], **at)
+    answers = [(q, claim["answers"][q]) for q in QUESTIONS[1:] if q in claim["answers"]]
+    for i, (question, answer) in enumerate(answers):
+        ends = interval(answer["low"], answer["high"]) or "no interval"
+        words = f"{_WORDS[question]}: {answer['verdict']}, {signed(answer['effect'])} ({ends})"
+        place = y + row / 2 + 0.2 * (i - (len(answers) - 1) / 2)
+        axes.text(1.03, place, words, size=8.5, color=_COLOURS[answer["verdict"]], **at)
     axes.axhspan(y + 0.03, y + row - 0.03, color="#f6f7f9", zorder=0)
     ridge = details["ridge"]
     if ridge is not None and np.isfinite(ridge):
-        axes.plot([abs(ridge)] * 2, [y + 0.05, y + row - 0.05], **_CEILING)
+        axes.plot([abs(ridge)] * 2, [y + 0.05, y + row - 0.05], **_RIDGE)
     for i, kind in enumerate(kinds):
         if kind in claim["scores"]:
             _scores(axes, claim["scores"][kind], kind, y + 0.19 + 0.16 * i)
@@ -100,8 +111,8 @@ def _scores(axes: "Axes", score: KindScores, kind: str, y: float) -> None:
 def _frame(axes: "Axes", bottom: float, claims: Sequence[ClaimRow], table: FindingsTable) -> None:
     scores = [score for claim in claims for score in claim["scores"].values()]
     values = [score["low"] for score in scores] + [score["high"] for score in scores]
-    ceilings = [details["ridge"] for details in table["details"].values()]
-    values += [abs(ceiling) for ceiling in ceilings if ceiling is not None]
+    of_all_units = [details["ridge"] for details in table["details"].values()]
+    values += [abs(score) for score in of_all_units if score is not None]
     values = [v for v in values if np.isfinite(v)] or [0.0, 1.0]
     axes.set_xlim(min(-0.05, min(values) - 0.03), max(values) + 0.04)
     axes.set_ylim(bottom, 0.0)
@@ -121,7 +132,7 @@ def _legend(fig: "Figure", kinds: list[str], x: float, y: float) -> None:
         )
         for k in kinds
     ]
-    handles.append(Line2D([], [], label="ridge ceiling", **_CEILING))
+    handles.append(Line2D([], [], label="all units together (ridge)", **_RIDGE))
     handles.append(
         Line2D(
             [],

@@ -10,6 +10,8 @@ import numpy as np
 from actjax.pages.markup import Markup, document, folded, image, join, section, tag, trusted
 from actjax.pages.table import Table
 from actjax.report import findings
+from actjax.report.first_screen import first_screen
+from actjax.report.neurons import Best
 from actjax.report.page_text import CAUTION, CONTROLS, FEWER, PERMUTED, READ, REARRANGED, STYLE
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.tables import (
@@ -30,11 +32,19 @@ _MOST_SHOWN = 20  # rows of a table of files that stand open
 
 
 class Picture(NamedTuple):
-    """A picture of the page: `kind` is forest, heat, depth, maps, confusion or training."""
+    """A picture of the page.
+
+    Attributes:
+      kind: forest, heat, depth, maps, confusion or training.
+      path: its file.
+      score_set: which it is of, if it is of one.
+      seen: what it shows, in words.
+    """
 
     kind: str
     path: Path
     score_set: int | None = None
+    seen: str = ""
 
 
 def render(
@@ -42,19 +52,18 @@ def render(
     material: Material,
     pictures: Sequence[Picture],
     metadata: Mapping[str, Any],
+    best: Best,
     front_html: Markup = trusted(""),  # noqa: B008 (an immutable str)
 ) -> Markup:
     """The page as HTML; the pictures are embedded, nothing is loaded from elsewhere.
 
-    `front_html` (see `front`) stands before everything but the summary cards.
+    `front_html` (see `front`) stands after the first screen, which shows every neuron's row in `best`.
     """
     leading = summary.leading()
     return document(
         _TITLE,
         STYLE,
-        tag("h1", "Which feature does each neuron listen to?"),
-        tag("p", _lead(summary), class_="lead"),
-        _cards(summary, material),
+        first_screen(summary, material, best),
         front_html,
         section(
             "In short",
@@ -90,40 +99,18 @@ def front(table: FindingsTable | None, calibration: Table | None, pictures: Sequ
     """The sections of the findings and of the nulls' calibration, as far as the workdir holds them."""
     body = []
     if table:
-        drawn = join(*(image(p.path) for p in pictures if p.kind == "forest"))
-        body.append(section("The four findings", findings.section(table, drawn)))
+        drawn = join(*(image(p.path, p.seen) for p in pictures if p.kind == "forest"))
+        body.append(section("The findings", findings.section(table, drawn)))
     if calibration:
         note = tag("p", calibration.note, class_="note")
         body.append(section(calibration.title, note, calibration.html()))
     return join(*body)
 
 
-def _lead(summary: Summary) -> str:
-    networks = ", ".join(summary.networks)
-    return f"{summary.rows:,} scores of {len(summary.sets)} kinds; networks: {networks}."
-
-
-def _cards(summary: Summary, material: Material) -> Markup:
-    network = summary.networks.index(summary.main)
-    units = f"{_count(summary, network):,}"
-    cards = [
-        (units, f"units in {len(summary.layers_of(network))} layers"),
-        (str(len(summary.features)), "features"),
-    ]
-    if material.evaluation is not None:
-        value, name, clips = material.evaluation.quality()
-        cards.insert(0, (f"{value:.1%}", f"{name} on {clips}"))
-    cards.append((str(len(material.left_out)), "comparisons left out"))
-    if material.skipped is not None:
-        cards.append((str(len(material.skipped)), "files left out"))
-    drawn = (tag("div", tag("b", b), tag("span", words), class_="card") for b, words in cards)
-    return tag("div", *drawn, class_="cards")
-
-
 def _count(summary: Summary, network: int) -> int:
     """How many different units of a network are scored."""
-    u, mine = summary.units, summary.units.network == network
-    return len(np.unique(u.layer[mine].astype(np.int64) << 32 | u.neuron[mine]))
+    u, of_network = summary.units, summary.units.network == network
+    return len(np.unique(u.layer[of_network].astype(np.int64) << 32 | u.neuron[of_network]))
 
 
 def _fewer(summary: Summary) -> str:
@@ -169,7 +156,7 @@ def _in_short(summary: Summary, score_set: int) -> Markup:
 
 
 def _view(summary: Summary, score_set: int, pictures: Sequence[Picture]) -> Markup:
-    body = [image(p.path) for p in pictures if p.score_set == score_set]
+    body = [image(p.path, p.seen) for p in pictures if p.score_set == score_set]
     for table in (feature_table(summary, score_set), layer_table(summary, score_set)):
         body += [tag("h3", table.title), tag("p", table.note, class_="note"), table.html()]
     return section(_title(summary, score_set), *body)
@@ -179,13 +166,13 @@ def _others(summary: Summary, pictures: Sequence[Picture]) -> Markup:
     others = [s for s in range(len(summary.sets)) if s not in summary.leading()]
     body = []
     for s in others:
-        drawn = (image(p.path) for p in pictures if p.score_set == s)
+        drawn = (image(p.path, p.seen) for p in pictures if p.score_set == s)
         body.append(folded(_title(summary, s), *drawn, feature_table(summary, s).html()))
     return section("Other metrics", *body) if others else join()
 
 
 def _network(material: Material, pictures: Sequence[Picture]) -> Markup:
-    body = [image(p.path) for p in pictures if p.kind in ("training", "confusion")]
+    body = [image(p.path, p.seen) for p in pictures if p.kind in ("training", "confusion")]
     if material.evaluation is not None:
         table = confusion_table(material.evaluation)
         body.append(folded("As a table", tag("p", table.note), table.html()))
@@ -211,7 +198,7 @@ def _files(summary: Summary, material: Material, metadata: Mapping[str, Any]) ->
 
 
 def _pictures(title: str, pictures: Sequence[Picture], kind: str) -> Markup:
-    drawn = [image(p.path) for p in pictures if p.kind == kind]
+    drawn = [image(p.path, p.seen) for p in pictures if p.kind == kind]
     return section(title, *drawn) if drawn else join()
 
 

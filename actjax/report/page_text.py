@@ -41,36 +41,52 @@ FEWER = (
 )
 
 STYLE = """
-:root { --ink: #1b2733; --muted: #5f6b76; --line: #e3e7eb }
+:root { color-scheme: light dark; --ink: #1b2733; --muted: #55616c; --line: #dfe4e8; --page: #f6f7f9;
+  --sheet: #fff; --link: #005a94; --yes: #dcecf6; --yes-ink: #00466e; --no: #fbe6da; --no-ink: #7c3600 }
+@media (prefers-color-scheme: dark) { :root { --ink: #e7ecf0; --muted: #a9b4be; --line: #36424d;
+  --page: #11181e; --sheet: #1a232b; --link: #7cc4f5; --yes: #10344b; --yes-ink: #b5ddf6; --no: #46240f;
+  --no-ink: #f7cfb4 } img { background: #fff; border-radius: 8px } }
 * { box-sizing: border-box }
-body { margin: 0; background: #f6f7f9; color: var(--ink);
+body { margin: 0; background: var(--page); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif }
-main { max-width: 1120px; margin: 0 auto; padding: 36px 24px 72px }
+main { max-width: 1120px; margin: 0 auto; padding: 28px 24px 72px }
 h1 { font-size: 30px; line-height: 1.2; margin: 0 0 6px }
 h2 { font-size: 21px; margin: 0 0 8px }
 h3 { font-size: 16px; margin: 22px 0 6px }
-p { margin: 6px 0; max-width: 84ch }
-.lead { color: var(--muted); margin-bottom: 22px }
-section, .card { background: #fff; border: 1px solid var(--line); border-radius: 10px }
-section { padding: 22px 24px; margin: 18px 0 }
+p { margin: 6px 0; max-width: 92ch }
+a { color: var(--link) }
+code { font-size: 14px; overflow-wrap: anywhere }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px }
+.lead { color: var(--muted); margin-bottom: 16px }
+.warning { background: var(--no); color: var(--no-ink); border-radius: 10px; padding: 12px 16px;
+  margin: 14px 0; max-width: none }
+.button { display: inline-block; background: var(--link); color: var(--sheet); border-radius: 8px;
+  padding: 5px 14px; text-decoration: none; font-weight: 600; margin-right: 8px }
+section, .card { background: var(--sheet); border: 1px solid var(--line); border-radius: 10px }
+section { padding: 20px 24px; margin: 16px 0 }
 .cards { display: flex; flex-wrap: wrap; gap: 12px }
-.card { flex: 1 1 130px; padding: 12px 16px }
+.card { flex: 1 1 200px; padding: 10px 16px }
 .card b { display: block; font-size: 25px; line-height: 1.25 }
 .card span, .note { color: var(--muted); font-size: 14px }
 img { max-width: 100%; height: auto; display: block; margin: 10px 0 18px }
-.scroll { overflow-x: auto; margin: 8px 0 14px }
+.scroll { overflow: auto; margin: 8px 0 14px }
+#neurons .scroll { max-height: 74vh }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums }
 th, td { padding: 4px 14px 4px 0; border-bottom: 1px solid var(--line); white-space: nowrap }
-th { color: var(--muted); font-weight: 600 }
+th { color: var(--muted); font-weight: 600; position: sticky; top: 0; background: var(--sheet) }
 .n { text-align: right }
 .t { text-align: left }
 .chips { display: flex; flex-wrap: wrap; gap: 6px; margin: 4px 0 14px; padding: 0; list-style: none }
 .chips li { border-radius: 14px; padding: 2px 11px; font-size: 14px }
-.chips.yes li { background: #dcecf6; color: #00466e }
-.chips.no li { background: #fbe6da; color: #7c3600 }
+.chips.yes li { background: var(--yes); color: var(--yes-ink) }
+.chips.no li { background: var(--no); color: var(--no-ink) }
 details { margin: 10px 0 }
 summary { cursor: pointer; font-weight: 600 }
-pre { background: #f6f7f9; border-radius: 8px; padding: 12px; overflow-x: auto; font-size: 13px }
+pre { background: var(--page); border-radius: 8px; padding: 12px; overflow-x: auto; font-size: 13px }
 ul { margin: 6px 0 12px; padding-left: 20px }
-li { max-width: 84ch }
+li { max-width: 92ch }
+@media (max-width: 640px) { main { padding: 16px 10px 48px } section { padding: 14px 12px }
+  h1 { font-size: 24px } }
+@media print { body { background: #fff } .scroll, #neurons .scroll { max-height: none; overflow: visible }
+  section { border: 0; padding: 8px 0 } th { position: static } tr, img { break-inside: avoid } }
 """

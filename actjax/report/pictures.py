@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actjax.pages import style
+from actjax.pages.numbers import signed
 from actjax.report.summary import INPUT
 from actjax.report.workdir_files import Material
 from actjax.workdir.evaluation_record import Evaluation
@@ -83,11 +84,12 @@ def _shares(axes: "Axes", counts: np.ndarray, *, numbers: bool) -> Any:
     """Draws counts as shares of their lines, with the counts themselves where there are few classes."""
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (y, x), count in np.ndenumerate(counts):
         if count and numbers:
-            colour = "white" if share[y, x] > 0.55 else style.INK
+            colour = style.text_on(image.to_rgba(share[y, x]))
             axes.text(x, y, str(count), ha="center", va="center", size=8, color=colour)
-    return axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    return image
 
 
 def training_curve(material: Material, path: Path) -> Path:
@@ -156,7 +158,7 @@ def _matrix(
         unit = "band" if network == INPUT else "neuron"
         title = f"{network} · {example.layer}" if network != example.layer else network
         title += f" · {unit} {example.neuron}" if network != INPUT else ""
-        line, colour = f"{example.metric} {example.score:+.2f}", style.colour(network, networks)
+        line, colour = f"{example.metric} {signed(example.score)}", style.colour(network, networks)
     axes.text(0, 1.16, title, transform=axes.transAxes, size=9.5, weight="bold", color=colour, va="bottom")
     axes.text(0, 1.03, line, transform=axes.transAxes, size=8.5, color=style.MUTED, va="bottom")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from actjax import lookup
 from actjax.pages import style
+from actjax.pages.numbers import number, signed
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 
 if TYPE_CHECKING:
@@ -140,10 +141,9 @@ def _cells(axes: "Axes", panel: _Panel, limits: tuple[float, float], numbers: bo
         axes.add_patch(_hatched(x, y))
     for (y, x), value in np.ndenumerate(values) if numbers else ():
         if np.isfinite(value):
-            text, size = (f"{value:+.2f}", 6.8) if panel.reach else (f"{value:.2f}", 7.4)
-            text = "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
-            dark = abs(value) > 0.7 * limits[1] if panel.reach else value > np.dot(limits, (0.4, 0.6))
-            axes.text(x, y, text, ha="center", va="center", size=size, color="white" if dark else style.INK)
+            text, size = (signed(value), 6.8) if panel.reach else (number(value), 7.4)
+            look = {"ha": "center", "va": "center", "size": size}
+            axes.text(x, y, text, color=style.text_on(mesh.to_rgba(value)), **look)
     return mesh
 
 

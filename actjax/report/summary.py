@@ -149,7 +149,7 @@ class Summary:
 
 def summarise(table: "pyarrow.Table") -> Summary:
     """Groups a table from `load_scores`."""
-    sets, set_code = _sets(table)
+    sets, set_code = sets_of(table)
     network_code, networks = _ordered(*codes(table, "network"), key=_network_rank)
     layer_code, layer_names = codes(table, "layer")
     depth = _first(layer_code, table["depth"].to_numpy(), len(layer_names))
@@ -232,7 +232,7 @@ def _recordings(table: "pyarrow.Table") -> int | None:
     return min(known) if known and len(known) == len(counts) else None
 
 
-def _sets(table: "pyarrow.Table") -> tuple[tuple[ScoreSet, ...], np.ndarray]:
+def sets_of(table: "pyarrow.Table") -> tuple[tuple[ScoreSet, ...], np.ndarray]:
     """The score sets, leading ones first, and each row's set."""
     columns = [codes(table, name) for name in ScoreSet._fields]
     shape = [len(names) for _, names in columns]

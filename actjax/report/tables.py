@@ -5,7 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from actjax.pages.numbers import interval, signed
 from actjax.pages.table import Table
+from actjax.report.neuron_table import neuron_table
+from actjax.report.neurons import Best
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.verdicts import verdict
 from actjax.report.workdir_files import Material
@@ -13,6 +16,7 @@ from actjax.workdir.evaluation_record import Evaluation
 
 _LONGEST_LIST = 20
 _MOST_CLASSES = 14
+_MOST_NEURONS = 10  # of which a line is printed
 
 
 def feature_table(summary: Summary, score_set: int) -> Table:
@@ -96,9 +100,11 @@ def left_out_table(material: Material) -> Table:
     return Table("Comparisons left out", columns, rows, note)
 
 
-def console(summary: Summary, material: Material) -> str:
-    """What is printed: the leading score set of each view, the confusion, and what was left out."""
-    texts = []
+def console(summary: Summary, material: Material, best: Best) -> str:
+    """What is printed: the largest gains, each view's leading score set, the confusion, what was left out."""
+    first = neuron_table(best, summary, material.selectivity, _MOST_NEURONS)
+    title = f"The {len(first.rows)} largest gains of {len(best.neuron)} neurons"
+    texts = [dataclasses.replace(first, title=title, note="").text()]
     for s in summary.leading():
         texts += [feature_table(summary, s).text(), layer_table(summary, s).text()]
     if material.evaluation is not None:
@@ -111,9 +117,10 @@ def console(summary: Summary, material: Material) -> str:
     return "\n".join(texts)
 
 
-def all_tables(summary: Summary, material: Material) -> list[Table]:
+def all_tables(summary: Summary, material: Material, best: Best) -> list[Table]:
     """Every table, as written to the report's folder."""
-    tables = [make(summary, s) for s in range(len(summary.sets)) for make in (feature_table, layer_table)]
+    tables = [neuron_table(best, summary, material.selectivity, len(best.neuron))]
+    tables += [make(summary, s) for s in range(len(summary.sets)) for make in (feature_table, layer_table)]
     if material.evaluation is not None:
         tables.append(confusion_table(material.evaluation))
     undefined = undefined_table(summary)
@@ -130,13 +137,13 @@ def _unit(summary: Summary, unit: int) -> tuple[str, str, str]:
 
 
 def _score(summary: Summary, unit: int) -> str:
-    return f"{summary.units.score[unit]:+.2f}" if unit >= 0 else "-"
+    return signed(summary.units.score[unit]) if unit >= 0 else "-"
 
 
 def _interval(summary: Summary, unit: int) -> str:
     """The interval of a unit's score, empty where it has none."""
     low, high = summary.units.ci_low[unit], summary.units.ci_high[unit]
-    return f"{low:+.2f} to {high:+.2f}" if unit >= 0 and np.isfinite(low) else ""
+    return interval(low, high, sign=True) if unit >= 0 else ""
 
 
 def _best_in_layer(summary: Summary, score_set: int, network: int | None, layer: int) -> list[str]:

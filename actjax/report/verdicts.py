@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from actjax.pages.numbers import number, signed
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.statistics.bootstrap import t_quantile
 
@@ -62,7 +63,9 @@ def verdict(summary: Summary, score_set: int, feature: int) -> Verdict:
     gain = float(strength[trained] - max(strength[i] for _, i in scored))
     p = summary.units.p_maxt[trained]
     announced = not close and tested and not p >= LEVEL
-    said = f"{summary.main} closer by {gain:.2f}" if announced else f"+{gain:.2f}, {_why(summary, trained)}"
+    said = f"{summary.main} closer by {number(gain)}"
+    if not announced:
+        said = f"{signed(gain)}, {_why(summary, trained)}"
     words = ", ".join(close) or said
     return Verdict(trained, *controls, gain, tuple(close), announced, words)
 
@@ -91,7 +94,7 @@ def sort_features(summary: Summary, score_set: int) -> dict[str, list[str]]:
             continue
         if v.announced:
             layer = summary.layers[summary.units.layer[v.trained]]
-            by_verdict[GAIN].append((v.gain, f"{summary.features[f]} +{v.gain:.2f} in {layer}"))
+            by_verdict[GAIN].append((v.gain, f"{summary.features[f]} {signed(v.gain)} in {layer}"))
         elif not v.close:
             by_verdict[OPEN].append((v.gain, f"{summary.features[f]} {v.words}"))
         for name, unit in ((UNTRAINED, v.untrained), (INPUT, v.input)):

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from actjax.scores.files import folder_of
+from actjax.types import LeftOut
 from actjax.workdir import curve, evaluation_record, examples, left_out, recorded_config, skipped
 from actjax.workdir.evaluation_record import Evaluation
 from actjax.workdir.examples import Example
-from actjax.workdir.left_out import LeftOut
 from actjax.workdir.skipped import Skipped
 
 
@@ -24,6 +26,10 @@ class Material:
       left_out: comparisons that were not made.
       examples: maps beside features.
       config: the options that each stage ran with.
+      selectivity: layer -> [n] the share of a neuron's variance between clips that lies between classes.
+      changing: layer -> [n] on how many clips a neuron leaves its usual value; None where nobody looked.
+      atlas: whether there is one beside the page.
+      command: what made the report.
     """
 
     evaluation: Evaluation | None = None
@@ -32,9 +38,13 @@ class Material:
     left_out: Sequence[LeftOut] = ()
     examples: Sequence[Example] = ()
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    selectivity: Mapping[str, np.ndarray] | None = None
+    changing: Mapping[str, np.ndarray] | None = None
+    atlas: bool = False
+    command: str = ""
 
 
-def read_material(workdir: Path, shown: Sequence[Example] | None = None) -> Material:
+def read_material(workdir: Path, shown: Sequence[Example] | None = None, command: str = "") -> Material:
     """Reads a workdir; `shown` stands in for its examples.
 
     Raises:
@@ -48,4 +58,5 @@ def read_material(workdir: Path, shown: Sequence[Example] | None = None) -> Mate
         left_out=left_out.read(scores),
         examples=examples.read(scores) if shown is None else shown,
         config=recorded_config.read(workdir),
+        command=command,
     )

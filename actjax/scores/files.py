@@ -12,7 +12,7 @@ all rows of the block, so that the [n, k] scores of one layer and one feature ne
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,13 +21,14 @@ import numpy as np
 from actjax import files
 from actjax.scores.schema import (
     KEY,
+    NAMES,
     NULLABLE,
     STATISTICS,
     STRINGS,
     ScoresError,
     check,
     keys,
-    of_first_version,
+    of_earlier_version,
     repeated,
     schema,
     table_of,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 # Grows when a score set holds other columns, so that a set of an older version is made again beside it.
-VERSION = 2
+VERSION = 3
 _METADATA_KEY = b"actjax"
 
 
@@ -56,6 +57,7 @@ def score_block(
     *,
     n_observations: int | np.ndarray,
     whole_feature: bool = False,
+    row_names: Sequence[str] | None = None,
     **labels: Any,
 ) -> dict[str, Any]:
     """The [n, k] outputs of one metric on one layer and one feature as a block of n * k rows.
@@ -65,8 +67,9 @@ def score_block(
         statistics), each [n, k]; NaN is undefined. Names that the table has not are left out.
       n_observations: a number, or an array that broadcasts to [n, k].
       whole_feature: the scores are of the feature as a whole: k is 1 and `row` becomes -1.
-      **labels: network, layer, depth, feature, view, metric; options ("{}") and part ("within") have
-        defaults.
+      row_names: [k] what the rows are called; a feature as a whole is called "all".
+      **labels: network, layer, depth, feature, view, metric, unit; options ("{}") and part ("within") have
+        defaults, the unit may be left out.
 
     Returns:
       The block: flat columns, neuron by neuron, and single-valued labels.
@@ -83,10 +86,22 @@ def score_block(
         "valid": np.isfinite(score_nk).ravel(),
         "n_observations": np.broadcast_to(np.asarray(n_observations, np.int64), (n, k)).ravel(),
     }
+    names = ("all",) if whole_feature else row_names
+    if names is not None:
+        block["row_name"] = _repeated(names, n)
     for name in NULLABLE + STATISTICS:
         if name in outputs:
             block[name] = np.asarray(outputs[name], np.float32).ravel()
     return block
+
+
+def _repeated(names: Sequence[str], times: int) -> "pyarrow.Array":
+    """The names one after the other, that often."""
+    import pyarrow as pa
+
+    known = list(dict.fromkeys(names))
+    codes = np.asarray([known.index(name) for name in names], np.int32)
+    return pa.DictionaryArray.from_arrays(np.tile(codes, times), pa.array(known, pa.string()))
 
 
 def write_scores(
@@ -125,7 +140,7 @@ def write_scores(
         row = {name: table[name][twice].as_py() for name in KEY}
         raise ScoresError(f"this key occurs twice in the scores, expected once: {json.dumps(row)}")
     table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(dict(metadata))})
-    path, repeating = Path(path), [*STRINGS, "neuron", "row", "control_score"]
+    path, repeating = Path(path), [*STRINGS, *NAMES, "neuron", "row", "control_score"]
     with files.written_whole(path) as aside, open(aside, "wb") as file:
         options: dict[str, Any] = {"use_dictionary": repeating, "write_page_checksum": True}
         pq.write_table(table, file, compression="zstd", **options)
@@ -137,6 +152,14 @@ def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
 
     Where several sets hold the same key, the row of the newest file stands. The metadata of the sets of
     which rows stand are read by `scores_metadata(table)`.
+
+    >>> import tempfile
+    >>> block = score_block({"score": [[0.5, -0.2]]}, n_observations=60, network="trained", layer="conv1",
+    ...                     depth=0.5, feature="chroma_stft", view="clip", metric="pearson")
+    >>> workdir = tempfile.mkdtemp()
+    >>> _ = write_scores(path_of(workdir, "first"), block, {})
+    >>> load_scores(workdir).select(["layer", "neuron", "feature", "row", "score"]).to_pylist()[1]["row"]
+    1
 
     Raises:
       ScoresError: no workdir, no score set in it, or a file that is no score set.
@@ -156,7 +179,7 @@ def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
     for path in paths:
         files.regular_file(path)
         with files.reading(path, f"a score set; delete it and {hint}"), pa.OSFile(str(path)) as file:
-            table = of_first_version(pq.read_table(file, page_checksum_verification=True))
+            table = of_earlier_version(pq.read_table(file, page_checksum_verification=True))
         if not table.schema.equals(schema()):
             names = sorted(set(schema().names) ^ set(table.schema.names)) or ["column types"]
             names = names[:3] + ["..."] * (len(names) > 3)
@@ -175,6 +198,18 @@ def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
         notes = {name: note for (name, note), some in zip(notes.items(), standing, strict=True) if some}
         table = table if len(first) == len(table) else table.take(pa.array(first))
     return table.replace_schema_metadata({_METADATA_KEY: json.dumps(notes)})
+
+
+def read_note(path: Path) -> dict[str, Any] | None:
+    """The metadata of a score set; None where the end of the file, which holds it, is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        note = json.loads((pq.read_schema(path).metadata or {}).get(_METADATA_KEY, b"{}"))
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    return note if isinstance(note, dict) else None
 
 
 def scores_metadata(table: "pyarrow.Table") -> dict[str, dict]:

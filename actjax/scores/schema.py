@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 STRINGS = ("network", "options", "layer", "feature", "view", "part", "metric")
 KEY = ("network", "layer", "neuron", "feature", "row", "view", "part", "metric", "options")
 NULLABLE = ("std_error", "lag", "shift")
+# What a row of a feature is called and measured in; null in tables of earlier versions, which had no names.
+NAMES = ("row_name", "unit")
 STATISTICS = ("null_mean", "null_std", "p_value", "q_value", "p_maxt", "ci_low", "ci_high", "control_score")
 DEFAULTS = {"options": "{}", "part": "within"}
 PARTS = ("within", "between", "total")
@@ -27,7 +29,8 @@ def schema() -> "pyarrow.Schema":
 
     `std_error` and the 95 % interval `ci_low` to `ci_high` are over recordings; `p_value`, `q_value` and
     `p_maxt` against the null, which has `null_mean` and `null_std`; `control_score` is the score of the
-    strongest unit of the untrained network or the input for the same feature row.
+    strongest unit of the untrained network or the input for the same feature row. `row_name` is the row's
+    ("1034 Hz", "C#", "all" for the feature as a whole), `unit` that of the feature's values.
     """
     import pyarrow as pa
 
@@ -48,20 +51,28 @@ def schema() -> "pyarrow.Schema":
         "n_observations": pa.int64(),
     }
     fields = [pa.field(name, kind, nullable=False) for name, kind in types.items()]
-    return pa.schema(fields + [pa.field(name, pa.float32()) for name in NULLABLE + STATISTICS])
+    fields += [pa.field(name, pa.float32()) for name in NULLABLE + STATISTICS]
+    return pa.schema(fields + [pa.field(name, label) for name in NAMES])
 
 
-def of_first_version(table: "pyarrow.Table") -> "pyarrow.Table":
-    """The table without the column `control`, which was always "none", and with those it had not yet."""
+def of_earlier_version(table: "pyarrow.Table") -> "pyarrow.Table":
+    """The table with the columns that its version had not yet, as nulls.
+
+    The first version had a column `control`, which was always "none", and lacked most of what may be null;
+    the second lacked the names of rows and their units.
+    """
     import pyarrow as pa
 
-    if "control" not in table.schema.names:
+    lacking = NAMES
+    if "control" in table.schema.names:
+        table, lacking = table.drop_columns(["control"]), NULLABLE + STATISTICS + NAMES
+    elif not set(table.schema.names) >= set(STATISTICS):
         return table
-    table = table.drop_columns(["control"])
     for field in schema():
-        if field.name not in table.schema.names and field.nullable:
+        if field.name in lacking and field.name not in table.schema.names:
             table = table.append_column(field, pa.nulls(len(table), field.type))
-    return table
+    names = schema().names
+    return table.select(names) if set(table.schema.names) == set(names) else table
 
 
 def codes(table: "pyarrow.Table", name: str) -> tuple[np.ndarray, list[str]]:
@@ -80,7 +91,7 @@ def table_of(block: Mapping[str, Any]) -> "pyarrow.Table":
         block["valid"] = np.isfinite(np.asarray(block["score"], np.float32))
     names = schema().names
     unknown = [name for name in block if name not in names]
-    missing = [name for name in names if name not in block and name not in NULLABLE + STATISTICS]
+    missing = [name for name in names if name not in block and name not in NULLABLE + STATISTICS + NAMES]
     if unknown or missing:
         raise ScoresError(
             f"score columns: unknown {unknown or 'none'}, missing {missing or 'none'}; known: {names}"
@@ -101,7 +112,7 @@ def _column(value: Any, field: "pyarrow.Field", rows: int) -> "pyarrow.Array":
 
     if value is None:
         return pa.nulls(rows, field.type)
-    if field.name in STRINGS:
+    if field.name in STRINGS + NAMES:
         if not _is_column(value):
             return pa.DictionaryArray.from_arrays(
                 np.zeros(rows, np.int32), pa.array([str(value)], pa.string())

@@ -61,7 +61,7 @@ def scoring_seconds(planned: Plan, clips: int) -> float:
     return COMPILE_S * _programs(planned) + score_rows(planned) * clips / SCORES_A_SECOND
 
 
-def kept_mib(planned: Plan, clips: int) -> float:
+def stored_mib(planned: Plan, clips: int) -> float:
     """What is kept on disk meanwhile: observations for metrics that need all at once, and for nulls."""
     numbers = 0
     for family, comparisons in planned.families:

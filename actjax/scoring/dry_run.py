@@ -2,7 +2,7 @@
 
 import os
 
-from actjax import run as runs
+from actjax import runs
 from actjax.data.loader import Source
 from actjax.scoring import cost, cost_lines, from_elsewhere, networks, nulls, plan
 
@@ -23,8 +23,8 @@ def _planned(run: runs.Run, source: Source | None) -> plan.Plan:
     features = setup.computed_features
     if source is not None:
         features = from_elsewhere.features(setup.features, scored, source)
-    network = networks.open_network(run, len(run.builder.class_names)) if scored.own_networks else None
-    weights, elsewhere = dict.fromkeys(scored.own_networks), from_elsewhere.activations(scored)
+    network = networks.open_network(run, len(run.builder.class_names)) if scored.run_networks else None
+    weights, elsewhere = dict.fromkeys(scored.run_networks), from_elsewhere.activations(scored)
     return plan.plan(setup, features, network, weights, elsewhere, len(source) if source else 1)
 
 
@@ -41,7 +41,7 @@ def _compared(run: runs.Run, planned: plan.Plan, source: Source | None) -> dict[
         "data set": f"{info.full_name}, {f'prepared: {clips}' if clips else 'to be prepared'}",
         "input": f"{bands} bands x {frames} frames",
         "layers": ", ".join(f"{layer.name} ({layer.neurons})" for layer in layers.values()),
-        "neurons": f"{neurons:,} in each of {max(len(scored.own_networks), 1)} networks",
+        "neurons": f"{neurons:,} in each of {max(len(scored.run_networks), 1)} networks",
         "features": f"{len(features)} with {sum(f.rows for f in features)} rows",
         "scores": f"{cost.score_rows(planned):,} by {metrics}; networks: {', '.join(scored.networks)}",
     }
@@ -53,7 +53,7 @@ def _costs(run: runs.Run, planned: plan.Plan, source: Source | None) -> dict[str
     # A null that the clips cannot support is refused.
     rearranged = None if source is None else nulls.draws(scored.null, source)
     held = f"{cost.state_mib(planned):.1f} MiB a device; tiles up to {scored.memory_bytes / 2**30:g} GiB"
-    on_disk = f"{cost.kept_mib(planned, clips):.1f} MiB while it scores{'' if source else ', a clip'}"
+    on_disk = f"{cost.stored_mib(planned, clips):.1f} MiB while it scores{'' if source else ', a clip'}"
     passes = None
     if not (run.config.weights or scored.activations):
         passes = run.config.train.steps * run.config.train.batch_size

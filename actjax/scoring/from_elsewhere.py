@@ -14,7 +14,7 @@ from actjax.external import layers as external_layers
 from actjax.external import truth
 from actjax.external.properties import rows_of
 from actjax.setup import EXTERNAL, KnownOfClips, Scored
-from actjax.types import Feature
+from actjax.types import Feature, LeftOut
 
 
 def activations(scored: Scored) -> external_layers.Activations | None:
@@ -56,7 +56,7 @@ def features(
 
 def family(
     opened: external_layers.Activations, features: Sequence[Feature], setting: comparisons.Setting
-) -> tuple[capture.Family, list[comparisons.LeftOut]]:
+) -> tuple[capture.Family, list[LeftOut]]:
     """Makes the layers of a file a network of their own."""
     problems, left_out = external_layers.plan(opened.layers, features, setting)
     # One network, whose only variable is not used: what is stacked needs a leading axis.

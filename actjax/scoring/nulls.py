@@ -56,7 +56,7 @@ def is_tested(asked: NullOptions | None, metric: Metric, view: str) -> bool:
 def make(
     rearrangements: Rearrangements | None, recordings: Sequence[Any], part: str, memory_gib: float
 ) -> Callable[[Observations, int, Metric], Mapping[str, Any]] | None:
-    """What observations that are kept tell of a score's chance and error.
+    """What stored observations tell of a score's chance and error.
 
     Args:
       rearrangements: from `draws`.
@@ -71,18 +71,19 @@ def make(
     if rearrangements is None:
         return None
 
-    def null(kept: Observations, network: int, metric: Metric) -> Mapping[str, Any]:
-        rows, places = kept.rows(), columns(kept.problem, metric)
+    def null(observations: Observations, network: int, metric: Metric) -> Mapping[str, Any]:
+        rows, places = observations.rows(), columns(observations.problem, metric)
         whole = metric.level == "feature" and metric.observes == "vector"
-        shape = (kept.problem.neurons, len(places))
+        shape = (observations.problem.neurons, len(places))
         out: dict[str, Any] = {}
         members = []
-        for valid, calls in kept.groups(rows, "feature" if whole else "row"):
+        for valid, calls in observations.groups(rows, "feature" if whole else "row"):
             for together in calls:
-                name = kept.problem.rows[together[0]][0]
+                name = observations.problem.rows[together[0]][0]
                 at = [[place for place, _ in places].index(name)] if whole else together
                 tiles = [
-                    _null_of_tile(kept, network, metric, tile, rows[together], valid) for tile in kept.tiles()
+                    _null_of_tile(observations, network, metric, tile, rows[together], valid)
+                    for tile in observations.tiles()
                 ]
                 joined = families.join_tiles([tile for tile, _ in tiles])
                 values = {"null_mean": joined.mean, "null_std": joined.std, "p_value": joined.p}
@@ -95,7 +96,7 @@ def make(
         return out | {"null": members}
 
     def _null_of_tile(
-        kept: Observations,
+        observations: Observations,
         network: int,
         metric: Metric,
         tile: tuple[int, int],
@@ -103,13 +104,13 @@ def make(
         valid: np.ndarray,
     ) -> tuple[families.Null, np.ndarray | None]:
         """The null of some neurons, and their standard errors over recordings where moments tell them."""
-        sides = _sides(kept, kept.neurons(network, *tile), rows, valid, metric)
+        sides = _sides(observations, observations.neurons(network, *tile), rows, valid, metric)
         chosen = _of_grid(rearrangements, sides)
         null_of_tile = metric_nulls.null_of(metric, sides, chosen, part=part, memory_gib=memory_gib)
         if metric_nulls.way_of(metric, part, sides.mask.shape[1] > 1) != "moments":
             return null_of_tile, None
         x, y, centre = metric_nulls.correlated_sides(metric, sides, part)
-        of_clip = np.asarray(recordings)[np.sort(kept.clips)]
+        of_clip = np.asarray(recordings)[np.sort(observations.clips)]
         return null_of_tile, bootstrap.correlation_errors(x, y, sides.mask, of_clip, centre=centre)
 
     return null
@@ -141,18 +142,18 @@ def correct(tasks: Sequence[ScoredTask]) -> None:
 
 
 def _sides(
-    kept: Observations, neurons: np.ndarray, rows: np.ndarray, valid: np.ndarray, metric: Metric
+    observations: Observations, neurons: np.ndarray, rows: np.ndarray, valid: np.ndarray, metric: Metric
 ) -> Sides:
     """Both sides of all clips, in the order of the source.
 
     Args:
-      kept: what holds them.
+      observations: the store of both sides.
       neurons: [n, b * o] of one network.
       rows: [k, b * o] the rows that are scored together.
       valid: [b * o] bool, where they are.
       metric: which takes them as vectors or images.
     """
-    order = np.argsort(kept.clips, kind="stable")
+    order = np.argsort(observations.clips, kind="stable")
     image, b = metric.observes == "image", len(order)
 
     def by_clip(columns_co: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -160,15 +161,15 @@ def _sides(
             return columns_co.reshape(len(columns_co), b, *shape).swapaxes(0, 1)[order]
         return columns_co.reshape(len(columns_co), b, -1).transpose(1, 2, 0)[order]
 
-    y = by_clip(np.where(valid, rows, np.float32(0)), kept.row_shape)
-    of_clip = valid.reshape(b, *kept.row_shape)[order]
+    y = by_clip(np.where(valid, rows, np.float32(0)), observations.row_shape)
+    of_clip = valid.reshape(b, *observations.row_shape)[order]
     mask = np.asarray(of_clip.all(axis=1) if image else of_clip.reshape(b, -1))
     nuisance = None
     if "nuisance_oq" in metric.needs:
-        held = kept.nuisances()
-        nuisance = None if held is None else held.reshape(b, mask.shape[1], -1)[order]
-    x = by_clip(neurons, kept.neuron_shape)
-    return Sides(x, y, mask, kept.row_shape[-1], kept.folds[order], nuisance)
+        nuisances = observations.nuisances()
+        nuisance = None if nuisances is None else nuisances.reshape(b, mask.shape[1], -1)[order]
+    x = by_clip(neurons, observations.neuron_shape)
+    return Sides(x, y, mask, observations.row_shape[-1], observations.folds[order], nuisance)
 
 
 def _of_grid(rearrangements: Rearrangements, sides: Sides) -> permutations.Draws | permutations.Shifts:

@@ -1,33 +1,59 @@
 """One pass over the clips: every problem of every network accumulates under all its metrics."""
 
 import contextlib
-import shutil
+import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax import parallel
+from actjax import interruption, parallel
 from actjax.activations.capture import BothSides, Family
 from actjax.activations.clips import Observer, observe_clips
+from actjax.scoring import resume
 from actjax.scoring.observations import Observations
 from actjax.scoring.running import Outputs, Running
 from actjax.scoring.stacks import Stack
 from actjax.scoring.tasks import Comparison, ScoredTask
 from actjax.types import Batch, Metric
+from actjax.workdir.pieces import Pieces
 
+Families = Sequence[tuple[Family, Sequence[Comparison]]]
 # (observations, which network, metric) -> what statistics add to the outputs.
 Null = Callable[[Observations, int, Metric], Mapping[str, Any]]
+# (family, comparison): where it stands in the plan.
+Place = tuple[int, int]
+
+
+class Opened(NamedTuple):
+    """How far a pass is.
+
+    Attributes:
+      step: batches done.
+      running: what streams.
+      kept: the observations of comparisons whose metrics or nulls need all of them.
+    """
+
+    step: int
+    running: Running
+    kept: Mapping[Place, Observations]
+
+    def stands(self) -> list[resume.Stand]:
+        """Every state and every place of observations, in order."""
+        of_kept = [resume.Stand([], one.saved()) for one in self.kept.values()]
+        return [resume.Stand(leaves, None) for leaves in self.running.saved()] + of_kept
 
 
 def run_pass(
-    families: Sequence[tuple[Family, Sequence[Comparison]]],
+    families: Families,
     stacks: Sequence[Stack],
     observer: Observer,
-    batches: Iterable[Batch],
+    batches: Callable[[int], Iterable[Batch]],
     *,
-    folder: Path,
+    pieces: Pieces,
+    steps: int,
     folds_of_clip: np.ndarray,
     clip_ids: Sequence[str],
     null: Null | None = None,
@@ -38,60 +64,166 @@ def run_pass(
       families: networks of one architecture and the comparisons of their problems, in order.
       stacks: of these comparisons, those that stream.
       observer: of these families.
-      batches: from the loader, in order.
-      folder: where observations of collecting metrics are kept meanwhile.
+      batches: first step -> batches from the loader, in order.
+      pieces: where states, observations and scores are kept, and from which a stopped run goes on.
+      steps: how many batches there are.
       folds_of_clip: [clips] the cross-validation fold of each clip, modulo the metric's number of folds.
       clip_ids: [clips] names, for messages.
       null: what statistics add to the outputs of metrics that are tested.
 
     Raises:
       ValueError: an activation is not finite; names network, layer, neuron and clip.
+      KeyboardInterrupt: asked to stop, after what was reached has been saved.
     """
     with contextlib.ExitStack() as stack:
-        # Also what a run that was killed has left there goes.
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        kept = {
-            (f, c): Observations(comparison.problem, len(family.networks), folder, stack)
-            for f, (family, comparisons) in enumerate(families)
-            for c, comparison in enumerate(comparisons)
-            if comparison.collected or comparison.tested
-        }
-        running = Running(stacks)
-        pairs = sum(c.pairs * len(f.networks) for f, comparisons in families for c in comparisons)
-
-        def add(batch: Batch, sides: Sequence[Sequence[BothSides]]) -> None:
-            mask, context = parallel.shard((batch.mask, _clip_context(batch, folds_of_clip)))
-            running.add(sides, mask, context)
-            for (f, c), observations in kept.items():
-                observations.add(*sides[f][c], mask, context)
-
-        observe_clips(observer, batches, add, clip_ids=clip_ids, title="score", pairs=pairs)
-        streamed = running.finish()
+        of_pass = resume.PassPieces(pieces)
+        opened = _opened(families, stacks, of_pass, stack)
+        if opened.step < steps:
+            _observe_all(families, opened, observer, batches, of_pass, steps, folds_of_clip, clip_ids)
+        tasks = resume.TaskPieces(pieces)
+        # Also what was scored when a signal came is kept.
+        stack.callback(tasks.flush)
+        streamed = functools.cache(opened.running.finish)
         for f, (family, comparisons) in enumerate(families):
             for c, comparison in enumerate(comparisons):
-                yield from _results(family.networks, comparison, streamed.get((f, c)), kept.get((f, c)), null)
+                scored = functools.partial(_streamed, streamed, (f, c))
+                of_comparison = _Scorer(comparison, scored, opened.kept.get((f, c)), null, tasks, f"{f}.{c}")
+                yield from of_comparison.results(family.networks)
 
 
-def _results(
-    networks: Sequence[str],
-    comparison: Comparison,
-    streamed: Sequence[Outputs] | None,
-    observations: Observations | None,
-    null: Null | None,
-) -> Iterator[ScoredTask]:
-    """Yields the scores of every network under every metric."""
-    if observations:
-        observations.finish()
-    for i, network in enumerate(networks):
-        for metric in (*(comparison.stream.metrics if comparison.stream else ()), *comparison.collected):
-            of_null: Mapping[str, Any] = {}
-            if observations and metric in comparison.collected:
-                outputs = observations.score(metric, i)
-            else:
-                outputs = streamed[i][metric.name] if streamed else {}
-            if observations and null is not None and metric in comparison.tested:
-                of_null = null(observations, i, metric)
-            yield ScoredTask(network, comparison, metric, {**of_null, **outputs})
+def _streamed(
+    finished: Callable[[], Mapping[Place, Sequence[Outputs]]], place: Place, network: int
+) -> Outputs:
+    return finished()[place][network]
+
+
+def _opened(
+    families: Families, stacks: Sequence[Stack], of_pass: resume.PassPieces, stack: contextlib.ExitStack
+) -> Opened:
+    """The pass as far as it is; from the start where nothing whole was kept."""
+    step, stands = of_pass.newest()
+    with contextlib.ExitStack() as held:
+        opened, fault = None, None
+        try:
+            opened = _begun(families, stacks, of_pass.folder, held, step, stands)
+        except OSError as why:
+            fault = str(why)
+        faults = [one for one in resume.json_of_all(fault) if one]
+        if opened is not None and not faults:
+            stack.push(held.pop_all())
+            if step and parallel.process_index() == 0:
+                print(f"score: goes on after {step} batches")
+            return opened
+    if parallel.process_index() == 0:
+        print(f"score: {faults[0]}; starts over")
+    return _begun(families, stacks, of_pass.folder, stack, 0, [])
+
+
+def _begun(
+    families: Families,
+    stacks: Sequence[Stack],
+    folder: Path,
+    held: contextlib.ExitStack,
+    step: int,
+    stands: Sequence[resume.Stand],
+) -> Opened:
+    """The pass after `step` batches, whose stands these are; none at the start.
+
+    Raises:
+      OSError: the files lack what the stands say, or these are of other stacks.
+    """
+    places_kept = [
+        (f, c)
+        for f, (_, comparisons) in enumerate(families)
+        for c, comparison in enumerate(comparisons)
+        if comparison.collected or comparison.tested
+    ]
+    if stands and len(stands) != len(stacks) + len(places_kept):
+        raise OSError("what was kept is of other comparisons")
+    states = [stand.state for stand in stands[: len(stacks)]]
+    places = iter([stand.place for stand in stands[len(stacks) :]] if stands else itertools.repeat(None))
+    kept = {
+        (f, c): Observations(
+            families[f][1][c].problem, len(families[f][0].networks), folder, held, next(places)
+        )
+        for f, c in places_kept
+    }
+    return Opened(step, Running(stacks, states), kept)
+
+
+def _observe_all(
+    families: Families,
+    opened: Opened,
+    observer: Observer,
+    batches: Callable[[int], Iterable[Batch]],
+    of_pass: resume.PassPieces,
+    last: int,
+    folds_of_clip: np.ndarray,
+    clip_ids: Sequence[str],
+) -> None:
+    """Adds the batches up to the last, keeping the state now and then."""
+    first, step = opened.step, itertools.count(opened.step + 1)
+    pairs = sum(c.pairs * len(f.networks) for f, comparisons in families for c in comparisons)
+
+    def add(batch: Batch, sides: Sequence[Sequence[BothSides]]) -> None:
+        mask, context = parallel.shard((batch.mask, _clip_context(batch, folds_of_clip)))
+        opened.running.add(sides, mask, context)
+        for (f, c), observations in opened.kept.items():
+            observations.add(*sides[f][c], mask, context)
+
+    with interruption.StopRequest() as stop:
+
+        def keep() -> None:
+            of_pass.after_batch(next(step), last, stop, opened.stands)
+
+        done = min(first * -(-len(clip_ids) // last), len(clip_ids))
+        shown = {"title": "score", "pairs": pairs, "done": done}
+        observe_clips(observer, batches(first), add, clip_ids=clip_ids, after_batch=keep, **shown)
+
+
+class _Scorer(NamedTuple):
+    """Scores one comparison after the pass.
+
+    Attributes:
+      comparison: which.
+      streamed: network -> the outputs of its streaming metrics.
+      observations: its own, or None where none are kept.
+      null: of `run_pass`.
+      tasks: what was scored before, and where more is kept.
+      name: of this comparison, unlike any other's.
+    """
+
+    comparison: Comparison
+    streamed: Callable[[int], Outputs]
+    observations: Observations | None
+    null: Null | None
+    tasks: resume.TaskPieces
+    name: str
+
+    def results(self, networks: Sequence[str]) -> Iterator[ScoredTask]:
+        """Yields the scores of every network under every metric; those of `tasks` are not computed again."""
+        if self.observations:
+            self.observations.finish()
+        stream = self.comparison.stream
+        metrics = (*(stream.metrics if stream else ()), *self.comparison.collected)
+        for i, network in enumerate(networks):
+            for metric in metrics:
+                key = f"{self.name}.{network}.{metric.name}"
+                outputs = self.tasks.take(key)
+                if outputs is None:
+                    outputs = self._score(i, metric)
+                    self.tasks.add(key, outputs)
+                yield ScoredTask(network, self.comparison, metric, outputs)
+
+    def _score(self, network: int, metric: Metric) -> dict[str, Any]:
+        of_null: Mapping[str, Any] = {}
+        if self.observations and metric in self.comparison.collected:
+            outputs: Mapping[str, Any] = self.observations.score(metric, network)
+        else:
+            outputs = self.streamed(network)[metric.name]
+        if self.observations and self.null is not None and metric in self.comparison.tested:
+            of_null = self.null(self.observations, network, metric)
+        return {**of_null, **outputs}
 
 
 def _clip_context(batch: Batch, folds_of_clip: np.ndarray) -> dict[str, np.ndarray]:

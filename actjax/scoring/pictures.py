@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from actjax import parallel
-from actjax import run as runs
+from actjax import parallel, runs
 from actjax.activations.capture import BothSides, Family
 from actjax.activations.clips import Observer, observe_clips
 from actjax.activations.comparisons import Problem
 from actjax.data.loader import Source
+from actjax.scoring.columns import CONTROLS
 from actjax.scoring.tasks import Comparison, ScoredTask
 from actjax.types import Feature, Metric
 from actjax.workdir import examples
@@ -42,7 +42,11 @@ class Best:
 
 
 def choose(families: Families, tasks: Sequence[ScoredTask], most: int) -> list[Best]:
-    """Chooses the best pair of every network for each of at most `most` features."""
+    """Chooses the best pair of every network for each of at most `most` features, by what training gained.
+
+    The features stand by how far the strongest score of a network beyond the controls exceeds the controls'
+    own; a feature that everything follows equally shows nothing of training.
+    """
     best: dict[tuple[str, str, str], Best] = {}
     places = {id(c): (i, j) for i, (_, cs) in enumerate(families) for j, c in enumerate(cs)}
     for task in tasks:
@@ -57,7 +61,7 @@ def choose(families: Families, tasks: Sequence[ScoredTask], most: int) -> list[B
         metrics = {b.metric for (name, _, _), b in best.items() if name == feature}
         metric = min(metrics, key=_rank)
         pairs = [b for key, b in best.items() if key[:2] == (feature, metric.name)]
-        chosen.append((max(abs(b.score) for b in pairs), pairs))
+        chosen.append((_gain(pairs), pairs))
     chosen.sort(key=lambda item: -item[0])
     return [b for _, pairs in chosen[:most] for b in pairs]
 
@@ -70,6 +74,15 @@ def _best_of_task(task: ScoredTask, family: int, position: int) -> Iterator[Best
             neuron = int(np.nanargmax(np.abs(scores) if task.metric.signed else scores))
             score = float(scores[neuron])
             yield Best(feature, task.metric, task.network, family, position, problem, neuron, score)
+
+
+def _gain(pairs: Sequence[Best]) -> float:
+    """The strongest score less the controls' strongest; the strongest itself where one of them is absent."""
+    of_controls = [abs(b.score) for b in pairs if b.network in CONTROLS]
+    of_others = [abs(b.score) for b in pairs if b.network not in CONTROLS]
+    if not of_controls or not of_others:
+        return max(of_controls + of_others)
+    return max(of_others) - max(of_controls)
 
 
 def _rank(metric: Metric) -> tuple[bool, int, str]:

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import numpy as np
 
-from actjax import parallel
-from actjax import run as runs
+from actjax import runs
 from actjax.activations.clips import make_observer
-from actjax.activations.comparisons import LeftOut
+from actjax.data import loader
 from actjax.data.loader import Source
 from actjax.external.layers import Activations
 from actjax.scoring import columns, from_elsewhere, networks, nulls, one_pass, pictures, plan
 from actjax.scoring.tasks import ScoredTask
-from actjax.workdir import observations_folder
+from actjax.types import LeftOut
+from actjax.workdir.pieces import Pieces
 
 
 def compute(
-    run: runs.Run, source: Source, elsewhere: Activations | None, examples: Path
+    run: runs.Run, source: Source, elsewhere: Activations | None, examples: Path, pieces: Pieces
 ) -> tuple[list[ScoredTask], tuple[LeftOut, ...]]:
     """Scores a run's networks on the clips of `source`, with nulls and corrected p-values.
 
@@ -25,6 +25,7 @@ def compute(
       source: the clips.
       elsewhere: activations made elsewhere, in the order of the clips, or None.
       examples: where the pairs that pictures show are written.
+      pieces: where what is done is kept, and from which a stopped run goes on.
 
     Returns:
       The scores, and the comparisons that could not be made.
@@ -33,10 +34,10 @@ def compute(
     draws = nulls.draws(scored.null, source)
     features = from_elsewhere.features(setup.features, scored, source)
     network, weights = None, {}
-    if scored.own_networks:
+    if scored.run_networks:
         network = networks.open_network(run, len(source.class_names))
-        train = run.open_source("train") if "untrained" in scored.own_networks else source
-        weights = {name: networks.variables(network, name, train) for name in scored.own_networks}
+        train = run.open_source("train") if "untrained" in scored.run_networks else source
+        weights = {name: networks.variables(network, name, train) for name in scored.run_networks}
     planned = plan.plan(setup, features, network, weights, elsewhere, len(source))
     families = [family for family, _ in planned.families]
     read_layers = from_elsewhere.layer_reader(elsewhere, families, source)
@@ -46,8 +47,9 @@ def compute(
             planned.families,
             planned.stacks,
             observer,
-            runs.batches(source, scored.batch_size),
-            folder=observations_folder.path_of(run.workdir, parallel.process_index()),
+            lambda start: runs.batches(source, scored.batch_size, start_step=start),
+            pieces=pieces,
+            steps=loader.steps(len(source), scored.batch_size),
             folds_of_clip=np.unique(source.recording_ids, return_inverse=True)[1],
             clip_ids=source.clip_ids,
             null=nulls.make(draws, source.recording_ids, scored.part, scored.memory_bytes / 2**30),

@@ -30,9 +30,10 @@ class Running:
       stacks: the states.
     """
 
-    def __init__(self, stacks: Sequence[Stack]) -> None:
-        """No clips yet."""
-        self.stacks = [Accumulating(stack) for stack in stacks]
+    def __init__(self, stacks: Sequence[Stack], saved: Sequence[Sequence[np.ndarray]] = ()) -> None:
+        """No clips yet, or those of states that were `saved`."""
+        states = saved or [None] * len(stacks)
+        self.stacks = [Accumulating(*one) for one in zip(stacks, states, strict=True)]
         self._under_way: collections.deque[jax.Array] = collections.deque()
         self._compiled = False
 
@@ -57,6 +58,10 @@ class Running:
             while len(self._under_way) >= self._most():
                 jax.block_until_ready(self._under_way.popleft())
             start(stack)
+
+    def saved(self) -> list[list[np.ndarray]]:
+        """The leaves of every state on the host; waits for what is under way."""
+        return [jax.tree.leaves(parallel.to_host(one.state)) for one in self.stacks]
 
     def finish(self) -> dict[tuple[int, int], list[Outputs]]:
         """{(family, comparison): for each network {metric: {output: [n, k]}}}."""

@@ -32,14 +32,17 @@ class Accumulating:
       calls_host: whether its program calls the host, as far as one was compiled.
     """
 
-    def __init__(self, stack: Stack) -> None:
-        """No clips yet; the first batch makes the state what it is before any clip."""
-        self.stack, self._fresh, self.calls_host = stack, True, False
+    def __init__(self, stack: Stack, saved: Sequence[np.ndarray] | None = None) -> None:
+        """No clips yet: the first batch makes the state what it is before any. Or a state's leaves, saved."""
+        self.stack, self._fresh, self.calls_host = stack, saved is None, False
         observations = stack.sizes.frames * (stack.sizes.bands[0] if stack.stream.images else 1)
         self._ranks = ranks_beforehand(stack.stream, observations)
         shapes = jax.eval_shape(stack.stream.init)
         empty = jax.tree.map(lambda leaf: np.zeros((stack.items, *leaf.shape), leaf.dtype), shapes)
-        self.state: State = parallel.replicate(empty)
+        if saved is None:
+            self.state: State = parallel.replicate(empty)
+        else:
+            self.state = parallel.restore(jax.tree.unflatten(jax.tree.structure(empty), saved))
 
     def add(self, sides: Sequence[BothSides], mask: jax.Array, context: ClipContext) -> jax.Array:
         """Adds a batch, [d, ...], without waiting for it; gives an array that is there once it is added."""

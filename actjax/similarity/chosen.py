@@ -12,7 +12,7 @@ class Chosen(NamedTuple):
     """A metric, and which of its options the caller gave by name."""
 
     metric: Metric
-    given: frozenset[str] = frozenset()
+    set_options: frozenset[str] = frozenset()
 
 
 def chosen(metric: Any, hyper: Mapping[str, Any]) -> tuple[dict[str, Chosen], bool]:
@@ -46,16 +46,16 @@ def chosen(metric: Any, hyper: Mapping[str, Any]) -> tuple[dict[str, Chosen], bo
             f"expected options as keywords with one metric, got {', '.join(hyper)} with {len(specs)}; "
             "write them as 'name(option=value)'"
         )
-    found = {}
+    by_spec = {}
     for spec, name, options in specs:
-        if spec in found:
+        if spec in by_spec:
             raise ValueError(f"expected each metric once, got {spec} twice")
         if options and hyper:
             raise ValueError(f"expected options in {spec!r} or as keywords, got {', '.join(hyper)} beside it")
         options = dict(hyper) or options
-        made = name if isinstance(name, Metric) else make_metric(name, **options)
-        found[spec] = Chosen(made, frozenset(options))
-    return found, single
+        metric = name if isinstance(name, Metric) else make_metric(name, **options)
+        by_spec[spec] = Chosen(metric, frozenset(options))
+    return by_spec, single
 
 
 def make_metric(name: str, **hyper: Any) -> Metric:
@@ -65,7 +65,7 @@ def make_metric(name: str, **hyper: Any) -> Metric:
       UnknownNameError: no such metric or option.
     """
     try:
-        return _made(name, tuple(sorted(hyper.items())))
+        return _cached_metric(name, tuple(sorted(hyper.items())))
     except TypeError as error:
         if "unhashable" not in str(error):
             raise
@@ -82,7 +82,7 @@ def with_folds(one: Chosen, folds: int) -> Metric:
     asked = metric.options.get("folds")
     if not folds or asked is None or asked == folds or metric.name not in lookup.names("metric"):
         return metric
-    if "folds" in one.given:
+    if "folds" in one.set_options:
         raise ValueError(f"expected folds of {asked} ids as {metric.name}(folds={asked}) asks, got {folds}")
     return make_metric(metric.name, **{**metric.options, "folds": folds})
 
@@ -97,5 +97,5 @@ def _item(item: str | Metric) -> tuple[str, Any, dict[str, Any]]:
 
 
 @functools.cache
-def _made(name: str, hyper: tuple[tuple[str, Any], ...]) -> Metric:
+def _cached_metric(name: str, hyper: tuple[tuple[str, Any], ...]) -> Metric:
     return lookup.load("metric", name, **dict(hyper))

@@ -118,48 +118,16 @@ def check_size(metric: Metric, o: int) -> None:
         )
 
 
-@functools.partial(jax.jit, static_argnames=("metric", "axis", "tile_bytes", "on_host", "way"))
-def _pairwise(
-    metric: Metric,
-    x: lent.Array,
-    y: lent.Array,
-    mask: jax.Array,
-    context: Context,
-    *,
-    axis: int,
-    tile_bytes: int,
-    on_host: bool,
-    way: str,
-) -> Scores:
-    # What may call the host is compiled apart from what may not, and so is each way of products.
-    with host_allowed(on_host), precision.products(way):
-        return score_pairs(metric, x, y, mask, context, axis=axis, tile_bytes=tile_bytes)
-
-
-@functools.partial(jax.jit, static_argnames=("metric", "tile_bytes", "on_host", "way"))
-def _clip_scores(
-    metric: Metric,
-    x_bon: jax.Array,
-    y_bok: jax.Array,
-    mask_bo: jax.Array,
-    context: Context,
-    *,
-    tile_bytes: int,
-    on_host: bool,
-    way: str,
-) -> Scores:
-    with host_allowed(on_host), precision.products(way):
-        return _score_clips(metric, x_bon, y_bok, mask_bo, context, tile_bytes)
-
-
 def _score_clips(
     metric: Metric,
     x_bon: jax.Array,
     y_bok: jax.Array,
     mask_bo: jax.Array,
     context: Context,
+    *,
     tile_bytes: int,
 ) -> Scores:
+    """`clip_scores` without its program."""
     axis = 0 if metric.observes == "image" else -1
     b = x_bon.shape[0]
     if mask_bo.shape[1] < metric.min_observations:
@@ -191,7 +159,7 @@ def score_pairs(
     axis: int,
     tile_bytes: int,
 ) -> Scores:
-    """`pairwise` without its jit; neurons and rows stand on `axis`, 0 or -1, of x and y."""
+    """`pairwise` without its program; neurons and rows stand on `axis`, 0 or -1, of x and y."""
     if len(mask) < metric.min_observations:
         return _undefined(metric, (), x, y, axis)
     x, y = (side if isinstance(side, lent.Lent) else jnp.asarray(side).astype(jnp.float32) for side in (x, y))
@@ -275,6 +243,24 @@ def _over_tiles(
         return jax.lax.fori_loop(0, -(-k // tile_k), fill, out)
 
     return jax.lax.fori_loop(0, -(-n // tile_n), fill_rows, out)
+
+
+def _program(scores_of: Callable[..., Scores]) -> Callable[..., Scores]:
+    """Compiles (metric, x, y, mask, context, *, sizes) -> scores, with how it is computed beside the sizes.
+
+    What may call the host is compiled apart from what may not, and so is each way of products.
+    """
+
+    @functools.partial(jax.jit, static_argnames=("metric", "axis", "tile_bytes", "on_host", "way"))
+    def scores(metric: Metric, *sides: Any, on_host: bool, way: str, **sizes: int) -> Scores:
+        with host_allowed(on_host), precision.products(way):
+            return scores_of(metric, *sides, **sizes)
+
+    return scores
+
+
+_pairwise = _program(score_pairs)
+_clip_scores = _program(_score_clips)
 
 
 def _clip_keys(context: Context, b: int) -> Context:

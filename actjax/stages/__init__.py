@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from actjax.run import Run
+from actjax.runs import Run
 
 
 def refuse_nothing(run: Run) -> None:

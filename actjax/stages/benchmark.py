@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from actjax import lookup, parallel
-from actjax import run as runs
+from actjax import lookup, parallel, runs
 from actjax.benchmark import workdir_networks
 from actjax.pages.rows import csv_text, markdown
 from actjax.stages import Stage, refuse_nothing

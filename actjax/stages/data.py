@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from actjax import parallel
-from actjax import run as runs
+from actjax import parallel, runs
 from actjax.data import loader
 from actjax.stages import Stage, refuse_nothing
 from actjax.workdir import data_summary, manifest, recorded_config, skipped

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from actjax import parallel, report
-from actjax import run as runs
+from actjax import files, parallel, report, runs
 from actjax.findings import cross_fit, networks, observe, requirements, seeds, table
 from actjax.report import findings as report_findings
 from actjax.scoring import networks as scoring_networks
 from actjax.stages import Stage
-from actjax.workdir import findings_table, recorded_config, train_record
+from actjax.workdir import findings_table, pieces, recorded_config, train_record
+from actjax.workdir.piece_log import PieceLog
 
 
 def put_to_the_test(run: runs.Run) -> list[Path]:
@@ -16,7 +16,7 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
 
     A table made before with the same options is kept. `findings.untrained=0` leaves the stage out.
     """
-    why = requirements.left_out(run.config)
+    options, why = run.setup.findings, requirements.left_out(run.setup)
     if why:
         print(f"findings: left out, {why}")
         return []
@@ -26,17 +26,27 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     recorded_config.write(run.workdir, "findings", run.config.to_dict())
     outputs = list(table.paths(run.workdir))
     setting, test = requirements.opened(run)
-    count = 1 + 2 * run.config.findings.untrained + bool(run.config.findings.label_control)
+    count = 1 + 2 * options.untrained + bool(options.label_control)
     network = scoring_networks.open_network(run, len(test.class_names))
     planned = observe.plan(run.setup, network)
     observe.check_memory(planned, count, len(test), run.setup.scored.memory_bytes)
     weights = networks.variables(run, network, run.open_source("train"))
     made_from = table.made_from(run, test)
     if table.is_made(run.workdir, made_from):
+        if parallel.process_index() == 0:
+            table.record(run.workdir)
+        pieces.clear(run.workdir, "findings")
         print(f"findings: done before, {outputs[0]}")
         return outputs
+    key = files.digest([made_from, parallel.device_count(), parallel.process_count()])
+    kept = pieces.Pieces(run.workdir, "findings", key, parallel.process_index())
     sides = observe.collect(planned, network, test, weights, run.setup.scored.batch_size)
-    results, not_made = cross_fit.score(sides, setting, run.config.findings.rotations)
+    log = PieceLog(kept, "scores")
+    try:
+        results, not_made = cross_fit.score(sides, setting, options.rotations, cross_fit.Kept(log))
+    finally:
+        # Also what was computed when a signal came is kept.
+        log.flush()
     if not results:
         raise ValueError(
             "no finding can be tested: score.layers leaves no shallow, deep or embedding layer to compare"
@@ -48,18 +58,19 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
         table.write_beside(run.workdir, results)
         table.write(run, findings)
         print(report_findings.console(findings))
+    kept.close()
     return outputs
 
 
 def check(run: runs.Run) -> None:
     """Refuses what the data, the options or a missing control cannot support; see `requirements.opened`."""
-    if requirements.left_out(run.config) is None:
+    if requirements.left_out(run.setup) is None:
         requirements.opened(run)
 
 
 def check_options(run: runs.Run) -> None:
     """Refuses counts that cannot be; see `requirements.check_options`."""
-    requirements.check_options(run.config)
+    requirements.check_options(run.setup)
 
 
 stage = Stage("findings", check_options=check_options, check=check, run=put_to_the_test)

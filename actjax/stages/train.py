@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from actjax import memory, parallel
-from actjax import run as runs
+from actjax import memory, parallel, runs
 from actjax.data import loader
 from actjax.data.loader import Source
 from actjax.network import make_module

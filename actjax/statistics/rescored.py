@@ -174,8 +174,8 @@ def _pooled(
         nuisance_oq=None if sides.nuisance is None else jnp.asarray(sides.nuisance).reshape(b * o, -1),
     )
     x, y = x.reshape(b * o, -1), y.reshape(b * o, -1)
-    found = pairwise(metric, x, y, mask.reshape(-1), context)["score"]
-    return jnp.moveaxis(found.reshape(found.shape[0], len(y_cbok), rows), 0, 1)
+    scores = pairwise(metric, x, y, mask.reshape(-1), context)["score"]
+    return jnp.moveaxis(scores.reshape(scores.shape[0], len(y_cbok), rows), 0, 1)
 
 
 def _mean_of_clips(

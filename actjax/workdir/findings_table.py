@@ -8,7 +8,10 @@ from typing import Any, NotRequired, TypedDict
 from actjax import files
 
 NAME = "findings.json"
-VERDICTS = ("holds", "weakly", "reversed", "does not hold")
+# What is asked of every claim: is its score above chance; does training add to it; do single units have it,
+# beyond mixtures of them; does the network have it beyond its input?
+QUESTIONS = ("chance", "training", "single", "input")
+VERDICTS = ("yes", "weakly", "no", "less", "unknown")
 # What the recordings were permuted within, under the null.
 PERMUTED = ("within_class", "unrestricted")
 _REMEDY = "run --stage=findings again"
@@ -29,43 +32,54 @@ class KindScores(TypedDict):
     undefined: NotRequired[int]
 
 
+class Answer(TypedDict):
+    """The answer to a question about one claim.
+
+    Keys: control, the kind of network that the trained score is compared with, "none" where there is none;
+    effect, trained less control, and its 95 % interval, low to high; effects by seed; verdict, of VERDICTS.
+    """
+
+    control: str
+    effect: float
+    low: float
+    high: float
+    effects: list[float]
+    verdict: str
+
+
 class ClaimRow(TypedDict):
     """What a finding says of one feature and group of layers.
 
-    Keys: the number of its finding; part, the claim's name; title; score, a formula; effect and its interval,
-    low to high; control, the strongest kind; effects by seed; p; scores by kind of network; verdict.
+    Keys: the number of its finding; part, the claim's name; title; score, a formula; p, of the trained score
+    against chance; scores by kind of network; answers by question, without those that cannot be asked.
     """
 
     finding: int
     part: str
     title: str
     score: str
-    effect: float
-    low: float
-    high: float
-    control: str
-    effects: list[float]
     p: float
     scores: dict[str, KindScores]
-    verdict: str
+    answers: dict[str, Answer]
 
 
 class FindingRow(TypedDict):
-    """A finding: its number, title, short title, Holm-corrected p and verdict."""
+    """A finding: its number, title, short title, Holm-corrected p, and the verdict on each question."""
 
     finding: int
     title: str
     short: str
     p: float
-    verdict: str
+    answers: dict[str, str]
 
 
 class UnitDetails(TypedDict):
     """What is known of the trained unit behind a claim.
 
     Keys: layer, neuron, row of the feature; chosen_in, the share of halves that chose this unit; ridge, the
-    ceiling from all units; units, how many were candidates; share_above, by layer, of units above the null's
-    99th percentile; eta2_neuron and eta2_feature, shares of variance between classes; stability by layer.
+    score of all units together, by cross-validated regression; units, how many were candidates;
+    share_above, by layer, of units above the null's 99th percentile; eta2_neuron and eta2_feature, shares
+    of variance between classes; stability by layer.
     """
 
     layer: str
@@ -159,8 +173,8 @@ def _check(table: Mapping[str, Any]) -> None:
     _each(_is_count, [*counts, options["untrained"], options["replicates"]], "a whole number")
     _each(lambda value: value in PERMUTED, [table["permuted"]], f"one of {', '.join(PERMUTED)}")
     _each(_is_text, table["not_made"], "text")
-    for ceilings in table.get("grid", {}).values():
-        _each(_is_number, [ceilings["harmonic"], ceilings["percussive"]], "a number")
+    for seen in table.get("grid", {}).values():
+        _each(_is_number, [seen["harmonic"], seen["percussive"]], "a number")
     for details in table["details"].values():
         _check_details(details)
     for claim in table["parts"]:
@@ -171,15 +185,19 @@ def _check(table: Mapping[str, Any]) -> None:
         _each(_is_count, [finding["finding"]], "a whole number")
         _each(_is_text, [finding["title"], finding["short"]], "text")
         _each(_is_number, [finding["p"]], "a number")
-        _check_verdict(finding["verdict"])
+        for question, verdict in finding["answers"].items():
+            _check_answer(question, verdict)
 
 
 def _check_claim(claim: Mapping[str, Any]) -> None:
     _each(_is_count, [claim["finding"]], "a whole number")
-    _each(_is_text, [claim[name] for name in ("part", "title", "score", "control")], "text")
-    _each(_is_number, [claim[name] for name in ("effect", "low", "high", "p")], "a number")
-    _each(_is_number, claim["effects"], "a number")
-    _check_verdict(claim["verdict"])
+    _each(_is_text, [claim[name] for name in ("part", "title", "score")], "text")
+    _each(_is_number, [claim["p"]], "a number")
+    for question, answer in claim["answers"].items():
+        _check_answer(question, answer["verdict"])
+        _each(_is_text, [answer["control"]], "text")
+        _each(_is_number, [answer[name] for name in ("effect", "low", "high")], "a number")
+        _each(_is_number, answer["effects"], "a number")
     for scores in [claim["scores"]["trained"], *claim["scores"].values()]:
         _each(_is_number, [scores["value"], scores["low"], scores["high"], *scores["seeds"]], "a number")
         _each(_is_number, [value for members in scores["members"] for value in members], "a number")
@@ -197,7 +215,8 @@ def _check_details(details: Mapping[str, Any]) -> None:
     _each(_is_number, numbers + by_layer, "a number")
 
 
-def _check_verdict(verdict: Any) -> None:
+def _check_answer(question: Any, verdict: Any) -> None:
+    _each(lambda value: value in QUESTIONS, [question], f"one of {', '.join(QUESTIONS)}")
     _each(lambda value: value in VERDICTS, [verdict], f"one of {', '.join(VERDICTS)}")
 
 

@@ -2,25 +2,11 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from actjax import files
+from actjax.types import LeftOut
 
 SUFFIX = ".left_out.json"
-
-
-class LeftOut(NamedTuple):
-    """A comparison that was not made.
-
-    Attributes:
-      layer, view, feature: of the comparison.
-      reason: why it was not made.
-    """
-
-    layer: str
-    view: str
-    feature: str
-    reason: str
 
 
 def path_of(scores: Path) -> Path:
@@ -28,9 +14,9 @@ def path_of(scores: Path) -> Path:
     return scores.with_suffix(SUFFIX)
 
 
-def write(path: Path, comparisons: Iterable[Any]) -> Path:
-    """Keeps comparisons with the attributes of LeftOut; an empty list says that nothing was left out."""
-    rows = [{name: getattr(one, name) for name in LeftOut._fields} for one in comparisons]
+def write(path: Path, comparisons: Iterable[LeftOut]) -> Path:
+    """Keeps comparisons; an empty list says that nothing was left out."""
+    rows = [one._asdict() for one in comparisons]
     return files.write_json(path, rows)
 
 

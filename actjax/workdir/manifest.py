@@ -23,8 +23,12 @@ PACKAGES = (
 
 def write(workdir: Path, **entries: Any) -> Path:
     """Adds entries to the manifest: devices, fingerprints, hashes of files; what JSON can hold."""
-    versions = {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
-    return files.write_json(workdir / NAME, read(workdir) | {"versions": versions} | entries)
+    return files.write_json(workdir / NAME, read(workdir) | {"versions": versions()} | entries)
+
+
+def versions() -> dict[str, str | None]:
+    """Python's version, and each package's; None where it is not installed."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
 
 
 def read(workdir: Path) -> dict[str, Any]:

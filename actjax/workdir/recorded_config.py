@@ -44,6 +44,24 @@ def read(workdir: Path) -> dict[str, dict[str, Any]]:
     return files.fields(path, recorded, {}, dict.fromkeys((*STAGES, _IMPORT, _LATEST), dict), remedy=_REMEDY)
 
 
+def is_recorded(workdir: Path) -> bool:
+    """Whether a stage ran in the workdir."""
+    return bool(read(workdir).get(_LATEST))
+
+
+def latest(workdir: Path) -> dict[str, Any]:
+    """The options that the workdir's last stage ran with, by their dotted names.
+
+    Raises:
+      FileNotFoundError: no stage ran there.
+      FileError: the record is damaged.
+    """
+    recorded = read(workdir).get(_LATEST)
+    if not recorded:
+        raise FileNotFoundError(f"no stage ran in {workdir}: expected a workdir with {NAME}")
+    return recorded
+
+
 def is_imported(workdir: Path) -> bool:
     """Whether the workdir is for a network of imported weights."""
     return _IMPORT in read(workdir)

@@ -8,7 +8,7 @@ import pytest
 
 from actjax.activations.capture import network_outputs
 from actjax.activations.linen import AnyNetwork
-from actjax.types import LayerAxis
+from actjax.layer_axis import LayerAxis
 
 BANDS, FRAMES = 20, 48
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from actjax.activations import views
-from actjax.types import Feature, Frontend, Layer, LayerAxis
+from actjax.layer_axis import LayerAxis
+from actjax.types import Feature, Frontend, Layer
 
 FRONT = Frontend(sample_rate_hz=12000, n_fft=512, hop_samples=256, n_mels=64)
 CLIP_S = 3.0

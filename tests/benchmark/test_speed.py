@@ -9,7 +9,7 @@ from actjax import lookup
 from actjax.benchmark.accelerator import references
 from actjax.benchmark.speed import cases, run, torch_peers
 from actjax.defaults import default_config
-from actjax.run import open_run
+from actjax.runs import open_run
 from actjax.stages.benchmark import stage
 
 SMALL = {"neurons": 24, "rows": 8, "observations": 90, "repeats": 1, "metrics": "pearson,mutual_information"}

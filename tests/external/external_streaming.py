@@ -74,7 +74,7 @@ def read_seconds(path):
 
 def score_seconds(path, source, folder):
     """How long --stage=score takes, compilation included, with the time of its pass alone."""
-    from actjax import run as runs
+    from actjax import runs
     from actjax.scoring import one_pass
     from actjax.stages import score
 

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from actjax import dsp, lookup, network, setup
-from actjax import run as runs
+from actjax import dsp, lookup, network, runs, setup
 from actjax.activations import comparisons
 from actjax.data.loader import Source
 from actjax.defaults import default_config

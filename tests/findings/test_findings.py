@@ -1,4 +1,4 @@
-"""Effects, ceilings and nulls of the findings, against plain float64 arithmetic and planted truth."""
+"""Effects, regressions and nulls of the findings, against plain float64 arithmetic and planted truth."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -159,24 +159,29 @@ def test_the_strongest_control_is_named_and_subtracted_with_the_same_weights():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "p", "effects", "word"),
+    ("low", "high", "effects", "word"),
     [
-        (0.06, 0.2, 0.01, [0.1], "holds"),
-        (0.06, 0.2, 0.01, [0.1, 0.1, 0.1, 0.1, -0.1], "holds"),
-        (0.06, 0.2, 0.01, [0.1, 0.1, 0.1, -0.1, -0.1], "weakly"),
-        (0.06, 0.2, 0.2, [0.1], "weakly"),
-        (0.01, 0.2, 0.01, [0.1], "weakly"),
-        (-0.1, 0.2, 0.01, [0.1], "does not hold"),
-        (-0.3, -0.1, 0.01, [-0.2], "reversed"),
-        (np.nan, np.nan, np.nan, [np.nan], "does not hold"),
+        (0.06, 0.2, [0.1], "yes"),
+        (0.06, 0.2, [0.1, 0.1, 0.1, 0.1, -0.1], "yes"),
+        (0.06, 0.2, [0.1, 0.1, 0.1, -0.1, -0.1], "weakly"),
+        (0.01, 0.2, [0.1], "weakly"),
+        (-0.1, 0.2, [0.1], "no"),
+        (-0.3, -0.1, [-0.2], "less"),
+        (np.nan, np.nan, [np.nan], "unknown"),
     ],
 )
-def test_verdicts(low, high, p, effects, word):
-    assert found_effects.verdict(low, high, p, effects) == word
+def test_verdicts(low, high, effects, word):
+    assert found_effects.verdict(low, high, effects) == word
 
 
-def test_a_finding_holds_if_all_its_parts_do():
-    assert found_effects.together(["holds", "holds"]) == "holds"
-    assert found_effects.together(["holds", "weakly"]) == "weakly"
-    assert found_effects.together(["holds", "reversed"]) == "does not hold"
-    assert found_effects.together(["reversed", "reversed"]) == "reversed"
+def test_chance_is_exceeded_below_five_percent():
+    assert [found_effects.above_chance(p) for p in (0.049, 0.05, np.nan)] == ["yes", "no", "unknown"]
+
+
+def test_a_finding_is_answered_by_all_its_claims():
+    assert found_effects.together(["yes", "yes"]) == "yes"
+    assert found_effects.together(["yes", "weakly"]) == "weakly"
+    assert found_effects.together(["yes", "less"]) == "no"
+    assert found_effects.together(["less", "less"]) == "less"
+    assert found_effects.together(["yes", "unknown"]) == "unknown"
+    assert found_effects.together(["no", "unknown"]) == "no"

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from actjax.activations.comparisons import LeftOut
 from actjax.defaults import default_config
 from actjax.scores.files import score_block, write_scores
+from actjax.types import LeftOut
 from actjax.workdir import curve, evaluation_record, examples, left_out, recorded_config, skipped
 from actjax.workdir.evaluation_record import Evaluation
 from actjax.workdir.examples import Example

@@ -10,7 +10,6 @@ import pytest
 from synthetic_scores import CLASSES, blocks, make_examples, write_workdir
 
 from actjax import report
-from actjax.activations.comparisons import LeftOut
 from actjax.defaults import default_config
 from actjax.files import FileError
 from actjax.pages import markup, table
@@ -20,6 +19,7 @@ from actjax.report.summary import summarise
 from actjax.report.verdicts import sort_features
 from actjax.report.workdir_files import read_material
 from actjax.scores.files import load_scores, write_scores
+from actjax.types import LeftOut
 from actjax.workdir import (
     benchmark_table,
     curve,
@@ -317,7 +317,7 @@ def test_intervals_and_the_rule_are_shown(built):
     assert "When a gain is announced." in text and "over 400 recordings" in text
     summary = summarise(load_scores(workdir))
     rows = tables.feature_table(summary, 0).rows
-    assert all(re.fullmatch(r"[+-]\d\.\d\d to [+-]\d\.\d\d", row[5]) for row in rows)
+    assert all(re.fullmatch(r"[+−]\d\.\d\d to [+−]\d\.\d\d", row[5]) for row in rows)
 
 
 def test_building_again_gives_the_same_page(tmp_path):

@@ -44,12 +44,12 @@ def test_the_schema_is_the_documented_one():
     kinds = {f.name: str(f.type) for f in schema.schema()}
     text = "dictionary<values=string, indices=int32, ordered=0>"
     assert [n for n, kind in kinds.items() if kind == text] == [
-        *("network", "options", "layer", "feature", "view", "part", "metric")
+        *("network", "options", "layer", "feature", "view", "part", "metric", "row_name", "unit")
     ]
     assert kinds["neuron"] == kinds["row"] == "int32" and kinds["n_observations"] == "int64"
     assert kinds["score"] == "float" and kinds["valid"] == "bool"
     nullable = [f.name for f in schema.schema() if f.nullable]
-    assert nullable == [*schema.NULLABLE, *schema.STATISTICS]
+    assert nullable == [*schema.NULLABLE, *schema.STATISTICS, *schema.NAMES]
 
 
 def test_string_columns_may_be_arrays(tmp_path):
@@ -179,6 +179,21 @@ def test_a_set_of_the_first_version_is_read_without_its_empty_column(tmp_path):
     found = load_scores(tmp_path)
     assert found.schema.equals(schema.schema()) and found["control_score"].null_count == len(found)
     assert scores_metadata(found) == {"a.parquet": {"step": 7}}
+
+
+def test_rows_keep_their_names_and_a_set_of_the_second_version_has_none(tmp_path):
+    named = block(row_names=("C", "C#"), unit="relative")
+    whole = score_block(
+        {"score": np.ones((2, 1))}, whole_feature=True, **(LABELS | {"metric": "cka", "unit": "dB"})
+    )
+    write_scores(tmp_path / "scores" / "new.parquet", [named, whole], {})
+    old = write_scores(tmp_path / "scores" / "old.parquet", block(layer="conv2"), {})
+    pq.write_table(pq.read_table(old).drop_columns(list(schema.NAMES)), old)
+    found = {key: load_scores(tmp_path)[key].to_pylist() for key in ("layer", *schema.NAMES)}
+    of_layer = [row for row in zip(*found.values(), strict=True) if row[0] == "conv1"]
+    assert [name for _, name, _ in of_layer] == ["C", "C#", "C", "C#", "all", "all"]
+    assert [unit for *_, unit in of_layer] == ["relative"] * 4 + ["dB"] * 2
+    assert {row[1:] for row in zip(*found.values(), strict=True) if row[0] == "conv2"} == {(None, None)}
 
 
 def test_a_set_of_which_no_row_stands_is_not_told_of(tmp_path):

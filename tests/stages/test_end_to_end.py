@@ -116,7 +116,7 @@ def test_the_report_shows_what_the_files_hold(finished):
     assert (run / "report" / "training.png").exists() and "training" in page
     assert (run / "report" / "maps.png").exists()
     assert "comparisons left out" in page and "over 12 recordings" in page
-    assert re.search(r">[+-]\d\.\d\d to [+-]\d\.\d\d<", page)
+    assert re.search(r">[+−]\d\.\d\d to [+−]\d\.\d\d<", page)
 
 
 def test_errors_intervals_and_controls_are_filled(finished):

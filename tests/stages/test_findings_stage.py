@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from launching import ROOT, finish, launch
 
-from actjax import experiment
-from actjax import run as runs
+from actjax import experiment, runs
 from actjax.defaults import default_config
 from actjax.findings import networks, requirements
 from actjax.stages import findings
@@ -94,17 +93,17 @@ def test_a_label_control_must_be_there_and_fit(tmp_path):
 
 
 def test_the_stage_is_left_out_where_there_is_nothing_to_test(tmp_path):
-    assert "untrained = 0" in requirements.left_out(run_of(tmp_path, **{"findings.untrained": 0}).config)
+    assert "untrained = 0" in requirements.left_out(run_of(tmp_path, **{"findings.untrained": 0}).setup)
     (tmp_path / "a.npz").touch()
     elsewhere = run_of(tmp_path, **{"score.activations": str(tmp_path / "a.npz")})
-    assert "elsewhere" in requirements.left_out(elsewhere.config)
+    assert "elsewhere" in requirements.left_out(elsewhere.setup)
     with pytest.raises(ValueError, match="findings.splits must be a whole number from 1 .*, got 0"):
         run_of(tmp_path, **{"findings.splits": 0})
 
 
 def test_a_chain_goes_on_without_what_does_not_fit_and_the_stage_alone_refuses(tmp_path, monkeypatch, capsys):
     def refuse(run):
-        raise runs.LeftOut("9 GiB of observations, more than 4")
+        raise runs.StageLeftOut("9 GiB of observations, more than 4")
 
     monkeypatch.setattr(findings, "stage", findings.stage._replace(run=refuse))
     monkeypatch.setattr(report_stage, "stage", report_stage.stage._replace(run=lambda run: ["page"]))

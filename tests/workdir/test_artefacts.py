@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from actjax.activations import comparisons
 from actjax.defaults import default_config
 from actjax.pages import rows
+from actjax.types import LeftOut
 from actjax.workdir import (
     benchmark_table,
     checkpoint_files,
@@ -107,7 +107,7 @@ def test_left_out(tmp_path):
     rows = [("conv1", "map", "rms", "has no frequency axis"), ("conv1", "map", "mfcc", "has none")]
     for name in ("a", "b"):
         path = left_out.path_of(tmp_path / f"{name}.parquet")
-        left_out.write(path, [comparisons.LeftOut(*row) for row in rows])
+        left_out.write(path, [LeftOut(*row) for row in rows])
     assert left_out.read(tmp_path) == sorted(rows), "each once"
 
 
@@ -156,9 +156,9 @@ def test_findings_table(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no findings: run --stage=findings"):
         findings_table.need(tmp_path)
     scores = {"value": 0.5, "low": 0.4, "high": float("nan"), "seeds": [0.5], "members": [[0.5]]}
-    claim = {"finding": 1, "part": "a", "title": "t", "score": "r", "effect": 0.1, "low": 0.0, "high": 0.2}
-    claim |= {"control": "input", "effects": [0.1], "p": 0.01, "scores": {"trained": scores}}
-    claim |= {"verdict": "weakly"}
+    answer = {"control": "input", "effect": 0.1, "low": 0.0, "high": 0.2, "effects": [0.1], "verdict": "no"}
+    claim = {"finding": 1, "part": "a", "title": "t", "score": "r", "p": 0.01}
+    claim |= {"scores": {"trained": scores}, "answers": {"input": answer}}
     details = {"layer": "conv1", "neuron": 3, "row": "C", "chosen_in": 1.0, "ridge": None, "share_above": {}}
     table = {
         "made_from": "01",
@@ -171,7 +171,7 @@ def test_findings_table(tmp_path):
         "grid": {"conv1": {"harmonic": 0.9, "percussive": 0.8}},
         "not_made": ["a sentence"],
         "parts": [claim],
-        "findings": [{"finding": 1, "title": "t", "short": "s", "p": 0.01, "verdict": "weakly"}],
+        "findings": [{"finding": 1, "title": "t", "short": "s", "p": 0.01, "answers": {"input": "no"}}],
     }
     findings_table.write(tmp_path / "seed0", table)
     np.testing.assert_equal(findings_table.read(tmp_path / "seed0"), table)

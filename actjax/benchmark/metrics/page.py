@@ -62,7 +62,12 @@ def _page(results: Mapping[str, list[dict[str, Any]]], drawn: Mapping[str, Path]
         tag("h1", "Which similarity metric finds what?"),
         tag("p", _LEAD, class_="lead"),
         *(
-            section(title, tag("p", notes[title]), image(path), *map(_folded, _tables(title, results)))
+            section(
+                title,
+                tag("p", notes[title]),
+                image(path, f"Picture of {title.lower()}; its numbers stand in the tables below."),
+                *map(_folded, _tables(title, results)),
+            )
             for title, path in drawn.items()
         ),
         section("Settings", *_settings(results)),

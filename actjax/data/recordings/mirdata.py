@@ -1,6 +1,5 @@
 """Declares data sets that mirdata knows: lists the recordings of a downloaded folder and its index."""
 
-import inspect
 import os
 import pathlib
 import re
@@ -8,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from actjax import lookup
-from actjax.data.recordings import files
+from actjax.data.recordings import declared, files
 from actjax.data.recordings.decode import Recording
 from actjax.data.recordings.files import FileBuilder, Listing
 from actjax.files import read_json, reading, regular_file
@@ -59,35 +58,20 @@ def declare(
       draws_splits: whether any splits are drawn, so that the function has an option `seed`.
     """
 
-    def dataset(
-        *,
-        path: str | None = None,
-        index: str | None = None,
-        data_dir: str | None = None,
-        clip_seconds: float = clip_seconds,
-        sample_rate_hz: int = 12_000,
-        cut: str = cut,
-        min_seconds: float | None = min_seconds,
-        seed: int = 0,
-        workers: int | None = None,
-    ) -> FileBuilder:
-        return files.make_builder(
-            spec.name,
-            _list(spec, path, index, seed),
-            data_dir=data_dir,
-            clip_seconds=clip_seconds,
-            sample_rate_hz=sample_rate_hz,
-            cut=cut,
-            min_seconds=min_seconds,
-            workers=workers,
-        )
+    def drawn(*, path: str | None = None, index: str | None = None, seed: int = 0) -> Listing:
+        return _list(spec, path, index, seed)
 
-    if not draws_splits:
-        signature = inspect.signature(dataset)
-        options = [option for name, option in signature.parameters.items() if name != "seed"]
-        vars(dataset)["__signature__"] = signature.replace(parameters=options)
-    dataset.__doc__ = doc.rstrip() + _OPTIONS
-    return dataset
+    def settled(*, path: str | None = None, index: str | None = None) -> Listing:
+        return _list(spec, path, index, seed=0)
+
+    return declared.declare(
+        spec.name,
+        drawn if draws_splits else settled,
+        doc.rstrip() + _OPTIONS,
+        clip_seconds=clip_seconds,
+        cut=cut,
+        min_seconds=min_seconds,
+    )
 
 
 _OPTIONS = """

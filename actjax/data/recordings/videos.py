@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from actjax.data.recordings import files
+from actjax.data.recordings import declared, files
 from actjax.data.recordings.decode import Recording
 from actjax.data.recordings.files import FileBuilder, Listing
 from actjax.files import read_text, reading
@@ -43,33 +43,14 @@ def declare(spec: VideoSet, doc: str) -> Callable[..., FileBuilder]:
       doc: the function's docstring, without what all these functions share.
     """
 
-    def dataset(
-        *,
-        path: str | None = None,
-        csv_name: str | None = None,
-        data_dir: str | None = None,
-        clip_seconds: float = 29.12,
-        sample_rate_hz: int = 12_000,
-        cut: str = "ten_tenths",
-        min_seconds: float | None = 1.0,
-        seed: int = 0,
-        workers: int | None = None,
-    ) -> FileBuilder:
+    def listing(*, path: str | None = None, csv_name: str | None = None, seed: int = 0) -> Listing:
         recordings = _list(spec, path, csv_name)
         splits = files.split_recordings(recordings, seed) if recordings else {}
-        return files.make_builder(
-            spec.name,
-            Listing(splits, spec.class_names, citation=spec.citation),
-            data_dir=data_dir,
-            clip_seconds=clip_seconds,
-            sample_rate_hz=sample_rate_hz,
-            cut=cut,
-            min_seconds=min_seconds,
-            workers=workers,
-        )
+        return Listing(splits, spec.class_names, citation=spec.citation)
 
-    dataset.__doc__ = doc.rstrip() + _OPTIONS
-    return dataset
+    return declared.declare(
+        spec.name, listing, doc.rstrip() + _OPTIONS, clip_seconds=29.12, cut="ten_tenths", min_seconds=1.0
+    )
 
 
 _OPTIONS = """

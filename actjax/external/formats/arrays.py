@@ -62,9 +62,9 @@ def _npy_below(folder: Path) -> Iterator[Path]:
 
 
 def _read_folder(folder: Path, paths: list[Path]) -> dict[str, Stored]:
-    found = {}
+    arrays = {}
     for path in dict.fromkeys(paths):
         stored.check_inside(path, folder)
         name = path.relative_to(folder).with_suffix("").as_posix()
-        found[name] = npy.read_npy(path, name)
-    return found
+        arrays[name] = npy.read_npy(path, name)
+    return arrays

@@ -11,14 +11,14 @@ Index = tuple[int, ...]
 
 
 class Chunked:
-    """Reads slices of the first axis of an array in chunks; the last chunks are kept for the next slice.
+    """Reads slices of the first axis of an array in chunks; the last chunks are held for the next slice.
 
     Args:
       shape, chunks: of the array and of one chunk.
       dtype: of the values.
       decode: index of a chunk -> its values, of shape `chunks`; None where it was never written.
       missing: what stands for a chunk that was never written.
-      keep: how many bytes of decoded chunks may be kept.
+      keep: how many bytes of decoded chunks may be held.
     """
 
     def __init__(
@@ -32,13 +32,13 @@ class Chunked:
     ):
         self.shape, self.chunks, self.dtype, self.decode = shape, chunks, dtype, decode
         self.missing, self.keep = missing, keep
-        self._kept: dict[Index, np.ndarray] = {}
+        self._held: dict[Index, np.ndarray] = {}
 
     def __call__(self, start: int, stop: int) -> np.ndarray:
         """The slice; of an array without axes the value."""
         if not self.shape:
-            found = self.decode(())
-            return np.full((), self.missing, self.dtype) if found is None else found
+            value = self.decode(())
+            return np.full((), self.missing, self.dtype) if value is None else value
         # Strings of no fixed length: each chunk's array is as wide as its longest.
         texts = self.dtype == np.dtype("U")
         out = np.empty((stop - start, *self.shape[1:]), object if texts else self.dtype)
@@ -47,27 +47,27 @@ class Chunked:
             inner = [range(n) for n in grid(self.shape, self.chunks)[1:]]
             # Places in the array, of which the slice begins at `start`.
             low, high = max(first * step, start), min((first + 1) * step, stop)
-            for rest in itertools.product(*inner):
-                spans = [(i * c, min((i + 1) * c, n)) for i, c, n in self._axes(rest)]
+            for later in itertools.product(*inner):
+                spans = [(i * c, min((i + 1) * c, n)) for i, c, n in self._axes(later)]
                 to = (slice(low - start, high - start), *(slice(a, b) for a, b in spans))
                 of = (slice(low - first * step, high - first * step), *(slice(0, b - a) for a, b in spans))
-                chunk = self._chunk((first, *rest), last=stop >= (first + 1) * step)
+                chunk = self._chunk((first, *later), last=stop >= (first + 1) * step)
                 out[to] = self.missing if chunk is None else chunk[of]
         return out.astype(str) if texts else out
 
-    def _axes(self, rest: Index) -> Iterator[tuple[int, int, int]]:
-        return zip(rest, self.chunks[1:], self.shape[1:], strict=True)
+    def _axes(self, later: Index) -> Iterator[tuple[int, int, int]]:
+        return zip(later, self.chunks[1:], self.shape[1:], strict=True)
 
     def _chunk(self, index: Index, last: bool) -> np.ndarray | None:
-        """One chunk; kept if the next slice needs it too."""
-        if index in self._kept:
-            return self._kept.pop(index) if last else self._kept[index]
-        found = self.decode(index)
-        if found is not None and not last:
-            self._kept = {i: kept for i, kept in self._kept.items() if i[0] == index[0]}
-            if (len(self._kept) + 1) * found.nbytes <= self.keep:
-                self._kept[index] = found
-        return found
+        """One chunk; held if the next slice needs it too."""
+        if index in self._held:
+            return self._held.pop(index) if last else self._held[index]
+        chunk = self.decode(index)
+        if chunk is not None and not last:
+            self._held = {i: one for i, one in self._held.items() if i[0] == index[0]}
+            if (len(self._held) + 1) * chunk.nbytes <= self.keep:
+                self._held[index] = chunk
+        return chunk
 
 
 def grid(shape: Index, chunks: Index) -> Index:

@@ -29,10 +29,10 @@ def decompress(codec: str, data: bytes, size: int | None, most: int) -> bytes:
       ValueError: it gives another number of bytes; or, like what the codecs raise, damaged data.
     """
     size, exact = (most, False) if size is None else (size, True)
-    found = DECODERS[codec](data, size, exact)
-    if len(found) > size or (exact and len(found) != size):
-        raise ValueError(f"a {codec} chunk of {len(found)} bytes, expected {size}")
-    return found
+    decoded = DECODERS[codec](data, size, exact)
+    if len(decoded) > size or (exact and len(decoded) != size):
+        raise ValueError(f"a {codec} chunk of {len(decoded)} bytes, expected {size}")
+    return decoded
 
 
 def unshuffle(data: bytes, itemsize: int) -> bytes:

@@ -45,8 +45,8 @@ def read_hdf5(path: Path, bound: int) -> tuple[dict[str, Stored], Mapping[str, A
     """The data sets of a file by their path in it, and the attributes of its root."""
     file = opened(path)
     with reading(path, EXPECTED):
-        found = {name: array(path, item, name, bound) for name, item in hdf5_links.data_sets(path, file)}
-        return found, Attributes(path, file, bound)
+        arrays = {name: array(path, item, name, bound) for name, item in hdf5_links.data_sets(path, file)}
+        return arrays, Attributes(path, file, bound)
 
 
 def array(path: Path, dataset: Any, name: str, bound: int) -> Stored:
@@ -98,20 +98,20 @@ class Attributes(Mapping[str, Any]):
 
     def _value(self, key: str) -> Any:
         h5py = lookup.package("h5py", f"reading {self.path}")
-        about = self.item.attrs.get_id(key)
-        strings = h5py.check_string_dtype(about.dtype)
-        if about.shape is None or about.dtype.fields is not None:
+        attribute = self.item.attrs.get_id(key)
+        strings = h5py.check_string_dtype(attribute.dtype)
+        if attribute.shape is None or attribute.dtype.fields is not None:
             raise FileError(self.path, f"its attribute {key!r} is empty or a record: expected a value")
-        if about.dtype.hasobject and strings is None:
+        if attribute.dtype.hasobject and strings is None:
             stored.refuse_pickled(key, self.path)
         # Strings of no fixed length lie elsewhere in the file, and all may be one and the same; a single one
         # is no longer than the file.
-        each = _file_bytes(self.item) if about.dtype.hasobject else about.dtype.itemsize
-        count = math.prod(about.shape)
-        if about.dtype.hasobject and count > 1 and count * each > self.bound:
+        each = _file_bytes(self.item) if attribute.dtype.hasobject else attribute.dtype.itemsize
+        count = math.prod(attribute.shape)
+        if attribute.dtype.hasobject and count > 1 and count * each > self.bound:
             # Keras lists its layers so, in files of any size, which says little of their names.
             each = _largest_heap(self.path, self.item)
-        if count * each > self.bound and not (about.dtype.hasobject and count == 1):
+        if count * each > self.bound and not (attribute.dtype.hasobject and count == 1):
             raise FileError(
                 self.path,
                 f"its attribute {key!r} may be too large: write it as a data set, or as fixed strings",
@@ -138,8 +138,8 @@ def _largest_heap(path: Path, item: Any) -> int:
     """The bytes of the largest global heap in the file, which no string of no fixed length exceeds."""
     if item.file.driver == "fileobj":  # it lies in an archive, and is in memory
         return _heap_in(item.file.id.get_file_image())
-    about = path.stat()
-    return _heap_in_file(path, about.st_size, about.st_mtime_ns)
+    status = path.stat()
+    return _heap_in_file(path, status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=8)
@@ -158,11 +158,11 @@ def _heap_in(content: bytes | mmap.mmap) -> int:
 
 
 def _filters(path: Path, name: str, plist: Any) -> list[int]:
-    found = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
-    if set(found) - {DEFLATE, SHUFFLE, FLETCHER, LZF} or found.count(DEFLATE) > 1:
-        names = ", ".join(plist.get_filter(i)[3].decode("utf-8", "replace") for i in range(len(found)))
+    filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+    if set(filters) - {DEFLATE, SHUFFLE, FLETCHER, LZF} or filters.count(DEFLATE) > 1:
+        names = ", ".join(plist.get_filter(i)[3].decode("utf-8", "replace") for i in range(len(filters)))
         raise FileError(path, f"{name!r} is filtered by {names}: write it with gzip, shuffle, lzf or none")
-    return found
+    return filters
 
 
 def _check_written(path: Path, dataset: Any, name: str) -> None:
@@ -207,14 +207,14 @@ def _texts(path: Path, dataset: Any, bound: int, start: int, stop: int) -> np.nd
         if not dataset.shape:
             return np.asarray(dataset.asstr()[()], str)
         step = min(max(bound // _file_bytes(dataset), 1), SLACK)
-        found: list[np.ndarray] = []
+        texts: list[np.ndarray] = []
         for at in range(start, stop, step):
             block = dataset.asstr()[at : min(at + step, stop)]
-            found += block.tolist()
-            longest = max(map(len, found[-len(block) :]), default=0)
-            if (longest + 100) * len(found) > bound:
+            texts += block.tolist()
+            longest = max(map(len, texts[-len(block) :]), default=0)
+            if (longest + 100) * len(texts) > bound:
                 raise FileError(path, f"its strings {dataset.name!r} are too many or too long")
-        return np.asarray(found, str) if found else np.zeros(0, "U1")
+        return np.asarray(texts, str) if texts else np.zeros(0, "U1")
 
 
 def _decoded(
@@ -228,11 +228,11 @@ def _decoded(
     def decode(index: tuple[int, ...]) -> np.ndarray | None:
         corner = tuple(i * c for i, c in zip(index, dataset.chunks, strict=True))
         with reading(path, f"{EXPECTED} ({name!r}, chunk {list(index)})"):
-            about = dataset.id.get_chunk_info_by_coord(corner)
-            if about.byte_offset is None:
+            chunk = dataset.id.get_chunk_info_by_coord(corner)
+            if chunk.byte_offset is None:
                 return None
-            if about.size > size + SLACK:
-                raise ValueError(f"{about.size} bytes of what should be {size}")
+            if chunk.size > size + SLACK:
+                raise ValueError(f"{chunk.size} bytes of what should be {size}")
             mask, data = dataset.id.read_direct_chunk(corner)
             data = _unfiltered(bytes(data), filters, mask, size, dtype.itemsize)
             values = np.frombuffer(data, np.uint8 if dtype.kind == "b" else dtype)
@@ -248,8 +248,8 @@ def _unfiltered(data: bytes, filters: list[int], mask: int, size: int, itemsize:
     used = [one for i, one in enumerate(filters) if not mask >> i & 1]
     for i in reversed(range(len(used))):
         if used[i] == FLETCHER:
-            data, found = data[:-4], data[-4:]
-            if codecs.fletcher32(data) != struct.unpack("<I", found)[0]:
+            data, checksum = data[:-4], data[-4:]
+            if codecs.fletcher32(data) != struct.unpack("<I", checksum)[0]:
                 raise ValueError("its checksum (Fletcher 32) is wrong")
         elif used[i] == DEFLATE:
             expected = size + 4 * used[:i].count(FLETCHER)

@@ -31,22 +31,22 @@ def data_sets(path: Path, group: Any, prefix: str = "") -> Iterator[tuple[str, A
         inner = []
         for key in item:
             below = stored.check_name(f"{name}/{key}" if name else key, path)
-            found = _linked(path, item, key, below)
-            if found is None:
+            inside = _linked(path, item, key, below)
+            if inside is None:
                 continue
-            if _place(found) in above or len(above) > DEPTH:
+            if _place(inside) in above or len(above) > DEPTH:
                 raise FileError(path, f"its entry {below!r} lies in itself, or too deep: remove it")
-            inner.append((below, found, (*above, _place(found))))
+            inner.append((below, inside, (*above, _place(inside))))
         waiting += reversed(inner)
 
 
 def child(path: Path, group: Any, name: str) -> Any:
     """What lies at a path below a group; FileError where there is nothing, or a link leads out."""
     for key in filter(None, name.split("/")):
-        found = _linked(path, group, key, name) if hasattr(group, "keys") and key in group else None
-        if found is None:
+        inside = _linked(path, group, key, name) if hasattr(group, "keys") and key in group else None
+        if inside is None:
             raise FileError(path, f"names an entry {name!r} that it does not hold")
-        group = found
+        group = inside
     return group
 
 
@@ -60,19 +60,19 @@ def _linked(path: Path, group: Any, key: str, name: str, followed: int = 0) -> A
     if isinstance(link, h5py.ExternalLink):
         raise FileError(path, f"holds an entry {name!r} that leads out of it: refused")
     if not isinstance(link, h5py.SoftLink):
-        found = group[key]
-        return None if isinstance(found, h5py.Datatype) else found
-    found = group.file if link.path.startswith("/") else group
+        entry = group[key]
+        return None if isinstance(entry, h5py.Datatype) else entry
+    entry = group.file if link.path.startswith("/") else group
     for step in filter(None, link.path.split("/")):
         if step == ".":
             continue
-        inner = found.get(step, getlink=True, default=None) if hasattr(found, "keys") else None
+        inner = entry.get(step, getlink=True, default=None) if hasattr(entry, "keys") else None
         if inner is None or followed >= DEPTH:
             raise FileError(
                 path, f"its entry {name!r} is a link to {link.path!r}, where nothing is: remove it"
             )
-        found = _linked(path, found, step, name, followed + 1)
-    return found
+        entry = _linked(path, entry, step, name, followed + 1)
+    return entry
 
 
 def _place(item: Any) -> int:

@@ -39,17 +39,17 @@ def read_npz(path: Path) -> dict[str, Stored]:
       FileError: no .npz archive; an entry that is no array, leads out, stands twice, or declares more
         than its bytes can hold.
     """
-    found: dict[str, Stored] = {}
+    arrays: dict[str, Stored] = {}
     with opened_zip(path) as archive:
         for info in archive.infolist():
             name = stored.check_name(info.filename, path).removesuffix(".npy")
-            if not info.filename.endswith(".npy") or name in found:
+            if not info.filename.endswith(".npy") or name in arrays:
                 raise FileError(path, f"expected .npy entries, each once, got {info.filename!r}")
             with reading(path, "a .npz archive"), archive.open(info) as member:
                 shape, dtype = _header(member, name, path)
                 header = member.tell()
-            found[name] = _entry(path, info, name, header, shape, dtype)
-    return found
+            arrays[name] = _entry(path, info, name, header, shape, dtype)
+    return arrays
 
 
 def _header(file: Any, name: str, path: Path) -> tuple[tuple[int, ...], np.dtype]:
@@ -78,13 +78,13 @@ def _entry(
     if info.compress_type == zipfile.ZIP_STORED:
         return stored.plain(path, name, _member_offset(path, info) + header, shape, dtype, verify)
     deflated = _Deflated(path, info.filename, name, header, shape, dtype)
-    made = Stored(path, name, shape, dtype, deflated, verify=verify)
-    needed = header + made.size * dtype.itemsize
+    array = Stored(path, name, shape, dtype, deflated, verify=verify)
+    needed = header + array.size * dtype.itemsize
     if info.file_size < needed:
         raise FileError(
             path, f"{name!r} should end at byte {needed} of its entry, which has {info.file_size}"
         )
-    return made
+    return array
 
 
 def _member_offset(path: Path, info: zipfile.ZipInfo) -> int:
@@ -125,7 +125,7 @@ class _Deflated:
     def __call__(self, start: int, stop: int) -> np.ndarray:
         with reading(self.path, "a .npz archive"):
             if self._file is None or self._file.tell() > self.header + start * self.row:
-                self._file = zipfile.ZipFile(self.path).open(self.entry)  # noqa: SIM115 (kept for the next read)
+                self._file = zipfile.ZipFile(self.path).open(self.entry)  # noqa: SIM115 (open for the next read)
             self._skip_to(self.header + start * self.row)
             out = np.empty((stop - start, *self.shape[1:]) if self.shape else (), self.dtype)
             view = memoryview(out.reshape(-1).view(np.uint8).data)

@@ -35,27 +35,27 @@ def read_safetensors(path: Path, bound: int) -> tuple[dict[str, Stored], Mapping
         if length > size - 8 or length * PARSED > bound:
             raise ValueError(f"a header of {length} bytes in a file of {size}")
         header = json.loads(file.read(length), object_pairs_hook=without_repeats)
-        about = header.pop("__metadata__", {})
-        if not all(isinstance(text, str) for text in about.values()):
+        metadata = header.pop("__metadata__", {})
+        if not all(isinstance(text, str) for text in metadata.values()):
             raise ValueError("metadata that is no text")
-    found, spans = {}, []
+    arrays, spans = {}, []
     for name, entry in header.items():
-        found[name], span = _array(path, name, entry, 8 + length)
+        arrays[name], span = _array(path, name, entry, 8 + length)
         spans.append((*span, name))
     spans.sort()
     for (_, end, one), (begin, _, other) in zip(spans, spans[1:], strict=False):
         if begin < end:
             raise FileError(path, f"{one!r} and {other!r} overlap")
-    return found, _Parsed(about)
+    return arrays, _Parsed(metadata)
 
 
 def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object, unless a key stands twice in it: the second would hide the first."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
         keys = [key for key, _ in pairs]
         raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
-    return found
+    return entries
 
 
 def _array(path: Path, name: str, entry: Any, start: int) -> tuple[Stored, tuple[int, int]]:

@@ -67,17 +67,17 @@ class Stored:
         """The whole array, if it and its checksum are what they should be and it fits into `bound` bytes."""
         self.check_size(self.shape[0] if self.shape else 1, bound)
         self.verify()
-        found = self.read(0, self.shape[0] if self.shape else 0)
-        if found.dtype.kind == "U" and found.size and (_letters(found) > sys.maxunicode).any():
+        values = self.read(0, self.shape[0] if self.shape else 0)
+        if values.dtype.kind == "U" and values.size and (_letters(values) > sys.maxunicode).any():
             raise FileError(self.path, f"{self.name!r} holds strings of no letters that there are")
-        return found
+        return values
 
     def rows(self, index: np.ndarray) -> np.ndarray:
         """The entries of the first axis at `index`; neighbours are read at once."""
         breaks = np.flatnonzero(np.diff(index) != 1) + 1
         runs = np.split(np.asarray(index), breaks)
-        parts = [self.read(int(run[0]), int(run[-1]) + 1) for run in runs if len(run)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        pieces = [self.read(int(run[0]), int(run[-1]) + 1) for run in runs if len(run)]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 def _letters(texts: np.ndarray) -> np.ndarray:

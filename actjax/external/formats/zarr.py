@@ -39,33 +39,35 @@ def read_zarr(path: Path, bound: int) -> tuple[dict[str, Stored], Mapping[str, A
         root = parsed(path / "zarr.json", limit)
         if root.get("node_type") != "group":
             raise FileError(path, "is no Zarr group: expected arrays by name in one")
-        about, made = root.get("attributes", {}), _arrays_3(path, files, limit)
+        attributes, arrays = root.get("attributes", {}), _arrays_3(path, files, limit)
     elif ".zgroup" in files:
-        about = parsed(path / ".zattrs", limit) if ".zattrs" in files else {}
-        made = _arrays_2(path, files, limit)
+        attributes = parsed(path / ".zattrs", limit) if ".zattrs" in files else {}
+        arrays = _arrays_2(path, files, limit)
     else:
         raise FileError(path, "is no Zarr group: it has neither zarr.json nor .zgroup")
-    if not isinstance(about, dict):
+    if not isinstance(attributes, dict):
         raise FileError(path, "its attributes are no JSON object")
-    own = _by_array(files, made)
-    return {name: _stored(path, name, array, own[name], bound) for name, array in made.items()}, about
+    chunk_files = _by_array(files, arrays)
+    return {
+        name: _stored(path, name, array, chunk_files[name], bound) for name, array in arrays.items()
+    }, attributes
 
 
 def _by_array(files: Mapping[str, int], names: Iterable[str]) -> dict[str, dict[str, int]]:
     """The chunk files of each array."""
-    found: dict[str, dict[str, int]] = {name: {} for name in names}
+    of_array: dict[str, dict[str, int]] = {name: {} for name in names}
     for file, size in files.items():
         above = file.rpartition("/")[0]
-        while above and above not in found:
+        while above and above not in of_array:
             above = above.rpartition("/")[0]
         if above and file.rpartition("/")[2] not in METADATA:
-            found[above][file] = size
-    return found
+            of_array[above][file] = size
+    return of_array
 
 
 def _listed(path: Path) -> dict[str, int]:
     """{path in the folder: size} of its files, each of which is a regular one inside it."""
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     waiting = [""]
     while waiting:
         below = waiting.pop()
@@ -77,39 +79,39 @@ def _listed(path: Path) -> dict[str, int]:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(name)
                 elif entry.is_file():
-                    found[name] = entry.stat().st_size
+                    sizes[name] = entry.stat().st_size
                 else:
                     raise FileError(entry.path, "expected a regular file or folder in a Zarr folder")
-                if len(found) + len(waiting) > ENTRIES:
+                if len(sizes) + len(waiting) > ENTRIES:
                     raise FileError(path, f"holds more than {ENTRIES} files: use larger chunks or shards")
-    return found
+    return sizes
 
 
 def _arrays_2(path: Path, files: Mapping[str, int], limit: int) -> dict[str, Array]:
     if ".zmetadata" in files:
         with reading(path / ".zmetadata", "Zarr metadata"):
-            for key, about in parsed(path / ".zmetadata", limit)["metadata"].items():
+            for key, metadata in parsed(path / ".zmetadata", limit)["metadata"].items():
                 if key.rsplit("/", 1)[-1] == ".zarray":
-                    of_format_2(path / ".zmetadata", key.removesuffix("/.zarray"), about, {})
-    found = {}
+                    of_format_2(path / ".zmetadata", key.removesuffix("/.zarray"), metadata, {})
+    arrays = {}
     for file in sorted(f for f in files if f.endswith("/.zarray")):
         name = file.removesuffix("/.zarray")
         attributes = parsed(path / name / ".zattrs", limit) if f"{name}/.zattrs" in files else {}
-        found[name] = of_format_2(path / file, name, parsed(path / file, limit), attributes)
-    return found
+        arrays[name] = of_format_2(path / file, name, parsed(path / file, limit), attributes)
+    return arrays
 
 
 def _arrays_3(path: Path, files: Mapping[str, int], limit: int) -> dict[str, Array]:
-    found = {}
+    arrays = {}
     for file in sorted(f for f in files if f.rsplit("/", 1)[-1] == "zarr.json"):
-        name, about = file.removesuffix("zarr.json").rstrip("/"), parsed(path / file, limit)
-        if about.get("node_type") == "array":
-            found[name] = of_format_3(path / file, name, about)
+        name, metadata = file.removesuffix("zarr.json").rstrip("/"), parsed(path / file, limit)
+        if metadata.get("node_type") == "array":
+            arrays[name] = of_format_3(path / file, name, metadata)
         with reading(path / file, "Zarr metadata"):
-            for inner, one in ((about.get("consolidated_metadata") or {}).get("metadata") or {}).items():
+            for inner, one in ((metadata.get("consolidated_metadata") or {}).get("metadata") or {}).items():
                 if one.get("node_type") == "array":
                     of_format_3(path / file, inner, one)
-    return found
+    return arrays
 
 
 def _stored(path: Path, name: str, array: Array, files: Mapping[str, int], bound: int) -> Stored:

@@ -76,10 +76,10 @@ def parsed(path: Path, limit: int) -> dict[str, Any]:
     with reading(path, EXPECTED):
         if size > limit:
             raise ValueError(f"{size} bytes")
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=without_repeats)
-        if not isinstance(found, dict):
-            raise ValueError(f"expected an object, got {type(found).__name__}")
-    return found
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=without_repeats)
+        if not isinstance(content, dict):
+            raise ValueError(f"expected an object, got {type(content).__name__}")
+    return content
 
 
 def of_format_2(path: Path, name: str, metadata: Any, attributes: Mapping[str, Any]) -> Array:

@@ -40,7 +40,7 @@ CLAIMS = (
         rows=(HARMONIC, PERCUSSIVE),
         candidates=CONTRAST,
         tested=CONTRAST,
-        ceiling=functools.partial(vectors.ceiling, wanted=_difference_of_units),
+        all_units=functools.partial(vectors.all_units, wanted=_difference_of_units),
         stability=True,
     ),
     _claim(
@@ -51,7 +51,7 @@ CLAIMS = (
         rows=(MASK,),
         candidates=FOLLOW,
         tested=FOLLOW,
-        ceiling=vectors.ceiling,
+        all_units=vectors.all_units,
         fixed=ENERGY,
         # The input's own cells are the energy that is held fixed.
         of_input=False,

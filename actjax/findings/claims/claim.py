@@ -49,7 +49,7 @@ class Claim(NamedTuple):
       select: (Ready, Table of all rows, Claim) -> the claim's own table.
       null: (Ready, Claim, Setting, Shared) -> [1 + r, halves and all, n, k] scores of the trained network
         under every rearrangement.
-      ceiling: (all layers' Ready, Claim, Setting, Shared) -> the score of ridge regression from all units.
+      all_units: (all layers' Ready, Claim, Setting, Shared) -> the score of ridge regression from all units.
       predicted: (Ready, Claim, x, Setting) -> the table [b, 1, k] of each row's prediction from all
         units, where the candidates are shares of it; else None.
       fixed: the row that is held fixed, or None.
@@ -69,7 +69,7 @@ class Claim(NamedTuple):
     tested: Candidates
     select: Callable[[Any, Table, "Claim"], Table]
     null: Callable[[Any, "Claim", Setting, Shared], np.ndarray]
-    ceiling: Callable[[list[Any], "Claim", Setting, Shared], float]
+    all_units: Callable[[list[Any], "Claim", Setting, Shared], float]
     predicted: Callable[[Any, "Claim", np.ndarray, Setting], Table] | None = None
     fixed: int | None = None
     of_input: bool = True

@@ -51,7 +51,7 @@ CLAIMS = (
         rows=(LOUDNESS,),
         candidates=FOLLOW,
         tested=FOLLOW,
-        ceiling=vectors.ceiling,
+        all_units=vectors.all_units,
         class_rows=slice(LOUDNESS, LOUDNESS + 1),
     ),
     _claim(
@@ -63,7 +63,7 @@ CLAIMS = (
         rows=(ONSET_RATE_LEFT,),
         candidates=FOLLOW,
         tested=FOLLOW,
-        ceiling=vectors.ceiling,
+        all_units=vectors.all_units,
         fixed=LOUDNESS,
         class_rows=slice(ONSET_RATE, ONSET_RATE + 1),
     ),
@@ -78,7 +78,7 @@ CLAIMS = (
         # The share is undefined under the null because ridge predicts nothing there, so its p is that of
         # the unit's plain correlation.
         tested=FOLLOW,
-        ceiling=lambda layers, claim, setting, shared: 1.0,
+        all_units=lambda layers, claim, setting, shared: 1.0,
         predicted=vectors.predicted,
         stability=True,
     ),

@@ -52,6 +52,6 @@ CLAIMS = (
         tested=FOLLOW,
         select=vectors.select,
         null=vectors.null,
-        ceiling=vectors.ceiling,
+        all_units=vectors.all_units,
     ),
 )

@@ -84,7 +84,7 @@ def _null(ready: Images, claim: Claim, setting: Setting, shared: Shared) -> np.n
     return shared[layer][..., list(claim.rows)]
 
 
-def _ceiling(layers: list[Images], claim: Claim, setting: Setting, shared: Shared) -> float:
+def _all_units(layers: list[Images], claim: Claim, setting: Setting, shared: Shared) -> float:
     """The best layer's frames predicted by ridge, compared with the chromagram as the maps are."""
     all_clips, scores = np.ones((1, setting.halves.shape[2])), []
     for ready in layers:
@@ -106,7 +106,7 @@ def _predicted_chroma(ready: Images, setting: Setting) -> np.ndarray:
 
 _COMPARISON = Comparison("chroma", _prepare, _table, _rotated)
 _claim = functools.partial(
-    Claim, finding=2, comparison=_COMPARISON, rows=(0, 1), select=_select, null=_null, ceiling=_ceiling
+    Claim, finding=2, comparison=_COMPARISON, rows=(0, 1), select=_select, null=_null, all_units=_all_units
 )
 
 CLAIMS = (

@@ -1,11 +1,12 @@
 """Draws what all networks of a run's findings share: halves, bootstrap weights, rearranged recordings."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from actjax.data import loader
 from actjax.findings.cross_fitting import ridge, selection
+from actjax.setup import FindingOptions
 from actjax.statistics import bootstrap, permutations
 
 
@@ -37,13 +38,14 @@ class Setting(NamedTuple):
         return np.concatenate([self.halves.reshape(-1, clips), np.ones((1, clips), bool)])
 
 
-def settings(options: Any, source: loader.Source, seed: int) -> Setting:
+def settings(options: FindingOptions, source: loader.Source) -> Setting:
     """Draws the shared halves, weights and rearrangements.
 
     Raises:
       StatisticsError: too few recordings or replicates; one line that says how many.
     """
     recordings, classes = source.recording_ids, None if source.multi_label else source.labels
+    seed = options.data_seed
     drawn = {"replicates": options.replicates, "seed": seed, "level": 0.05 / 4}
     if classes is None:
         draws = permutations.unrestricted(recordings, **drawn)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from actjax.activations import comparisons
+from actjax.types import LeftOut
 
 SCALARS = ("loudness_a_weighted", "onset_rate", "rms", "spectral_centroid")
 
@@ -40,7 +41,7 @@ class Sides:
 
     networks: Mapping[str, list[Side]]
     input: Mapping[str, list[Side]]
-    left_out: list[comparisons.LeftOut]
+    left_out: list[LeftOut]
 
 
 def usable_hz(side: Side) -> np.ndarray:

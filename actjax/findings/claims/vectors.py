@@ -1,4 +1,4 @@
-"""Computes sums, nulls and ridge ceilings of claims whose neurons and rows are vectors of observations."""
+"""Computes sums, nulls and ridge scores of claims whose neurons and rows are vectors of observations."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -98,7 +98,7 @@ def null(ready: Rows, claim: Claim, setting: Setting, shared: Shared) -> np.ndar
     return half_nulls.from_products(paired, clip_sums.squares(chosen), chosen.yy[:, 0], draws, weights)
 
 
-def ceiling(
+def all_units(
     layers: list[Rows],
     claim: Claim,
     setting: Setting,
@@ -109,7 +109,7 @@ def ceiling(
     """The best layer's ridge prediction under the claim's own score, on all clips.
 
     Args:
-      layers, claim, setting, shared: as in `Claim.ceiling`.
+      layers, claim, setting, shared: as in `Claim.all_units`.
       wanted: centred rows [b, o, k] -> the row [b, o, 1] that ridge predicts.
     """
     return float(max((_ridge_score(ready, claim, setting, wanted) for ready in layers), key=abs))

@@ -21,6 +21,8 @@ from actjax.statistics import bootstrap
 LEAST_KNOWN = 0.3
 # An effect above this counts as one.
 MARGIN = 0.05
+# A p below this is above chance.
+LEVEL = 0.05
 
 
 class Candidates(NamedTuple):
@@ -62,7 +64,7 @@ class Score(NamedTuple):
 
 
 class Effect(NamedTuple):
-    """Trained minus the strongest control.
+    """Trained minus the strongest of some controls.
 
     Attributes:
       value: the effect, mean over seeds.
@@ -161,18 +163,27 @@ def effect(trained_sr: np.ndarray, controls: Mapping[str, np.ndarray], *, level:
     return Effect(float(gap_sr[:, 0].mean()), float(low), float(high), strongest, draws)
 
 
-def verdict(low: float, high: float, p: float, effects_s: Sequence[float]) -> str:
-    """What an effect's interval, its p-value and its seeds say; one of `findings_table.VERDICTS`.
+def above_chance(p: float) -> str:
+    """Whether a score is above chance, of `findings_table.VERDICTS`: yes where p < 0.05."""
+    if np.isnan(p):
+        return "unknown"
+    return "yes" if p < LEVEL else "no"
 
-    holds: interval above 0.05, p < 0.05 and, where there are several seeds, an effect above 0 in four
-    of five; weakly: interval above 0; reversed: interval below 0.
+
+def verdict(low: float, high: float, effects_s: Sequence[float]) -> str:
+    """What a difference's interval and its seeds say; one of `findings_table.VERDICTS`.
+
+    yes: interval above 0.05 and, where there are several seeds, a difference above 0 in four of five; weakly:
+    interval above 0; less: interval below 0; no: it holds 0; unknown: there is no interval.
     """
+    if np.isnan(low) or np.isnan(high):
+        return "unknown"
     agree = np.mean(np.asarray(effects_s) > 0) >= 0.8 if len(effects_s) > 1 else True
-    if low > MARGIN and p < 0.05 and agree:
-        return "holds"
+    if low > MARGIN and agree:
+        return "yes"
     if low > 0:
         return "weakly"
-    return "reversed" if high < 0 else "does not hold"
+    return "less" if high < 0 else "no"
 
 
 def together(verdicts: Sequence[str]) -> str:
@@ -181,8 +192,10 @@ def together(verdicts: Sequence[str]) -> str:
     A finding says that all its claims hold, so its p is the largest of theirs (an
     intersection-union test: Berger, Technometrics 24, 1982) and one claim that fails refutes it.
     """
-    if all(v == "reversed" for v in verdicts):
-        return "reversed"
-    if all(v in ("holds", "weakly") for v in verdicts):
-        return "holds" if all(v == "holds" for v in verdicts) else "weakly"
-    return "does not hold"
+    if all(v == "less" for v in verdicts):
+        return "less"
+    if "no" in verdicts or "less" in verdicts:
+        return "no"
+    if "unknown" in verdicts:
+        return "unknown"
+    return "yes" if all(v == "yes" for v in verdicts) else "weakly"

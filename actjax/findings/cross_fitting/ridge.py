@@ -1,4 +1,4 @@
-"""Predicts feature rows from all units by cross-validated ridge regression: a ceiling for single units."""
+"""Predicts feature rows from all units of a layer together, by cross-validated ridge regression."""
 
 import functools
 from collections.abc import Sequence

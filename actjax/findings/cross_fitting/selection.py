@@ -92,7 +92,7 @@ def cross_fit(scores_sh: np.ndarray, *, signed: bool) -> CrossFitted:
 def stability(scores_shnk: np.ndarray, groups_k: Sequence[int], *, signed: bool) -> np.ndarray:
     """[n] the share of splits in which both halves agree on a neuron's best feature.
 
-    It is not a ceiling: units are deterministic, halves differ by their recordings only. NaN for a
+    It bounds nothing: units are deterministic, halves differ by their recordings only. NaN for a
     neuron without a valid score.
     """
     scores = np.asarray(scores_shnk, np.float64)

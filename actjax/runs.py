@@ -16,7 +16,7 @@ from actjax.setup import Setup, resolve
 from actjax.types import Batch
 
 
-class LeftOut(ValueError):
+class StageLeftOut(ValueError):
     """A stage that these settings do not allow, while the others go on without it; one line."""
 
 

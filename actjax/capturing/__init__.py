@@ -1,0 +1,1 @@
+"""Activations of networks from anywhere, with the place of every frame measured on the network itself."""

@@ -1,0 +1,46 @@
+"""Configs are found by path and by name, in a checkout and in an installed package."""
+
+import shutil
+
+import pytest
+from launching import ROOT
+
+from actjax import config_files
+from actjax.defaults import default_config
+from actjax.workdir import recorded_config
+
+
+def test_those_of_actjax_are_found_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    expected = ROOT / "configs" / "seeds.py"
+    assert config_files.find("seeds").resolve() == expected
+    assert config_files.find("configs/seeds.py").resolve() == expected
+    (tmp_path / "seeds").write_text("def get_config(): return 1")
+    assert config_files.find("seeds").resolve() == tmp_path / "seeds", "a file that is there comes first"
+    with pytest.raises(ValueError, match="the file is not there: .* did you mean seeds"):
+        config_files.find("seedz")
+    with pytest.raises(ValueError, match="the file is not there"):
+        config_files.find("/nowhere/seeds.py")
+
+
+def test_in_an_installed_package_they_lie_inside_it(tmp_path, monkeypatch):
+    inside = tmp_path / "site" / "actjax" / "configs"
+    shutil.copytree(ROOT / "configs", inside, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(config_files, "__file__", str(inside.parent / "config_files.py"))
+    assert config_files.find("quickstart") == inside / "quickstart.py"
+    assert "quickstart" in config_files.names()
+
+
+def test_a_config_is_made_with_its_argument():
+    assert config_files.load("slizovskaia2018:data=gm_instruments").data.name.startswith("gm_instruments")
+    with pytest.raises(ValueError, match="config 'zzz': the file is not there: .* known: metric_bench"):
+        config_files.load("zzz")
+
+
+def test_the_config_of_a_workdir_is_what_it_was_made_with(tmp_path):
+    config = default_config()
+    config.seed, config.frontend.top_db, config.score.metrics = 7, None, "cka(kernel='rbf')"
+    recorded_config.write(tmp_path, "report", config.to_dict())
+    assert config_files.load(f"of_workdir:{tmp_path}").to_dict() == config.to_dict()
+    with pytest.raises(FileNotFoundError, match="no stage ran in"):
+        config_files.load("of_workdir:/nowhere")
