@@ -83,18 +83,23 @@ def run_pass(
         tasks = resume.TaskPieces(pieces)
         # Also what was scored when a signal came is kept.
         stack.callback(tasks.flush)
-        streamed = functools.cache(opened.running.finish)
-        for f, (family, comparisons) in enumerate(families):
-            for c, comparison in enumerate(comparisons):
-                scored = functools.partial(_streamed, streamed, (f, c))
-                of_comparison = _Scorer(comparison, scored, opened.kept.get((f, c)), null, tasks, f"{f}.{c}")
-                yield from of_comparison.results(family.networks)
+        yield from _scored(families, opened, null, tasks)
 
 
-def _streamed(
-    finished: Callable[[], Mapping[Place, Sequence[Outputs]]], place: Place, network: int
-) -> Outputs:
-    return finished()[place][network]
+def _scored(
+    families: Families, opened: Opened, null: Null | None, tasks: resume.TaskPieces
+) -> Iterator[ScoredTask]:
+    """Yields the scores of every comparison after the pass."""
+    finished = functools.cache(opened.running.finish)
+
+    def of_network(place: Place, network: int) -> Outputs:
+        return finished()[place][network]
+
+    for f, (family, comparisons) in enumerate(families):
+        for c, comparison in enumerate(comparisons):
+            streamed, kept = functools.partial(of_network, (f, c)), opened.kept.get((f, c))
+            scorer = _Scorer(comparison, streamed, kept, null, tasks, f"{f}.{c}")
+            yield from scorer.results(family.networks)
 
 
 def _opened(

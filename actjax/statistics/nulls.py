@@ -58,25 +58,44 @@ def moment_null(
         way = cheaper_way(x_bon.shape, draws)
     if way == "pairs" and isinstance(draws, Shifts):
         raise StatisticsError("circular shifts are computed the direct way: leave way='auto'")
-    budget, k = memory_gib * 2**30 / 4, y_bok.shape[2]
+    budget, (n, k) = memory_gib * 2**30 / 4, (x_bon.shape[2], y_bok.shape[2])
     # Scores, statistics and bins of a tile are held together, hence the factor.
-    tile = int(np.clip(budget / (6 * (draws.replicates + 1) * k), 1, x_bon.shape[2]))
-    # Few shapes, so that few programs are compiled; what is rotated keeps its frames.
-    y, valid = sizes.widened(y_bok, (None, None, sizes.roomy(k))), mask
+    tile = int(np.clip(budget / (6 * (draws.replicates + 1) * k), 1, n))
+    y, valid = _roomy(y_bok, mask, draws)
+    at_once = _at_once(way, draws, tile, y.shape, budget / 4)
+    how = _How(
+        centre,
+        _masks_differ(mask, draws, frames),
+        frames if isinstance(draws, Shifts) else None,
+        signed,
+        at_once,
+        draws.replicates,
+    )
+    moves = _moves(way, draws, at_once)
+    return families.join_tiles(
+        [
+            _null_of_neurons(x_bon[:, :, first : first + tile], y, valid, k, moves, how)
+            for first in range(0, n, tile)
+        ]
+    )
+
+
+def _null_of_neurons(
+    x_bon: np.ndarray, y: np.ndarray, valid: np.ndarray, k: int, moves: "_Moves", how: "_How"
+) -> families.Null:
+    """The null of some neurons with the first k rows of y."""
+    n = x_bon.shape[2]
+    x = sizes.widened(x_bon, (None, valid.shape[1], sizes.roomy(n)))
+    return families.reduced(*_null_of_tile(x, y, valid, moves, how=how), n, k)
+
+
+def _roomy(y_bok: np.ndarray, mask_bo: np.ndarray, draws: Draws | Shifts) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and mask of few different sizes, so that few programs are compiled; clips keep what is rotated."""
+    y, mask = sizes.widened(y_bok, (None, None, sizes.roomy(y_bok.shape[2]))), mask_bo
     if isinstance(draws, Draws) and mask.shape[1] > 1:
         wide = -(-mask.shape[1] // _OBSERVATIONS) * _OBSERVATIONS
-        y, valid = sizes.widened(y, (None, wide)), sizes.widened(mask, (None, wide))
-    joint = _masks_differ(mask, draws, frames)
-    at_once = _at_once(way, draws, tile, y.shape, budget / 4)
-    turned = frames if isinstance(draws, Shifts) else None
-    how = _How(centre, joint, turned, signed, at_once, draws.replicates)
-    moves = _moves(way, draws, at_once)
-    tiles = []
-    for first in range(0, x_bon.shape[2], tile):
-        x = x_bon[:, :, first : first + tile]
-        x_wide = sizes.widened(x, (None, valid.shape[1], sizes.roomy(x.shape[2])))
-        tiles.append(families.reduced(*_null_of_tile(x_wide, y, valid, moves, how=how), x.shape[2], k))
-    return families.join_tiles(tiles)
+        y, mask = sizes.widened(y, (None, wide)), sizes.widened(mask, (None, wide))
+    return y, mask
 
 
 def cheaper_way(shape_bon: tuple[int, ...], draws: Draws | Shifts) -> str:
