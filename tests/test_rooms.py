@@ -55,7 +55,7 @@ EDGES = {
         "types",
     },
     "capacity": {"parallel"},
-    "capturing": {"activations", "dsp", "external", "types"},
+    "capturing": {"activations", "dsp", "external", "failures", "types"},
     "command": {
         "compilation",
         "config_files",
@@ -125,7 +125,7 @@ EDGES = {
         "findings/cross_fitting",
         "lookup",
         "setup",
-        "similarity/families",
+        "similarity",
         "statistics",
         "types",
     },
