@@ -198,6 +198,7 @@ EDGES = {
         "setup",
         "similarity",
         "similarity/arithmetic",
+        "similarity/host",
         "statistics",
         "train",
         "types",
