@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from actjax.similarity import sizes
@@ -22,6 +23,8 @@ from actjax.statistics.requirements import StatisticsError
 
 # Clips are filled up to multiples of so many observations.
 _OBSERVATIONS = 16
+# On the host, or in a program.
+Array = np.ndarray | jax.Array
 
 
 def moment_null(
@@ -81,7 +84,7 @@ def moment_null(
 
 
 def _null_of_neurons(
-    x_bon: np.ndarray, y: np.ndarray, valid: np.ndarray, k: int, moves: "_Moves", how: "_How"
+    x_bon: np.ndarray, y: np.ndarray, valid: np.ndarray, k: int, moves: "_Pairs | _Chunks", how: "_How"
 ) -> families.Null:
     """The null of some neurons with the first k rows of y."""
     n = x_bon.shape[2]
@@ -134,20 +137,27 @@ class _How(NamedTuple):
     replicates: int
 
 
-class _Moves(NamedTuple):
+class _Pairs(NamedTuple):
+    """Whom clips can meet and do, as `Draws` has them."""
+
+    partner_bj: Array
+    slot_rb: Array
+
+
+class _Chunks(NamedTuple):
     """Where clips go, the observed pairing first.
 
     Attributes:
-      partner_bj, slot_rb: as `Draws` has them, by pairs; else None.
-      source_crb: [c, r, b] chunks of the clips that are met, the direct way; else None.
+      source_crb: [c, r, b] the clips that are met, in chunks of rearrangements.
       shift_crb, length_b: of clips that are rotated, else None.
     """
 
-    partner_bj: np.ndarray | None
-    slot_rb: np.ndarray | None
-    source_crb: np.ndarray | None
-    shift_crb: np.ndarray | None
-    length_b: np.ndarray | None
+    source_crb: Array
+    shift_crb: Array | None = None
+    length_b: Array | None = None
+
+
+_Moves = _Pairs | _Chunks
 
 
 def _at_once(way: str, draws: Draws | Shifts, tile: int, shape_bok: tuple[int, ...], budget: float) -> int:
@@ -161,13 +171,13 @@ def _at_once(way: str, draws: Draws | Shifts, tile: int, shape_bok: tuple[int, .
 
 def _moves(way: str, draws: Draws | Shifts, at_once: int) -> _Moves:
     if isinstance(draws, Draws) and way == "pairs":
-        return _Moves(draws.partner_bj, draws.slots_rb, None, None, None)
+        return _Pairs(draws.partner_bj, draws.slots_rb)
     moved_rb = draws.source_rb if isinstance(draws, Draws) else draws.shift_rb
     places = np.arange(moved_rb.shape[1], dtype=np.int32)
     if isinstance(draws, Draws):
-        return _Moves(None, None, _chunked(np.concatenate([places[None], moved_rb]), at_once), None, None)
+        return _Chunks(_chunked(np.concatenate([places[None], moved_rb]), at_once))
     shift_crb = _chunked(np.concatenate([np.zeros_like(places)[None], moved_rb]), at_once)
-    return _Moves(None, None, np.broadcast_to(places, shift_crb.shape), shift_crb, draws.length_b)
+    return _Chunks(np.broadcast_to(places, shift_crb.shape), shift_crb, draws.length_b)
 
 
 def _chunked(rows: np.ndarray, size: int) -> np.ndarray:
@@ -176,24 +186,25 @@ def _chunked(rows: np.ndarray, size: int) -> np.ndarray:
 
 @functools.partial(jax.jit, static_argnames=("how",))
 def _null_of_tile(
-    x: jax.Array, y: jax.Array, mask: jax.Array, moves: _Moves, *, how: _How
+    x: Array, y: Array, mask: Array, moves: _Moves, *, how: _How
 ) -> tuple[dict[str, jax.Array], jax.Array]:
     """What `families.reduce_replicates` makes of the correlations under all rearrangements."""
-    x, y = (moments.centred(side, mask, centre=how.centre) for side in (x, y))
-    if moves.slot_rb is not None:
+    mask = jnp.asarray(mask)
+    x, y = (moments.centred(jnp.asarray(side), mask, centre=how.centre) for side in (x, y))
+    if isinstance(moves, _Pairs):
         scores = _by_pairs(x, y, mask, moves, how)
     else:
         scores = _direct(x, y, mask, moves, how)
     return families.reduced_arrays(scores, signed=how.signed)
 
 
-def _direct(x: jax.Array, y: jax.Array, mask: jax.Array, moves: _Moves, how: _How) -> jax.Array:
+def _direct(x: jax.Array, y: jax.Array, mask: jax.Array, moves: _Chunks, how: _How) -> jax.Array:
     """[1 + r, n, k] correlations, from the features of all rearrangements as further columns."""
 
     def of_chunk(chunk: tuple[jax.Array, jax.Array | None]) -> jax.Array:
         source_rb, shift_rb = chunk
         index = None
-        if shift_rb is not None:
+        if shift_rb is not None and moves.length_b is not None:
             index = moments.rotated(shift_rb, moves.length_b, mask.shape[1], how.frames)
         sums = moments.direct(x, mask, y, mask, source_rb, index, centre=how.centre, joint=how.joint)
         return moments.correlation(sums)
@@ -202,11 +213,11 @@ def _direct(x: jax.Array, y: jax.Array, mask: jax.Array, moves: _Moves, how: _Ho
     return scores.reshape(-1, *scores.shape[2:])[: how.replicates + 1]
 
 
-def _by_pairs(x: jax.Array, y: jax.Array, mask: jax.Array, moves: _Moves, how: _How) -> jax.Array:
+def _by_pairs(x: jax.Array, y: jax.Array, mask: jax.Array, moves: _Pairs, how: _How) -> jax.Array:
     """[1 + r, n, k] correlations, from the products of each clip with each that it can meet."""
     weights = jax.nn.one_hot(moves.slot_rb, moves.partner_bj.shape[1], dtype=x.dtype)
     options = {"centre": how.centre, "joint": how.joint, "block": how.at_once}
-    return moments.pair_scores(x, y, mask, moves.partner_bj, weights, **options)
+    return moments.pair_scores(x, y, mask, jnp.asarray(moves.partner_bj), weights, **options)
 
 
 def _masks_differ(mask: np.ndarray, draws: Draws | Shifts, frames: int | None) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from launching import ROOT
 
-from actjax import run as runs
+from actjax import runs
 from actjax.activations.capture import BothSides
 from actjax.scoring import networks, plan, running, stacks, tasks
 from actjax.scoring import stacked as programs
