@@ -37,7 +37,7 @@ def metric(*, ties: str = "average") -> Metric:
     """
     if ties not in TIES:
         raise ValueError(f"spearman expected ties to be one of {TIES}, got {ties!r}")
-    made = Metric(
+    of_values = Metric(
         name="spearman",
         prepare_x=_prepare if ties == "average" else _random_side(0),
         prepare_y=_prepare if ties == "average" else _random_side(1),
@@ -52,9 +52,9 @@ def metric(*, ties: str = "average") -> Metric:
         order=3,
     )
     if ties == "random":
-        return made
-    ranked = dataclasses.replace(made, prepare_x=_of_ranks, prepare_y=_of_ranks)
-    return dataclasses.replace(made, of_ranks=ranked)
+        return of_values
+    ranked = dataclasses.replace(of_values, prepare_x=_of_ranks, prepare_y=_of_ranks)
+    return dataclasses.replace(of_values, of_ranks=ranked)
 
 
 def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):

@@ -33,17 +33,17 @@ class Opened(NamedTuple):
     Attributes:
       step: batches done.
       running: what streams.
-      kept: the observations of comparisons whose metrics or nulls need all of them.
+      collected: the observations of comparisons whose metrics or nulls need all of them.
     """
 
     step: int
     running: Running
-    kept: Mapping[Place, Observations]
+    collected: Mapping[Place, Observations]
 
     def stands(self) -> list[resume.Stand]:
         """Every state and every place of observations, in order."""
-        of_kept = [resume.Stand([], one.saved()) for one in self.kept.values()]
-        return [resume.Stand(leaves, None) for leaves in self.running.saved()] + of_kept
+        of_stacks = [resume.Stand(leaves, None) for leaves in self.running.saved()]
+        return of_stacks + [resume.Stand([], one.saved()) for one in self.collected.values()]
 
 
 def run_pass(
@@ -97,8 +97,8 @@ def _scored(
 
     for f, (family, comparisons) in enumerate(families):
         for c, comparison in enumerate(comparisons):
-            streamed, kept = functools.partial(of_network, (f, c)), opened.kept.get((f, c))
-            scorer = _Scorer(comparison, streamed, kept, null, tasks, f"{f}.{c}")
+            streamed, collected = functools.partial(of_network, (f, c)), opened.collected.get((f, c))
+            scorer = _Scorer(comparison, streamed, collected, null, tasks, f"{f}.{c}")
             yield from scorer.results(family.networks)
 
 
@@ -137,23 +137,23 @@ def _begun(
     Raises:
       OSError: the files lack what the stands say, or these are of other stacks.
     """
-    places_kept = [
+    collecting = [
         (f, c)
         for f, (_, comparisons) in enumerate(families)
         for c, comparison in enumerate(comparisons)
         if comparison.collected or comparison.tested
     ]
-    if stands and len(stands) != len(stacks) + len(places_kept):
+    if stands and len(stands) != len(stacks) + len(collecting):
         raise OSError("what was kept is of other comparisons")
     states = [stand.state for stand in stands[: len(stacks)]]
     places = iter([stand.place for stand in stands[len(stacks) :]] if stands else itertools.repeat(None))
-    kept = {
+    collected = {
         (f, c): Observations(
             families[f][1][c].problem, len(families[f][0].networks), folder, held, next(places)
         )
-        for f, c in places_kept
+        for f, c in collecting
     }
-    return Opened(step, Running(stacks, states), kept)
+    return Opened(step, Running(stacks, states), collected)
 
 
 def _observe_all(
@@ -173,7 +173,7 @@ def _observe_all(
     def add(batch: Batch, sides: Sequence[Sequence[BothSides]]) -> None:
         mask, context = parallel.shard((batch.mask, _clip_context(batch, folds_of_clip)))
         opened.running.add(sides, mask, context)
-        for (f, c), observations in opened.kept.items():
+        for (f, c), observations in opened.collected.items():
             observations.add(*sides[f][c], mask, context)
 
     with interruption.StopRequest() as stop:

@@ -89,7 +89,8 @@ def _null_of_neurons(
     """The null of some neurons with the first k rows of y."""
     n = x_bon.shape[2]
     x = sizes.widened(x_bon, (None, valid.shape[1], sizes.roomy(n)))
-    return families.reduced(*_null_of_tile(x, y, valid, moves, how=how), n, k)
+    arrays, bins_rnk = _null_of_tile(x, y, valid, moves, how=how)
+    return families.reduced(arrays, bins_rnk, n, k)
 
 
 def _roomy(y_bok: np.ndarray, mask_bo: np.ndarray, draws: Draws | Shifts) -> tuple[np.ndarray, np.ndarray]:
@@ -189,12 +190,13 @@ def _null_of_tile(
     x: Array, y: Array, mask: Array, moves: _Moves, *, how: _How
 ) -> tuple[dict[str, jax.Array], jax.Array]:
     """What `families.reduce_replicates` makes of the correlations under all rearrangements."""
-    mask = jnp.asarray(mask)
-    x, y = (moments.centred(jnp.asarray(side), mask, centre=how.centre) for side in (x, y))
+    mask_bo = jnp.asarray(mask)
+    x_bon = moments.centred(jnp.asarray(x), mask_bo, centre=how.centre)
+    y_bok = moments.centred(jnp.asarray(y), mask_bo, centre=how.centre)
     if isinstance(moves, _Pairs):
-        scores = _by_pairs(x, y, mask, moves, how)
+        scores = _by_pairs(x_bon, y_bok, mask_bo, moves, how)
     else:
-        scores = _direct(x, y, mask, moves, how)
+        scores = _direct(x_bon, y_bok, mask_bo, moves, how)
     return families.reduced_arrays(scores, signed=how.signed)
 
 
