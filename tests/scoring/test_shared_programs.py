@@ -63,7 +63,7 @@ def test_only_what_differs_in_sizes_alone_shares():
 def test_the_quickstart_streams_in_few_programs(tmp_path):
     config = runpy.run_path(str(ROOT / "configs" / "quickstart.py"))["get_config"]()
     run = runs.open_run(config, tmp_path)
-    weights = dict.fromkeys(run.setup.scored.own_networks)
+    weights = dict.fromkeys(run.setup.scored.run_networks)
     network = networks.open_network(run, 12)
     planned = plan.plan(run.setup, run.setup.computed_features, network, weights, clips=360)
     streaming = [c for _, comparisons in planned.families for c in comparisons if c.stream]
