@@ -38,12 +38,18 @@ def twice_ranks(keys_no: jax.Array, sorted_no: jax.Array) -> jax.Array:
     n, o = keys_no.shape
     kind = jnp.uint16 if 2 * o < 1 << 16 else jnp.int32
     chunk = min(_CHUNK, 1 << max(o - 1, 1).bit_length())
-    return pl.pallas_call(
-        functools.partial(_look_up, o=o, chunk=chunk),
-        out_shape=jax.ShapeDtypeStruct((n, o), kind),
-        grid=(n,),
-        compiler_params=gpu.CompilerParams(num_warps=max(1, chunk // (_A_THREAD * _WARP)), num_stages=1),
-    )(*(jax.lax.bitcast_convert_type(side, jnp.int32) for side in (keys_no, sorted_no)))
+    sides = [jax.lax.bitcast_convert_type(side, jnp.int32) for side in (keys_no, sorted_no)]
+
+    def looked_up(ties: bool) -> tuple[jax.Array, jax.Array]:
+        return pl.pallas_call(
+            functools.partial(_look_up, o=o, chunk=chunk, ties=ties),
+            out_shape=[jax.ShapeDtypeStruct((n, o), kind), jax.ShapeDtypeStruct((n,), jnp.int32)],
+            grid=(n,),
+            compiler_params=gpu.CompilerParams(num_warps=max(1, chunk // (_A_THREAD * _WARP)), num_stages=1),
+        )(*sides)
+
+    twice_no, tied_n = looked_up(False)
+    return jax.lax.cond(jnp.any(tied_n > 0), lambda: looked_up(True)[0], lambda: twice_no)
 
 
 @functools.cache
@@ -59,42 +65,39 @@ def holds() -> bool:
     return bool((found == np.stack(expected)).all())
 
 
-def _look_up(keys_ref: Any, sorted_ref: Any, twice_ref: Any, *, o: int, chunk: int) -> None:
+def _look_up(
+    keys_ref: Any, sorted_ref: Any, twice_ref: Any, tied_ref: Any, *, o: int, chunk: int, ties: bool
+) -> None:
+    """One program: a row, and whether any of its keys tie; ranks are those without ties unless asked for."""
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
-    row, steps = pl.program_id(0), o.bit_length()
+    row = pl.program_id(0)
 
     def signed(ref: Any, at: Any, inside: jax.Array) -> jax.Array:
         """Keys in the order of int32, the largest beyond the ends."""
         return gpu.load(ref.at[row, at], mask=inside, other=-1) ^ jnp.int32(_SIGN)
 
-    def of_chunk(number: jax.Array, nothing: int) -> int:
+    def before(key: jax.Array, and_equal: bool) -> jax.Array:
+        """How many of the row are less than each key, or at most as large."""
+        known = jnp.zeros((chunk,), jnp.int32)
+        for halving in reversed(range(o.bit_length())):
+            place = known + ((1 << halving) - 1)
+            there = signed(sorted_ref, place, place < o)
+            comes = there <= key if and_equal else there < key
+            known = jnp.where((place < o) & comes, place + 1, known)
+        return known
+
+    def of_chunk(number: jax.Array, tied: jax.Array) -> jax.Array:
         at = pl.ds(number * chunk, chunk)
         inside = number * chunk + jnp.arange(chunk) < o
         key = signed(keys_ref, at, inside)
-
-        def more(below: jax.Array, step: jax.Array, also_equal: bool) -> jax.Array:
-            """How many are known to come before each key, after one halving."""
-            place = below + step - 1
-            there = signed(sorted_ref, place, place < o)
-            before = there <= key if also_equal else there < key
-            return jnp.where((place < o) & before, below + step, below)
-
-        below = jnp.zeros((chunk,), jnp.int32)
-        for halving in reversed(range(steps)):
-            below = more(below, jnp.int32(1 << halving), False)
-        following = signed(sorted_ref, below + 1, below + 1 < o)
+        less = before(key, False)
+        following = signed(sorted_ref, less + 1, less + 1 < o)
         # Infinity stands for what does not count, of which there may be many.
-        ties = inside & (following == key) & (key < jnp.int32(_INFINITY))
-        # How many come before or tie is looked for where any do.
-        turns = jnp.where(jnp.max(ties.astype(jnp.int32)) > 0, steps, 0)
-        start = jnp.zeros((chunk,), jnp.int32)
-        upto = jax.lax.fori_loop(
-            0, turns, lambda i, known: more(known, jnp.int32(1) << (steps - 1 - i), True), start
-        )
-        twice = jnp.where(ties, below + upto + 1, 2 * below + 2)
+        same = inside & (following == key) & (key < jnp.int32(_INFINITY))
+        twice = less + before(key, True) + 1 if ties else 2 * less + 2
         gpu.store(twice_ref.at[row, at], twice.astype(twice_ref.dtype), mask=inside)
-        return nothing
+        return jnp.maximum(tied, jnp.max(same.astype(jnp.int32)))
 
-    jax.lax.fori_loop(0, -(-o // chunk), of_chunk, 0)
+    gpu.store(tied_ref.at[row], jax.lax.fori_loop(0, -(-o // chunk), of_chunk, jnp.int32(0)))
