@@ -11,6 +11,7 @@ import ml_collections
 from actjax import lookup, parallel
 from actjax.data import loader
 from actjax.data.loader import Source
+from actjax.data.source import ALL
 from actjax.defaults import Config
 from actjax.setup import Setup, resolve
 from actjax.types import Batch
@@ -55,8 +56,8 @@ class Run:
     def check_split(self) -> None:
         """Raises ValueError unless the data set, prepared or not, has the split that is scored."""
         split, known = self.setup.scored.split, tuple(self.builder.jobs())
-        if split not in known:
-            raise ValueError(f"score.split = {split!r}: {self.builder.name} has {', '.join(known)}")
+        if split not in (*known, ALL):
+            raise ValueError(f"score.split = {split!r}: {self.builder.name} has {', '.join(known)}, or all")
 
 
 def open_run(

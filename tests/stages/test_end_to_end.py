@@ -22,6 +22,7 @@ SMALL = (
     "--config.score.null=unrestricted",
     "--config.score.replicates=20",
     "--config.score.null_metrics=pearson,cka",
+    "--config.report.atlas=True",
 )
 
 
@@ -117,6 +118,27 @@ def test_the_report_shows_what_the_files_hold(finished):
     assert (run / "report" / "maps.png").exists()
     assert "comparisons left out" in page and "over 12 recordings" in page
     assert re.search(r">[+−]\d\.\d\d to [+−]\d\.\d\d<", page)
+
+
+def test_the_atlas_has_every_neuron_and_is_linked(finished):
+    from actjax.workdir import clip_activations
+
+    run = finished / "run"
+    script = (run / "report" / "atlas" / "data" / "index.js").read_text()
+    index = json.loads(script.removeprefix('atlasPut("index",').removesuffix(");\n"))
+    columns, kept = index["columns"], clip_activations.read(run)
+    assert {len(column) for column in columns.values()} == {
+        sum(layer["neurons"] for layer in index["layers"])
+    }
+    assert [layer["name"] for layer in index["layers"]] == list(kept.means["trained"])
+    assert kept.clip_ids == [clip["id"] for clip in index["clips"]] and len(kept.clip_ids) == 12
+    sounds = {path.stem for path in (run / "report" / "atlas" / "clips").glob("*.ogg")}
+    assert sounds == {str(b) for b, clip in enumerate(index["clips"]) if clip["sound"]}
+    script = (run / "report" / "atlas" / "data" / "layer0.js").read_text()
+    for one in json.loads(script.removeprefix('atlasPut("layer0",').removesuffix(");\n")):
+        assert {str(clip) for clip in one["clips"]} <= sounds
+        assert (run / "report" / "atlas" / one["map"]).exists()
+    assert 'href="atlas/index.html#conv1-0"' in (run / "report" / "index.html").read_text()
 
 
 def test_errors_intervals_and_controls_are_filled(finished):
@@ -222,3 +244,14 @@ def test_another_config_in_the_same_workdir_is_refused(finished, again):
         with pytest.raises(ValueError, match=r"^workdir .*train\.steps = 3 there, 4 asked"):
             again("--config.train.steps=4", dry_run=dry_run)
     assert (finished / "run" / "config.json").read_bytes() == before, "and leaves no trace"
+
+
+def test_python_hears_what_drives_a_neuron(finished):
+    import actjax
+
+    result = actjax.load_run(finished / "run", data_dir=finished / "data")
+    clips = result.unit("conv1", 0).clips(2)
+    assert clips[0].activation >= clips[1].activation and len(clips[0].wave_s) == 36_000
+    assert 0.01 < abs(clips[0].wave_s).max() <= 1 and clips[0].label.endswith(("Performance", "Music"))
+    of_input = result.unit("bands", 64, "input").clips(1)  # the mean of all bands: the loudest clip
+    assert of_input[0].activation > 0
