@@ -69,7 +69,11 @@ def run(
 
         print(scoring_dry_run.describe(opened))
         return []
-    written = run_stages(opened, chosen)
+    if opened.config.train.population > 1 and stage in ("all", "train"):
+        with _one_writer(opened.workdir):
+            written = lookup.module("stage", "sweep").run_seeds(opened)
+    else:
+        written = run_stages(opened, chosen)
     if written and parallel.process_index() == 0:
         print(summary_of_files(opened.workdir, written))
     return written

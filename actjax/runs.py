@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Run:
       workdir: where results go.
       config_path: the config's file, for stages that read its `get_sweep`.
       data_dir: where prepared data sets live; TFDS's default when None.
+      judge: asked after each evaluation in training, (step, what was measured) -> whether it goes on.
     """
 
     config: Config
@@ -38,6 +39,7 @@ class Run:
     workdir: Path
     config_path: str | None = None
     data_dir: str | None = None
+    judge: Callable[[int, Mapping[str, float]], bool] | None = None
 
     @functools.cached_property
     def builder(self) -> Any:
