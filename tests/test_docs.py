@@ -11,6 +11,7 @@ from actjax import defaults, lookup
 from actjax.command import words
 
 DOCS = ROOT / "docs"
+sys.path.append(str(DOCS))
 # Written when the site is built.
 GENERATED = ("generated/",)
 
@@ -18,7 +19,6 @@ GENERATED = ("generated/",)
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     """name -> text of the generated pages, without pictures."""
-    sys.path.insert(0, str(DOCS))
     from generate import pages
 
     written = pages.write(tmp_path_factory.mktemp("generated"), draw=False)
@@ -62,6 +62,12 @@ def test_markdown_escapes_what_is_no_markup():
         markdown("Sum.\n\n    a = b\n\n>>> f(1)\n2")
         == "Sum.\n\n```text\na = b\n```\n\n```python\n>>> f(1)\n2\n```"
     )
+
+
+def test_an_example_is_code():
+    from generate.docstrings import markdown
+
+    assert markdown("Adds.\n\nExample:\n  >>> f(1)\n  2") == "Adds.\n\n```python\n>>> f(1)\n2\n```"
 
 
 def hand_written():
