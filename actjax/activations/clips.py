@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from actjax import parallel
+from actjax import costs, parallel
 from actjax.activations.capture import BothSides, Family, Supplied, make_observe
 from actjax.extraction import tabulated
 from actjax.extraction.compute import compute_host
@@ -85,9 +85,12 @@ def observe_clips(
     with tqdm(total=len(clip_ids), initial=done, **shown) as bar:
         for batch, supplied in _supplied_ahead(batches, observer.supply):
             sharded = parallel.shard((batch.audio, batch.length, supplied))
-            sides, finite = observer.program(observer.variables, *sharded)
-            _check_finite(finite, observer.families, batch, clip_ids)
-            on_batch(batch, sides)
+            with costs.section("features and forward"):
+                sides, finite = observer.program(observer.variables, *sharded)
+                # Waits for the program, whose time is told apart so.
+                _check_finite(finite, observer.families, batch, clip_ids)
+            with costs.section("comparisons"):
+                on_batch(batch, sides)
             bar.update(int(parallel.process_count() * batch.mask.sum()))
             if pairs and not bar.disable:
                 rate = pairs * (bar.n - done) / max(bar.format_dict["elapsed"], 1e-9)

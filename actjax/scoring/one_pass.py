@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax import interruption, parallel
+from actjax import costs, interruption, parallel
 from actjax.activations.capture import BothSides, Family
 from actjax.activations.clips import Observer, observe_clips
 from actjax.scoring import resume
@@ -224,7 +224,8 @@ class _Runner:
                     outputs = long_counts.on_host(streamed[metric.name])
                 of_null: Mapping[str, Any] = {}
                 if self.observations and null is not None and metric in self.comparison.tested:
-                    of_null = null(self.observations, i, metric)
+                    with costs.section("nulls"):
+                        of_null = null(self.observations, i, metric)
                 tasks.add(key, outputs := {**of_null, **outputs})
                 yield ScoredTask(network, self.comparison, metric, outputs)
 
