@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import dataclasses
 import gc
 import json
 import os
@@ -31,6 +32,7 @@ def run(
     config_path: str | None = None,
     data_dir: str | None = None,
     dry_run: bool = False,
+    profile: bool = False,
     quick: Collection[str] | None = None,
 ) -> list[Path]:
     """Runs one stage, or all of them, and returns the files written.
@@ -42,6 +44,7 @@ def run(
       config_path: the config file, for stages that read its `get_sweep`.
       data_dir: where prepared data sets live; TFDS's default otherwise.
       dry_run: print what would run and return.
+      profile: trace some training steps, in <workdir>/profile.
       quick: for a look in a minute, the names of the options that a person has set and that stay.
 
     Raises:
@@ -53,6 +56,8 @@ def run(
         )
     name = Path(config_path.split(":")[0]).stem if config_path else "run"
     opened = runs.open_run(config, workdir or f"runs/{name}", config_path=config_path, data_dir=data_dir)
+    if profile:
+        opened = dataclasses.replace(opened, profile=True)
     for option, folder in (("--workdir", workdir), ("--data_dir", data_dir)):
         if folder is not None:
             check_folder(option, folder)

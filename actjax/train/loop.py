@@ -16,6 +16,7 @@ from actjax.train.checkpoint import Checkpoints
 from actjax.train.evaluation import EvalResult, evaluate, predict, recompute_batch_stats
 from actjax.train.log import DivergedError, Log, progress_bar
 from actjax.train.options import TrainOptions, make_optimizer
+from actjax.train.profile import Profile
 from actjax.train.saver import Saver
 from actjax.train.state import init_variables
 from actjax.train.supply import Supply
@@ -68,6 +69,7 @@ def fit(
     progress: bool = True,
     variables: dict[str, Any] | None = None,
     judge: Judge | None = None,
+    profile: Path | None = None,
 ) -> FitResult:
     """Trains on all devices, going on from the workdir's newest checkpoint that is whole.
 
@@ -87,6 +89,7 @@ def fit(
       progress: shows a bar.
       variables: to start from instead of freshly drawn ones.
       judge: asked after each evaluation whether training goes on; the first process's answer holds.
+      profile: a folder for a trace of some steps.
 
     Raises:
       ValueError: a batch that the devices do not divide, or a checkpoint of another model.
@@ -125,6 +128,7 @@ def fit(
                 record,
                 best,
                 judge,
+                Profile(profile),
             )
             _run(trainer, state, source, eval_batches, checkpoints, Path(workdir), progress)
         best, last_step = checkpoints.restore("best"), checkpoints.newest()
@@ -153,7 +157,10 @@ def _run(
             contextlib.closing(Log(workdir, first)) as log,
             progress_bar(progress, trainer.pace.num_steps, first) as bar,
         ):
-            trainer.run(state, source, eval_batches, saver, stop, log, bar)
+            try:
+                trainer.run(state, source, eval_batches, saver, stop, log, bar)
+            finally:
+                trainer.profile.close()
     except DivergedError as error:
         advice = _what_to_do(trainer.options, checkpoints.latest())
         raise DivergedError(f"training diverged: {error}, {advice}") from None
