@@ -28,6 +28,7 @@ __all__ = [
     "EvalResult",
     "FitResult",
     "TrainOptions",
+    "Watch",
     "evaluate",
     "fit",
     "init_variables",
@@ -56,6 +57,18 @@ class FitResult(NamedTuple):
     seconds: float
 
 
+class Watch(NamedTuple):
+    """Who looks on while a network is trained.
+
+    Attributes:
+      judge: asked after each evaluation whether training goes on; the first process's answer holds.
+      profile: a folder for a trace of some steps.
+    """
+
+    judge: Judge | None = None
+    profile: Path | None = None
+
+
 def fit(
     *,
     model: nn.Module,
@@ -68,8 +81,7 @@ def fit(
     workdir: Path,
     progress: bool = True,
     variables: dict[str, Any] | None = None,
-    judge: Judge | None = None,
-    profile: Path | None = None,
+    watch: Watch = Watch(),
 ) -> FitResult:
     """Trains on all devices, going on from the workdir's newest checkpoint that is whole.
 
@@ -88,8 +100,7 @@ def fit(
       workdir: gets checkpoints/, events/ and metrics.jsonl.
       progress: shows a bar.
       variables: to start from instead of freshly drawn ones.
-      judge: asked after each evaluation whether training goes on; the first process's answer holds.
-      profile: a folder for a trace of some steps.
+      watch: who looks on; nobody by default.
 
     Raises:
       ValueError: a batch that the devices do not divide, or a checkpoint of another model.
@@ -127,16 +138,20 @@ def fit(
                 ),
                 record,
                 best,
-                judge,
-                Profile(profile),
+                watch.judge,
+                Profile(watch.profile),
             )
             _run(trainer, state, source, eval_batches, checkpoints, Path(workdir), progress)
-        best, last_step = checkpoints.restore("best"), checkpoints.newest()
+        return FitResult(
+            checkpoints.restore("best"),
+            record.best_step,
+            checkpoints.newest(),
+            record.stopped_early,
+            tuple(record.history),
+            record.seconds,
+        )
     finally:
         checkpoints.close()
-    return FitResult(
-        best, record.best_step, last_step, record.stopped_early, tuple(record.history), record.seconds
-    )
 
 
 def _run(

@@ -99,8 +99,7 @@ def doing(log: Path) -> str:
 
 def compare(straight: Path, killed: Path) -> None:
     """Asserts that both hold the same results and that nothing stray lies about."""
-    names = {p.relative_to(straight) for p in straight.rglob("*") if p.is_file() and "events" not in p.parts}
-    found = {p.relative_to(killed) for p in killed.rglob("*") if p.is_file() and "events" not in p.parts}
+    names, found = listed(straight), listed(killed)
     assert found == names, sorted(map(str, found ^ names))
     for name in sorted(names):
         if name.name in ("train.json", "findings.json", "manifest.json"):
@@ -112,6 +111,12 @@ def compare(straight: Path, killed: Path) -> None:
     data = killed.parent / f"data_{killed.name}"
     stray = [path for path in data.rglob("*") if path.name.startswith((".", "incomplete."))]
     assert not stray, stray
+
+
+def listed(folder: Path) -> set[Path]:
+    """The files of a workdir by their names in it; Orbax and TensorBoard give some of theirs random ones."""
+    names = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    return {name for name in names if not {"d", "events"} & set(name.parts)}
 
 
 def without_times(path: Path) -> dict:

@@ -28,8 +28,7 @@ def fit(workdir, batches=synthetic.train_batches, num_steps=24, judge=None, prof
         options=synthetic.train_options(**options),
         workdir=workdir,
         progress=False,
-        judge=judge,
-        profile=profile,
+        watch=loop.Watch(judge, profile),
     )
 
 
