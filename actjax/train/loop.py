@@ -69,6 +69,9 @@ class Watch(NamedTuple):
     profile: Path | None = None
 
 
+NOBODY = Watch()
+
+
 def fit(
     *,
     model: nn.Module,
@@ -81,7 +84,7 @@ def fit(
     workdir: Path,
     progress: bool = True,
     variables: dict[str, Any] | None = None,
-    watch: Watch = Watch(),
+    watch: Watch = NOBODY,
 ) -> FitResult:
     """Trains on all devices, going on from the workdir's newest checkpoint that is whole.
 
