@@ -100,16 +100,19 @@ class _Population:
     def run(self, sources: Sequence[Supply], stop: StopRequest, bar: tqdm.tqdm) -> None:
         """Steps until every member has finished, or a request to stop; the arrays' leading axis is [w]."""
         firsts, sent = zip(*map(peeked, sources), strict=True)
-        state, source = self._initial(sources[0].clip_samples(firsts[0])), sources[0]
+        state = self._initial(sources[0].clip_samples(firsts[0]))
         step, last, began = int(np.ravel(state.step)[0]), self.pace.num_steps, time.perf_counter()
         replicated, varied_w = parallel.replicate(state), parallel.replicate(self._varied())
         while active := [i for i, one in enumerate(self.members) if not one.record.finished]:
             count = self.pace.steps_from(step)
             batches = [next_batches(one, count, step, last) for one in sent]
-            batches_w = jax.tree.map(lambda *leaves: np.stack(leaves, 1), *batches)
-            active_w = parallel.replicate(np.isin(np.arange(len(self.members)), active))
-            call = self._compiled(source.gather, count)
-            replicated, sums = call(replicated, source.on_device, batches_w, active_w, varied_w)
+            replicated, sums = self._compiled(sources[0].gather, count)(
+                replicated,
+                sources[0].on_device,
+                jax.tree.map(lambda *leaves: np.stack(leaves, 1), *batches),
+                parallel.replicate(np.isin(np.arange(len(self.members)), active)),
+                varied_w,
+            )
             step += count
             bar.update(count)
             self._log(step, parallel.unreplicate(sums), active)
