@@ -10,8 +10,9 @@ import ml_collections
 
 from actjax import experiment, failures, report, runs
 from actjax.findings import seeds, table
+from actjax.report import hypotheses
 from actjax.stages import Stage, refuse_nothing
-from actjax.workdir import findings_table, sweep_table, train_record
+from actjax.workdir import findings_table, hypotheses_table, sweep_table, train_record
 
 _SHAPE = "it returns {name: {option: value}}, such as {'seed1': {'seed': 1}}"
 
@@ -31,6 +32,8 @@ def run_variants(run: runs.Run) -> list[Path]:
         records[name] = train_record.read(one.workdir)
     print(sweep_table.text_of(records).expandtabs(16))
     path = sweep_table.write(run.workdir, records)
+    if (joined := hypotheses_table.join(run.workdir, [run.workdir / name for name in variants])) is not None:
+        outputs += [joined, *hypotheses.build(run.workdir)]
     folders = [run.workdir / name for name, changes in variants.items() if _of_a_seed(changes)]
     folders = [folder for folder in folders if findings_table.path_of(folder).exists()]
     if len(folders) > 1:

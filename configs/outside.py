@@ -4,13 +4,13 @@
     python launch.py --config=configs/outside.py:weights=wheels --stage=sweep
 
 Scores five trained networks (musicnn's four taggers, CREPE) beside their untrained twins and the input on
-gm_instruments at 16 kHz, and holds their named outputs against the hypotheses in configs/outside.csv, which was
-written before any of them was scored. Leaves runs/outside/hypotheses.csv and the table on each report's page.
+gm_instruments at 16 kHz, and holds their named outputs against the hypotheses in configs/outside.csv, which
+was written before any of them was scored. Leaves runs/outside/hypotheses.csv and report/hypotheses.html.
 
-A hypothesis names a unit, a feature's row or a label, the view and the sign. It is confirmed where the Pearson
-correlation has that sign and a max-T p below 0.05 over all units of the layer and all rows, recordings permuted
-without restriction. One that compares two groups of filters (`against`) asks whose units come closer to the
-feature, with units permuted between the groups.
+A hypothesis names a unit, a feature's row or a label, the view and the sign. It is confirmed where Pearson's
+correlation has that sign and a max-T p below 0.05 over all units of the layer and all rows, recordings
+permuted without restriction. One that compares two groups of filters (`against`) asks whose units come closer
+to the feature, with units permuted between the groups.
 """
 
 from pathlib import Path
@@ -23,7 +23,8 @@ WAVE = {
     "score.views": "frame",
     "score.null_views": "frame",
     "score.features": (
-        "chroma_cqt,f0_yin,loudness_a_weighted,onset_strength,spectral_centroid,spectral_flatness,harmonic_ratio"
+        "chroma_cqt,f0_yin,loudness_a_weighted,onset_strength,spectral_centroid,spectral_flatness,"
+        "harmonic_ratio"
     ),
     "score.batch_size": 8,
 }
@@ -47,7 +48,8 @@ def get_config(arguments: str = "weights=wheels"):
     config.score.views = "clip,frame"
     config.score.features = (
         "labels,loudness_a_weighted,rms,onset_rate,onset_strength,percussive(scale='db',n_mels=32),"
-        "harmonic(scale='db',n_mels=32),harmonic_ratio,spectral_centroid,spectral_flatness,chroma_stft(n_fft=2048)"
+        "harmonic(scale='db',n_mels=32),harmonic_ratio,spectral_centroid,spectral_flatness,"
+        "chroma_stft(n_fft=2048)"
     )
     config.score.metrics = "pearson,inverse_auc(alpha_y=0.25)"
     config.score.null = "unrestricted"

