@@ -17,11 +17,12 @@ from pathlib import Path
 
 from actjax.defaults import default_config
 
-WAVE = {
-    "model.name": "crepe(capacity='tiny',hop_samples=320)",
+# Of plain filters nothing is said but what their tags must follow.
+TAGS_ALONE = {"score.layers": "tags", "score.views": "clip", "score.null_views": "clip"}
+FRAMES_ALONE = {"score.views": "frame", "score.null_views": "frame"}
+CREPE = FRAMES_ALONE | {
+    "model.name": "crepe(capacity='tiny',hop_samples=512)",
     "score.layers": "pitch",
-    "score.views": "frame",
-    "score.null_views": "frame",
     "score.features": (
         "chroma_cqt,f0_yin,loudness_a_weighted,onset_strength,spectral_centroid,spectral_flatness,"
         "harmonic_ratio"
@@ -65,10 +66,10 @@ def get_config(arguments: str = "weights=wheels"):
 
 
 def get_sweep():
-    """Five networks; the folder is that of `get_config`."""
+    """The networks; the folder is that of `get_config`."""
     variants = {}
     for trained_on in ("MTT", "MSD"):
-        for kind, model in (("musicnn", "musicnn"), ("vgg", "musicnn_vgg")):
-            variants[f"{trained_on}_{kind}"] = {"model.name": f"{model}(trained_on='{trained_on}')"}
-    variants["crepe_tiny"] = WAVE
+        variants[f"{trained_on}_musicnn"] = {"model.name": f"musicnn(trained_on='{trained_on}')"}
+        variants[f"{trained_on}_vgg"] = {"model.name": f"musicnn_vgg(trained_on='{trained_on}')"} | TAGS_ALONE
+    variants["crepe_tiny"] = CREPE
     return {name: {"hypotheses.network": name, **changes} for name, changes in variants.items()}
