@@ -82,6 +82,7 @@ RULES = {
     "findings.bootstrap": Number(1, 10**6, whole=True),
     "findings.splits": Number(1, 10**4, whole=True),
     "report.examples": Number(0, 1000, whole=True),
+    "report.atlas": Flag(),
 }
 
 
@@ -225,3 +226,4 @@ def _reporting(config: ml_collections.ConfigDict) -> None:
 
     config.report = ml_collections.ConfigDict()
     config.report.examples = 6  # map-view pairs shown as pictures
+    config.report.atlas = True  # a page beside the report that plays what drives each neuron

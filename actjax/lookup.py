@@ -37,6 +37,8 @@ TABLES = {
         "speed": "actjax.benchmark.speed.run",
     },
     "stage": {
+        "ablate": "actjax.stages.ablate",
+        "atlas": "actjax.stages.atlas",
         "benchmark": "actjax.stages.benchmark",
         "data": "actjax.stages.data",
         "findings": "actjax.stages.findings",

@@ -17,6 +17,7 @@ TINY = (
     "--config.train.warmup_steps=0",
     "--config.score.batch_size=8",
     "--config.findings.untrained=0",
+    "--config.report.atlas=False",
 )
 
 

@@ -15,6 +15,7 @@ OPTIONS = (
     "--config.score.features=rms,log_mel",
     "--config.score.null=none",
     "--config.findings.untrained=0",
+    "--config.report.atlas=False",
 )
 NETWORK = """import flax.linen as nn
 

@@ -67,14 +67,20 @@ class BothSides(NamedTuple):
 
 def network_outputs(module: nn.Module) -> Callable[[Any, jax.Array], dict[str, jax.Array]]:
     """Makes what computes a network's layers in evaluation mode, as `Family.apply` wants them."""
+    forward = network_forward(module)
+    return lambda variables, image_bft: forward(variables, image_bft)[1]
+
+
+def network_forward(module: nn.Module) -> Callable[[Any, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]:
+    """Makes what computes a network's logits and layers in evaluation mode, from one pass."""
     if isinstance(module, AnyNetwork):
-        return module.outputs
+        return module.logits_and_outputs
 
-    def apply(variables: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
+    def forward(variables: Any, image_bft: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         result: Any = module.apply(variables, image_bft, train=False)
-        return result[1]
+        return result
 
-    return apply
+    return forward
 
 
 def input_outputs(_: Any, image_bft: jax.Array) -> dict[str, jax.Array]:

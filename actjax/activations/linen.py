@@ -41,13 +41,19 @@ class AnyNetwork(nn.Module):
 
     def outputs(self, variables: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
         """Computes all layers in evaluation mode: name -> [b, f, t, c] or [b, c], in order of computation."""
+        return self.logits_and_outputs(variables, image_bft)[1]
+
+    def logits_and_outputs(
+        self, variables: Any, image_bft: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Computes logits [b, classes] and all layers from one pass in evaluation mode."""
         result: Any = self.apply(
             variables, image_bft, train=False, capture_intermediates=True, mutable=["intermediates"]
         )
-        (_, layers), state = result
+        (logits, layers), state = result
         for name, output in captured_arrays(state["intermediates"].get("inner", {})):
             layers.setdefault(name, output)
-        return layer_maps(layers, image_bft.shape[0])
+        return logits, layer_maps(layers, image_bft.shape[0])
 
     def layers(self, input_shape_ft: tuple[int, int], chosen: str = ".*") -> tuple[Layer, ...]:
         """Name, size, depth and geometry of the layers whose whole name matches `chosen`.

@@ -1,6 +1,6 @@
 """How all pictures look: one palette (safe for colour-blind readers), one set of fonts, one way to save."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from actjax import files
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
 INK, MUTED, FAINT = "#1b2733", "#5f6b76", "#d9dee3"
@@ -53,7 +54,7 @@ def marker(network: str) -> str:
     return {"trained": "o", "untrained": "s"}.get(network, "^")
 
 
-def text_on(background: tuple[float, float, float, float]) -> str:
+def text_on(background: "Sequence[float] | np.ndarray") -> str:
     """Black or white, whichever is easier to read on a colour of red, green, blue (0 to 1).
 
     The contrast of the better of the two is at least 4.5 on any colour (W3C, "Web Content Accessibility

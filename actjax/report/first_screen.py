@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from actjax.pages.markup import Markup, join, section, tag
+from actjax.pages.markup import Markup, folded, join, section, tag
 from actjax.pages.numbers import number
 from actjax.report import neuron_table
 from actjax.report.neurons import Best
 from actjax.report.summary import Summary
-from actjax.report.workdir_files import Material
+from actjax.report.workdir_files import ATLAS, Material
 from actjax.statistics.bootstrap import t_quantile
 from actjax.workdir.evaluation_record import Evaluation
 
 # Fewer recordings than this get a warning.
 FEW_RECORDINGS = 60
-ATLAS = "atlas/index.html"
 TITLE = "Which feature does each neuron follow?"
 
 
@@ -26,7 +25,8 @@ def first_screen(summary: Summary, material: Material, best: Best) -> Markup:
     counts = neuron_table.count(best, material.changing, summary)
     table = neuron_table.neuron_table(best, summary, material.selectivity)
     atlas = ATLAS if material.atlas else ""
-    body = [tag("p", table.note, class_="note"), neuron_table.linked(table, atlas)]
+    how = folded("How to read this table", tag("p", table.note, class_="note"))
+    body = [how, neuron_table.linked(table, atlas)]
     if len(best.neuron) > len(table.rows):
         words = f"The {len(table.rows):,} largest gains of {len(best.neuron):,}; all are in the atlas."
         body.insert(0, tag("p", words))

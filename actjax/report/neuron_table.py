@@ -15,25 +15,26 @@ from actjax.report.summary import INPUT, UNTRAINED, Summary
 MOST_ROWS = 1000
 COLUMNS = (
     ("neuron", "<"),
-    ("follows", "<"),
-    ("row", "<"),
+    ("beyond the controls it follows", "<"),
+    ("view", "<"),
     ("score", ">"),
-    ("null: mean", ">"),
-    ("95 % of it", ">"),
+    ("null (95 %)", ">"),
     ("max-T p", ">"),
     (UNTRAINED, ">"),
     (INPUT, ">"),
     ("gain", ">"),
     ("95 %", ">"),
+    ("most of all it follows", "<"),
     ("class", ">"),
 )
 NOTE = """
-Each neuron with the feature row that it follows most, the largest gain first. Score: inside the clips for
-maps, between clips for an embedding. Null: what the score is when recordings are permuted. Untrained,
-input: the strongest unit of each for the same row. Gain: strength less that of the stronger of the two, and
-the interval of this one difference over recordings; * where it also exceeds what choosing among all scores
-can do. Class: the share of the neuron's variance between clips that lies between classes. Rows that the
-network is given (log_mel, the cepstrum's coefficient 0) are left out: a first layer copies them.
+Each neuron with the feature row on which it exceeds the controls most, among those where its score is above
+chance; the largest gain first. View: frame by frame inside the clips, or between clips. Null: mean and 95 %
+of the score when recordings are permuted. Untrained, input: the strongest unit of each for the same row.
+Gain: the score's size less that of the stronger of the two, and the interval of this one difference over
+recordings; * where it also exceeds what choosing among all scores can do. Class: the share of the neuron's
+variance between clips that lies between classes. Rows that the network is given (log_mel, the cepstrum's
+coefficient 0) are left out: a first layer copies them.
 """
 
 
@@ -88,22 +89,24 @@ def neuron_table(
     """The table, by gain; neurons without a score stand last."""
     shares = of_neurons(best, selectivity or {}, summary)
     rows = []
-    for i in best.by_gain()[:most]:
+    for i in best.by_gain()[:most].tolist():
         mark = " *" if best.announced[i] else ""
-        name = "" if best.row_name[i] == best.feature[i] else best.row_name[i] or _numbered(int(best.row[i]))
-        null = interval(best.null_low[i], best.null_high[i])
+        feature = best.feature[i]
+        most_of_all = _named(best.strongest_feature[i], best.strongest_row[i])
         row = (
             f"{summary.layers[best.layer[i]]} / {best.neuron[i]}",
-            best.feature[i] or "nothing: constant",
-            name if best.feature[i] else "",
+            _named(feature, best.row_name[i] or _numbered(int(best.row[i])))
+            if feature
+            else "nothing: constant",
+            summary.sets[best.set[i]].view if feature else "",
             signed(best.score[i]),
-            signed(best.null_mean[i]),
-            null,
+            _null(best, i),
             p_value(best.p_maxt[i]),
             signed(best.untrained[i]),
             signed(best.input[i]),
             signed(best.gain[i]) + mark,
             interval(best.gain_low[i], best.gain_high[i]),
+            f"{most_of_all} {signed(best.strongest_score[i])}" if feature else "",
             f"{shares[i]:.0%}" if np.isfinite(shares[i]) else "-",
         )
         rows.append(row)
@@ -124,6 +127,16 @@ def anchor(layer: str, neuron: int) -> str:
     from urllib.parse import quote
 
     return f"{quote(layer, safe='')}-{neuron}"
+
+
+def _named(feature: str, row: str) -> str:
+    """A feature and its row; the feature alone where it has one row of its own name."""
+    return feature if row in ("", feature) else f"{feature} {row.removeprefix(feature).strip('_ ')}"
+
+
+def _null(best: Best, i: int) -> str:
+    ends = interval(best.null_low[i], best.null_high[i])
+    return f"{signed(best.null_mean[i])} ({ends})" if ends else "-"
 
 
 def _numbered(row: int) -> str:

@@ -7,6 +7,9 @@ training never saw. <b>Clip view</b>: both averaged over a clip; what differs be
 <b>Frame view</b>: frame by frame inside the clips. <b>Map view</b>: both as images of frequency and
 time. The sign of a correlation is direction only: units that fall while the feature rises count like
 units that rise with it.
+</p><p><b>What a score of 0.5 means.</b> A correlation of 0.5 says that a straight line through the feature
+explains a quarter (0.5 squared) of the unit's variance: of a hundred frames in which the loudness, say, lies
+above its median, the unit lies above its own in about 67, where 50 would be chance.
 </p><p><b>When a gain is announced.</b> The best trained unit must exceed the best unit of every control
 by more than q standard errors of the difference, and where the metric has a null, its max-T p
 ({rearranged}; in every replicate the largest score of the layer's units and rows) must be below 0.05. The
@@ -49,7 +52,7 @@ STYLE = """
 * { box-sizing: border-box }
 body { margin: 0; background: var(--page); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif }
-main { max-width: 1120px; margin: 0 auto; padding: 28px 24px 72px }
+main { max-width: 1340px; margin: 0 auto; padding: 28px 24px 72px }
 h1 { font-size: 30px; line-height: 1.2; margin: 0 0 6px }
 h2 { font-size: 21px; margin: 0 0 8px }
 h3 { font-size: 16px; margin: 22px 0 6px }
@@ -71,6 +74,7 @@ section { padding: 20px 24px; margin: 16px 0 }
 img { max-width: 100%; height: auto; display: block; margin: 10px 0 18px }
 .scroll { overflow: auto; margin: 8px 0 14px }
 #neurons .scroll { max-height: 74vh }
+#neurons th { white-space: normal; vertical-align: bottom }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums }
 th, td { padding: 4px 14px 4px 0; border-bottom: 1px solid var(--line); white-space: nowrap }
 th { color: var(--muted); font-weight: 600; position: sticky; top: 0; background: var(--sheet) }

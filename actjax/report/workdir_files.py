@@ -7,12 +7,26 @@ from typing import Any
 
 import numpy as np
 
+from actjax.report.summary import TRAINED
 from actjax.scores.files import folder_of
+from actjax.statistics import controls
 from actjax.types import LeftOut
-from actjax.workdir import curve, evaluation_record, examples, left_out, recorded_config, skipped
+from actjax.workdir import (
+    clip_activations,
+    curve,
+    evaluation_record,
+    examples,
+    left_out,
+    recorded_config,
+    skipped,
+)
+from actjax.workdir.clip_activations import ClipActivations
 from actjax.workdir.evaluation_record import Evaluation
 from actjax.workdir.examples import Example
 from actjax.workdir.skipped import Skipped
+
+# The atlas's page, from the report's folder.
+ATLAS = "atlas/index.html"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +64,7 @@ def read_material(workdir: Path, shown: Sequence[Example] | None = None, command
     Raises:
       FileError: a file that is there but not as its writer makes it.
     """
-    scores = folder_of(workdir)
+    scores, kept = folder_of(workdir), clip_activations.read(workdir)
     return Material(
         evaluation=evaluation_record.read(workdir),
         curve=curve.read(workdir),
@@ -58,5 +72,16 @@ def read_material(workdir: Path, shown: Sequence[Example] | None = None, command
         left_out=left_out.read(scores),
         examples=examples.read(scores) if shown is None else shown,
         config=recorded_config.read(workdir),
+        selectivity=None if kept is None else selectivity(kept),
+        changing=None if kept is None else kept.changing(TRAINED),
+        atlas=(workdir / "report" / ATLAS).exists(),
         command=command,
     )
+
+
+def selectivity(kept: ClipActivations) -> dict[str, np.ndarray]:
+    """Layer -> [n] the share of each trained neuron's variance between clips that lies between classes."""
+    if kept.labels.ndim != 1:
+        return {}
+    of_trained = kept.means.get(TRAINED, {})
+    return {layer: controls.eta_squared(means_bn, kept.labels) for layer, means_bn in of_trained.items()}

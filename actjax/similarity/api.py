@@ -78,8 +78,9 @@ def score(
       **hyper: the metric's options, where it is one metric and its name carries none.
 
     Returns:
-      [n, k] float32 NumPy array (n x 1 for metrics that take all rows as one feature), NaN where
-      undefined: a constant side, too few observations. For a list of metrics {as it was named: array}.
+      [n, k] float32 (n x 1 for metrics that take all rows as one feature), NaN where undefined: a constant
+      side, too few observations. An array of JAX, on the device, where both sides are such; else of NumPy.
+      For a list of metrics {as it was named: array}.
 
     Raises:
       ValueError: an unknown metric or option, options given twice, axes that do not fit, a clip id or fold
@@ -134,7 +135,8 @@ def score_maps(
       seed, memory_gib, details, **hyper: as in `score`.
 
     Returns:
-      [n, k] float32 NumPy array, NaN where undefined. For a list of metrics {as it was named: array}.
+      [n, k] float32, NaN where undefined; an array of JAX where both sides are such, else of NumPy. For a
+      list of metrics {as it was named: array}.
 
     Raises:
       ValueError: an unknown metric or option, one without the map view, axes that do not fit, values
@@ -148,7 +150,8 @@ def score_maps(
     y = inputs.images(sides.features.values, "matrices", "k, rows, frames")
     frames = inputs.map_mask(x.values, y.values, mask)
     memory = inputs.memory_bytes(memory_gib)
-    problem = Problem(x, y, frames, Context(key=inputs.key(seed)), memory, details)
+    stay = _of_jax(maps, matrices)
+    problem = Problem(x, y, frames, Context(key=inputs.key(seed)), memory, details, stay)
     scores = {spec: of_images(one.metric, problem) for spec, one in metrics.items()}
     return sides.give(scores.popitem()[1] if single else scores)
 
@@ -178,7 +181,13 @@ def _vectors(
     memory = default_memory() if memory_gib is None else inputs.memory_bytes(memory_gib)
     if clip_ids is None:
         x, y = resident(x), resident(y)
-    return Problem(x, y, counts, context, memory, details), of_folds.count
+    stay = _of_jax(activations, features)
+    return Problem(x, y, counts, context, memory, details, stay), of_folds.count
+
+
+def _of_jax(x: ArrayLike, y: ArrayLike) -> bool:
+    """Whether both sides are arrays of JAX, as their scores then are."""
+    return isinstance(x, jax.Array) and isinstance(y, jax.Array)
 
 
 def _nuisance(

@@ -9,7 +9,7 @@ from actjax import files, options
 from actjax.defaults import default_config
 
 NAME = "config.json"
-STAGES = ("data", "train", "score", "findings", "report")
+STAGES = ("data", "train", "score", "findings", "atlas", "report")
 # The config keys that each stage reads beside those of the stages before it.
 STAGE_KEYS = {"data": ("seed", "data"), "train": ("frontend", "model", "train")}
 _IMPORT, _LATEST = "import", "latest"

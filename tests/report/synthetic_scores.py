@@ -36,6 +36,13 @@ LEVEL = {"trained": 0.18, "untrained": 0.15, "input": 0.2}
 PLANTS = {("conv4", "chroma_stft"): 0.35, ("embedding", "onset_rate"): 0.4, ("conv2", "harmonic"): 0.2}
 
 
+def row_names(feature, rows):
+    """As features name their rows."""
+    if rows == 12:
+        return PITCHES
+    return [feature] if rows == 1 else [f"{feature}_{i}" for i in range(rows)]
+
+
 def blocks(seed=0, layers=LAYERS, features=FEATURES, networks=tuple(LEVEL)):
     """Score blocks for the clip, frame and map views."""
     rng = np.random.default_rng(seed)
@@ -54,7 +61,9 @@ def blocks(seed=0, layers=LAYERS, features=FEATURES, networks=tuple(LEVEL)):
                     error = (1 - score**2) / 20
                     outputs = {"score": score, "std_error": error, "p_maxt": np.full_like(score, 0.01)}
                     outputs |= {"ci_low": score - 2 * error, "ci_high": score + 2 * error}
-                    yield score_block(outputs, n_observations=400, **labels)
+                    yield score_block(
+                        outputs, n_observations=400, row_names=row_names(feature, rows), **labels
+                    )
                 if layer != "embedding" and rows > 1:
                     score = np.clip(rng.beta(2, 9, (neurons, 1)) + plant, 0, 1)
                     score[0] = np.nan

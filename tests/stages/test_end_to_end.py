@@ -22,6 +22,7 @@ SMALL = (
     "--config.score.null=unrestricted",
     "--config.score.replicates=20",
     "--config.score.null_metrics=pearson,cka",
+    "--config.report.atlas=True",
 )
 
 
@@ -117,6 +118,27 @@ def test_the_report_shows_what_the_files_hold(finished):
     assert (run / "report" / "maps.png").exists()
     assert "comparisons left out" in page and "over 12 recordings" in page
     assert re.search(r">[+−]\d\.\d\d to [+−]\d\.\d\d<", page)
+
+
+def test_the_atlas_has_every_neuron_and_is_linked(finished):
+    from actjax.workdir import clip_activations
+
+    run = finished / "run"
+    script = (run / "report" / "atlas" / "data" / "index.js").read_text()
+    index = json.loads(script.removeprefix('atlasPut("index",').removesuffix(");\n"))
+    columns, kept = index["columns"], clip_activations.read(run)
+    assert {len(column) for column in columns.values()} == {
+        sum(layer["neurons"] for layer in index["layers"])
+    }
+    assert [layer["name"] for layer in index["layers"]] == list(kept.means["trained"])
+    assert kept.clip_ids == [clip["id"] for clip in index["clips"]] and len(kept.clip_ids) == 12
+    sounds = {path.stem for path in (run / "report" / "atlas" / "clips").glob("*.ogg")}
+    assert sounds == {str(b) for b, clip in enumerate(index["clips"]) if clip["sound"]}
+    script = (run / "report" / "atlas" / "data" / "layer0.js").read_text()
+    for one in json.loads(script.removeprefix('atlasPut("layer0",').removesuffix(");\n")):
+        assert {str(clip) for clip in one["clips"]} <= sounds
+        assert (run / "report" / "atlas" / one["map"]).exists()
+    assert 'href="atlas/index.html#conv1-0"' in (run / "report" / "index.html").read_text()
 
 
 def test_errors_intervals_and_controls_are_filled(finished):

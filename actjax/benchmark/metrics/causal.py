@@ -87,10 +87,10 @@ def render(seed: int, count: int) -> Doses:
     """`count` clips under all interventions; for percussion such clips as have some."""
     clips, targets = {}, {}
     for name, cause in CAUSES.items():
-        indices = _indices(seed, count, with_drums=name == "percussion")
+        indices = clip_indices(seed, count, name == "percussion", plants.DEFINITION["clips"]["clip_seconds"])
         versions = [
             rendered.render(seed, indices, plants.DEFINITION, intervention=intervention)
-            for intervention in (_intervention(cause, dose) for dose in cause.doses)
+            for intervention in (intervention(cause, dose) for dose in cause.doses)
         ]
         waves_bds = np.stack([version.wave_bs for version in versions], 1)
         wave_bs = waves_bds.reshape(-1, waves_bds.shape[-1])
@@ -100,7 +100,8 @@ def render(seed: int, count: int) -> Doses:
     return Doses(clips, targets)
 
 
-def _intervention(cause: Cause, dose: float) -> "Intervention":
+def intervention(cause: Cause, dose: float) -> "Intervention":
+    """What `gm_instruments` renders at a dose of a cause."""
     from actjax.datasets import gm_instruments
 
     options: dict[str, Any] = {cause.field: dose}
@@ -129,8 +130,8 @@ def respond(units: Units, doses: Doses, scored_bn: np.ndarray, targets_bk: np.nd
     for v, name in enumerate(CAUSES):
         change = doses.targets[name][:, :, v]
         values = units(doses.clips[name]).reshape(*change.shape, -1) / deviation_n
-        per_dose.append(_slope(np.broadcast_to(dose_d, change.shape), values))
-        per_change.append(_slope(change / deviation_k[v], values))
+        per_dose.append(slope(np.broadcast_to(dose_d, change.shape), values))
+        per_change.append(slope(change / deviation_k[v], values))
     size = np.abs(np.stack(per_dose))
     others = (size.sum(0, keepdims=True) - size) / (len(size) - 1)
     return Responses(np.stack(per_dose), np.stack(per_change), size - others)
@@ -142,7 +143,7 @@ def dose_response(doses: Doses, targets_bk: np.ndarray) -> np.ndarray:
     dose_d = np.linspace(-1, 1, 5)
     return np.stack(
         [
-            _slope(np.broadcast_to(dose_d, doses.targets[v].shape[:2]), doses.targets[v] / deviation_k)
+            slope(np.broadcast_to(dose_d, doses.targets[v].shape[:2]), doses.targets[v] / deviation_k)
             for v in CAUSES
         ]
     )
@@ -222,11 +223,10 @@ def _batched(run: Callable[[jax.Array], jax.Array], wave_bs: np.ndarray, batch: 
     return np.concatenate(outputs)
 
 
-def _indices(seed: int, count: int, with_drums: bool) -> list[int]:
+def clip_indices(seed: int, count: int, with_drums: bool, clip_seconds: float) -> list[int]:
     """Clips of all classes in turn, far from those that are scored."""
     from actjax.data.gm import score as gm_score
 
-    clip_seconds = plants.DEFINITION["clips"]["clip_seconds"]
     indices: list[int] = []
     for index in itertools.count(100_000):
         if len(indices) == count:
@@ -240,7 +240,7 @@ def _indices(seed: int, count: int, with_drums: bool) -> list[int]:
     return indices
 
 
-def _slope(x_bd: np.ndarray, y_bdn: np.ndarray) -> np.ndarray:
+def slope(x_bd: np.ndarray, y_bdn: np.ndarray) -> np.ndarray:
     """[n] least-squares slope within clips."""
     x = x_bd - x_bd.mean(1, keepdims=True)
     y = y_bdn - y_bdn.mean(1, keepdims=True)

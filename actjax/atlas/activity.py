@@ -1,0 +1,136 @@
+"""Passes clips through networks: each clip's mean activations, and the maps and curves of some clips."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from actjax import dsp
+from actjax.activations import capture
+from actjax.data import loader
+from actjax.extraction import tabulated
+from actjax.extraction.compute import compute, compute_host
+from actjax.scoring.networks import Network
+from actjax.types import Feature, Layer
+
+# (variables, audio [b, s], length [b]) -> image [b, f, t], layer -> outputs.
+Forward = Callable[[Any, jax.Array, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
+
+
+class Heard(NamedTuple):
+    """One clip, as the trained network and the features see it.
+
+    Attributes:
+      clip: its place in the source.
+      wave_s: its samples of signal.
+      image_ft: the network's input.
+      layers: layer -> [f, t, c], or [c] of an embedding.
+      features: name -> ([rows, frames], [frames] bool).
+    """
+
+    clip: int
+    wave_s: np.ndarray
+    image_ft: np.ndarray
+    layers: dict[str, np.ndarray]
+    features: dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def forward(network: Network) -> Forward:
+    """Makes what computes the image of clips and all layers of them."""
+    apply, front = capture.network_outputs(network.module), network.frontend
+
+    def run(
+        variables: Any, audio_bs: jax.Array, length_b: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        image = jax.vmap(lambda wave, length: dsp.log_mel_image(wave, front, length))(audio_bs, length_b)
+        return image, apply(variables, image)
+
+    return run
+
+
+def clip_means(
+    network: Network, layers: Sequence[Layer], weights: Mapping[str, Any], source: loader.Source
+) -> dict[str, dict[str, np.ndarray]]:
+    """Network -> layer -> [b, n] mean activations over the cells whose centres lie within the signal.
+
+    Args:
+      network: whose architecture all weights fit.
+      layers: those that are wanted.
+      weights: network's name -> variables.
+      source: the clips.
+    """
+    compute_layers, rate = forward(network), network.frontend.sample_rate_hz
+
+    @jax.jit
+    def means(variables: Any, audio_bs: jax.Array, length_b: jax.Array) -> dict[str, jax.Array]:
+        outputs = compute_layers(variables, audio_bs, length_b)[1]
+        length_s = length_b.astype(jnp.float32) / rate
+        return {
+            layer.name: mean_of_cells(outputs[layer.name], times_s(layer, network), length_s)
+            for layer in layers
+        }
+
+    out = {
+        name: {layer.name: np.zeros((len(source), layer.neurons), np.float32) for layer in layers}
+        for name in weights
+    }
+    for batch in loader.batches(source, batch_size=network.batch_size):
+        for name, variables in weights.items():
+            for layer, means_bn in means(variables, batch.audio, batch.length).items():
+                out[name][layer][batch.index[batch.mask]] = np.asarray(means_bn)[batch.mask]
+    return out
+
+
+def hear(
+    network: Network,
+    layers: Sequence[Layer],
+    variables: Any,
+    features: Sequence[Feature],
+    source: loader.Source,
+    clips: np.ndarray,
+) -> Iterator[Heard]:
+    """Yields the chosen clips with every layer's output and the features."""
+    compute_layers = forward(network)
+    given = [f for f in features if isinstance(f, tabulated.GivenFeature)]
+    hosted = [f for f in features if f.host]
+    on_device = [f for f in features if f not in given and f not in hosted]
+
+    @jax.jit
+    def observe(audio_bs: jax.Array, length_b: jax.Array) -> Any:
+        image, outputs = compute_layers(variables, audio_bs, length_b)
+        kept = {layer.name: outputs[layer.name] for layer in layers}
+        return image, kept, compute(on_device, audio_bs, length_b) if on_device else {}
+
+    for batch in loader.batches(source.take(clips), batch_size=network.batch_size):
+        image, outputs, values = jax.tree.map(np.asarray, observe(batch.audio, batch.length))
+        real = np.flatnonzero(batch.mask)
+        index = clips[batch.index[real]]
+        known = jax.tree.map(lambda array, real=real: array[real], values)
+        known |= {f.name: tabulated.values_and_validity(f, index) for f in given}
+        known |= {f.name: compute_host(f, batch.audio[real], batch.length[real]) for f in hosted}
+        for row, b in enumerate(real):
+            wave = batch.audio[b, : max(int(batch.length[b]), 1)]
+            yield Heard(int(index[row]), wave, image[b], _row(outputs, b), _row(known, row))
+
+
+def _row(tree: Any, row: int) -> Any:
+    return jax.tree.map(lambda array: array[row], tree)
+
+
+def times_s(layer: Layer, network: Network) -> np.ndarray | None:
+    """[t] the centres of a layer's cells in seconds; None for an embedding."""
+    if layer.time is None:
+        return None
+    return layer.time.centres() * network.frontend.hop_samples / network.frontend.sample_rate_hz
+
+
+def mean_of_cells(output: jax.Array, centres_s: np.ndarray | None, length_b: jax.Array) -> jax.Array:
+    """[b, f, t, c] or [b, c] -> [b, c]; a clip shorter than the first cell counts that cell."""
+    if centres_s is None:
+        return output
+    centres = jnp.asarray(centres_s, jnp.float32)
+    inside = centres[None, :] <= jnp.maximum(length_b, centres[0])[:, None]
+    weight = inside.astype(output.dtype)[:, None, :, None]
+    return (output * weight).sum((1, 2)) / (weight.sum((1, 2)) * output.shape[1])

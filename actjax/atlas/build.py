@@ -1,0 +1,111 @@
+"""Builds the atlas of a run: passes over the clips, then the folder of a page that opens from a file."""
+
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from actjax import files, runs
+from actjax.atlas import activity, chosen, described, page_text, shown, site
+from actjax.atlas.coded import rounded
+from actjax.data import loader
+from actjax.report.neurons import best_of_neurons
+from actjax.report.summary import summarise
+from actjax.scores.files import load_scores
+from actjax.scoring import from_elsewhere, networks
+from actjax.types import Layer
+from actjax.workdir import ablation, clip_activations, train_record
+from actjax.workdir.clip_activations import ClipActivations
+
+UNTRAINED = "untrained"
+
+
+class Network(NamedTuple):
+    """The run's network for the atlas: what it is, its layers, and the weights of its versions by name."""
+
+    network: networks.Network
+    layers: tuple[Layer, ...]
+    weights: Mapping[str, Any]
+
+
+def folder_of(workdir: Path) -> Path:
+    """The atlas's folder, beside the report's page."""
+    return workdir / "report" / "atlas"
+
+
+def build(run: runs.Run) -> list[Path]:
+    """Writes the atlas of a scored run, and the mean activations that it is made from.
+
+    Raises:
+      StageLeftOut: the neurons are not channels, or their activations come from a file.
+      ScoresError: nothing was scored.
+    """
+    options = run.setup.scored
+    check(run)
+    table = load_scores(run.workdir)
+    summary = summarise(table)
+    scored = site.Scored(table, summary, best_of_neurons(table, summary))
+    source = run.open_source(options.split)
+    own = open_network(run, source)
+    kept = mean_activations(run, own, source)
+    means = kept.means[summary.main]
+    folder, pool = site.empty_folder(folder_of(run.workdir)), chosen.pool_of(list(means.values()))
+    beside = described.resembled(summary)
+    followed = set(scored.best.feature) | {one.feature for one in beside.values()}
+    features = [f for f in from_elsewhere.features(run.setup.features, options, source) if f.name in followed]
+    heard = activity.hear(own.network, own.layers, own.weights[summary.main], features, source, pool)
+    of_neurons = {layer: chosen.clips_of(means_bn, pool) for layer, means_bn in means.items()}
+    asked = shown.wanted(own, of_neurons, scored.best, summary, features, beside)
+    pictured = shown.write_clips(folder, heard, asked)
+    about = site.About(
+        title=f"Atlas of {run.config.model.name} on {run.config.data.name}",
+        clip_seconds=source.clip_samples / source.sample_rate_hz,
+        facts=page_text.facts(run, summary, source, datetime.date.today()),
+        layers=[described_layer(layer, own.network, source) for layer in own.layers],
+    )
+    page = site.write_site(folder, scored, kept, pool, pictured, about, ablation.read(run.workdir))
+    return [page, clip_activations.path_of(run.workdir)]
+
+
+def check(run: runs.Run) -> None:
+    """Raises StageLeftOut where there is no network whose channels could be listened to."""
+    if run.setup.scored.neurons != "channel" or not run.setup.scored.run_networks:
+        raise runs.StageLeftOut(
+            "it plays what drives the channels of a network: score.neurons=channel, and a network of the run"
+        )
+
+
+def open_network(run: runs.Run, source: loader.Source) -> Network:
+    """Opens the networks of a run that its scores are of, the trained one first."""
+    network = networks.open_network(run, len(source.class_names))
+    names = run.setup.scored.run_networks
+    train = run.open_source("train") if UNTRAINED in names else source
+    return Network(
+        network, network.layers(), {name: networks.variables(network, name, train) for name in names}
+    )
+
+
+def mean_activations(run: runs.Run, own: Network, source: loader.Source) -> ClipActivations:
+    """Reads the mean activations of an earlier atlas, if of the same weights and clips; else makes them."""
+    record = train_record.read(run.workdir)
+    names = [layer.name for layer in own.layers]
+    made_from = files.digest([record and record.weights, source.fingerprint, sorted(own.weights), names])
+    before = clip_activations.read(run.workdir)
+    if before is not None and before.made_from == made_from:
+        return before
+    means = activity.clip_means(own.network, own.layers, own.weights, source)
+    kept = ClipActivations(made_from, source.clip_ids, source.labels, list(source.class_names), means)
+    clip_activations.write(run.workdir, kept)
+    return kept
+
+
+def described_layer(layer: Layer, network: networks.Network, source: loader.Source) -> dict[str, Any]:
+    """A layer, and the span of a clip that its maps cover, as shares of the clip."""
+    centres = activity.times_s(layer, network)
+    span = None
+    if centres is not None:
+        half = (centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.0
+        whole = source.clip_samples / source.sample_rate_hz
+        ends = (max((centres[0] - half) / whole, 0.0), min((centres[-1] + half) / whole, 1.0))
+        span = [rounded(end) for end in ends]
+    return {"name": layer.name, "depth": rounded(layer.depth), "neurons": layer.neurons, "span": span}
