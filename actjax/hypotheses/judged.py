@@ -81,10 +81,10 @@ def judge(
 
 def line_of(one: Judged, commit: str) -> dict[str, object]:
     """A line of the table of a workdir; `commit` is that of the hypotheses' file."""
-    numbers = {"score": one.score, "null_std": one.null_std, "p": one.p, "auc": one.area, "twin": one.twin}
-    places = {"rank": one.rank or float("nan"), "rows": one.rows or float("nan")}
-    said = {"best": one.best, "verdict": one.verdict, "commit": commit}
-    return one.hypothesis._asdict() | numbers | places | said
+    line: dict[str, object] = dict(one.hypothesis._asdict())
+    line |= {"score": one.score, "null_std": one.null_std, "p": one.p, "auc": one.area, "twin": one.twin}
+    line |= {"rank": one.rank or float("nan"), "rows": one.rows or float("nan")}
+    return line | {"best": one.best, "verdict": one.verdict, "commit": commit}
 
 
 def summary(judged: Sequence[Judged]) -> str:
@@ -109,7 +109,7 @@ def _judged(
     number = _unit(one, outputs)
     score, place = _expected(one, number, scores)
     if place is None:
-        return Judged(one, *(float("nan"),) * 3, 0, 0, float("nan"), "", float("nan"), "not scored")
+        return _not_scored(one)
     mine = _of_unit(scores, one.layer, number)
     strength = np.abs(scores.score[mine])
     best = mine[int(np.nanargmax(strength))] if np.isfinite(strength).any() else place
@@ -178,9 +178,8 @@ def _same_place(other: _Scores, scores: _Scores, place: int) -> float:
 def _compared(one: Hypothesis, scores: _Scores) -> Judged:
     """Whether one group of units comes closer to a feature than another does, by shuffled units."""
     here, there = (_best_of_units(scores, group, one) for group in (one.layer, one.against))
-    nothing = float("nan")
     if not len(here) or not len(there):
-        return Judged(one, nothing, nothing, nothing, 0, 0, nothing, "", nothing, "not scored")
+        return _not_scored(one)
     both, rng = np.concatenate([here, there]), np.random.default_rng(0)
     lead = float(here.mean() - there.mean())
     shuffled = np.array([rng.permutation(both)[: len(here)].mean() for _ in range(SHUFFLES)])
@@ -190,7 +189,12 @@ def _compared(one: Hypothesis, scores: _Scores) -> Judged:
     area = float((here[:, None] > there[None, :]).mean() + (here[:, None] == there[None, :]).mean() / 2)
     shown = f"{one.layer} {here.mean():.2f}, {one.against} {there.mean():.2f}"
     verdict = _verdict(lead, p, one.sign)
-    return Judged(one, lead, float(leads.std()), p, 0, 0, area, shown, nothing, verdict)
+    return Judged(one, lead, float(leads.std()), p, 0, 0, area, shown, float("nan"), verdict)
+
+
+def _not_scored(one: Hypothesis) -> Judged:
+    nothing = float("nan")
+    return Judged(one, nothing, nothing, nothing, 0, 0, nothing, "", nothing, "not scored")
 
 
 def _best_of_units(scores: _Scores, layer: str, one: Hypothesis) -> np.ndarray:

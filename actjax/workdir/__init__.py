@@ -17,7 +17,8 @@
 | `findings_table` | findings.json: scores, intervals, p-values, answers | findings | findings, report |
 | `findings_arrays` | findings/arrays.npz: what a table over seeds is made from | findings | findings |
 | `findings_units` | findings/units.parquet: scores of all units | findings | |
-| `sweep_table` | sweep.tsv: one line a variant | sweep | |
+| `sweep_table` | sweep.parquet, sweep.tsv: one row a trial | sweep | |
+| `sweep_state` | sweep.json: trials that were stopped or failed, values at rungs | sweep | sweep |
 | `benchmark_table` | benchmark/<kind>.csv, .md | benchmark | report |
 
 Scores themselves, scores/<score set>.parquet, have a room of their own, `actjax.scores`; no program reads the
