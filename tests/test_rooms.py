@@ -239,6 +239,7 @@ EDGES = {
         "setup",
         "similarity",
         "similarity/arithmetic",
+        "similarity/host",
         "statistics",
         "train",
         "types",
