@@ -45,7 +45,7 @@ class Judged(NamedTuple):
     verdict: str
 
 
-class _Scores(NamedTuple):
+class Scores(NamedTuple):
     """The scores of one network, view and metric: units x (feature, row)."""
 
     layers: np.ndarray
@@ -75,7 +75,7 @@ def judge(
         {one.view for one in hypotheses},
         ((network, METRIC), (network, AREA), ("untrained", METRIC)),
     )
-    of_view = {view: tuple(_scores(table, *key, view) for key in keys) for view in views}
+    of_view = {view: tuple(scores_of(table, *key, view) for key in keys) for view in views}
     return [_judged(one, outputs, *of_view[one.view]) for one in hypotheses]
 
 
@@ -101,16 +101,14 @@ def summary(judged: Sequence[Judged]) -> str:
     return "\n".join(lines)
 
 
-def _judged(
-    one: Hypothesis, outputs: Sequence[str], scores: _Scores, areas: _Scores, twins: _Scores
-) -> Judged:
+def _judged(one: Hypothesis, outputs: Sequence[str], scores: Scores, areas: Scores, twins: Scores) -> Judged:
     if one.against:
         return _compared(one, scores)
-    number = _unit(one, outputs)
+    number = unit_of(one, outputs)
     score, place = _expected(one, number, scores)
     if place is None:
         return _not_scored(one)
-    mine = _of_unit(scores, one.layer, number)
+    mine = of_unit(scores, one.layer, number)
     strength = np.abs(scores.score[mine])
     best = mine[int(np.nanargmax(strength))] if np.isfinite(strength).any() else place
     rank = 1 + int((strength > abs(score)).sum())
@@ -131,7 +129,7 @@ def _verdict(score: float, p: float, sign: str) -> str:
     return "confirmed" if p < LEVEL else "not beyond chance"
 
 
-def _unit(one: Hypothesis, outputs: Sequence[str]) -> int:
+def unit_of(one: Hypothesis, outputs: Sequence[str]) -> int:
     """The number of the unit that a hypothesis names."""
     if one.unit in outputs:
         return list(outputs).index(one.unit)
@@ -142,19 +140,19 @@ def _unit(one: Hypothesis, outputs: Sequence[str]) -> int:
     return int(one.unit)
 
 
-def _of_unit(scores: _Scores, layer: str, number: int) -> np.ndarray:
+def of_unit(scores: Scores, layer: str, number: int) -> np.ndarray:
     """The places of all rows of a unit."""
     return np.flatnonzero(_in_layers(scores, layer) & (scores.neurons == number))
 
 
-def _in_layers(scores: _Scores, layer: str) -> np.ndarray:
+def _in_layers(scores: Scores, layer: str) -> np.ndarray:
     """[places] bool: those of layers whose whole name matches."""
     return np.isin(scores.layers, [name for name in set(scores.layers) if re.fullmatch(layer, name)])
 
 
-def _expected(one: Hypothesis, number: int, scores: _Scores) -> tuple[float, int | None]:
+def _expected(one: Hypothesis, number: int, scores: Scores) -> tuple[float, int | None]:
     """The score with the expected row and its place; of any row, the strongest of the expected sign."""
-    mine = _of_unit(scores, one.layer, number)
+    mine = of_unit(scores, one.layer, number)
     rows = mine[scores.features[mine] == one.feature]
     rows = rows[scores.row_names[rows] == one.row] if one.row else rows
     if not len(rows):
@@ -164,7 +162,7 @@ def _expected(one: Hypothesis, number: int, scores: _Scores) -> tuple[float, int
     return float(scores.score[place]), place
 
 
-def _same_place(other: _Scores, scores: _Scores, place: int) -> float:
+def _same_place(other: Scores, scores: Scores, place: int) -> float:
     """The score of another network or metric for the same unit and row; NaN where there is none."""
     at = (
         (other.layers == scores.layers[place])
@@ -175,7 +173,7 @@ def _same_place(other: _Scores, scores: _Scores, place: int) -> float:
     return float(other.score[at][0]) if at.any() else float("nan")
 
 
-def _compared(one: Hypothesis, scores: _Scores) -> Judged:
+def _compared(one: Hypothesis, scores: Scores) -> Judged:
     """Whether one group of units comes closer to a feature than another does, by shuffled units."""
     here, there = (_best_of_units(scores, group, one) for group in (one.layer, one.against))
     if not len(here) or not len(there):
@@ -197,7 +195,7 @@ def _not_scored(one: Hypothesis) -> Judged:
     return Judged(one, nothing, nothing, nothing, 0, 0, nothing, "", nothing, "not scored")
 
 
-def _best_of_units(scores: _Scores, layer: str, one: Hypothesis) -> np.ndarray:
+def _best_of_units(scores: Scores, layer: str, one: Hypothesis) -> np.ndarray:
     """[units] the largest |r| of each unit of a group with any row of the feature."""
     fits = _in_layers(scores, layer) & (scores.features == one.feature) & np.isfinite(scores.score)
     units, strength = {}, np.abs(scores.score)
@@ -207,13 +205,18 @@ def _best_of_units(scores: _Scores, layer: str, one: Hypothesis) -> np.ndarray:
     return np.array(list(units.values()))
 
 
-def _said(scores: _Scores, place: int) -> str:
+def _said(scores: Scores, place: int) -> str:
     """A feature's row in words."""
     feature, row = scores.features[place], scores.row_names[place]
     return feature if row in (feature, "all", "") else f"{feature} {row}"
 
 
-def _scores(table: "pyarrow.Table", network: str, metric: str, view: str) -> _Scores:
+def metrics_of(table: "pyarrow.Table") -> list[str]:
+    """The metrics of a score table, sorted."""
+    return sorted(table["metric"].unique().to_pylist())
+
+
+def scores_of(table: "pyarrow.Table", network: str, metric: str, view: str) -> Scores:
     """The scores of one network, metric and view as arrays."""
     keep = np.ones(len(table), bool)
     for name, value in (("network", network), ("metric", metric), ("view", view)):
@@ -227,7 +230,7 @@ def _scores(table: "pyarrow.Table", network: str, metric: str, view: str) -> _Sc
     def number(name: str) -> np.ndarray:
         return some[name].to_numpy(zero_copy_only=False).astype(np.float64)
 
-    return _Scores(
+    return Scores(
         text("layer"), some["neuron"].to_numpy(), text("feature"), text("row_name"),
         number("score"), number("null_std"), number("p_maxt"),
     )  # fmt: skip

@@ -21,14 +21,14 @@ class PitchClasses(NamedTuple):
 
     Attributes:
       bins: of those that sound, which is that the best |r| is above SOUNDS, how many.
-      own: how many of these have their own as best row.
-      near, near_own: the same of bins within NEAR_CENTS of a semitone.
+      followed: how many of these have their own as best row.
+      near, near_followed: the same of bins within NEAR_CENTS of a semitone.
     """
 
     bins: int
-    own: int
+    followed: int
     near: int
-    near_own: int
+    near_followed: int
 
 
 def follow(table: "pyarrow.Table", outputs: Sequence[str]) -> PitchClasses | None:
@@ -52,19 +52,19 @@ def follow(table: "pyarrow.Table", outputs: Sequence[str]) -> PitchClasses | Non
     scores[some["neuron"].to_numpy(), rows] = some["score"].to_numpy(zero_copy_only=False)
     semitones = np.array([69 + 12 * np.log2(float(match[1]) / 440) for match in hz if match])
     sounding = np.nan_to_num(np.abs(scores), nan=0.0).max(1) > SOUNDS
-    own = np.nan_to_num(scores, nan=-np.inf).argmax(1) == np.round(semitones).astype(int) % 12
+    follows = np.nan_to_num(scores, nan=-np.inf).argmax(1) == np.round(semitones).astype(int) % 12
     near = np.abs(semitones - np.round(semitones)) * 100 <= NEAR_CENTS
     return PitchClasses(
         int(sounding.sum()),
-        int((sounding & own).sum()),
+        int((sounding & follows).sum()),
         int((sounding & near).sum()),
-        int((sounding & near & own).sum()),
+        int((sounding & near & follows).sum()),
     )
 
 
 def said(bins: PitchClasses) -> str:
     """The counts in a sentence."""
     return (
-        f"pitch classes: of {bins.bins} bins that sound (best |r| > {SOUNDS:g}) {bins.own} have their own as "
-        f"best chroma row; within {NEAR_CENTS:g} cents of a semitone {bins.near_own} of {bins.near}"
+        f"pitch classes: of {bins.bins} bins that sound (best |r| > {SOUNDS:g}) {bins.followed} have their own as "
+        f"best chroma row; within {NEAR_CENTS:g} cents of a semitone {bins.near_followed} of {bins.near}"
     )

@@ -57,21 +57,21 @@ def part_of_page(lines: Sequence[Line], picture: Path | None) -> Markup:
     """The section of a report's page; empty where there are no hypotheses."""
     if not lines:
         return trusted("")
-    made = table(lines)
+    rows = table(lines)
     drawn = image(picture, seen(lines)) if picture else trusted("")
-    return section(TITLE, tag("p", made.note), drawn, made.html())
+    return section(TITLE, tag("p", rows.note), drawn, rows.html())
 
 
 def build(workdir: Path) -> list[Path]:
     """Writes the page and the table of a workdir without scores of its own, a sweep's."""
     lines, folder = hypotheses_table.read(workdir), workdir / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    picture, made = draw(lines, folder / "hypotheses.png"), table(lines)
+    picture, rows = draw(lines, folder / "hypotheses.png"), table(lines)
     page = document("actjax report", STYLE, tag("h1", TITLE), part_of_page(lines, picture))
     print(_counts(lines))
     return [
         files.write_text(folder / "hypotheses.html", page),
-        files.write_text(folder / "hypotheses.md", made.markdown()),
+        files.write_text(folder / "hypotheses.md", rows.markdown()),
         picture,
     ]
 

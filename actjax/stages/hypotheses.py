@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from actjax import parallel, runs
-from actjax.hypotheses import judged, pitch_classes, statements
+from actjax.hypotheses import judged, known_units, pitch_classes, statements
 from actjax.imported import network
 from actjax.scores.files import load_scores
 from actjax.stages import Stage, refuse_nothing
@@ -26,6 +26,7 @@ def hold(run: runs.Run) -> list[Path]:
     results, commit = judged.judge(table, stated, outputs), statements.commit_of(path)
     written = hypotheses_table.write(run.workdir, (judged.line_of(one, commit) for one in results))
     print(judged.summary(results))
+    print(known_units.text_of(known_units.standings(table, stated, outputs)))
     if (bins := pitch_classes.follow(table, outputs)) is not None:
         print(pitch_classes.said(bins))
     return [written]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from actjax.files import FileError
-from actjax.hypotheses import judged, pitch_classes, statements
+from actjax.hypotheses import judged, known_units, pitch_classes, statements
 from actjax.report import hypotheses as pages
 from actjax.scores.files import load_scores, score_block, write_scores
 from actjax.workdir import hypotheses_table
@@ -67,6 +67,18 @@ def test_verdicts(table):
     assert judged.summary(got).startswith("hypotheses: 3 of 8 confirmed\n  other sign: quiet + a: -0.70")
     with pytest.raises(ValueError, match="expected an output of net or a number, got the unit 'piano'"):
         judged.judge(table, [stated(unit="piano")], OUTPUTS)
+
+
+def test_which_metric_puts_the_known_row_first(table):
+    asked = [stated(), stated(unit="quiet"), stated(unit="flute", feature="b"), stated(unit="dead")]
+    by_metric = {one.metric: one for one in known_units.standings(table, asked, OUTPUTS)}
+    assert set(by_metric) == {"pearson", "inverse_auc"}
+    pearson = by_metric["pearson"]
+    assert (pearson.units, pearson.rows, pearson.median) == (3, 3, 1) and pearson.first == pytest.approx(
+        2 / 3
+    )
+    assert pearson.reciprocal == pytest.approx((1 / 2 + 1 + 1) / 3)
+    assert "pearson" in known_units.text_of([pearson])
 
 
 def test_two_groups_of_units(tmp_path):
