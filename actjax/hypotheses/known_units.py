@@ -36,7 +36,7 @@ class Standing(NamedTuple):
 def standings(
     table: "pyarrow.Table", hypotheses: Sequence[Hypothesis], outputs: Sequence[str]
 ) -> list[Standing]:
-    """Ranks the expected row of each single unit under every metric of the table that scores rows, best first.
+    """Ranks the expected row of each single unit under every metric that scores rows, best first.
 
     Strength is the distance from the metric's value of no similarity; equal strengths share the middle rank.
     Of a feature whose row is left open it is that of its strongest row.
@@ -71,7 +71,8 @@ def text_of(standing: Sequence[Standing]) -> str:
     lines = ["known units: metric, units, expected row first, mean 1 / rank, median rank, rows"]
     for one in standing:
         lines.append(
-            f"  {one.metric:28s}{one.units:5d}{one.first:8.2f}{one.reciprocal:8.2f}{one.median:8.1f}{one.rows:6d}"
+            f"  {one.metric:28s}{one.units:5d}{one.first:8.2f}{one.reciprocal:8.2f}{one.median:8.1f}"
+            f"{one.rows:6d}"
         )
     return "\n".join(lines)
 
