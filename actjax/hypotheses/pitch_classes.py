@@ -65,6 +65,6 @@ def follow(table: "pyarrow.Table", outputs: Sequence[str]) -> PitchClasses | Non
 def said(bins: PitchClasses) -> str:
     """The counts in a sentence."""
     return (
-        f"pitch classes: of {bins.bins} bins that sound (best |r| > {SOUNDS:g}) {bins.followed} have their own "
-        f"as best chroma row; within {NEAR_CENTS:g} cents of a semitone {bins.near_followed} of {bins.near}"
+        f"pitch classes: {bins.bins} bins sound (best |r| > {SOUNDS:g}), {bins.followed} of them have their "
+        f"own as best chroma row; within {NEAR_CENTS:g} cents of a semitone {bins.near_followed} of {bins.near}"
     )
