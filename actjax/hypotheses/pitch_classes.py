@@ -66,5 +66,6 @@ def said(bins: PitchClasses) -> str:
     """The counts in a sentence."""
     return (
         f"pitch classes: {bins.bins} bins sound (best |r| > {SOUNDS:g}), {bins.followed} of them have their "
-        f"own as best chroma row; within {NEAR_CENTS:g} cents of a semitone {bins.near_followed} of {bins.near}"
+        "own as best chroma row; "
+        f"within {NEAR_CENTS:g} cents of a semitone {bins.near_followed} of {bins.near}"
     )
