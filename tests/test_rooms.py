@@ -160,7 +160,7 @@ EDGES = {
         "types",
     },
     "findings/cross_fitting": {"precision", "statistics"},
-    "hypotheses": {"files", "scores"},
+    "hypotheses": {"files", "lookup", "scores"},
     "imported": {"data", "nn", "options", "parallel", "runs", "scoring", "train", "workdir"},
     "lookup": {"arguments", "options"},
     "memory": {"capacity", "failures", "network", "parallel", "setup", "train"},
