@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from actjax.extraction.compute import feature
     from actjax.scores.files import load_scores
     from actjax.similarity.api import score, score_maps
+    from actjax.statistics.significance import significance
 
 # Public name -> the module it lives in. Loaded on first use, so that `import actjax` costs nothing and
 # scoring works where pyarrow and librosa are not installed.
@@ -19,6 +20,7 @@ _PUBLIC = {
     "score_maps": "actjax.similarity.api",
     "feature": "actjax.extraction.compute",
     "load_scores": "actjax.scores.files",
+    "significance": "actjax.statistics.significance",
 }
 
 __all__ = [
@@ -31,26 +33,43 @@ __all__ = [
     "load_scores",
     "score",
     "score_maps",
+    "significance",
 ]
 
 
 def list_metrics() -> tuple[str, ...]:
-    """The names of all similarity metrics, sorted."""
+    """The names of all similarity metrics, sorted.
+
+    >>> list_metrics()[:3]
+    ('accuracy', 'auc', 'auprc')
+    """
     return lookup.names("metric")
 
 
 def list_features() -> tuple[str, ...]:
-    """The names of all audio features, sorted."""
+    """The names of all audio features, sorted.
+
+    >>> "chroma_stft" in list_features()
+    True
+    """
     return lookup.names("feature")
 
 
 def list_models() -> tuple[str, ...]:
-    """The names of all networks, sorted."""
+    """The names of all networks, sorted.
+
+    >>> "vgg" in list_models()
+    True
+    """
     return lookup.names("model")
 
 
 def list_datasets() -> tuple[str, ...]:
-    """The names of all data sets, sorted."""
+    """The names of all data sets, sorted.
+
+    >>> "audio_folder" in list_datasets()
+    True
+    """
     return lookup.names("dataset")
 
 

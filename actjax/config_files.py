@@ -1,10 +1,30 @@
 """Finds config files: a user's by their path, those that come with actjax by their name."""
 
 import runpy
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from actjax import lookup
 from actjax.defaults import Config
+from actjax.workdir import recorded_config
+
+# How the name of a list of sounds ends.
+MANIFESTS = (".csv", ".jsonl")
+
+
+class Place(NamedTuple):
+    """What a run is asked for by one name.
+
+    Attributes:
+      config: a spec as `load` takes it; None for the quickstart.
+      options: of the config, that the name changes.
+      workdir: where results go; None for runs/<config's name>.
+    """
+
+    config: str | None = None
+    options: Mapping[str, Any] = {}
+    workdir: str | None = None
 
 
 def folder() -> Path:
@@ -41,6 +61,37 @@ def find(name: str) -> Path:
         raise ValueError("the file is a folder; name a Python file with get_config()")
     near = lookup.suggest(shipped or path.stem, names())
     raise ValueError(f"the file is not there: name a file with get_config(), or a config of actjax; {near}")
+
+
+def place(name: str | None, workdir: str | None = None, *, sounds: bool = True) -> Place:
+    """What a name stands for: a workdir in which a stage ran, sounds, or a config.
+
+    >>> place("quickstart")
+    Place(config='quickstart', options={}, workdir=None)
+
+    Args:
+      name: a workdir; a folder of sounds or a .csv or .jsonl that lists them; a config's name or path; None
+        for what the workdir was made with, or the quickstart.
+      workdir: where results are asked to go.
+      sounds: whether it may be sounds.
+
+    Raises:
+      ValueError: a folder that can be neither.
+    """
+    is_folder = name is not None and Path(name).is_dir()
+    made = name if is_folder else workdir if name is None else None
+    if made and recorded_config.is_recorded(Path(made)):
+        return Place(f"{folder() / 'of_workdir.py'}:{made}", workdir=made)
+    if name is None:
+        return Place(workdir=workdir)
+    if sounds and (is_folder or name.endswith(MANIFESTS)):
+        spec = lookup.format_spec("audio_folder", {"path" if is_folder else "manifest": name})
+        return Place(options={"data.name": spec}, workdir=workdir or f"runs/{Path(name).resolve().stem}")
+    if is_folder:
+        raise ValueError(
+            f"{name} is a folder in which no stage ran: name a config, and it by --workdir={name}"
+        )
+    return Place(name, workdir=workdir)
 
 
 def split(spec: str) -> tuple[str, list[str]]:

@@ -29,6 +29,7 @@ RULES = {
     "frontend.n_mels": RANGES["n_mels"],
     "frontend.fmin_hz": Number(0, 384_000),
     "frontend.squared": Flag(),
+    "frontend.compression": Choice(("db", "log10(1 + 10000 x)")),
     "frontend.floor": Number(above=0, high=1),
     "frontend.top_db": Maybe(RANGES["top_db"]),
     "frontend.offset": Number(-1000, 1000),
@@ -105,6 +106,7 @@ def default_config() -> ml_collections.ConfigDict:
     config.frontend.n_mels = 96
     config.frontend.fmin_hz = 0.0
     config.frontend.squared = False
+    config.frontend.compression = "db"  # or "log10(1 + 10000 x)" of the power, without floor and top_db
     config.frontend.floor = 1e-10
     config.frontend.top_db = 80.0
     config.frontend.offset = 40.0  # the image is (dB + offset) / scale
@@ -114,7 +116,7 @@ def default_config() -> ml_collections.ConfigDict:
     config.model = ml_collections.ConfigDict()
     config.model.name = "vgg"  # a model: python launch.py --list=models
 
-    config.weights = ""  # a Keras file of that model, for --stage=import instead of training
+    config.weights = ""  # a Keras file of that model or its package, for --stage=import instead of training
     config.classes = ""  # what the outputs of those weights mean, in order: cel,pia,...
     _training(config)
     _scoring(config)

@@ -10,10 +10,11 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from actjax import interruption
 from actjax.files import printable
 
 # Exit statuses: sysexits.h calls 70 an internal error; a shell reports 128 and the signal's number.
-MISTAKE, USAGE, BUG, INTERRUPTED, BROKEN_PIPE = 1, 2, 70, 130, 141
+MISTAKE, USAGE, BUG, INTERRUPTED, BROKEN_PIPE = 1, 2, 70, interruption.STATUS, 141
 LOWER = (
     "lower train.batch_size, score.batch_size or score.memory_gib, or choose fewer layers (score.layers), "
     "features or metrics"
@@ -38,7 +39,7 @@ def explain(error: BaseException, workdir: str | os.PathLike[str] | None = None)
       workdir: where a bug's traceback is saved; a temporary folder where it is none or cannot be written.
     """
     if isinstance(error, KeyboardInterrupt):
-        return Failure(INTERRUPTED, "interrupted; the same command goes on from here")
+        return Failure(INTERRUPTED, interruption.MESSAGE)
     for of_kind, say in _MISTAKES:
         if of_kind(error):
             return Failure(MISTAKE, printable(say(error)))

@@ -58,7 +58,20 @@ EXTRAS = {
     "numcodecs": "formats",
     "google_crc32c": "formats",
     "mirdata": "mirdata",
+    "pandas": "notebook",
     "tensorflow": "tensorflow",
+}
+
+
+# Options as librosa names them -> as they are named here, with the unit.
+ALIASES = {
+    "sr": "sample_rate_hz",
+    "hop_length": "hop_samples",
+    "win_length": "n_fft",
+    "frame_length": "n_fft",
+    "fmin": "fmin_hz",
+    "fmax": "fmax_hz",
+    "duration": "clip_seconds",
 }
 
 
@@ -123,7 +136,9 @@ def missing_package(name: str, purpose: str) -> ModuleNotFoundError:
 
 
 def suggest(name: str, known: tuple[str, ...] | list[str]) -> str:
-    """'did you mean ...?' with the nearest known names, else all of them."""
+    """'did you mean ...?' with the nearest known names, else all of them; what librosa calls it counts."""
+    if ALIASES.get(name) in known:
+        return f"did you mean {ALIASES[name]}?"
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         return "did you mean " + " or ".join(near) + "?"

@@ -42,7 +42,7 @@ def check_scoring(setup: Setup) -> None:
     """
     samples = setup.clip_samples
     wave = jax.ShapeDtypeStruct((samples,), np.float32)
-    shapes = [setup.image_shape_ft]
+    shapes = [setup.analysis_shape_ft]
     on_devices = [feature for feature in setup.computed_features if not feature.host]
     shapes += [jax.eval_shape(feature.fn, wave)[0].shape for feature in on_devices]
     cells = sum(int(np.prod(shape, dtype=object)) for shape in shapes)

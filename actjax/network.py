@@ -48,6 +48,18 @@ def make_module(spec: ModelSpec, num_classes: int, **options: Any) -> nn.Module:
     return lookup.load("model", spec.name, **{"num_classes": num_classes, **options, **spec.options})
 
 
+def takes_of(spec: ModelSpec) -> str:
+    """What the network takes of a clip: "image" or, if its module says so by an attribute `takes`, "wave".
+
+    Raises:
+      ValueError: as `make_module`, or it takes something else.
+    """
+    takes = getattr(make_module(spec, num_classes=2), "takes", "image")
+    if takes not in ("image", "wave"):
+        raise ValueError(f"model.name = {spec.name!r}: expected takes = 'image' or 'wave', got {takes!r}")
+    return takes
+
+
 def _users_module(spec: ModelSpec, num_classes: int, options: Mapping[str, Any]) -> nn.Module:
     try:
         make = importlib.import_module(spec.name).model

@@ -128,6 +128,16 @@ def put(tree: Any) -> Any:
     return jax.device_put(tree, _local_sharding())
 
 
+def restore(tree: Any) -> Any:
+    """[d, ...] -> [d, ...]: what `to_host` gave, on the devices again, where it may be donated."""
+
+    def spread(leaf: np.ndarray) -> jax.Array:
+        shares = [jax.device_put(leaf[i : i + 1].copy(), one) for i, one in enumerate(jax.local_devices())]
+        return jax.make_array_from_single_device_arrays(leaf.shape, _local_sharding(), shares)
+
+    return jax.tree.map(spread, tree)
+
+
 def unreplicate(tree: Any) -> Any:
     """[d, ...] -> [...]: the first device's copy of every leaf, as NumPy arrays on the host."""
     return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_shards[0].data)[0], tree)
@@ -190,6 +200,10 @@ def initialize(
         return
     if "cpu" in (getattr(jax.config, "jax_platforms", None) or os.environ.get("JAX_PLATFORMS", "")):
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    # Its preemption service would take SIGTERM from us, who save and stop; and a process that dies would have
+    # the others aborted with a stack of C++, where `peers` ends them in one line.
+    jax.config.update("jax_enable_preemption_service", False)
+    jax.config.update("jax_enable_recoverability", True)
     if coordinator == "auto":
         jax.distributed.initialize()
         return

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import jax
 
-from actjax.kernels import kth_value, split_product
+from actjax.kernels import kth_value, row_ranks, split_product
 
 # The precision of exact products: TF32 and bfloat16 move correlations in the third decimal.
 PRECISION = jax.lax.Precision.HIGHEST
@@ -66,8 +66,16 @@ def current_way() -> str:
 
 def kernel_selects() -> bool:
     """Whether the kernel that finds values at places is used in what is being traced."""
-    on_gpu = jax.devices()[0].platform != "tpu"
-    return on_gpu and current_way() != _PLAIN and _holds(kth_value.holds)
+    return _on_gpu() and _holds(kth_value.holds)
+
+
+def kernel_ranks() -> bool:
+    """Whether the kernel that looks up ranks is used in what is being traced."""
+    return _on_gpu() and _holds(row_ranks.holds)
+
+
+def _on_gpu() -> bool:
+    return jax.devices()[0].platform != "tpu" and current_way() != _PLAIN
 
 
 def of_products() -> jax.lax.Precision:

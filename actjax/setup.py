@@ -12,7 +12,7 @@ from actjax import arguments, dsp, files, lookup, validation
 from actjax.defaults import Config
 from actjax.external import truth
 from actjax.external.formats import npy
-from actjax.network import ModelSpec, model_spec
+from actjax.network import ModelSpec, model_spec, takes_of
 from actjax.options import comma_list, refuse_repeats
 from actjax.similarity.api import make_metric
 from actjax.types import Feature, Frontend, Metric
@@ -123,7 +123,8 @@ class Setup(NamedTuple):
     """Everything that a run's stages compute with, decoded from its config.
 
     Attributes:
-      frontend: makes the networks' image.
+      frontend: makes what the networks take, an image or the wave.
+      analysis: makes the log-mel image that the input is scored by, and whose settings features share.
       clip_samples: of every clip.
       model: the network's name and options.
       features: of `score.features`, in order.
@@ -133,6 +134,7 @@ class Setup(NamedTuple):
     """
 
     frontend: Frontend
+    analysis: Frontend
     clip_samples: int
     model: ModelSpec
     features: tuple[Feature | KnownOfClips, ...]
@@ -142,8 +144,13 @@ class Setup(NamedTuple):
 
     @property
     def image_shape_ft(self) -> tuple[int, int]:
-        """(bands, frames) of the image of a clip."""
+        """(bands, frames) of what the networks take of a clip; (1, samples) of the wave."""
         return image_shape(self.frontend, self.clip_samples)
+
+    @property
+    def analysis_shape_ft(self) -> tuple[int, int]:
+        """(bands, frames) of the log-mel image of a clip."""
+        return image_shape(self.analysis, self.clip_samples)
 
     @property
     def computed_features(self) -> tuple[Feature, ...]:
@@ -160,12 +167,14 @@ def resolve(config: Config) -> Setup:
       ValueError: an impossible option, or options that do not fit each other; one line.
     """
     validation.check(config)
-    front = make_frontend(config)
+    analysis, model = make_frontend(config), model_spec(config.model.name)
+    takes_wave = not config.score.activations and takes_of(model) == "wave"
     setup = Setup(
-        frontend=front,
+        frontend=_of_wave(analysis.sample_rate_hz) if takes_wave else analysis,
+        analysis=analysis,
         clip_samples=validation.clip_samples(config),
-        model=model_spec(config.model.name),
-        features=make_features(config.score.features, front),
+        model=model,
+        features=make_features(config.score.features, analysis),
         metrics=_metrics(config.score.metrics),
         scored=_scored(config.score, _null(config.score, config.seed)),
         findings=FindingOptions(**config.findings, seed=config.seed, data_seed=config.data.seed),
@@ -181,6 +190,11 @@ def make_frontend(config: Config) -> Frontend:
     path = options.pop("subtract")
     image = _subtracted(Path(path).expanduser(), options["n_mels"]) if path else None
     return Frontend(sample_rate_hz=config.data.sample_rate_hz, subtract=image, **options)
+
+
+def _of_wave(sample_rate_hz: int) -> Frontend:
+    """The front end of networks of the raw wave, whose frames are samples."""
+    return Frontend(sample_rate_hz, n_fft=1, hop_samples=1, n_mels=1, takes="wave")
 
 
 def make_features(specs: str, front: Frontend) -> tuple[Feature | KnownOfClips, ...]:
@@ -266,12 +280,14 @@ def _subtracted(path: Path, bands: int) -> tuple[tuple[float, ...], ...]:
 
 @functools.cache
 def band_centres_hz(front: Frontend) -> np.ndarray:
-    """[bands] centre frequencies of the network's input."""
+    """[bands] centre frequencies of the network's input; NaN of the wave's one."""
+    if front.takes == "wave":
+        return np.full(1, np.nan)
     return dsp.mel_centres_hz(front.sample_rate_hz, front.n_mels, front.fmin_hz, front.fmax_hz)
 
 
 def image_shape(front: Frontend, clip_samples: int) -> tuple[int, int]:
     """(bands, frames) of the network's input for a clip."""
     wave = jax.ShapeDtypeStruct((clip_samples,), jnp.float32)
-    bands, frames = jax.eval_shape(lambda wave_s: dsp.log_mel_image(wave_s, front), wave).shape
+    bands, frames = jax.eval_shape(lambda wave_s: dsp.network_input(wave_s, front), wave).shape
     return bands, frames

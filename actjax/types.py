@@ -164,16 +164,14 @@ class Feature:
       fn: wave [s] float32 -> (values [rows, frames] float32, valid [frames] bool). Undefined
         frames (unvoiced, silent) have valid False and a finite placeholder value. Of a `whole_clip`
         feature it takes `length` too, the samples of signal; what follows them does not count.
-      rows: number of rows.
-      row_names: a name for each row.
+      rows, row_names: how many there are, and a name for each.
       axis: what the rows are: "frequency", "pitch_class", "coefficient" or "none".
       centres_hz: the rows' centre frequencies when axis is "frequency", else None.
       sample_rate_hz: of the wave it expects.
       hop_samples: between frames; None for a single value per clip (1 x 1).
       window_samples: the length of the signal that one frame looks at.
       first_frame_s: the time of the centre of frame 0.
-      unit: of the values.
-      reference: the citation.
+      unit, reference: of the values, and the citation.
       always_valid: True if `valid` is never False.
       host: True if fn runs in NumPy in the loader's workers, not under jit.
       whole_clip: True if a value depends on more than its window (a clip's maximum, its tuning, a
@@ -242,10 +240,10 @@ class Frontend:
       sample_rate_hz, n_fft, hop_samples, n_mels, fmin_hz, fmax_hz: as in librosa's melspectrogram
         (Slaney mel scale and area normalisation; fmax_hz None is half the sample rate).
       squared: squares the mel power spectrogram once more, as the authors' earlier systems did.
-      floor: the smallest power before the logarithm.
-      top_db: dynamic range kept below each clip's maximum, or None.
-      scale, offset: the image is (dB + offset) / scale.
-      subtract: an image [mel, frame] subtracted last, or None.
+      compression: of the power x: "db", which is 10 log10 x, or "log10(1 + 10000 x)".
+      floor, top_db: of "db", the smallest x and the range kept below each clip's maximum, or None.
+      scale, offset, subtract: the image is (compressed + offset) / scale, less an image [mel, frame] or None.
+      takes: "image", or "wave" for networks of the raw wave: an image of one band, a frame a sample.
     """
 
     sample_rate_hz: int = 12000
@@ -255,8 +253,10 @@ class Frontend:
     fmin_hz: float = 0.0
     fmax_hz: float | None = None
     squared: bool = False
+    compression: str = "db"
     floor: float = 1e-10
     top_db: float | None = 80.0
     scale: float = 1.0
     offset: float = 0.0
     subtract: tuple[tuple[float, ...], ...] | None = None
+    takes: str = "image"

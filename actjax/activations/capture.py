@@ -28,12 +28,14 @@ class Family:
         layers' outputs come with the batch.
       variables: every leaf with a leading axis [networks].
       problems: the comparisons of these networks' layers.
+      frontend: makes what they take; None for the run's.
     """
 
     networks: tuple[str, ...]
     apply: Callable[[Any, jax.Array], dict[str, jax.Array]] | None
     variables: Any
     problems: tuple[problems_lib.Problem, ...]
+    frontend: Frontend | None = None
 
 
 class Supplied(NamedTuple):
@@ -125,14 +127,19 @@ def make_observe(
     def observe(
         variables: Sequence[Any], audio_bs: jax.Array, length_b: jax.Array, supplied: Supplied
     ) -> tuple[list[list[BothSides]], list[dict[str, jax.Array]]]:
-        image = jax.vmap(lambda wave, length: dsp.log_mel_image(wave, front, length))(audio_bs, length_b)
+        taken = {
+            one: jax.vmap(lambda wave, length, one=one: dsp.network_input(wave, one, length))(
+                audio_bs, length_b
+            )
+            for one in dict.fromkeys(family.frontend or front for family in families)
+        }
         values = compute(device_features, audio_bs, length_b) | dict(supplied.features)
         length_s = length_b.astype(jnp.float32) / front.sample_rate_hz
         sides, finite = [], []
         for family, weights in zip(families, variables, strict=True):
 
             def layer_sides(
-                one: Any, family: Family = family
+                one: Any, family: Family = family, image: jax.Array = taken[family.frontend or front]
             ) -> tuple[list[jax.Array], dict[str, jax.Array]]:
                 outputs = supplied.layers if family.apply is None else family.apply(one, image)
                 xs = [sides_lib.observe_layer(p, outputs[p.layer.name], length_s) for p in family.problems]

@@ -63,6 +63,7 @@ def observe_clips(
     clip_ids: Sequence[str],
     title: str | None = None,
     pairs: int = 0,
+    done: int = 0,
 ) -> None:
     """Observes every batch once and calls `on_batch` with it and both sides of every comparison.
 
@@ -73,13 +74,15 @@ def observe_clips(
       clip_ids: names of all clips, for messages and the bar.
       title: of the progress bar; None shows none.
       pairs: how many scores a clip adds to, shown as a rate.
+      done: how many clips an earlier call of the program observed; `batches` are the others.
 
     Raises:
       ValueError: an activation is not finite; names network, layer, neuron and clip.
     """
     from tqdm import tqdm
 
-    with tqdm(total=len(clip_ids), unit="clip", desc=title, mininterval=1.0, disable=title is None) as bar:
+    shown = {"desc": title, "disable": title is None, "unit": "clip", "mininterval": 1.0}
+    with tqdm(total=len(clip_ids), initial=done, **shown) as bar:
         for batch, supplied in _supplied_ahead(batches, observer.supply):
             sharded = parallel.shard((batch.audio, batch.length, supplied))
             sides, finite = observer.program(observer.variables, *sharded)
@@ -87,7 +90,7 @@ def observe_clips(
             on_batch(batch, sides)
             bar.update(int(parallel.process_count() * batch.mask.sum()))
             if pairs and not bar.disable:
-                rate = pairs * bar.n / max(bar.format_dict["elapsed"], 1e-9)
+                rate = pairs * (bar.n - done) / max(bar.format_dict["elapsed"], 1e-9)
                 bar.set_postfix_str(f"{rate:,.0f} pair observations/s", refresh=False)
 
 

@@ -12,7 +12,8 @@ from actjax.types import Layer
 class AnyNetwork(nn.Module):
     """A user's module with the interface of our own networks.
 
-    The module takes an image [b, f, t] (mel bands x frames), and `train`, `deterministic`, `training` or
+    The module takes an image [b, f, t] (mel bands x frames), or the raw wave [b, s] if it has an attribute
+    `takes` that is "wave", and `train`, `deterministic`, `training` or
     `use_running_average` if its `__call__` has such an argument. It returns logits [b, classes], or
     (logits, dict of layer outputs).
 
@@ -27,10 +28,16 @@ class AnyNetwork(nn.Module):
 
     inner: nn.Module
 
+    @property
+    def takes(self) -> str:
+        """What the module takes, "image" or "wave"."""
+        return getattr(self.inner, "takes", "image")
+
     def __call__(self, mel_bft: jax.Array, *, train: bool) -> tuple[jax.Array, dict[str, jax.Array]]:
         """[b, f, t] -> logits [b, classes], the layers that the module itself returns."""
         modes = call_modes(type(self.inner).__call__, train=train)
-        return split_result(self.inner(mel_bft, **modes))
+        given = mel_bft[:, 0] if self.takes == "wave" else mel_bft
+        return split_result(self.inner(given, **modes))
 
     def outputs(self, variables: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
         """Computes all layers in evaluation mode: name -> [b, f, t, c] or [b, c], in order of computation."""

@@ -1,5 +1,6 @@
 """Captures the activations of any network, JAX's or PyTorch's."""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,12 @@ def _open(
     frontend: Frontend | None,
     prepare: Callable[[np.ndarray], Any] | None,
 ) -> Opened:
+    # A module of PyTorch's can only come from who has imported it.
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(network, torch.nn.Module):
+        from actjax.capturing.torch_modules import open_torch
+
+        return open_torch(network, clips, layers=layers, sample_rate_hz=sample_rate_hz, prepare=prepare)
     from actjax.capturing.jax_networks import open_jax
 
     return open_jax(

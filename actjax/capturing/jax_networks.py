@@ -30,12 +30,14 @@ class _Network:
       init, outputs: as `geometry.measure` takes them.
       variables: its weights.
       declared: (bands, frames) -> its layers, where it says their geometry itself.
+      takes: "wave" as an image of one band [b, 1, s], "image" [b, f, t], or "either" as it comes.
     """
 
     init: Callable[..., Variables]
     outputs: geometry.Outputs
     variables: Variables
     declared: Callable[[tuple[int, int]], tuple[Layer, ...]] | None = None
+    takes: str = "either"
 
 
 def open_jax(
@@ -54,11 +56,18 @@ def open_jax(
     """
     plain = _of_kind(network, variables)
     outputs, on_waves = plain.outputs, inputs.are_waves
-    if frontend is not None and on_waves:
+    if frontend is not None and on_waves and plain.takes != "wave":
         outputs, on_waves = _after_front_end(plain.outputs, frontend), False
         shape_ft = _image_shape(frontend, inputs.shape[0])
     else:
         shape_ft = (1, inputs.shape[0]) if on_waves else (inputs.shape[0], inputs.shape[1])
+    if on_waves != (plain.takes == "wave") and plain.takes != "either":
+        raise ValueError(
+            f"{type(network).__name__} takes a {plain.takes}, got {list(inputs.shape)} a clip: "
+            "say waves [clips, samples]; for a network of images with frontend="
+        )
+    if on_waves and plain.takes == "wave":
+        outputs = _of_one_band(plain.outputs)
     placed = _layers(plain, shape_ft, layers, on_waves)
     names = [layer.name for layer in placed]
 
@@ -79,7 +88,7 @@ def _layers(network: _Network, shape_ft: tuple[int, int], chosen: str, on_waves:
     if network.declared is not None:
         every = {layer.name: layer for layer in network.declared(shape_ft)}
         return tuple(every[name] for name in chosen_names(tuple(every), chosen))
-    if not on_waves:
+    if not on_waves or network.takes == "wave":
         return measured_layers(network.init, network.outputs, shape_ft, chosen)
     return measured_layers(
         lambda key, image, train: network.init(key, image[:, 0], train=train),
@@ -106,9 +115,11 @@ def _of_kind(network: Any, variables: Variables) -> _Network:
                 "say capture(module, inputs, variables)"
             )
         if hasattr(network, "layers"):
-            return _Network(network.init, network_outputs(network), variables, network.layers)
+            takes = getattr(network, "takes", "image")
+            return _Network(network.init, network_outputs(network), variables, network.layers, takes)
         wrapped = AnyNetwork(inner=network)
-        return _Network(wrapped.init, wrapped.outputs, {**_inner(variables)})
+        inner = {collection: {"inner": tree} for collection, tree in variables.items()}
+        return _Network(wrapped.init, wrapped.outputs, inner, takes=getattr(network, "takes", "either"))
     if callable(network):
         fn: Any = network
         function = FunctionNetwork(fn, variables)
@@ -119,9 +130,8 @@ def _of_kind(network: Any, variables: Variables) -> _Network:
     )
 
 
-def _inner(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables of a module as those of its wrapper."""
-    return {collection: {"inner": tree} for collection, tree in variables.items()}
+def _of_one_band(outputs: geometry.Outputs) -> geometry.Outputs:
+    return lambda variables, waves: outputs(variables, waves[:, None])
 
 
 def _after_front_end(outputs: geometry.Outputs, front: Frontend) -> geometry.Outputs:

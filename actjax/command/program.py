@@ -11,7 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from absl import app, flags, logging
 
-from actjax import failures, files
+from actjax import failures, files, interruption
 from actjax.command import flags as ours
 from actjax.command import parsing, words
 
@@ -38,18 +38,30 @@ def main(argv: list[str]) -> int:
         return parsing.complain(message, failures.USAGE)
     logging.set_verbosity(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(cast(TextIO, files.PrintableStream(sys.stdout))):
+        printable = contextlib.redirect_stdout(cast(TextIO, files.PrintableStream(sys.stdout)))
+        with interruption.ends_in_time(), printable:
             _run()
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has seen enough: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return failures.BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:
-        if ours.TRACEBACK.value and not isinstance(error, KeyboardInterrupt):
-            raise
-        status, message = failures.explain(error, ours.WORKDIR.value)
-        return parsing.complain(message, status)
+        return _fail(error)
     return 0
+
+
+def _fail(error: BaseException) -> int:
+    """Says what went wrong; one of several processes tells the others first, and waits for none of them."""
+    from actjax import peers
+
+    peers.wait_for_news(error)
+    if ours.TRACEBACK.value and not isinstance(error, KeyboardInterrupt) and not peers.are_watched():
+        raise error
+    status, message = failures.explain(error, ours.WORKDIR.value)
+    if peers.are_watched():
+        peers.say_end(status, message)
+        interruption.end_now(status, message)
+    return parsing.complain(message, status)
 
 
 def _run() -> None:
@@ -64,10 +76,10 @@ def _run() -> None:
 
         print(", ".join(f"{name} {version}" for name, version in manifest.versions().items() if version))
         return
-    from actjax import compilation, experiment
+    from actjax import compilation, experiment, peers
 
     experiment.join_processes(ours.COORDINATOR.value, ours.NUM_PROCESSES.value, ours.PROCESS_ID.value)
-    with compilation.kept(ours.COMPILATION_CACHE.value) as programs:
+    with peers.watched(ours.COORDINATOR.value), compilation.kept(ours.COMPILATION_CACHE.value) as programs:
         experiment.run(
             config=ours.CONFIG.value,
             config_path=_config_path(),

@@ -2,10 +2,8 @@
 
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 
 from actjax import config_files, lookup
-from actjax.workdir import recorded_config
 
 USAGE = """\
 actjax: which hand-crafted audio feature does each neuron listen to?
@@ -24,7 +22,6 @@ Flags follow the words:
   --dry_run                   says what would run, and how long it would take
   --help                      every flag
 """
-MANIFESTS = (".csv", ".jsonl")
 KINDS = ("metrics", "features", "models", "datasets", "stages", "benchmarks", "configs")
 
 
@@ -57,30 +54,14 @@ def to_flags(arguments: Sequence[str]) -> list[str]:
     if command == "list":
         return [f"--list={':'.join(named)}", *flags]
     stage = [] if command == "run" else [f"--stage={command}"]
-    return [*stage, *_of_name(named[0] if named else None, flags, sounds=command == "run"), *flags]
+    return [*stage, *_place(named[0] if named else None, flags, sounds=command == "run"), *flags]
 
 
-def _of_name(name: str | None, flags: Sequence[str], *, sounds: bool) -> list[str]:
-    """The flags of what a command names: a workdir, sounds if it may be sounds, or a config."""
-    asked = next((one.split("=", 1)[1] for one in flags if one.startswith("--workdir=")), None)
-    is_folder = name is not None and Path(name).is_dir()
-    workdir = name if is_folder else asked if name is None else None
-    if workdir and recorded_config.is_recorded(Path(workdir)):
-        made = [] if _has_config(flags) else [f"--config={config_files.folder() / 'of_workdir.py'}:{workdir}"]
-        return [*made, *([f"--workdir={workdir}"] if is_folder else [])]
-    if name is None:
-        return []
-    if sounds and (is_folder or name.endswith(MANIFESTS)):
-        spec = lookup.format_spec("audio_folder", {"path" if is_folder else "manifest": name})
-        place = [] if asked else [f"--workdir=runs/{Path(name).resolve().stem}"]
-        return [f"--config.data.name={spec}", *place]
-    if is_folder:
-        raise ValueError(
-            f"{name} is a folder in which no stage ran: name a config, and it by --workdir={name}"
-        )
-    return [f"--config={name}"]
-
-
-def _has_config(flags: Sequence[str]) -> bool:
-    """Whether a config is named by its flag."""
-    return any(one.split("=")[0].lstrip("-") == "config" for one in flags)
+def _place(name: str | None, flags: Sequence[str], *, sounds: bool) -> list[str]:
+    """The flags of what a command names."""
+    given = {one.split("=")[0].lstrip("-"): one.partition("=")[2] for one in flags}
+    place = config_files.place(name, given.get("workdir"), sounds=sounds)
+    named = [] if place.config is None or "config" in given else [f"--config={place.config}"]
+    options = [f"--config.{option}={value}" for option, value in place.options.items()]
+    where = [] if place.workdir is None or "workdir" in given else [f"--workdir={place.workdir}"]
+    return [*named, *options, *where]

@@ -27,7 +27,7 @@ from actjax.dsp.framing import (
     signal_frames,
 )
 from actjax.dsp.hpss import check_separation, harmonic_percussive_masks, harmonic_percussive_power
-from actjax.dsp.image import log_mel_image
+from actjax.dsp.image import log_mel_image, network_input
 from actjax.dsp.median import running_median
 from actjax.dsp.onset import onset_envelope, pick_peaks
 from actjax.dsp.pitch import partials, period_range, periodicity, yin
@@ -71,6 +71,7 @@ __all__ = [
     "mel_power",
     "mel_to_hz",
     "mirrored_beyond",
+    "network_input",
     "onset_envelope",
     "partials",
     "period_range",

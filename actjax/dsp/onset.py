@@ -75,10 +75,15 @@ def _windowed(
 
 
 def _spaced(candidate_t: jax.Array, wait: int):
-    """Keeps a candidate unless one kept before lies within `wait` frames."""
+    """Keeps a candidate unless one kept before lies within `wait` frames.
 
-    def step(blocked: jax.Array, candidate: jax.Array):
-        chosen = candidate & (blocked == 0)
-        return jnp.where(chosen, wait, jnp.maximum(blocked - 1, 0)), chosen
-
-    return jax.lax.scan(step, jnp.int32(0), candidate_t)[1]
+    How many frames stay blocked is a map of 0 .. wait into itself at every frame; maps of many frames are
+    composed in pairs, where a loop over frames would wait for an accelerator at each.
+    """
+    blocked_w = jnp.arange(wait + 1)
+    idle_w = jnp.maximum(blocked_w - 1, 0)
+    at_candidate_w = jnp.where(blocked_w == 0, wait, idle_w)
+    maps_tw = jnp.where(candidate_t[:, None], at_candidate_w[None, :], idle_w[None, :])
+    through_tw = jax.lax.associative_scan(lambda a, b: jnp.take_along_axis(b, a, axis=1), maps_tw)
+    before_t = jnp.concatenate([jnp.zeros((1,), through_tw.dtype), through_tw[:-1, 0]])
+    return candidate_t & (before_t == 0)

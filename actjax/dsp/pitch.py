@@ -132,20 +132,26 @@ def partials(magnitude_tf: jax.Array, f0_hz: jax.Array, *, sample_rate_hz: int, 
 def _largest_near(magnitude: jax.Array, spacing: jax.Array, count: int):
     """[t, harmonic] index of the largest bin within a third of the spacing around each multiple of it.
 
-    Each bin belongs to one multiple at most, so two scattered reductions over bins do: the largest value,
-    then the first bin that has it.
+    The first of the largest; the last but one bin where there is none. Every multiple looks at a stretch as
+    long as its neighbourhood can be: from (h - 1/3) to (h + 1/3) spacings that end at half the sample rate.
+    All stretches together are 1.7 times the bins for ten multiples; scattering each bin to its multiple took
+    three times as long on a CPU and waited for itself on a GPU.
     """
-    frames, bins = magnitude.shape
-    position = jnp.arange(bins, dtype=magnitude.dtype)[None, :] / spacing
-    nearest = jnp.round(position)
-    near = (jnp.abs(position - nearest) <= 1.0 / 3.0) & (nearest >= 1) & (nearest <= count)
-    slot = jnp.where(near, nearest.astype(jnp.int32) - 1, count)
-    row = jnp.broadcast_to(jnp.arange(frames)[:, None], slot.shape)
-    largest = jnp.full((frames, count + 1), -1.0, magnitude.dtype).at[row, slot].max(magnitude)
-    has_it = magnitude == jnp.take_along_axis(largest, slot, axis=1)
-    index = jnp.where(has_it, jnp.arange(bins, dtype=jnp.int32)[None, :], bins)
-    first = jnp.full((frames, count + 1), bins, jnp.int32).at[row, slot].min(index)
-    return jnp.clip(first[:, :count], 1, bins - 2)
+    bins = magnitude.shape[1]
+
+    def near(number: int) -> jax.Array:
+        width = int(np.ceil(2 / 3 * bins / (number + 1 / 3))) + 4
+        lowest = jnp.floor((number - 1 / 3) * spacing).astype(jnp.int32) - 1
+        index = lowest + jnp.arange(width, dtype=jnp.int32)[None, :]
+        position = index.astype(magnitude.dtype) / spacing
+        nearest = jnp.round(position)
+        mine = (nearest == number) & (jnp.abs(position - nearest) <= 1.0 / 3.0) & (index < bins)
+        there = jnp.take_along_axis(magnitude, jnp.clip(index, 0, bins - 1), axis=1)
+        seen = jnp.where(mine, there, -1.0)
+        has_it = mine & (seen == jnp.max(seen, axis=1, keepdims=True))
+        return jnp.min(jnp.where(has_it, index, bins), axis=1)
+
+    return jnp.clip(jnp.stack([near(number) for number in range(1, count + 1)], axis=1), 1, bins - 2)
 
 
 def _normalised_difference(frames: jax.Array, shortest: int, longest: int):

@@ -9,28 +9,28 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from actjax import lookup
+from actjax import containers, lookup
 from actjax.types import Feature
 
 # A clip of no more samples than this, beside longer ones, is a recording's channels.
 MOST_CHANNELS = 32
 
 
-def feature(name: str, wave: Any, *, sample_rate_hz: int = 22050, **hyper: Any) -> jax.Array:
+def feature(name: str, wave: Any, *, sample_rate_hz: int = 22050, **hyper: Any) -> Any:
     """Computes one feature by name.
 
-    >>> feature("rms", np.full(22050, 0.5), hop_samples=1024).shape
+    >>> actjax.feature("rms", np.full(22050, 0.5), hop_samples=1024).shape
     (1, 22)
 
     Args:
       name: the registry name, as `actjax.list_features()` gives it.
-      wave: [s] or [b, s] samples in -1 .. 1, floating point: NumPy, JAX or lists. Whole numbers are
+      wave: [s] or [b, s] samples in -1 .. 1, floating point: NumPy, JAX, PyTorch or lists. Whole numbers are
         refused, because what their full scale is they do not say: divide 16-bit samples by 32768.
       sample_rate_hz: of the wave.
       **hyper: the feature's own options (`hop_samples`, `n_fft`, ...).
 
     Returns:
-      [rows, frames] or [b, rows, frames] float32; invalid frames are NaN.
+      [rows, frames] or [b, rows, frames] float32 in the wave's own kind of array; invalid frames are NaN.
 
     Raises:
       UnknownNameError: no such feature or option; the message lists the nearest known.
@@ -38,7 +38,7 @@ def feature(name: str, wave: Any, *, sample_rate_hz: int = 22050, **hyper: Any) 
         beyond float32, or [samples, channels] as soundfile reads it; a sample rate that is no positive
         number or too low for the feature.
     """
-    wave = _checked_wave(wave)
+    source, wave = wave, _checked_wave(containers.opened(wave).values)
     _check_rate(sample_rate_hz)
     chosen = _chosen(name, sample_rate_hz, hyper)
     single = len(wave.shape) == 1
@@ -47,7 +47,7 @@ def feature(name: str, wave: Any, *, sample_rate_hz: int = 22050, **hyper: Any) 
     else:
         values, valid = _jitted(chosen)(jnp.asarray(wave, jnp.float32).reshape(-1, wave.shape[-1]))
     marked = jnp.where(valid[:, None, :], values, jnp.nan)
-    return marked[0] if single else marked
+    return containers.like(source, marked[0] if single else marked)
 
 
 def compute(

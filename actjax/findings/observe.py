@@ -31,13 +31,15 @@ class Planned(NamedTuple):
     """What the findings compare.
 
     Attributes:
-      frontend: makes the networks' image.
+      frontend: makes what the networks take.
+      analysis: makes the log-mel image, the input.
       features: by name.
       of_networks, of_input: the comparisons of the networks' layers, and of the input's.
       left_out: comparisons that cannot be made, and why.
     """
 
     frontend: Frontend
+    analysis: Frontend
     features: Mapping[str, Feature]
     of_networks: tuple[comparisons.Problem, ...]
     of_input: tuple[comparisons.Problem, ...]
@@ -46,17 +48,12 @@ class Planned(NamedTuple):
 
 def plan(setup: Setup, network: Network) -> Planned:
     """Lays the findings' comparisons out, from shapes alone."""
-    features = {f.name: f for f in make_features(FEATURES, setup.frontend) if isinstance(f, Feature)}
-    setting = comparisons.Setting(
-        frontend=setup.frontend,
-        band_centres_hz=band_centres_hz(setup.frontend),
-        clip_samples=setup.clip_samples,
-        wants=frozenset(),
-    )
+    features = {f.name: f for f in make_features(FEATURES, setup.analysis) if isinstance(f, Feature)}
     left_out: list[LeftOut] = []
 
-    def problems(*roles: Sequence[Layer]) -> tuple[comparisons.Problem, ...]:
-        planned = []
+    def problems(frontend: Frontend, *roles: Sequence[Layer]) -> tuple[comparisons.Problem, ...]:
+        centres_hz, planned = band_centres_hz(frontend), []
+        setting = comparisons.Setting(frontend, centres_hz, setup.clip_samples, wants=frozenset())
         for layers, (names, want) in zip(roles, ROLES, strict=True):
             wanted = dataclasses.replace(setting, wants=frozenset({want}))
             fitting, out = comparisons.plan(layers, [features[name] for name in names], wanted)
@@ -67,10 +64,11 @@ def plan(setup: Setup, network: Network) -> Planned:
     layers = network.layers()
     maps = [layer for layer in layers if layer.is_map]
     units = [layer for layer in layers if not layer.is_map][-1:] or layers[-1:]
-    bands, image = capture.input_layers(setup.image_shape_ft)
+    bands, image = capture.input_layers(setup.analysis_shape_ft)
     shallow, deep = [m for m in maps if m.depth <= SHALLOW], [m for m in maps if m.depth >= DEEP]
-    of_networks, of_input = problems(shallow, deep, units), problems([image], [image], [bands])
-    return Planned(setup.frontend, features, of_networks, of_input, left_out)
+    of_networks = problems(setup.frontend, shallow, deep, units)
+    of_input = problems(setup.analysis, [image], [image], [bands])
+    return Planned(setup.frontend, setup.analysis, features, of_networks, of_input, left_out)
 
 
 def check_memory(planned: Planned, networks: int, clips: int, memory_bytes: int) -> None:
@@ -112,7 +110,7 @@ def collect(
     nothing = {"none": np.zeros((1, 1), np.float32)}
     families = [
         capture.Family(tuple(weights), outputs, variables, planned.of_networks),
-        capture.Family((INPUT,), capture.input_outputs, nothing, planned.of_input),
+        capture.Family((INPUT,), capture.input_outputs, nothing, planned.of_input, planned.analysis),
     ]
     observer = make_observer(families, list(planned.features.values()), planned.frontend)
     clip_sides = _ClipSides(len(source))

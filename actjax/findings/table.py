@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from actjax import files, runs
+from actjax import code_version, files, runs
 from actjax.data import loader
 from actjax.findings import networks, summary
 from actjax.findings.claims.setting import Setting
@@ -12,6 +12,7 @@ from actjax.findings.cross_fit import Result
 from actjax.workdir import findings_arrays, findings_table, findings_units, manifest, train_record
 from actjax.workdir.findings_table import FindingsTable
 
+_SUMMARY = "actjax.findings.summary"
 # Grows when a table says other things, so that one of an older version is made again.
 VERSION = 2
 
@@ -25,8 +26,9 @@ def made_from(run: runs.Run, test: loader.Source) -> str:
     """A hash of all that a table depends on."""
     control = networks.label_control(run)
     records = [train_record.read(folder) for folder in (run.workdir, control) if folder is not None]
-    trained = [record and record.as_json() for record in records]
-    return files.digest([VERSION, _options(run), test.fingerprint, *trained])
+    trained = [record and record.weights for record in records]
+    code = code_version.version("actjax.findings.cross_fit", "actjax.findings.networks", _SUMMARY)
+    return files.digest([VERSION, _options(run), test.fingerprint, code, *trained])
 
 
 def is_made(folder: Path, made_from: str) -> bool:
@@ -74,8 +76,15 @@ def of_network(
 def write(run: runs.Run, table: FindingsTable) -> Path:
     """Writes a table and keeps its hash in the manifest."""
     path = findings_table.write(run.workdir, table)
-    manifest.write(run.workdir, findings=files.file_digest(path))
+    record(run.workdir)
     return path
+
+
+def record(folder: Path) -> None:
+    """Keeps the table's hash in the manifest, if it is not there: a run may have been killed between them."""
+    digest = files.file_digest(findings_table.path_of(folder))
+    if manifest.read(folder).get("findings") != digest:
+        manifest.write(folder, findings=digest)
 
 
 def write_beside(folder: Path, results: list[Result]) -> None:

@@ -1,29 +1,13 @@
-"""Keeps the network of a Keras file in a workdir as training keeps its network."""
+"""Keeps the network of somebody else's file in a workdir as training keeps its network."""
 
 from pathlib import Path
-from typing import Any
 
 from actjax import parallel, runs
-from actjax.nn.keras.importer import Imported
+from actjax.nn.imported import Imported
 from actjax.options import comma_list
 from actjax.train import checkpoint, options, state
 from actjax.workdir import checkpoint_files, manifest, recorded_config, train_record
 from actjax.workdir.train_record import ImportRecord, TrainRecord
-
-
-def weights_file(config: Any) -> Path:
-    """The file that config.weights names.
-
-    Raises:
-      FileNotFoundError: there is no such file.
-      ValueError: config.weights is empty.
-    """
-    if not config.weights:
-        raise ValueError("config.weights is empty: name the Keras file, --config.weights=weights.h5 say")
-    path = Path(config.weights).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"config.weights: there is no file {path}; give a .h5, .hdf5 or .keras file")
-    return path
 
 
 def check_workdir(run: runs.Run, digest: str) -> None:
@@ -36,9 +20,9 @@ def check_workdir(run: runs.Run, digest: str) -> None:
         raise ValueError(f"{run.workdir} holds the weights of another file: choose another --workdir")
 
 
-def class_names(run: runs.Run, count: int) -> list[str]:
-    """Names of the network's outputs: config.classes, else the data set's if as many, else numbers."""
-    names = comma_list(run.config.classes)
+def class_names(run: runs.Run, imported: Imported) -> list[str]:
+    """Names of the network's outputs: config.classes, its makers', the data set's if as many, or numbers."""
+    names, count = comma_list(run.config.classes) or list(imported.classes), imported.hyper["num_classes"]
     if names and len(names) != count:
         raise ValueError(f"config.classes names {len(names)} classes, the network has {count} outputs")
     if len(set(names)) != len(names):

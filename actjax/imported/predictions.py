@@ -27,12 +27,13 @@ def predict(run: runs.Run) -> list[Path]:
         return []
     source = run.open_source(split)
     classes = network.record_of(run).classes
+    module = networks.open_network(run, len(source.class_names)).module
     outputs = evaluation.predict(
-        networks.open_network(run, len(source.class_names)).module,
+        module,
         run.setup.frontend,
         checkpoint.load_best(run.workdir)[0],
         runs.batches(source, run.setup.scored.batch_size),
-        multilabel=source.multi_label,
+        multilabel=source.multi_label or getattr(module, "independent_outputs", False),
     )
     values, index = (np.concatenate(shares) for shares in zip(*parallel.gather_hosts(outputs), strict=True))
     names, means = prediction.by_recording(values, [source.recording_ids[i] for i in index])

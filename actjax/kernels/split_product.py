@@ -55,8 +55,14 @@ def halves(values: jax.Array) -> tuple[jax.Array, jax.Array]:
     return high.astype(jnp.float16), (values - high).astype(jnp.float16)
 
 
-def product(long_no: jax.Array, short_ko: jax.Array) -> jax.Array:
-    """[n, k] the inner products of the rows of two finite matrices, errors of 1e-6 of the rows' lengths."""
+def product(long_no: jax.Array, short_ko: jax.Array, *, near_one: bool = False) -> jax.Array:
+    """[n, k] the inner products of the rows of two finite matrices, errors of 1e-6 of the rows' lengths.
+
+    With `near_one` the largest value of each row is near 1 in size already, which need not be looked for.
+    """
+    if near_one:
+        (found,) = _launched(long_no, short_ko, _AboutLong(jnp.ones((len(long_no),), jnp.float32)), 1)
+        return found
     scales = [scale_to_one(jnp.max(jnp.abs(side), 1)) for side in (long_no, short_ko)]
     (found,) = _launched(long_no, short_ko * scales[1][:, None], _AboutLong(scales[0]), 1)
     return found / scales[0][:, None] / scales[1][None, :]

@@ -5,8 +5,14 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from actjax.similarity.families.frames import double_centred, frame_products, squared_distances, u_centred
-from actjax.similarity.families.vectors import cosine_of, unit_scaled
+from actjax.similarity.families.frames import (
+    double_centred,
+    frame_products,
+    squared_distances,
+    u_centred,
+    u_centred_products,
+)
+from actjax.similarity.families.vectors import Scaled, cosine_of, unit_scaled
 from actjax.similarity.host.select import masked_median
 from actjax.types import Context, Metric
 
@@ -44,6 +50,8 @@ def metric(*, kernel: str = "linear", debiased: bool = True, bandwidth: float = 
     if not bandwidth > 0:
         raise ValueError(f"cka expected a positive bandwidth, got {bandwidth}")
     prepare = functools.partial(_prepare, kernel=kernel, debiased=debiased, bandwidth=bandwidth)
+    if kernel == "linear" and debiased:
+        prepare = _prepare_debiased
     return Metric(
         name="cka",
         prepare_x=prepare,
@@ -63,6 +71,10 @@ def metric(*, kernel: str = "linear", debiased: bool = True, bandwidth: float = 
     )
 
 
+def _prepare_debiased(values_ft: jax.Array, mask_t: jax.Array, context: Context) -> Scaled:
+    return u_centred_products(values_ft, mask_t)
+
+
 def _prepare(
     values_ft: jax.Array,
     mask_t: jax.Array,
@@ -71,7 +83,7 @@ def _prepare(
     kernel: str,
     debiased: bool,
     bandwidth: float,
-):
+) -> Scaled:
     if kernel == "linear":
         gram_tt = frame_products(values_ft, mask_t)
     else:

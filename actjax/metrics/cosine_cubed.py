@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 
+from actjax.similarity.arithmetic.deviations import deviations
 from actjax.similarity.families.cubes import cubic_moments
-from actjax.similarity.families.vectors import centred, cosine_of, unit_scaled
+from actjax.similarity.families.vectors import cosine_of, unit_length
 from actjax.types import Context, Metric
 
 
@@ -38,7 +39,10 @@ def metric() -> Metric:
 
 
 def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
-    deviations_o = centred(values_o, mask_o)
-    largest = jnp.max(jnp.abs(deviations_o))
+    about = deviations(values_o, mask_o)
+    # The first value deviates by minus the mean, so that what is masked adds no extreme here. Sums and
+    # extremes of the same numbers are one pass.
+    apart_o = jnp.where(mask_o, values_o - about.first, jnp.zeros_like(values_o))
+    largest = jnp.maximum(jnp.max(apart_o) - about.mean, about.mean - jnp.min(apart_o))
     # Sixth powers leave float32 unless the largest is about 1.
-    return unit_scaled((deviations_o / jnp.where(largest > 0, largest, jnp.ones_like(largest))) ** 3)
+    return unit_length((about.values / jnp.where(largest > 0, largest, jnp.ones_like(largest))) ** 3)

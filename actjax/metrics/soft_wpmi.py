@@ -97,7 +97,9 @@ def _prepare_y(
     values_o: jax.Array, mask_o: jax.Array, context: Context, *, kind: str, lam: float, membership: Membership
 ) -> Concept:
     p = probability_of(values_o, mask_o, kind)
-    prepared = masked(p, mask_o) if _gathers() else masked(basis(p, membership), mask_o[None, :])
+    if _gathers():
+        return Concept(jnp.where(mask_o, p, 1.0), lam * log_prior(p, mask_o))
+    prepared = masked(basis(p, membership), mask_o[None, :])
     return Concept(prepared, lam * log_prior(p, mask_o))
 
 

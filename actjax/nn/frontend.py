@@ -1,4 +1,4 @@
-"""The input of every network: wave to log-mel image, on the device."""
+"""The input of every network, on the device: a log-mel image of the wave, or the wave."""
 
 import jax
 
@@ -7,7 +7,7 @@ from actjax.types import Frontend
 
 
 def images(wave_bs: jax.Array, frontend: Frontend, length_b: jax.Array | None = None) -> jax.Array:
-    """[b, s] float32 waves, each of length_b samples of signal -> [b, f, t] float32 images of `frontend`."""
+    """[b, s] float32 waves, each of length_b samples of signal -> [b, f, t] what `frontend` makes of them."""
     if length_b is None:
-        return jax.vmap(lambda wave: dsp.log_mel_image(wave, frontend))(wave_bs)
-    return jax.vmap(lambda wave, length: dsp.log_mel_image(wave, frontend, length))(wave_bs, length_b)
+        return jax.vmap(lambda wave: dsp.network_input(wave, frontend))(wave_bs)
+    return jax.vmap(lambda wave, length: dsp.network_input(wave, frontend, length))(wave_bs, length_b)

@@ -153,6 +153,14 @@ def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
     Where several sets hold the same key, the row of the newest file stands. The metadata of the sets of
     which rows stand are read by `scores_metadata(table)`.
 
+    >>> import tempfile
+    >>> block = score_block({"score": [[0.5, -0.2]]}, n_observations=60, network="trained", layer="conv1",
+    ...                     depth=0.5, feature="chroma_stft", view="clip", metric="pearson")
+    >>> workdir = tempfile.mkdtemp()
+    >>> _ = write_scores(path_of(workdir, "first"), block, {})
+    >>> load_scores(workdir).select(["layer", "neuron", "feature", "row", "score"]).to_pylist()[1]["row"]
+    1
+
     Raises:
       ScoresError: no workdir, no score set in it, or a file that is no score set.
       FileError: a file that is damaged.
@@ -190,6 +198,18 @@ def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
         notes = {name: note for (name, note), some in zip(notes.items(), standing, strict=True) if some}
         table = table if len(first) == len(table) else table.take(pa.array(first))
     return table.replace_schema_metadata({_METADATA_KEY: json.dumps(notes)})
+
+
+def read_note(path: Path) -> dict[str, Any] | None:
+    """The metadata of a score set; None where the end of the file, which holds it, is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        note = json.loads((pq.read_schema(path).metadata or {}).get(_METADATA_KEY, b"{}"))
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    return note if isinstance(note, dict) else None
 
 
 def scores_metadata(table: "pyarrow.Table") -> dict[str, dict]:

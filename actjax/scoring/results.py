@@ -4,18 +4,19 @@ from pathlib import Path
 
 import numpy as np
 
-from actjax import parallel, runs
+from actjax import runs
 from actjax.activations.clips import make_observer
+from actjax.data import loader
 from actjax.data.loader import Source
 from actjax.external.layers import Activations
 from actjax.scoring import columns, from_elsewhere, networks, nulls, one_pass, pictures, plan
 from actjax.scoring.tasks import ScoredTask
 from actjax.types import LeftOut
-from actjax.workdir import observations_folder
+from actjax.workdir.pieces import Pieces
 
 
 def compute(
-    run: runs.Run, source: Source, elsewhere: Activations | None, examples: Path
+    run: runs.Run, source: Source, elsewhere: Activations | None, examples: Path, pieces: Pieces
 ) -> tuple[list[ScoredTask], tuple[LeftOut, ...]]:
     """Scores a run's networks on the clips of `source`, with nulls and corrected p-values.
 
@@ -24,6 +25,7 @@ def compute(
       source: the clips.
       elsewhere: activations made elsewhere, in the order of the clips, or None.
       examples: where the pairs that pictures show are written.
+      pieces: where what is done is kept, and from which a stopped run goes on.
 
     Returns:
       The scores, and the comparisons that could not be made.
@@ -44,8 +46,9 @@ def compute(
         one_pass.run_pass(
             planned.families,
             observer,
-            runs.batches(source, scored.batch_size),
-            folder=observations_folder.path_of(run.workdir, parallel.process_index()),
+            lambda start: runs.batches(source, scored.batch_size, start_step=start),
+            pieces=pieces,
+            steps=loader.steps(len(source), scored.batch_size),
             folds_of_clip=np.unique(source.recording_ids, return_inverse=True)[1],
             clip_ids=source.clip_ids,
             null=nulls.make(draws, source.recording_ids, scored.part, scored.memory_bytes / 2**30),

@@ -10,21 +10,28 @@ import numpy as np
 from actjax import files, parallel, runs
 from actjax.data import loader
 from actjax.scores import files as scores_files
-from actjax.scoring import from_elsewhere
+from actjax.scoring import unscored
 from actjax.scoring.tasks import ScoredTask, columns
+from actjax.scoring.unscored import MadeFrom
 from actjax.workdir import manifest, train_record
 
 
-def path_of(run: runs.Run, source: loader.Source) -> Path:
-    """Says where the table of the run's scores lies."""
-    return scores_files.path_of(run.workdir, name_of(run, source))
+def path_of(workdir: Path, made_from: MadeFrom) -> Path:
+    """Says where the table of such scores lies."""
+    return scores_files.path_of(workdir, made_from.key())
 
 
-def name_of(run: runs.Run, source: loader.Source) -> str:
-    """Names the score set by a hash of everything the scores depend on."""
-    elsewhere = from_elsewhere.fingerprint(run.setup.scored)
-    made_from = [run.config.score.to_dict(), _checkpoint_id(run), source.fingerprint, *elsewhere]
-    return files.digest([scores_files.VERSION, *made_from])
+def whole_sets(run: runs.Run) -> dict[Path, MadeFrom]:
+    """What each score set of a workdir is made from; those that are damaged or of older versions aside."""
+    recorded, sets = manifest.read(run.workdir), {}
+    for path in sorted(scores_files.folder_of(run.workdir).glob("*.parquet")):
+        made_from = unscored.read(scores_files.read_note(path) or {})
+        if made_from is not None and is_as_written(run, path):
+            sets[path] = made_from
+            if f"scores/{path.name}" not in recorded and parallel.process_index() == 0:
+                # A run was killed between the table and the manifest.
+                _record(run.workdir, path)
+    return sets
 
 
 def is_as_written(run: runs.Run, path: Path) -> bool:
@@ -36,24 +43,24 @@ def is_as_written(run: runs.Run, path: Path) -> bool:
     return whole
 
 
-def write(run: runs.Run, path: Path, source: loader.Source, tasks: Iterable[ScoredTask]) -> None:
+def write(run: runs.Run, made_from: MadeFrom, source: loader.Source, tasks: Iterable[ScoredTask]) -> None:
     """Writes the table of the scores and keeps its hash in the manifest."""
-    record = train_record.read(run.workdir)
-    trained = {"hash": _checkpoint_id(run), "step": record and record.best_step}
+    record, path = train_record.read(run.workdir), path_of(run.workdir, made_from)
+    trained = {"hash": unscored.weights(run), "step": record and record.best_step}
     metadata = {"config": run.config.to_dict(), "checkpoint": trained}
     metadata |= {"clips": len(source), "recordings": len(set(source.recording_ids))}
+    metadata["made_from"] = made_from._asdict()
     options = {chosen.metric.name: chosen.options for chosen in run.setup.metrics}
     part = run.setup.scored.part
     blocks = (block for task in tasks for block in _blocks(task, options[task.metric.name], part))
     scores_files.write_scores(path, blocks, metadata)
-    files_hashed = {f"scores/{path.name}": files.file_digest(path)}
-    manifest.write(run.workdir, scored_on=parallel.describe_devices(), **files_hashed)
+    _record(run.workdir, path)
 
 
-def _checkpoint_id(run: runs.Run) -> str:
-    if "trained" not in run.setup.scored.networks:
-        return "none"
-    return train_record.need(run.workdir).weights
+def _record(workdir: Path, path: Path) -> None:
+    """Keeps a table's hash, and where it was made, in the manifest."""
+    entries = {f"scores/{path.name}": files.file_digest(path)}
+    manifest.write(workdir, scored_on=parallel.describe_devices(), **entries)
 
 
 def _blocks(task: ScoredTask, options: Mapping[str, Any], part: str) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from actjax import lookup
+from actjax import containers, lookup
 from actjax.precision import checked, products
 from actjax.similarity import checks as inputs
 from actjax.similarity.chosen import chosen, make_metric, with_folds
@@ -27,8 +27,8 @@ def list_metrics() -> tuple[str, ...]:
 
 
 def score(
-    activations: ArrayLike,
-    features: ArrayLike,
+    activations: Any,
+    features: Any,
     metric: Asked = "pearson",
     clip_ids: Labels | None = None,
     *,
@@ -45,7 +45,7 @@ def score(
 
         score[i, j] = metric(activations[:, i], features[:, j])
 
-    >>> score([[1.0], [2.0], [4.0]], [[1.0, 3.0], [2.0, 2.0], [4.0, 0.0]]).round(4).tolist()
+    >>> actjax.score([[1.0], [2.0], [4.0]], [[1.0, 3.0], [2.0, 2.0], [4.0, 0.0]]).round(4).tolist()
     [[1.0, -1.0]]
 
     Computed in float32. Wide numbers (float64, longdouble, integers beyond 24 bits) are brought into it
@@ -54,9 +54,10 @@ def score(
     would make equal stay apart. What a metric does see and float32 cannot hold is refused.
 
     Args:
-      activations: [o, n] real numbers of any type: a NumPy or JAX array, lists, whatever NumPy makes an
-        array of. In a masked array what is masked is left out: each pair is scored on the observations
-        that both sides have (one run for each pattern of masked entries that differs between columns).
+      activations: [o, n] real numbers of any type: a NumPy or JAX array, a pandas or polars table, a
+        PyTorch tensor, lists. In a masked array what is masked is left out: each pair is scored on the
+        observations that both sides have (one run for each pattern of masked entries that differs between
+        columns).
       features: [o, k], likewise.
       metric: a name from `list_metrics()`; one with options as on the command line,
         "mutual_information(bins=8)"; a Metric; or a list of these ("pearson, auc" is one too), which
@@ -77,8 +78,9 @@ def score(
       **hyper: the metric's options, where it is one metric and its name carries none.
 
     Returns:
-      [n, k] float32 NumPy array (n x 1 for metrics that take all rows as one feature), NaN where
-      undefined: a constant side, too few observations. For a list of metrics {as it was named: array}.
+      [n, k] float32 (n x 1 for metrics that take all rows as one feature), NaN where undefined: a constant
+      side, too few observations. An array of JAX, on the device, where both sides are such; else of NumPy.
+      For a list of metrics {as it was named: array}.
 
     Raises:
       ValueError: an unknown metric or option, options given twice, axes that do not fit, a clip id or fold
@@ -89,18 +91,19 @@ def score(
     metrics, single = chosen(metric, hyper)
     for one in metrics.values():
         _on_vectors(one.metric)
-    problem, fold_count = _vectors(
-        activations, features, clip_ids, mask, nuisance, folds, seed, memory_gib, details
-    )
+    sides = containers.open_sides(activations, features)
+    x, y = (side.values for side in sides)
+    clips, of_folds = containers.labels(clip_ids), containers.labels(folds)
+    problem, fold_count = _vectors(x, y, clips, mask, nuisance, of_folds, seed, memory_gib, details)
     metrics = {spec: with_folds(one, fold_count) for spec, one in metrics.items()}
     with products(precision):
         scores = {spec: of_vectors(one, problem) for spec, one in metrics.items()}
-    return scores.popitem()[1] if single else scores
+    return sides.give(scores.popitem()[1] if single else scores)
 
 
 def score_maps(
-    maps: ArrayLike,
-    matrices: ArrayLike,
+    maps: Any,
+    matrices: Any,
     metric: Asked = "ssim",
     *,
     mask: ArrayLike | None = None,
@@ -119,7 +122,7 @@ def score_maps(
 
     >>> rng = np.random.default_rng(0)
     >>> maps = rng.random((2, 1, 8, 20))
-    >>> score_maps(maps, 3 * maps, "pearson").round(4).tolist()
+    >>> actjax.score_maps(maps, 3 * maps, "pearson").round(4).tolist()
     [[1.0]]
 
     Args:
@@ -132,7 +135,8 @@ def score_maps(
       seed, memory_gib, details, **hyper: as in `score`.
 
     Returns:
-      [n, k] float32 NumPy array, NaN where undefined. For a list of metrics {as it was named: array}.
+      [n, k] float32, NaN where undefined; an array of JAX where both sides are such, else of NumPy. For a
+      list of metrics {as it was named: array}.
 
     Raises:
       ValueError: an unknown metric or option, one without the map view, axes that do not fit, values
@@ -141,12 +145,15 @@ def score_maps(
     metrics, single = chosen(metric, hyper)
     for one in metrics.values():
         _on_maps(one.metric)
-    x, y = inputs.images(maps, "maps", "n, f, t"), inputs.images(matrices, "matrices", "k, rows, frames")
+    sides = containers.open_sides(maps, matrices)
+    x = inputs.images(sides.activations.values, "maps", "n, f, t")
+    y = inputs.images(sides.features.values, "matrices", "k, rows, frames")
     frames = inputs.map_mask(x.values, y.values, mask)
     memory = inputs.memory_bytes(memory_gib)
-    problem = Problem(x, y, frames, Context(key=inputs.key(seed)), memory, details)
+    stay = _of_jax(maps, matrices)
+    problem = Problem(x, y, frames, Context(key=inputs.key(seed)), memory, details, stay)
     scores = {spec: of_images(one.metric, problem) for spec, one in metrics.items()}
-    return scores.popitem()[1] if single else scores
+    return sides.give(scores.popitem()[1] if single else scores)
 
 
 def _vectors(
@@ -174,7 +181,13 @@ def _vectors(
     memory = default_memory() if memory_gib is None else inputs.memory_bytes(memory_gib)
     if clip_ids is None:
         x, y = resident(x), resident(y)
-    return Problem(x, y, counts, context, memory, details), of_folds.count
+    stay = _of_jax(activations, features)
+    return Problem(x, y, counts, context, memory, details, stay), of_folds.count
+
+
+def _of_jax(x: ArrayLike, y: ArrayLike) -> bool:
+    """Whether both sides are arrays of JAX, as their scores then are."""
+    return isinstance(x, jax.Array) and isinstance(y, jax.Array)
 
 
 def _nuisance(

@@ -137,12 +137,9 @@ def finite(
     for start in range(0, array.shape[0], step):
         rows = slice(start, start + step)
         values = _host(array[rows])
-        counts = None if mask_o is None else mask_o[rows, None]
-        if present is not None:
-            counts = present[rows] if counts is None else counts & present[rows]
-        bad = _not_finite(values)
-        if counts is not None:
-            bad = bad & counts
+        mask = None if mask_o is None else mask_o[rows, None]
+        counts = _counted(mask, None if present is None else present[rows])
+        bad = _not_finite(values) & (True if counts is None else counts)
         if bad.any():
             row, index = np.argwhere(bad)[0]
             raise ValueError(
@@ -155,6 +152,13 @@ def finite(
         _held(largest, name, column)
 
 
+def _counted(mask: np.ndarray | None, present: np.ndarray | None) -> np.ndarray | None:
+    """Where values count: inside the mask and present; None stands for everywhere."""
+    if mask is None or present is None:
+        return present if mask is None else mask
+    return mask & present
+
+
 def finite_images(
     side: Side, name: str, column: str, mask_bt: np.ndarray, *, held_by_float32: bool = False
 ) -> None:
@@ -163,12 +167,9 @@ def finite_images(
     held_by_float32 = held_by_float32 and is_wide(array.dtype)
     for clip in range(array.shape[0]):
         values = _host(array[clip])
-        counts = mask_bt[clip][None, None, :] if array.shape[3] == mask_bt.shape[1] else None
-        if present is not None:
-            counts = present[clip] if counts is None else counts & present[clip]
-        bad = _not_finite(values)
-        if counts is not None:
-            bad = bad & counts
+        mask = mask_bt[clip][None, None, :] if array.shape[3] == mask_bt.shape[1] else None
+        counts = _counted(mask, None if present is None else present[clip])
+        bad = _not_finite(values) & (True if counts is None else counts)
         if bad.any():
             index = np.argwhere(bad)[0][0]
             raise ValueError(

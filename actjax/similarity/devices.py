@@ -9,8 +9,8 @@ import jax
 import numpy as np
 
 from actjax import parallel, precision
-from actjax.similarity import resident
-from actjax.similarity.blocks import first_block, takes_blocks
+from actjax.similarity import resident, whole_arrays
+from actjax.similarity.blocks import first_block, needs_blocks, takes_blocks
 from actjax.similarity.host import lent
 from actjax.similarity.kernel import check_size, pairwise
 from actjax.similarity.narrow import is_wide, narrow
@@ -31,15 +31,43 @@ class Tiles(NamedTuple):
     devices: int
 
 
+class Scored(NamedTuple):
+    """Scores of vectors.
+
+    Attributes:
+      outputs: {output: [n, k]}.
+      all_numbers: whether none of them is surely NaN; False where nobody looked.
+    """
+
+    outputs: Mapping[str, Side]
+    all_numbers: bool = False
+
+
 def score_vectors(
-    metric: Metric, x: Side, y: Side, mask: np.ndarray | None, context: Context, memory: int
-) -> dict[str, np.ndarray]:
-    """Scores x [o, n] against y [o, k], tile by tile: {output: [n, k]}."""
+    metric: Metric,
+    x: Side,
+    y: Side,
+    mask: np.ndarray | None,
+    context: Context,
+    memory: int,
+    *,
+    stay: bool = False,
+) -> Scored:
+    """Scores x [o, n] against y [o, k], tile by tile.
+
+    Args:
+      metric: one on vectors.
+      x, y, mask, context: as the kernel takes them.
+      memory: bound in bytes.
+      stay: leaves the scores on the device, if one tile holds them all.
+    """
     (o, n), k = x.shape, y.shape[1]
     check_size(metric, o)
     whole = metric.level == "feature"
     tiles = _tiles(metric, o, n, k, memory)
-    run = _runner(metric, _neurons_first(x), memory // (4 * tiles.devices), tiles.devices, mask is None)
+    at_once, devices = tiles == (n, k, 1), tiles.devices
+    how = _How(_neurons_first(x), memory // (4 * devices), devices, mask is None, at_once and stay)
+    run = _runner(metric, how)
     # An argument like all others: a mask made while compiling would be a constant of the data's size.
     mask = np.ones(o, bool) if mask is None else mask
     out = {name: np.empty((n, 1 if whole else k), np.float32) for name in metric.outputs}
@@ -50,16 +78,19 @@ def score_vectors(
         columns = slice(0, 1) if whole else slice(column, column + tiles.k)
         waiting = None
         for places, neurons in _neurons(metric, x, mask, tiles):
-            scores = run(neurons, *shared)
-            if tiles == (n, k, 1) and resident.on_accelerator():
-                return {name: resident.writable(values) for name, values in scores.items()}
+            scores, all_numbers = run(neurons, *shared)
+            if how.stay:
+                return Scored(scores, all_numbers)
+            if at_once and resident.on_accelerator():
+                written = {name: resident.writable(values) for name, values in scores.items()}
+                return Scored(written, all_numbers)
             # The next tile is on its way while this one is copied out.
             if waiting is not None:
                 _write(out, columns, *waiting, tiles)
             waiting = places, scores
         if waiting is not None:
             _write(out, columns, *waiting, tiles)
-    return out
+    return Scored(out)
 
 
 def starts(items: int, size: int) -> Iterator[int]:
@@ -93,24 +124,39 @@ def _tiles(metric: Metric, o: int, n: int, k: int, memory: int) -> Tiles:
     return Tiles(even(-(-n // devices), tile_n), tile_k, devices)
 
 
-def _runner(
-    metric: Metric, neurons_first: bool, tile_bytes: int, devices: int, all_count: bool
-) -> Callable[..., Scores]:
-    """What scores a tile and starts to copy its scores to the host."""
+class _How(NamedTuple):
+    """How tiles are scored.
 
-    def run(x: lent.Array, y: lent.Array, mask: np.ndarray, context: Context) -> Scores:
-        def in_way(way: str) -> Scores:
-            if way == "fast" and devices == 1 and takes_blocks(metric) and not neurons_first:
+    Attributes:
+      neurons_first: whether memory holds one neuron of x after the other.
+      tile_bytes, devices: of the kernel.
+      all_count: whether there is no mask.
+      stay: whether scores stay on the device.
+    """
+
+    neurons_first: bool
+    tile_bytes: int
+    devices: int
+    all_count: bool
+    stay: bool
+
+
+def _runner(metric: Metric, how: _How) -> Callable[..., tuple[Scores, bool]]:
+    """What scores a tile, and starts to copy its scores to the host unless they stay."""
+    neurons_first, tile_bytes, devices, all_count, stay = how
+
+    def run(x: lent.Array, y: lent.Array, mask: np.ndarray, context: Context) -> tuple[Scores, bool]:
+        def in_way(way: str) -> tuple[Scores, bool]:
+            whole = devices == 1 and needs_blocks(metric, x.shape[0])
+            if way == "fast" and whole and not neurons_first:
                 # Outside of any program the kernel of a GPU may do without a mask.
-                counts = None if all_count else mask
-                with precision.products(way):
-                    return pairwise(metric, x, y, counts, context, tile_bytes=tile_bytes)
-            return _program(metric, neurons_first, tile_bytes, devices, way)(x, y, mask, context)
+                return whole_arrays.pairwise_scores(metric, x, y, None if all_count else mask, -1)
+            return _program(metric, neurons_first, tile_bytes, devices, way)(x, y, mask, context), False
 
-        scores = precision.guarded(in_way)
-        for values in scores.values():
+        scores, all_numbers = precision.guarded(in_way)
+        for values in () if stay else scores.values():
             values.copy_to_host_async()
-        return scores
+        return scores, all_numbers
 
     return run
 

@@ -18,7 +18,7 @@ from actjax.similarity import blocks, whole_arrays
 from actjax.similarity.host import lent
 from actjax.similarity.host.dispatch import host_allowed
 from actjax.similarity.host.threads import at_least_one
-from actjax.similarity.tiles import clip_bytes, default_bytes, tile_sizes
+from actjax.similarity.tiles import bound_of, clip_bytes, default_bytes, tile_sizes
 from actjax.types import Context, Metric
 
 Scores = Mapping[str, jax.Array]
@@ -68,7 +68,7 @@ def pairwise(
     def in_way(way: str) -> Scores:
         traced = any(isinstance(side, Tracer) for side in (x_on, y_ok, mask_o))
         if way == "fast" and not traced and blocks.needs_blocks(metric, o):
-            return whole_arrays.pairwise_scores(metric, x_on, y_ok, mask_o, axis)
+            return whole_arrays.pairwise_scores(metric, x_on, y_ok, mask_o, axis)[0]
         counts = jnp.ones((o,), bool) if mask_o is None else mask_o
         return _pairwise(metric, x_on, y_ok, counts, context, way=way, **how)
 
@@ -137,6 +137,8 @@ def _score_clips(
         jax.ShapeDtypeStruct(values.shape[1:], values.dtype) for values in (x_bon, y_bok, mask_bo)
     )
     one_context = jax.tree.map(lambda leaf: leaf[0], context)
+    if metric.observes == "image":
+        tile_bytes = bound_of(metric, tile_bytes)
     per_clip = clip_bytes(metric, one_x, one_y, one_mask, one_context, axis)
     batch = min(b, at_least_one(tile_bytes, per_clip))
 

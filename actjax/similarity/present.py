@@ -4,11 +4,13 @@ A pair is scored on the observations that both of its sides have, so a program o
 pattern of the neurons with every pattern of the features.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
+Array = np.ndarray | jax.Array
 # Some columns of an array: all of them as a slice, which copies nothing, or their places.
 Columns = slice | np.ndarray
 
@@ -26,10 +28,10 @@ class Pattern(NamedTuple):
 
 
 def by_pattern(
-    score: Callable[[Pattern, Pattern], dict[str, np.ndarray]],
+    score: Callable[[Pattern, Pattern], Mapping[str, Array]],
     x_present: np.ndarray | None,
     y_present: np.ndarray | None,
-) -> dict[str, np.ndarray]:
+) -> Mapping[str, Array]:
     """The outputs of all pairs, pattern by pattern.
 
     Args:
@@ -47,7 +49,7 @@ def by_pattern(
         return blocks[0][0]
 
     def assembled(name: str) -> np.ndarray:
-        lines = [_joined([block[name] for block in line], of_y, 1) for line in blocks]
+        lines = [_joined([np.asarray(block[name]) for block in line], of_y, 1) for line in blocks]
         return _joined(lines, of_x, 0)
 
     return {name: assembled(name) for name in blocks[0][0]}

@@ -1,5 +1,7 @@
 """Arrays of a call that live on an accelerator: copied there once, checked there, and scores that return."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,18 +39,21 @@ def resident(side: Side) -> Side:
     return side._replace(values=jnp.asarray(values))
 
 
-def all_finite(side: Side, mask_o: np.ndarray | None) -> jax.Array | None:
-    """Whether all of a side that counts is finite, not waited for; None where the host is to look itself."""
-    if not on_accelerator() or not isinstance(side.values, jax.Array):
+def all_finite(sides: Sequence[Side], mask_o: np.ndarray | None) -> jax.Array | None:
+    """Whether all that counts is finite, not waited for; None where the host is to look itself."""
+    if not on_accelerator() or not all(isinstance(side.values, jax.Array) for side in sides):
         return None
-    return _all_finite(side.values, side.present, mask_o)
+    return _all_finite([(side.values, side.present) for side in sides], mask_o)
 
 
 @jax.jit
-def _all_finite(values: jax.Array, present: jax.Array | None, mask_o: jax.Array | None) -> jax.Array:
-    finite = jnp.isfinite(values)
-    finite = finite if present is None else finite | ~present
-    return jnp.all(finite if mask_o is None else finite | ~mask_o[:, None])
+def _all_finite(sides: Sequence[tuple[jax.Array, jax.Array | None]], mask_o: jax.Array | None) -> jax.Array:
+    every = jnp.asarray(True)
+    for values, present in sides:
+        finite = jnp.isfinite(values)
+        finite = finite if present is None else finite | ~present
+        every = every & jnp.all(finite if mask_o is None else finite | ~mask_o[:, None])
+    return every
 
 
 def writable(values: jax.Array) -> np.ndarray:

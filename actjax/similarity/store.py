@@ -5,6 +5,7 @@ columns is read by one `pread` a block and resident memory stays bounded by the 
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -18,22 +19,40 @@ class ObservationStore:
     """A float32 matrix [o, columns] that grows by rows and is read by columns.
 
     Args:
-      path: the file; an existing one is replaced.
+      path: the file; an existing one is replaced, unless `blocks` says how to go on with it.
       columns: number of columns.
       block_bytes: memory for rows not yet written.
+      blocks: what `saved` said of the rows to go on from; what was written after them is cut off.
 
     Raises:
       ValueError: columns is not positive.
+      OSError: the file holds fewer rows than `blocks` says.
     """
 
-    def __init__(self, path: str | os.PathLike, columns: int, *, block_bytes: int = _BLOCK_BYTES):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        columns: int,
+        *,
+        block_bytes: int = _BLOCK_BYTES,
+        blocks: Sequence[int] | None = None,
+    ):
         if columns < 1:
             raise ValueError(f"expected at least 1 column, got {columns}")
         self.path, self.columns, self.rows = Path(path), columns, 0
         self._block = np.empty((max(1, block_bytes // (4 * columns)), columns), np.float32)
         self._filled = 0
-        self._lengths: list[int] = []
-        self._file = open(self.path, "w+b", buffering=0)  # noqa: SIM115 (closed by close)
+        self._lengths = list(blocks or ())
+        mode = "w+b" if blocks is None else "r+b"
+        self._file = open(self.path, mode, buffering=0)  # noqa: SIM115 (closed by close)
+        if blocks is not None:
+            self.rows = sum(blocks)
+            size, there = 4 * columns * self.rows, os.fstat(self._file.fileno()).st_size
+            if there < size:
+                self._file.close()
+                raise OSError(f"expected {size} bytes of observations in {self.path}, found {there}")
+            self._file.truncate(size)
+            self._file.seek(size)
 
     def append(self, rows_oc: np.ndarray | jax.Array) -> None:
         """Adds rows [o, columns]; raises ValueError for another number of columns or a wider type."""
@@ -61,6 +80,12 @@ class ObservationStore:
             self._lengths.append(self._filled)
             self._filled = 0
 
+    def saved(self) -> list[int]:
+        """Writes the rows that wait to the disk itself; the lengths of all blocks, to go on from."""
+        self.flush()
+        os.fsync(self._file.fileno())
+        return list(self._lengths)
+
     def read(self, start: int, stop: int) -> np.ndarray:
         """Columns start to stop of all rows, [stop - start, o]: one contiguous vector a column."""
         self.flush()
@@ -74,9 +99,8 @@ class ObservationStore:
         return out
 
     def close(self) -> None:
-        """Closes and removes the file."""
+        """Closes the file, which stays."""
         self._file.close()
-        self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> "ObservationStore":
         return self

@@ -15,6 +15,9 @@ TILE_BYTES = 256 * 2**20
 # Prepared neurons that meet all rows at once, in bytes: with four times as many, fresh memory costs a fifth
 # (rank metrics) to a half (sets) more time on a CPU, and with a quarter of them nothing is gained.
 DOT_TILE_BYTES = 64 * 2**20
+# The same of images, whose prepared items are frame by frame: they stay in the cache. cka takes a third of
+# its CPU time with 64 MiB (683 frames, 32 neurons: 64 ms, not 195; 86 frames, 728 neurons: 20 ms, not 49).
+IMAGE_TILE_BYTES = 2 * 2**20
 # The share of an accelerator's memory that a tile takes by default.
 _SHARE = 32
 
@@ -27,6 +30,13 @@ def default_bytes() -> int:
     if jax.default_backend() == "cpu":
         return TILE_BYTES
     return max(TILE_BYTES, (parallel.device_bytes() or 0) // _SHARE)
+
+
+def bound_of(metric: Metric, tile_bytes: int) -> int:
+    """The bound on what is prepared at a time: for inner products on a CPU, what its caches hold."""
+    if not metric.dot or jax.default_backend() != "cpu":
+        return tile_bytes
+    return min(tile_bytes, IMAGE_TILE_BYTES if metric.observes == "image" else DOT_TILE_BYTES)
 
 
 def tile_sizes(
@@ -42,9 +52,7 @@ def tile_sizes(
     """(neurons, rows) of a tile that stays within `tile_bytes`."""
     item = _item_bytes(metric.prepare_x, x, mask, context, axis)
     if metric.dot:
-        # The caches of an accelerator hold no tile anyhow.
-        most = min(tile_bytes, DOT_TILE_BYTES) if jax.default_backend() == "cpu" else tile_bytes
-        return _even(n, at_least_one(most, item)), k
+        return _even(n, at_least_one(bound_of(metric, tile_bytes), item)), k
     pairs = at_least_one(tile_bytes, metric.pair_copies * item)
     tile_k = _even(k, pairs)
     return _even(n, at_least_one(pairs, tile_k)), tile_k

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from actjax import parallel, report, runs
+from actjax import files, parallel, report, runs
 from actjax.findings import cross_fit, networks, observe, requirements, seeds, table
 from actjax.report import findings as report_findings
 from actjax.scoring import networks as scoring_networks
 from actjax.stages import Stage
-from actjax.workdir import findings_table, recorded_config, train_record
+from actjax.workdir import findings_table, pieces, recorded_config, train_record
+from actjax.workdir.piece_log import PieceLog
 
 
 def put_to_the_test(run: runs.Run) -> list[Path]:
@@ -32,10 +33,20 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     weights = networks.variables(run, network, run.open_source("train"))
     made_from = table.made_from(run, test)
     if table.is_made(run.workdir, made_from):
+        if parallel.process_index() == 0:
+            table.record(run.workdir)
+        pieces.clear(run.workdir, "findings")
         print(f"findings: done before, {outputs[0]}")
         return outputs
+    key = files.digest([made_from, parallel.device_count(), parallel.process_count()])
+    kept = pieces.Pieces(run.workdir, "findings", key, parallel.process_index())
     sides = observe.collect(planned, network, test, weights, run.setup.scored.batch_size)
-    results, not_made = cross_fit.score(sides, setting, options.rotations)
+    log = PieceLog(kept, "scores")
+    try:
+        results, not_made = cross_fit.score(sides, setting, options.rotations, cross_fit.Kept(log))
+    finally:
+        # Also what was computed when a signal came is kept.
+        log.flush()
     if not results:
         raise ValueError(
             "no finding can be tested: score.layers leaves no shallow, deep or embedding layer to compare"
@@ -47,6 +58,7 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
         table.write_beside(run.workdir, results)
         table.write(run, findings)
         print(report_findings.console(findings))
+    kept.close()
     return outputs
 
 

@@ -1,4 +1,4 @@
-"""Takes a network's weights from a Keras file (config.weights) in place of training."""
+"""Takes a network's weights from a file (config.weights) in place of training."""
 
 from pathlib import Path
 
@@ -17,13 +17,13 @@ def take_weights(run: runs.Run) -> list[Path]:
       FileNotFoundError: there is no such file.
       ValueError: config.weights is empty, a layer does not fit, or the workdir has another network.
     """
-    file = network.weights_file(run.config)
+    file = networks.weights_file(run.config)
     digest = files.file_digest(file)
     network.check_workdir(run, digest)
     if train_record.read(run.workdir) is None or not checkpoint.is_whole(run.workdir):
         # Read and checked as a whole before the first file is written.
         imported = networks.read_weights(run)
-        classes = network.class_names(run, imported.hyper["num_classes"])
+        classes = network.class_names(run, imported)
         recorded_config.write(run.workdir, "train", run.config.to_dict())
         recorded_config.write_import(run.workdir, digest)
         network.save(run, imported, classes, digest)
@@ -40,7 +40,7 @@ def check_options(run: runs.Run) -> None:
       FileNotFoundError: there is no such file.
       ValueError: config.weights is empty.
     """
-    network.weights_file(run.config)
+    networks.weights_file(run.config)
 
 
 stage = Stage("import", check_options=check_options, check=refuse_nothing, run=take_weights)

@@ -2,35 +2,54 @@
 
 from pathlib import Path
 
-from actjax import memory, parallel, runs
+from actjax import files, memory, parallel, runs
 from actjax.data import loader
-from actjax.scoring import from_elsewhere, nulls, results, score_set
+from actjax.external.layers import Activations
+from actjax.scoring import from_elsewhere, nulls, results, score_set, unscored
 from actjax.stages import Stage
 from actjax.statistics.requirements import check_replicates
-from actjax.workdir import examples, left_out, recorded_config
+from actjax.workdir import examples, left_out, pieces, recorded_config
 
 
 def score(run: runs.Run) -> list[Path]:
-    """Scores the run's networks; a score set made before with the same options is kept."""
+    """Scores the run's networks by those metrics against those features that are not scored yet."""
     recorded_config.write(run.workdir, "score", run.config.to_dict())
     split = run.setup.scored.split
     elsewhere = from_elsewhere.activations(run.setup.scored)
     source = from_elsewhere.in_file_order(run.open_source(split), elsewhere)
-    path = score_set.path_of(run, source)
-    outputs = [path, examples.path_of(path), left_out.path_of(path)]
-    if path.exists() and score_set.is_as_written(run, path):
-        print(f"score: done before, {path}")
-        return outputs
+    wanted, sets = unscored.made_from(run, source), score_set.whole_sets(run)
+    left = unscored.missing(run, wanted, sets)
+    used = [path for path, one in sets.items() if unscored.serves(one, wanted)]
+    if used and parallel.process_index() == 0:
+        print(f"score: done before, {', '.join(map(str, used))}")
     absent = loader.absent_classes({split: source})
-    if absent and parallel.process_index() == 0:
+    if left and absent and parallel.process_index() == 0:
         print(f"score: no clip of class {absent}")
-    tasks, reasons = results.compute(run, source, elsewhere, outputs[1])
+    if not left:
+        pieces.clear(run.workdir, "score")
+    made = [_scored(one, source, elsewhere) for one in left]
+    return [path for table in (*used, *made) for path in _beside(table)]
+
+
+def _scored(run: runs.Run, source: loader.Source, elsewhere: Activations | None) -> Path:
+    """Makes one score set, going on where an earlier call of the program was stopped."""
+    made_from = unscored.made_from(run, source)
+    table, pictures, reasons_file = _beside(score_set.path_of(run.workdir, made_from))
+    key = files.digest([made_from.key(), parallel.device_count(), parallel.process_count()])
+    kept = pieces.Pieces(run.workdir, "score", key, parallel.process_index())
+    tasks, reasons = results.compute(run, source, elsewhere, pictures, kept)
     if parallel.process_index() == 0:
-        left_out.write(outputs[2], reasons)
+        left_out.write(reasons_file, reasons)
         if reasons:
             print(f"score: {len(reasons)} comparisons left out; the report says which and why")
-        score_set.write(run, path, source, tasks)
-    return outputs
+        score_set.write(run, made_from, source, tasks)
+    kept.close()
+    return table
+
+
+def _beside(table: Path) -> tuple[Path, Path, Path]:
+    """A score set's files: the table, examples and what was left out."""
+    return table, examples.path_of(table), left_out.path_of(table)
 
 
 def check_options(run: runs.Run) -> None:

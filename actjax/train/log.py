@@ -1,11 +1,8 @@
 """Writes the numbers of a training run: metrics.jsonl, TensorBoard, the progress bar."""
 
 import math
-import signal
-import threading
 from pathlib import Path
-from types import FrameType
-from typing import Any, TextIO
+from typing import TextIO
 
 import tqdm
 from tensorboardX import SummaryWriter
@@ -70,38 +67,3 @@ def progress_bar(show: bool, total: int, start: int) -> tqdm.tqdm:
     return tqdm.tqdm(
         total=total, initial=start, desc="train", unit="step", disable=hidden, dynamic_ncols=True
     )
-
-
-class StopRequest:
-    """Turns the first Ctrl-C or SIGTERM into a request that the loop reads between two steps.
-
-    A KeyboardInterrupt inside a step would leave the state donated and lost. The second signal
-    interrupts at once. Outside the main thread, where Python allows no handlers, it does nothing.
-    """
-
-    def __init__(self) -> None:
-        """No request yet."""
-        self._asked = False
-        self._old: dict[int, Any] = {}
-
-    def __enter__(self) -> "StopRequest":
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._old[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._restore()
-
-    def agreed(self) -> bool:
-        """True if any process was asked to stop; every process must call it at the same steps."""
-        return any(parallel.gather_hosts(self._asked))
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-        self._old = {}

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 
 from actjax import parallel
+from actjax.interruption import StopRequest
 from actjax.train import pace, supply
 from actjax.train import state as states
 from actjax.train.checkpoint import Checkpoints
 from actjax.train.evaluation import EvalResult, evaluate, predict, recompute_batch_stats
-from actjax.train.log import DivergedError, Log, StopRequest, progress_bar
+from actjax.train.log import DivergedError, Log, progress_bar
 from actjax.train.options import TrainOptions, make_optimizer
 from actjax.train.saver import Saver
 from actjax.train.state import init_variables

@@ -89,9 +89,10 @@ def write(
         seconds=float(fitted.seconds),
         train_clips=train_clips,
     )
-    train_record.write(folder, record)
     entries = {"dataset_fingerprint": data.fingerprint, "weights": record.weights}
     manifest.write(folder, devices=parallel.describe_devices(), **entries)
+    # Last: whoever finds it takes the stage for done.
+    train_record.write(folder, record)
     print(f"train: {record.steps} steps, best at {record.best_step}, test accuracy {result.accuracy:.3f}")
     for row in f1:
         if row.threshold == evaluation_record.SHOWN_THRESHOLD:

@@ -14,9 +14,10 @@ import optax
 import tqdm
 
 from actjax import parallel
+from actjax.interruption import StopRequest
 from actjax.train import step as steps
 from actjax.train.evaluation import EvalResult, evaluate
-from actjax.train.log import Log, StopRequest
+from actjax.train.log import Log
 from actjax.train.options import TrainOptions
 from actjax.train.pace import Pace
 from actjax.train.saver import Saver
@@ -112,7 +113,9 @@ class Trainer:
                 self._evaluate(step, replicated, eval_batches, log)
                 self.record.finished = step == last or self.record.stopped_early
             # Several processes may only ask each other at steps that all of them reach.
-            asked = (parallel.process_count() == 1 or self.pace.logs(step)) and stop.agreed()
+            asked = stop.asked()
+            if parallel.process_count() > 1:
+                asked = self.pace.logs(step) and any(parallel.gather_hosts(asked))
             if evaluating or asked:
                 self._write(unwritten, log, bar)
                 self.record.seconds += time.perf_counter() - began

@@ -13,7 +13,7 @@
 | `predictions` | predictions_<split>.csv: what an imported network calls every recording | import | |
 | `left_out` | scores/<score set>.left_out.json: comparisons not made, and why | score | report |
 | `examples` | scores/<score set>.examples.npz: maps beside features | score | report |
-| `observations_folder` | scores/.observations-*: kept by a pass over the clips until its end | score | |
+| `pieces` | .pieces/<stage>-<key>/: what an unfinished stage has done so far | score, findings | same stage |
 | `findings_table` | findings.json: scores, intervals, p-values, answers | findings | findings, report |
 | `findings_arrays` | findings/arrays.npz: what a table over seeds is made from | findings | findings |
 | `findings_units` | findings/units.parquet: scores of all units | findings | |

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from actjax import files
+from actjax import files, interruption
 from actjax.workdir import lock_owner
 
 BEAT_SECONDS = 5.0
@@ -76,10 +76,15 @@ def held(path: Path, what: str, remedy: str, *, wait_seconds: float = 0.0) -> It
             f"cannot write into {files.printable(what)}: {reason}; choose another, or make this one writable"
         ) from error
     heartbeat = _Heartbeat(path, content)
+
+    def release() -> None:
+        if _is(_read(path), content):
+            path.unlink(missing_ok=True)
+
     before = _HELD.get()
     _HELD.set(before | {path})
     try:
-        with _stopped_politely():
+        with interruption.handled(), interruption.last_act(release):
             yield True
     except KeyboardInterrupt:
         if not heartbeat.lost:
@@ -87,8 +92,7 @@ def held(path: Path, what: str, remedy: str, *, wait_seconds: float = 0.0) -> It
     finally:
         _HELD.set(before)
         heartbeat.stop()
-        if _is(_read(path), content):
-            path.unlink(missing_ok=True)
+        release()
         _remove_folders(created)
     if heartbeat.lost:
         raise LockedError(f"{files.printable(what)} was taken over by another run while this one stood still")
@@ -231,27 +235,6 @@ class _Heartbeat:
             if self._of_main and main is not None:
                 signal.pthread_kill(main, signal.SIGINT)
             return
-
-
-@contextlib.contextmanager
-def _stopped_politely() -> Iterator[None]:
-    """Makes SIGTERM and SIGHUP end the run as Ctrl-C does, so that it removes its lock."""
-    names = [n for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    numbers = [getattr(signal, name) for name in names]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    for number in ours:
-        signal.signal(number, _interrupt)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def _make_folders(folder: Path) -> list[Path]:

@@ -5,13 +5,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from actjax.workdir import checkpoint_files, lock, observations_folder
+from actjax.workdir import checkpoint_files, lock, pieces
 
 FOLDERS = ("", "scores/", "findings/", "report/", "benchmark/", "benchmark/*/")
-# What runs that were killed leave: files not yet whole, kept observations, checkpoints in the making.
+# What runs that were killed leave: files not yet whole, checkpoints in the making.
 _LEFTOVERS = (
     *(f"{folder}.*.part" for folder in FOLDERS),
-    observations_folder.PATTERN,
+    pieces.PATTERN,
+    "scores/.observations-*",  # of a version that kept no pieces
     checkpoint_files.UNFINISHED,
 )
 

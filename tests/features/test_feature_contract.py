@@ -1,6 +1,6 @@
 """One contract for every feature: declared shape, defined values on bad input, gradients, frame times.
 
-All features share one program per question: compiling forty of them one by one would take minutes.
+All features that are asked for share one program per question: compiling forty one by one would take minutes.
 """
 
 import inspect
@@ -36,6 +36,22 @@ REFUSES_2_KHZ = {
 }
 # Without enough signal for a single value.
 REFUSES_SHORT = {"dynamic_range": "at least 4800 samples"}
+# One of each way to a value, since backward passes compile for long: the others run with --long.
+GRADIENTS_IN_EVERY_RUN = {
+    "chroma_stft",
+    "harmonic",
+    "log_mel",
+    "loudness_stevens",
+    "odd_even_ratio",
+    "rms",
+    "spectral_centroid",
+    "tempo",
+}
+
+
+def gradient_of(name):
+    """The name as a test's parameter."""
+    return pytest.param(name, marks=() if name in GRADIENTS_IN_EVERY_RUN else pytest.mark.long)
 
 
 def make(name, rate=RATE):
@@ -74,8 +90,14 @@ def signals():
 
 
 @pytest.fixture(scope="module")
-def made():
-    return {name: make(name) for name in NAMES}
+def made(request):
+    """The features that the chosen tests of this file ask for: with -k one, only one is compiled."""
+    asked = {
+        item.callspec.params["name"]
+        for item in request.session.items
+        if item.path == request.path and "name" in getattr(getattr(item, "callspec", None), "params", {})
+    }
+    return {name: make(name) for name in NAMES if name in asked}
 
 
 @pytest.fixture(scope="module")
@@ -126,10 +148,10 @@ def test_values_are_finite_and_the_undefined_is_marked(made, results, name):
 
 
 @pytest.fixture(scope="module")
-def short_and_low():
+def short_and_low(made):
     """200 samples, at 2 kHz where the feature takes it and at 12 kHz where not."""
     chosen = [
-        make(name, RATE if name in REFUSES_2_KHZ else 2000) for name in NAMES if name not in REFUSES_SHORT
+        make(name, RATE if name in REFUSES_2_KHZ else 2000) for name in made if name not in REFUSES_SHORT
     ]
     return run(chosen, music(RATE, 1.0)[None, 2000:2200])
 
@@ -151,8 +173,13 @@ def test_a_short_clip_and_a_low_rate_are_defined_or_refused(short_and_low, name)
 
 
 @pytest.fixture(scope="module")
-def gradients(made):
+def gradients(made, request):
     """kind -> name -> the gradient of a weighted sum of the feature's valid values."""
+    asked = {
+        item.callspec.params["name"]
+        for item in request.session.items
+        if item.path == request.path and item.originalname == "test_gradients_are_finite_and_flow"
+    }
 
     def total(chosen, wave_s):
         values, valid = chosen.fn(wave_s)
@@ -160,7 +187,7 @@ def gradients(made):
         return jnp.sum(jnp.where(valid[None, :], values, 0.0) * weights)
 
     def all_gradients(wave_s):
-        return {f.name: jax.grad(total, argnums=1)(f, wave_s) for f in made.values() if not f.host}
+        return {name: jax.grad(total, argnums=1)(made[name], wave_s) for name in sorted(asked)}
 
     kinds = {kind: signals()[kind] for kind in ("tone", "silence", "click")}
     program = jax.jit(jax.vmap(all_gradients), compiler_options=QUICK)
@@ -168,7 +195,7 @@ def gradients(made):
     return {kind: {name: g[i] for name, g in batch.items()} for i, kind in enumerate(kinds)}
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"f0_pyin"}))
+@pytest.mark.parametrize("name", [gradient_of(name) for name in NAMES if name != "f0_pyin"])
 def test_gradients_are_finite_and_flow(gradients, name):
     for kind, of_kind in gradients.items():
         says = f"{kind}: jnp.where goes inside a root, a logarithm or a quotient, not behind it"

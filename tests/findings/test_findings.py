@@ -1,12 +1,10 @@
 """Effects, regressions and nulls of the findings, against plain float64 arithmetic and planted truth."""
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from actjax.findings.cross_fitting import clip_sums, half_nulls, ridge, selection
 from actjax.findings.cross_fitting import effects as found_effects
-from actjax.similarity.families import gramless_cka
 from actjax.statistics import bootstrap as statistics_bootstrap
 from actjax.statistics import controls, nulls, permutations, rescored
 
@@ -115,21 +113,6 @@ def test_scores_of_pairs_are_those_of_rearranged_clips():
     for r, source in enumerate([np.arange(8), *draws.source_rb]):
         expected = np.asarray(clip_scores(cka, x, y[source], mask)["score"]).mean(axis=0)
         np.testing.assert_allclose(found[r, 0], expected, atol=3e-6)
-
-
-def test_cka_without_gram_matrices_is_the_metric():
-    from actjax.similarity.api import make_metric
-    from actjax.similarity.kernel import clip_scores
-
-    rng = np.random.default_rng(0)
-    x = (rng.standard_normal((5, 3, 4, 40)) * 10 + 1000).astype(np.float32)
-    x[0, 0] = 7.0
-    y = rng.standard_normal((5, 2, 50, 40)).astype(np.float32)
-    mask = np.arange(40)[None, :] < np.asarray([40, 33, 17, 16, 15])[:, None]
-    found = np.asarray(gramless_cka.scores_of_clips(*(jnp.asarray(v) for v in (x, y, mask))))
-    expected = np.asarray(clip_scores(make_metric("cka"), x, y, mask)["score"])
-    assert np.isnan(found[4]).all() and np.isnan(found[0, 0]).all() and np.isfinite(found[:4, 1:]).all()
-    np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 def test_out_of_fold_predictions_agree_with_scikit_learn_and_never_see_their_own_fold(monkeypatch):

@@ -1,5 +1,6 @@
 """The files of a workdir, through the stages that read them."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,7 @@ def make_workdir(folder: Path) -> None:
 
     from actjax import runs
     from actjax.pages.rows import csv_text
-    from actjax.scoring import score_set
+    from actjax.scoring import unscored
     from actjax.train import checkpoint
     from actjax.types import LeftOut
     from actjax.workdir import (
@@ -70,8 +71,7 @@ def make_workdir(folder: Path) -> None:
         recorded_config.write(place, stage, run.config.to_dict())
     manifest.write(place, weights=record.weights)
     source = run.open_source("test")
-    named = score_set.name_of(run, source)
-    (place / "scores" / "main.parquet").rename(place / "scores" / f"{named}.parquet")
+    named = name_scores(place, unscored.made_from(run, source))
     findings_table.write(place, test_report_findings.table())
     findings_arrays.write(place, test_report_findings.arrays())
     rate = {"check": "rejections", "family": "stationary", "null": "within_class", "sets": 1000}
@@ -79,6 +79,20 @@ def make_workdir(folder: Path) -> None:
     benchmark_table.write(place, "calibration", csv_text=csv_text(rows), markdown="")
     reason = LeftOut("conv1", "map", "rms", "has no frequency axis")
     left_out.write(place / "scores" / f"{named}.left_out.json", [reason])
+
+
+def name_scores(place: Path, made_from) -> str:
+    """Makes the made-up scores those of the run; returns the score set's name."""
+    import pyarrow.parquet as pq
+
+    from actjax.scores import files as scores_files
+
+    main = place / "scores" / "main.parquet"
+    note = {**scores_files.read_note(main), "made_from": made_from._asdict()}
+    table = pq.read_table(main).replace_schema_metadata({b"actjax": json.dumps(note)})
+    pq.write_table(table, scores_files.path_of(place, made_from.key()), write_page_checksum=True)
+    main.unlink()
+    return made_from.key()
 
 
 def without_pictures() -> None:

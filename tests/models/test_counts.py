@@ -58,6 +58,14 @@ def resnet(classes):
 
 HAN = sum(conv(3, 3, a, b) + conv(3, 3, b, b) for a, b in ((1, 32), (32, 64), (64, 128), (128, 256)))
 MULTI = conv(3, 3, 448, 128) + conv(3, 3, 128, 128) + 2 * norm(128) + conv(1, 1, 128, 256)
+MUSICNN = norm(1) + conv(38, 7, 1, 204) + conv(67, 7, 1, 204) + 2 * norm(204) + 3 * norm(51) + 3 * norm(64)
+MUSICNN += sum(conv(1, n, 1, 51) for n in (128, 64, 32)) + conv(1, 7, 561, 64) + 2 * conv(1, 7, 64, 64)
+MUSICNN += norm(1506) + conv(1, 1, 1506, 200) + norm(200) + conv(1, 1, 200, 50)
+MUSICNN_VGG = norm(1) + conv(3, 3, 1, 128) + 4 * conv(3, 3, 128, 128) + 4 * norm(128) + conv(1, 1, 256, 50)
+CREPE = conv(512, 1, 1, 128) + sum(
+    conv(64, 1, a, b) for a, b in ((128, 16), (16, 16), (16, 16), (16, 32), (32, 64))
+)
+CREPE += sum(map(norm, (128, 16, 16, 16, 32, 64))) + conv(1, 1, 256, 360)
 VGG = conv(5, 5, 1, 24, False) + sum(conv(3, 3, a, b, False) for a, b in ((24, 32), (32, 48), (48, 64)))
 VGG += sum(map(norm, (24, 32, 48, 64))) + conv(1, 1, 2 * 6 * 64, 96)
 
@@ -84,6 +92,9 @@ CASES = [
     ),
     ("crnn", {}, (96, 1366), 12, 392_718, choi_blocks() + gru(128, 32) + gru(32, 32) + conv(1, 1, 32, 12)),
     ("resnet", {}, (96, 1366), 12, 11_176_396, resnet(12)),
+    ("musicnn", {}, (96, 187), 50, 787_159, MUSICNN),
+    ("musicnn_vgg", {}, (96, 187), 50, 605_492, MUSICNN_VGG),
+    ("crepe", {}, (1, 16_000), 360, 486_552, CREPE),
     ("vgg", {}, (96, 141), 12, 124_308, VGG + conv(1, 1, 96, 12)),
 ]
 

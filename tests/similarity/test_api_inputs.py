@@ -13,8 +13,6 @@ from actjax.similarity import api
 from actjax.similarity.labels import codes
 from actjax.similarity.narrow import narrow
 
-pytestmark = pytest.mark.usefixtures("optimised")
-
 SCIPY = {
     "pearson": stats.pearsonr,
     "spearman": stats.spearmanr,

@@ -6,6 +6,7 @@ import math
 import jax
 import numpy as np
 import pytest
+from related_sides import related
 from sklearn import metrics as sk
 
 from actjax import lookup
@@ -69,19 +70,6 @@ OF_VALUES = {
 
 def reference(name, x_on, y_ok):
     return np.array([[OF_VALUES[name](x, y) for y in y_ok.T] for x in x_on.T])
-
-
-def related(o, seed=0):
-    """[o, 5], [o, 3]: related both ways, unrelated, rectified, rounded to ties, and at a large offset."""
-    rng = np.random.default_rng(seed)
-    x, y = rng.standard_normal((o, 5)), rng.standard_normal((o, 3))
-    x[:, 0] += y[:, 0]
-    x[:, 1] -= y[:, 1]
-    x[:, 2] = np.maximum(x[:, 2] + y[:, 2] - 2.0, 0)
-    x[:, 3] = np.round(2 * x[:, 3])
-    x[:, 4] = x[:, 4] / 2 + y[:, 0] + 1e4
-    y[:, 2] = np.round(y[:, 2])
-    return x.astype(np.float32), y.astype(np.float32)
 
 
 @pytest.mark.parametrize("name", ALL)

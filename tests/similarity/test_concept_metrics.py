@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from related_sides import related
 from sklearn import metrics as sk
 
 from actjax import lookup
@@ -28,19 +29,6 @@ def scores(name, x_on, y_ok, mask_o=None, context=Context(), **options):  # noqa
     return np.asarray(pairwise(load(name, **options), x_on, y_ok, mask_o, context)["score"])
 
 
-def related(seed=0):
-    """[o, 5], [o, 3]: related both ways, unrelated, rectified, rounded to ties, and at a large offset."""
-    rng = np.random.default_rng(seed)
-    x, y = rng.standard_normal((COUNT, 5)), rng.standard_normal((COUNT, 3))
-    x[:, 0] += y[:, 0]
-    x[:, 1] -= y[:, 1]
-    x[:, 2] = np.maximum(x[:, 2] + y[:, 2] - 2.0, 0)
-    x[:, 3] = np.round(2 * x[:, 3])
-    x[:, 4] = x[:, 4] / 2 + y[:, 0] + 1e4
-    y[:, 2] = np.round(y[:, 2])
-    return x.astype(np.float32), y.astype(np.float32)
-
-
 MASKS = (
     np.arange(COUNT) < COUNT,
     np.arange(COUNT) >= COUNT - 61,
@@ -50,7 +38,7 @@ MASKS = (
 
 def compare(name, reference, context=Context(), atol=5e-6, **options):  # noqa: B008
     """One compiled program: shorter inputs, of odd and small size, are masks of the same arrays."""
-    x, y = related()
+    x, y = related(COUNT)
     for mask in MASKS:
         spoilt = np.where(mask[:, None], x, 1e6).astype(np.float32)
         found = scores(name, spoilt, y, mask, context, **options)
@@ -120,7 +108,7 @@ def test_mutual_information_of_binary_columns_and_constants():
 
 
 def test_mutual_information_streams_given_edges():
-    x, y = related()
+    x, y = related(COUNT)
     x[:, 4] -= 1e4
     edges = {"edges_x": (-1.0, 0.0, 0.5, 1.5), "edges_y": (-0.5, 0.5)}
     metric, mask = load("mutual_information", **edges), np.arange(COUNT) % 5 > 0
@@ -170,7 +158,7 @@ def test_soft_wpmi_equals_its_formula():
 
 
 def test_wpmi_of_a_share_and_of_given_probabilities():
-    x, y = related()
+    x, y = related(COUNT)
     given = scipy.special.expit(y).astype(np.float32)
     options = {"probability": "given", "lam": 1.0}
     found = scores("wpmi", x, given, alpha=0.1, **options)
@@ -214,7 +202,7 @@ def reorder_reference(x, y, mask, share=0.05, power=3, scale_power=0.5):
 def test_rank_reorder_equals_its_formula(options):
     names = {"share": "top_share"}
     given = {names.get(name, name): value for name, value in options.items()}
-    x, y = related()
+    x, y = related(COUNT)
     found = []
     for mask in MASKS:
         spoilt = np.where(mask[:, None], x, 1e6).astype(np.float32)
@@ -236,7 +224,7 @@ def test_largest_values_by_both_ways(k):
 
 
 def test_rank_reorder_by_both_ways():
-    x, y = related()
+    x, y = related(COUNT)
     mask = MASKS[2]
     px = jax.jit(jax.vmap(lambda v: reorder.strongest(v, mask, share=0.2, power=2.0)))(x.T)
     place = (2 * scipy.stats.rankdata(np.round(y, 1), axis=0)).T.astype(np.uint16)
@@ -272,7 +260,7 @@ def test_sampled_correlations_equal_scipy_on_the_same_inputs(name):
         return of(x[sample].astype(np.float64), y[sample].astype(np.float64))[0]
 
     first = compare(name, reference, context)
-    x, y = related()
+    x, y = related(COUNT)
     assert np.abs(first - scores(name, x, y, MASKS[2], Context(key=jax.random.key(12)))).max() > 0.01
 
 
@@ -287,7 +275,7 @@ def test_random_inputs_do_not_depend_on_padding():
     "name", ["wpmi", "soft_wpmi", "rank_reorder", "pearson_top_and_random", "spearman_top_and_random"]
 )
 def test_constant_and_tiny_sides_are_nan(name):
-    x, y = related()
+    x, y = related(COUNT)
     x[:, 1], y[:, 1] = 7.0, 0.1
     found = scores(name, x, y)
     assert np.isnan(found[1]).all() and np.isnan(found[:, 1]).all()

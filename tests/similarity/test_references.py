@@ -8,7 +8,7 @@ import scipy.stats
 from skimage.metrics import structural_similarity
 
 from actjax.similarity.api import make_metric
-from actjax.similarity.kernel import pairwise
+from actjax.similarity.kernel import clip_scores, pairwise
 
 # Compiled as users do.
 pytestmark = pytest.mark.usefixtures("optimised")
@@ -153,6 +153,20 @@ def test_cka(kernel, debiased):
     np.testing.assert_allclose(found, np.array(expected), atol=1e-5)
     short = np.arange(40) < 15
     assert np.isnan(pairwise(make_metric("cka", kernel=kernel), x, y, short)["score"]).all()
+
+
+@pytest.mark.parametrize("frames", [24, 300])
+def test_cka_keeps_its_digits_where_both_images_have_one_loud_frame(frames):
+    """Most of K is then what U-centring takes away, 10,000 times what it leaves."""
+    rng = np.random.default_rng(5)
+    x, y = (rng.standard_normal((2, rows, frames)).astype(np.float32) for rows in (5, 12))
+    for side in (x, y):
+        side[..., 3] += 100
+    mask = np.arange(frames) < frames - 4
+    a, b = ([gram(image[:, mask], "linear") for image in side] for side in (x, y))
+    expected = [[hsic(p, q) / np.sqrt(hsic(p, p) * hsic(q, q)) for q in b] for p in a]
+    scores = clip_scores(make_metric("cka"), x[None], y[None], mask[None])["score"][0]
+    np.testing.assert_allclose(scores, np.array(expected), atol=2e-6)
 
 
 @pytest.mark.parametrize("offset", [0.0, 30.0])

@@ -64,6 +64,23 @@ def test_what_is_not_finite_is_named(accelerated, sides, metric, on_device):
     assert np.isfinite(actjax.score(x, y, metric, mask=mask)).all()
 
 
+@pytest.mark.parametrize("accelerator", [False, True])
+def test_arrays_come_back_as_they_went_in(monkeypatch, sides, accelerator):
+    monkeypatch.setattr(resident, "on_accelerator", lambda: accelerator)
+    outputs = actjax.score(*sides, "pearson", details=True)
+    on_device = [jnp.asarray(side) for side in sides]
+    found = actjax.score(*on_device, "pearson", details=True)
+    for output, values in outputs.items():
+        assert type(values) is np.ndarray and isinstance(found[output], jax.Array)
+        np.testing.assert_allclose(found[output], values, rtol=0, atol=3e-7)
+    assert isinstance(actjax.score(*on_device, "pearson", np.arange(400) // 40), jax.Array)
+    # Tiles come back as one array.
+    assert isinstance(actjax.score(*on_device, "pearson", memory_gib=1e-4), jax.Array)
+    assert type(actjax.score(on_device[0], sides[1], "pearson")) is np.ndarray
+    images = [jnp.asarray(side.reshape(20, -1, 4, 5)) for side in sides]
+    assert isinstance(actjax.score_maps(*images, "ssim"), jax.Array)
+
+
 def test_what_is_masked_may_be_anything(accelerated, sides):
     x, y = sides[0][:, :2], sides[1]
     hidden = np.zeros(x.shape, bool)

@@ -18,7 +18,6 @@ from actjax.similarity import whole_arrays
 from actjax.similarity.accumulators import whole_moments
 from actjax.similarity.accumulators.moments import correlation
 from actjax.similarity.api import make_metric
-from actjax.similarity.families import soft_membership
 from actjax.similarity.kernel import pairwise
 
 ROWS = 24
@@ -163,7 +162,8 @@ def test_without_a_mask_nothing_is_asked_within_the_program(emulated, monkeypatc
     """Constants and values beyond float32's squares are looked at by a second program, others by none."""
     x, y = (side[:8] + np.float32(3) for side in related(1_500))
     metric = make_metric("pearson")
-    program = jax.make_jaxpr(functools.partial(whole_arrays._sampled, metric, axis=0, mask_o=None))(x, y)
+    sampled = whole_arrays._sampled(whole_arrays._flag_place(x))
+    program = jax.make_jaxpr(functools.partial(sampled, metric, axis=0, mask_o=None))(x, y)
     assert not primitives(program.jaxpr) & {"cond", "while", "scan", "gather", "argmax"}
     looked = []
     fitting = whole_arrays._fitting
@@ -316,29 +316,3 @@ def test_a_cpu_computes_the_same_numbers_whatever_is_asked_for():
     found = [actjax.score(x, y, "pearson", precision=way) for way in precision.WAYS]
     for other in found[1:]:
         np.testing.assert_array_equal(found[0], other)
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_soft_membership_of_gathered_inputs(emulated, monkeypatch, ties):
-    """The strongest inputs are gathered where none tie with others; in blocks of neurons either way."""
-    x, y = (side[:9].copy() for side in related(1_500))
-    x[3] = 1
-    if ties:
-        x[4] = np.maximum(x[4], 2)
-    mask = np.random.default_rng(0).random(1_500) < 0.9
-    x[:, ~mask] = np.nan
-    metric = make_metric("soft_wpmi", k=60)
-    with precision.products("plain"):
-        plain = pairwise(metric, x, y, mask, neurons_first=True)["score"]
-    for block_bytes in (1 << 31, 1 << 19):
-        monkeypatch.setattr(soft_membership, "_BLOCK_BYTES", block_bytes)
-        soft_membership.sums_at_once.cache_clear()
-        metric = make_metric("soft_wpmi", k=60)
-        found = pairwise(metric, x, y, mask, neurons_first=True)["score"]
-        np.testing.assert_allclose(found, plain, rtol=0, atol=3e-6)
-        assert np.isnan(found[3]).all() and np.isnan(found).sum() == 9
-        assert not precision._stopped
-    inputs = soft_membership._strongest(
-        jnp.where(mask, x, -jnp.inf), soft_membership.Membership(60, 0.9, 0.5)
-    )
-    assert bool(inputs.distinct) is not ties

@@ -15,7 +15,22 @@ def test_columns_come_back_as_they_went_in(tmp_path, block_bytes):
         np.testing.assert_array_equal(store.read(2, 5), rows[:, 2:5].T)
         store.append(rows[:3])
         np.testing.assert_array_equal(store.read(6, 7)[0], np.append(rows[:, 6], rows[:3, 6]))
-    assert not (tmp_path / "rows").exists()
+
+
+@pytest.mark.parametrize("block_bytes", [1, 4 * 7 * 5, 1 << 20])
+def test_a_store_goes_on_from_where_it_was_saved(tmp_path, block_bytes):
+    rows = np.random.default_rng(0).standard_normal((53, 7)).astype(np.float32)
+    with ObservationStore(tmp_path / "rows", 7, block_bytes=block_bytes) as store:
+        store.append(rows[:20])
+        blocks = store.saved()
+        store.append(rows[20:40] + 1)
+    with ObservationStore(tmp_path / "rows", 7, block_bytes=block_bytes, blocks=blocks) as store:
+        assert store.rows == 20
+        store.append(rows[20:])
+        np.testing.assert_array_equal(store.read(0, 7), rows.T)
+    (tmp_path / "rows").write_bytes(b"")
+    with pytest.raises(OSError, match="expected 560 bytes of observations"):
+        ObservationStore(tmp_path / "rows", 7, blocks=blocks)
 
 
 def test_bad_rows(tmp_path):

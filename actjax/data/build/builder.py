@@ -99,11 +99,21 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def download_and_prepare(self, **kwargs: Any) -> None:
         """Makes the data set unless it is there; resumes where an earlier call was stopped."""
-        if self._taken_up(kwargs):
+        if self._taken_up(kwargs) and not self._leftovers():
             return
         with preparing.one_preparer(self):
             if not self._taken_up(kwargs):
                 self._prepare(kwargs)
+            # Of this call, and of one that was killed right before its end.
+            for path in self._leftovers():
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _leftovers(self) -> list[pathlib.Path]:
+        """What preparations of this version left, and can be removed: shards, folders not yet renamed."""
+        unfinished = self.data_path.parent.glob(f"incomplete.*_{self.version}")
+        if not os.access(self.data_path.parent.parent, os.W_OK):
+            return []
+        return [path for path in (*unfinished, self._shard_folder()) if path.exists()]
 
     def _taken_up(self, kwargs: dict[str, Any]) -> bool:
         """Whether the data set is there and is not to be made anew; it may be younger than this builder."""
@@ -120,7 +130,6 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         with quiet():
             super().download_and_prepare(**kwargs)
         prepared.check_described(self)
-        shutil.rmtree(self._shard_folder(), ignore_errors=True)
 
     def _info(self) -> tfds.core.DatasetInfo:
         label = {"label": tfds.features.ClassLabel(names=list(self.class_names))}

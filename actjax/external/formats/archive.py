@@ -68,5 +68,6 @@ def entry(path: Path, archive: zipfile.ZipFile, name: str, bound: int) -> bytes:
     size = archive.getinfo(name).file_size
     if size > bound:
         raise FileError(path, f"{size} bytes of {name!r} are above the bound of {bound} (score.memory_gib)")
-    with reading(path, "a zip archive"):
-        return archive.read(name)
+    with reading(path, "a zip archive"), archive.open(name) as file:
+        # Read whole, an entry of more than DIRECTORY bytes would be taken for a directory.
+        return b"".join(iter(lambda: file.read(2**20), b""))

@@ -13,12 +13,10 @@ from actjax.findings.claims.setting import Setting
 from actjax.findings.claims.sides import Side
 from actjax.findings.cross_fitting import clip_sums, effects, half_nulls, ridge
 from actjax.findings.cross_fitting.effects import DROP, RESEMBLE
-from actjax.similarity.families import gramless_cka
+from actjax.similarity.kernel import clip_scores
 from actjax.statistics import controls, rescored
-from actjax.statistics.compiled import compiled
 from actjax.types import Metric
 
-_cka_of_clips = compiled(gramless_cka.scores_of_clips)
 # Ridge on frames takes every channel and band up to this many, else channels averaged over bands.
 WIDEST = 1024
 
@@ -54,8 +52,7 @@ def _table(ready: Images, x_bon: np.ndarray) -> clip_sums.Table:
 
 
 def _table_of(ready: Images, x_bnft: np.ndarray) -> clip_sums.Table:
-    sides = (jnp.asarray(side) for side in (x_bnft, ready.y, ready.mask))
-    return clip_sums.clip_means(np.asarray(_cka_of_clips(*sides)))
+    return clip_sums.clip_means(np.asarray(clip_scores(_cka(), x_bnft, ready.y, ready.mask)["score"]))
 
 
 def _rotated(ready: Images, turns_qnn: np.ndarray) -> Iterator[clip_sums.Table]:

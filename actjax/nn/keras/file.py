@@ -19,7 +19,7 @@ AXES = {
     "separable": {"depthwise_kernel": (4,), "pointwise_kernel": (4,), "bias": (1,)},
     "norm": {"mean": (1,), "var": (1,), "gamma": (1,), "beta": (1,)},
     "gru": {"kernel": (2,), "recurrent_kernel": (2,), "bias": (1, 2)},
-    "conv": {"kernel": (4,), "bias": (1,)},
+    "conv": {"kernel": (3, 4), "bias": (1,)},
     "dense": {"kernel": (2,), "bias": (1,)},
 }
 NEEDED = {
@@ -85,12 +85,30 @@ def read(path: str | Path, bound: int = BOUND) -> KerasFile:
     regular_file(path)
     if another := _another(path):
         raise FileError(path, f"expected a Keras file (.h5, .hdf5, .keras), got {another}")
-    config, content = None, None
-    if zipfile.is_zipfile(path):
-        with archive.opened_zip(path) as opened, reading(path, EXPECTED):
-            config = json.loads(archive.entry(path, opened, "config.json", bound // 32))
-            content = io.BytesIO(archive.entry(path, opened, "model.weights.h5", bound // 2))
-    with hdf5.opened(path, content, EXPECTED) as file, reading(path, EXPECTED):
+    if not zipfile.is_zipfile(path):
+        return read_bytes(path, None, bound)
+    with archive.opened_zip(path) as opened, reading(path, EXPECTED):
+        config = json.loads(archive.entry(path, opened, "config.json", bound // 32))
+        content = archive.entry(path, opened, "model.weights.h5", bound // 2)
+    return read_bytes(path, content, bound, config)
+
+
+def read_bytes(
+    path: Path, content: bytes | None, bound: int = BOUND, config: dict[str, Any] | None = None
+) -> KerasFile:
+    """Reads an HDF5 file of Keras: the one at `path`, or these bytes out of the archive there.
+
+    Args:
+      path: of the file or the archive.
+      content: the file's bytes; None for the file at `path`.
+      bound: bytes that its arrays may take.
+      config: the model's, where the file itself holds none.
+
+    Raises:
+      FileError: as `read`.
+    """
+    stream = None if content is None else io.BytesIO(content)
+    with hdf5.opened(path, stream, EXPECTED) as file, reading(path, EXPECTED):
         attributes = hdf5.Attributes(path, file, bound)
         if "model_config" in attributes:
             config = json.loads(text(attributes["model_config"]))
@@ -145,6 +163,9 @@ def _layer(path: Path, name: str, weights: Weights, graph: Graph) -> KerasLayer:
         raise FileError(
             path, f"expected convolution, batch norm, dense and GRU layers, got {name!r} with {shapes}"
         )
+    if kind == "conv" and weights["kernel"].ndim == 3:
+        # Over one axis: (width, in, out) is (width, 1, in, out) over two.
+        weights = weights | {"kernel": weights["kernel"][:, None]}
     if kind == "norm":
         epsilon = config.get("epsilon", EPSILON)
         if len(set(shapes.values())) > 1 or not isinstance(epsilon, float) or not 0 < epsilon < 1:
@@ -169,4 +190,4 @@ def _kind(weights: Weights) -> str | None:
         return "norm"
     if "recurrent_kernel" in roles:
         return "gru"
-    return {4: "conv", 2: "dense"}.get(weights["kernel"].ndim) if "kernel" in roles else None
+    return {4: "conv", 3: "conv", 2: "dense"}.get(weights["kernel"].ndim) if "kernel" in roles else None

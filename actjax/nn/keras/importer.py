@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import lookup
+from actjax.nn.imported import Imported
 from actjax.nn.keras import convert
 from actjax.nn.keras import file as keras_file
 from actjax.nn.keras.file import KerasFile, KerasLayer
@@ -18,20 +19,6 @@ from actjax.nn.keras.file import KerasFile, KerasLayer
 BY_HEIGHT = ("singlelayer", "multilayer")
 
 ArrayPath = tuple[str, ...]
-
-
-class Imported(NamedTuple):
-    """A network and its variables.
-
-    Attributes:
-      hyper: keyword arguments for `lookup.load("model", name, ...)`, num_classes among them.
-      variables: NumPy arrays, as `model.apply` takes them.
-      report: one line for each of our layers: where its weights came from.
-    """
-
-    hyper: dict[str, Any]
-    variables: dict[str, Any]
-    report: tuple[str, ...]
 
 
 class _Unit(NamedTuple):
@@ -82,6 +69,29 @@ def import_keras(
     except ValueError as error:
         raise ValueError(f"{path} as {name}: {error}") from error
     return Imported(hyper, variables, tuple(report))
+
+
+def read_into(
+    path: Path, model: nn.Module, input_shape_ft: tuple[int, int], bound: int, content: bytes | None = None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Reads a Keras file as the weights of a network that is made already: (variables, report).
+
+    Args:
+      path: of the file, or of the archive that holds it.
+      model: with num_classes as the file has them.
+      input_shape_ft: that the network takes.
+      bound: bytes of memory that the file's arrays may take.
+      content: the file's bytes where path is an archive.
+
+    Raises:
+      ValueError: as `import_keras`.
+    """
+    file = keras_file.read_bytes(path, content, bound) if content else keras_file.read(path, bound)
+    try:
+        variables, report = _match(file, model, input_shape_ft)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return variables, tuple(report)
 
 
 def _inferred(file: KerasFile, name: str) -> dict[str, Any]:

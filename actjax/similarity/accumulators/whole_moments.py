@@ -30,12 +30,14 @@ class Sampled(NamedTuple):
     Attributes:
       scores: the metric's outputs.
       doubtful: bool, whether squares may leave float32, parts float16, or an item is constant.
-      moments: what the scores are of.
+      unfit: bool, whether the scales do not fit.
+      sums: of either side [2, v], what `_sides` takes from the moments.
     """
 
     scores: Scores
     doubtful: jax.Array
-    moments: Moments
+    unfit: jax.Array
+    sums: tuple[jax.Array, jax.Array]
 
 
 def scores(
@@ -53,7 +55,7 @@ def scores(
     sampled = at_sampled_scales(finalize, x, y, mask_o, axis)
 
     def look() -> Scores:
-        return at_fitting_scales(finalize, sampled.moments, x, y, mask_o, axis, otherwise)
+        return at_fitting_scales(finalize, sampled, x, y, mask_o, axis, otherwise)
 
     return jax.lax.cond(sampled.doubtful, look, lambda: sampled.scores)
 
@@ -64,15 +66,16 @@ def at_sampled_scales(
     """The scores at scales that the first sixteenth tells, and whether they are in doubt."""
     sampled = of_whole(x, y, mask_o, axis, _SAMPLE)
     count = long_counts.as_float(sampled.count)
-    doubtful = _unfit(sampled)
-    for squares, mean in _sides(sampled):
+    unfit, sums = _unfit(sampled), _sides(sampled)
+    doubtful = unfit
+    for squares, mean in sums:
         doubtful = doubtful | jnp.any(suspicious(squares, mean, count))
-    return Sampled(finalize(sampled), doubtful, sampled)
+    return Sampled(finalize(sampled), doubtful, unfit, sums)
 
 
 def at_fitting_scales(
     finalize: Finalize,
-    sampled: Moments,
+    sampled: Sampled,
     x: jax.Array,
     y: jax.Array,
     mask_o: jax.Array | None,
@@ -80,21 +83,27 @@ def at_fitting_scales(
     otherwise: Callable[[], Scores],
 ) -> Scores:
     """The scores once a doubt is cleared: at the sample's scales, at those of all values, or `otherwise`."""
+
     # An item that is constant at first tells nothing of its scale: all of it does.
-    moments = jax.lax.cond(_unfit(sampled), lambda: of_whole(x, y, mask_o, axis, 1), lambda: sampled)
-    count = long_counts.as_float(moments.count)
+    def at_own_scales() -> tuple[Scores, tuple[jax.Array, jax.Array], jax.Array]:
+        moments = of_whole(x, y, mask_o, axis, 1)
+        return finalize(moments), _sides(moments), _unfit(moments)
+
+    found, sums, wrong = jax.lax.cond(
+        sampled.unfit, at_own_scales, lambda: (sampled.scores, sampled.sums, jnp.asarray(False))
+    )
+    count = _count(mask_o, x.shape[axis]).astype(jnp.float32)
     everywhere = mask_o if mask_o is not None else jnp.ones((x.shape[axis],), bool)
-    wrong = _unfit(moments)
-    for (squares, mean), side in zip(_sides(moments), (x, y), strict=True):
+    for (squares, mean), side in zip(sums, (x, y), strict=True):
         wrong = wrong | jnp.any(beyond(squares, mean, count, side, everywhere, axis)[0])
-    return jax.lax.cond(wrong, otherwise, lambda: finalize(moments))
+    return jax.lax.cond(wrong, otherwise, lambda: found)
 
 
-def _sides(moments: Moments) -> tuple[tuple[jax.Array, jax.Array], ...]:
-    """(sums of squared deviations, means) of either side."""
+def _sides(moments: Moments) -> tuple[jax.Array, jax.Array]:
+    """[2, v] the sums of squared deviations and the means, of either side."""
     return (
-        (moments.xx_n, moments.origin_n + moments.mean_n),
-        (moments.yy_k, moments.origin_k + moments.mean_k),
+        jnp.stack([moments.xx_n, moments.origin_n + moments.mean_n]),
+        jnp.stack([moments.yy_k, moments.origin_k + moments.mean_k]),
     )
 
 

@@ -6,6 +6,7 @@ Under the doubly vmapped kernel a chunk is one matrix product; where a GPU multi
 kernel (`actjax.kernels.split_product`) all of it is one.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,13 @@ def inner(a: jax.Array, b: jax.Array) -> jax.Array:
     return _inner(a, b)
 
 
+def inner_near_one(a: jax.Array, b: jax.Array) -> jax.Array:
+    """`inner` of vectors whose largest values are near 1: the kernel of a GPU need not look for them."""
+    if precision.current_way() == "fast":
+        return _inner_near_one_at_once(jnp.ravel(a), jnp.ravel(b))
+    return _inner(a, b)
+
+
 def product(a: jax.Array, b: jax.Array) -> jax.Array:
     """The matrix product at the precision of scores; its sums are plain."""
     return jnp.matmul(a, b, precision=precision.PRECISION)
@@ -46,13 +54,13 @@ def _inner(a: jax.Array, b: jax.Array) -> jax.Array:
     return _over_chunks(lambda a, b: jnp.vdot(a, b, precision=how), CHUNK, _add_lost, a, b)
 
 
-def _of_matrices(a_no: jax.Array, b_ko: jax.Array) -> jax.Array:
+def _of_matrices(a_no: jax.Array, b_ko: jax.Array, *, near_one: bool = False) -> jax.Array:
     """[n, k]; the longer side is split on the way."""
     if a_no.size * len(b_ko) < _LEAST_FOR_KERNEL:
         return jax.vmap(jax.vmap(_inner, (None, 0)), (0, None))(a_no, b_ko)
     if len(a_no) < len(b_ko):
-        return split_product.product(b_ko, a_no).T
-    return split_product.product(a_no, b_ko)
+        return split_product.product(b_ko, a_no, near_one=near_one).T
+    return split_product.product(a_no, b_ko, near_one=near_one)
 
 
 def _of_rows(a_no: jax.Array, b_no: jax.Array) -> jax.Array:
@@ -61,10 +69,14 @@ def _of_rows(a_no: jax.Array, b_no: jax.Array) -> jax.Array:
 
 
 _inner_at_once = seen_at_once(_inner, _of_matrices, _of_rows)
+_inner_near_one_at_once = seen_at_once(_inner, functools.partial(_of_matrices, near_one=True), _of_rows)
 
 
 def total(values: jax.Array) -> jax.Array:
     """sum over the last axis."""
+    if precision.current_way() == "fast":
+        # In one pass with whatever else reads the values.
+        return jnp.sum(values, -1)
     return _over_chunks(lambda part: jnp.sum(part, -1), CHUNK, _add_lost, values)
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from actjax.similarity.arithmetic.deviations import deviations
 from actjax.similarity.arithmetic.inner import product
 from actjax.similarity.arithmetic.scale import unit_scale
+from actjax.similarity.families.vectors import Scaled
 
 # What U-centring leaves of a matrix by rounding alone is at most 2.3e-7 of its length (16 to 1,366 frames).
 ROUNDING = 1e-6
@@ -54,13 +55,49 @@ def u_centred(matrix_tt: jax.Array, mask_t: jax.Array) -> jax.Array:
     """U-centring of Székely and Rizzo (2014): the inner product of two such is unbiased.
 
     m (m - 3) times the unbiased HSIC estimate of Song et al. (2012), for m valid frames. Zero throughout
-    where nothing but rounding is left, as for a map that is active in a single frame.
+    where nothing but rounding is left.
     """
-    off = mask_t[:, None] & mask_t[None, :] & ~jnp.eye(mask_t.shape[0], dtype=bool)
-    m = jnp.maximum(jnp.sum(mask_t), 4).astype(matrix_tt.dtype)
-    matrix = jnp.where(off, matrix_tt, jnp.zeros_like(matrix_tt))
-    rows = jnp.sum(matrix, 1)
-    centred = matrix - (rows[:, None] + rows[None, :]) / (m - 2) + jnp.sum(rows) / ((m - 1) * (m - 2))
-    centred = jnp.where(off, centred, jnp.zeros_like(matrix_tt))
+    matrix = jnp.where(_off_diagonal(mask_t), matrix_tt, jnp.zeros_like(matrix_tt))
+    centred = _u_centred(matrix, jnp.sum(matrix, 1), mask_t)
     left = jnp.linalg.norm(centred) > ROUNDING * jnp.linalg.norm(matrix)
     return jnp.where(left, centred, jnp.zeros_like(matrix_tt))
+
+
+def u_centred_products(values_ft: jax.Array, mask_t: jax.Array) -> Scaled:
+    """[t * t] the frames' products U-centred, at length 1; NaN where `u_centred` gives 0.
+
+    With centred rows, K = x'x has row sums of nearly 0. Without its diagonal d they are x_t' sum_s x_s - d_t,
+    so that what U-centring takes away is known before K is:
+
+        K'_ts = K_ts - a_t - a_s + A / (m - 1),  a = row sums / (m - 2),  A = sum_t a_t
+        |what it takes away|^2 = (m - 2) (2 sum_t a_t^2 - A^2 / (m - 1))
+    """
+    x = unit_frames(values_ft, mask_t)
+    sums_t = product(jnp.sum(x, 1), x) - jnp.sum(x**2, 0)
+    centred = _u_centred(product(x.T, x), sums_t, mask_t)
+    m = _frames(mask_t, x.dtype)
+    a_t = sums_t / (m - 2)
+    taken = (m - 2) * (2 * jnp.sum(a_t**2) - jnp.sum(a_t) ** 2 / (m - 1))
+    # Column after column: a CPU adds them side by side, but all cells at once one after the other.
+    square = jnp.sum(jnp.sum(centred**2, 0))
+    left = square > ROUNDING**2 * (square + taken)
+    scale = jnp.where(left, 1 / jnp.sqrt(jnp.where(left, square, 1.0)), jnp.nan)
+    return Scaled(centred.ravel(), scale)
+
+
+def _u_centred(matrix_tt: jax.Array, sums_t: jax.Array, mask_t: jax.Array) -> jax.Array:
+    """U-centring by each row's sum off the diagonal; zero on it and at invalid frames."""
+    m = _frames(mask_t, matrix_tt.dtype)
+    shares_t = sums_t / (m - 2)
+    centred = matrix_tt - (shares_t[:, None] + shares_t[None, :] - jnp.sum(shares_t) / (m - 1))
+    return jnp.where(_off_diagonal(mask_t), centred, jnp.zeros_like(matrix_tt))
+
+
+def _off_diagonal(mask_t: jax.Array) -> jax.Array:
+    """[t, t] bool, True for two different valid frames."""
+    return mask_t[:, None] & mask_t[None, :] & ~jnp.eye(mask_t.shape[0], dtype=bool)
+
+
+def _frames(mask_t: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """The number of valid frames, at least 4."""
+    return jnp.maximum(jnp.sum(mask_t), 4).astype(dtype)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax.similarity.arithmetic.deviations import deviations
-from actjax.similarity.arithmetic.inner import inner
+from actjax.similarity.arithmetic.inner import inner, inner_near_one
 from actjax.similarity.arithmetic.scale import unit_scale
 
 
@@ -16,7 +16,7 @@ class Scaled(NamedTuple):
     Scaling n x k results costs less than scaling n x o inputs.
 
     Attributes:
-      vector: [o], zero where the mask is False.
+      vector: [o], zero where the mask is False; the largest of its values is near 1 in size.
       scale: scalar, NaN if the vector is zero.
     """
 
@@ -50,4 +50,4 @@ def unit_length(vector_o: jax.Array) -> Scaled:
 
 def cosine_of(px: Scaled, py: Scaled) -> jax.Array:
     """The inner product of the two unit vectors, in [-1, 1]."""
-    return jnp.clip(inner(px.vector, py.vector) * px.scale * py.scale, -1.0, 1.0)
+    return jnp.clip(inner_near_one(px.vector, py.vector) * px.scale * py.scale, -1.0, 1.0)

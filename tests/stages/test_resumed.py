@@ -1,0 +1,117 @@
+"""A stage that is killed at any of its writes goes on from there, to the same result bit for bit."""
+
+import shutil
+import sys
+
+import pytest
+import small_runs
+
+from actjax import runs
+from actjax.defaults import default_config
+from actjax.scores.files import load_scores
+from actjax.stages import data, score, train
+from actjax.workdir import pieces
+from actjax.workdir.piece_log import PieceLog
+
+
+class Killed(BaseException):
+    """What no code under test catches, as it cannot catch a kill."""
+
+
+@pytest.fixture(scope="module")
+def make_run(tmp_path_factory):
+    """(workdir's name, options) -> a run on two classes of tones, of a network that compiles at once."""
+    folder = tmp_path_factory.mktemp("resumed")
+    small_runs.write_sounds(folder)
+    small_runs.write_module(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.syspath_prepend(str(folder))
+
+        def make(name, **options):
+            config = default_config()
+            small = dict(one.removeprefix("--config.").split("=", 1) for one in small_runs.OPTIONS)
+            small |= {"train.steps": 4, "train.eval_every": 2, "score.metrics": "pearson,cosine"}
+            small |= {"score.null": "unrestricted", "score.replicates": 20, "score.batch_size": 4}
+            small |= {"score.split": "train", "score.features": "rms", "score.views": "clip,frame"}
+            for option, value in (small | options).items():
+                section, _, last = option.partition(".")
+                config[section][last] = type(config[section][last])(value)
+            return runs.open_run(config, folder / name, data_dir=str(folder / "data"))
+
+        run = make("run")
+        data.prepare(run)
+        train.train_network(run)
+        yield make
+
+
+def rows(folder):
+    return list(map(str, load_scores(folder).to_pylist()))
+
+
+def numbers(folder):
+    """Key -> every number of the row, by column."""
+    key = ("network", "layer", "neuron", "feature", "row", "view", "metric")
+    table = {tuple(row[name] for name in key): row for row in load_scores(folder).to_pylist()}
+    kinds = int, float
+    return {k: {n: v for n, v in row.items() if isinstance(v, kinds)} for k, row in table.items()}
+
+
+@pytest.fixture
+def kill(monkeypatch):
+    """(number of a write) -> from now on that write ends in `Killed`, and nothing is written afterwards."""
+    write, flush = pieces.Pieces.write, PieceLog.flush
+    monkeypatch.setattr(pieces.Pace, "due", lambda self: True)
+
+    def at(number):
+        written = []
+
+        def killing(self, name, *args, **kwargs):
+            if len(written) == number:
+                raise Killed(name)
+            written.append(name)
+            return write(self, name, *args, **kwargs)
+
+        monkeypatch.setattr(pieces.Pieces, "write", killing)
+
+    monkeypatch.setattr(PieceLog, "flush", lambda self: sys.exc_info()[0] is Killed or flush(self))
+    return at
+
+
+def test_scoring_killed_at_its_writes_comes_to_the_same_scores(make_run, kill, capsys):
+    run = make_run("run")
+    straight = shutil.copytree(run.workdir, run.workdir.parent / "straight")
+    score.score(runs.open_run(run.config, straight, data_dir=run.data_dir))
+    for number, said in ((1, ""), (4, "goes on after 1 batches"), (10**6, "goes on after 3 batches")):
+        kill(number)
+        if number < 10**6:
+            with pytest.raises(Killed):
+                score.score(run)
+        else:
+            score.score(run)
+        assert said in capsys.readouterr().out
+    assert rows(run.workdir) == rows(straight) and len(rows(straight)) > 10
+    assert not list(run.workdir.glob(".pieces*"))
+    # Nothing is scored again, and pieces of a run that was killed right at its end go.
+    pieces.Pieces(run.workdir, "score", "0").write("tasks-000000", {})
+    kill(0)
+    score.score(run)
+    assert "done before" in capsys.readouterr().out and not list(run.workdir.glob(".pieces*"))
+
+
+def test_a_score_set_grows_by_metrics_and_features(make_run, capsys):
+    whole = {"score.metrics": "pearson,cosine", "score.features": "rms,zero_crossing_rate"}
+    trained = make_run("run").workdir
+    for name in ("grown", "at_once"):
+        shutil.copytree(trained, make_run(name).workdir, ignore=shutil.ignore_patterns("scores"))
+    tables = []
+    for options in ({"score.metrics": "cosine"}, {**whole, "score.features": "rms"}, whole, whole):
+        outputs = score.score(make_run("grown", **options))
+        tables.append({path.name for path in outputs if path.suffix == ".parquet"})
+    assert [len(names) for names in tables] == [1, 2, 4, 4]
+    assert capsys.readouterr().out.count("done before") == 3
+    score.score(make_run("at_once", **whole))
+    grown, at_once = (numbers(make_run(name).workdir) for name in ("grown", "at_once"))
+    assert grown.keys() == at_once.keys()
+    for key, row in at_once.items():
+        assert grown[key] == pytest.approx(row, abs=1e-5, nan_ok=True), key
