@@ -110,7 +110,7 @@ def hear(
         known = jax.tree.map(lambda array, real=real: array[real], values)
         known |= {f.name: tabulated.values_and_validity(f, index) for f in given}
         known |= {f.name: compute_host(f, batch.audio[real], batch.length[real]) for f in hosted}
-        for row, b in enumerate(real):
+        for row, b in enumerate(real.tolist()):
             wave = batch.audio[b, : max(int(batch.length[b]), 1)]
             yield Heard(int(index[row]), wave, image[b], _row(outputs, b), _row(known, row))
 

@@ -1,6 +1,6 @@
 """One row for every neuron: what it follows beyond the controls, what chance gives, what training gained."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -71,6 +71,10 @@ class Best(NamedTuple):
     strongest_feature: np.ndarray
     strongest_row: np.ndarray
     strongest_score: np.ndarray
+
+    def of_neuron(self, i: int) -> dict[str, Any]:
+        """One neuron's entries by name."""
+        return {name: values[i] for name, values in self._asdict().items()}
 
     def by_gain(self) -> np.ndarray:
         """Orders a table: the largest gain first, then the strongest score; neurons without any last."""
