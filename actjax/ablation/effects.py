@@ -17,7 +17,7 @@ from actjax.types import Layer
 from actjax.workdir.ablation import AblatedLayer
 
 # Bytes of a layer's outputs, of all neurons together that are set at a time.
-MOST_BYTES = 2**27
+MOST_BYTES = 2**25
 
 
 def forward(network: Network) -> Forward:
