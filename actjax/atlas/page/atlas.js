@@ -147,10 +147,10 @@ const HEADINGS = [
   { name: "gain", key: "gain", n: true },
   { name: "95 %", key: "gain_low", n: true },
   { name: "most of all it follows", key: "strong_score" },
-  { name: "class", key: "eta2", n: true },
-  { name: "most for", key: "class" },
+  { name: "class: share, most for", key: "eta2" },
 ];
-if (columns.loss) HEADINGS.push({ name: "loss without it", key: "loss", n: true });
+const GAIN = HEADINGS.findIndex((heading) => heading.key === "gain_low");
+if (columns.loss) HEADINGS.splice(GAIN + 1, 0, { name: "loss without it", key: "loss", n: true });
 const columnOf = (key) => (key === "place" ? null : columns[key]);
 const DEFAULTS = { layer: "", feature: "", row: "", sign: "", class: "", beyond: "", sort: "gain", order: "down" };
 
@@ -188,7 +188,6 @@ function chosen(state) {
   const value = (i) => {
     if (!by) return i;
     if (state.sort === "feature") return follows(i);
-    if (state.sort === "class") return columns.class[i] < 0 ? null : index.classes[columns.class[i]];
     return by[i];
   };
   const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b) : a - b);
@@ -214,10 +213,9 @@ function neuronRow(i) {
     signed(columns.gain[i]) + (columns.announced[i] ? " *" : ""),
     interval(columns.gain_low[i], columns.gain_high[i]),
     most(i) && `${most(i)} ${signed(columns.strong_score[i])}`,
-    share(columns.eta2[i]),
-    columns.class[i] < 0 ? "" : index.classes[columns.class[i]],
+    columns.class[i] < 0 ? share(columns.eta2[i]) : `${share(columns.eta2[i])} ${index.classes[columns.class[i]]}`,
   ];
-  if (columns.loss) cells.push(signed(columns.loss[i], 3));
+  if (columns.loss) cells.splice(GAIN + 1, 0, signed(columns.loss[i], 3));
   return node("tr", {}, cells.map((cell, k) => node("td", { class: HEADINGS[k].n ? "n" : null }, cell)));
 }
 
