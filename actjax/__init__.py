@@ -8,6 +8,7 @@ from actjax import lookup
 if TYPE_CHECKING:
     from actjax.capturing.api import capture
     from actjax.extraction.compute import feature
+    from actjax.results.running import load_run, run
     from actjax.scores.files import load_scores
     from actjax.similarity.api import score, score_maps
     from actjax.statistics.significance import significance
@@ -19,7 +20,9 @@ _PUBLIC = {
     "score": "actjax.similarity.api",
     "score_maps": "actjax.similarity.api",
     "feature": "actjax.extraction.compute",
+    "load_run": "actjax.results.running",
     "load_scores": "actjax.scores.files",
+    "run": "actjax.results.running",
     "significance": "actjax.statistics.significance",
 }
 
@@ -30,7 +33,9 @@ __all__ = [
     "list_features",
     "list_metrics",
     "list_models",
+    "load_run",
     "load_scores",
+    "run",
     "score",
     "score_maps",
     "significance",

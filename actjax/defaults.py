@@ -51,6 +51,7 @@ RULES = {
     "train.patience": FROM_0,
     "train.monitor": Choice(("loss", "accuracy")),
     "train.shuffled_labels": Flag(),
+    "train.population": COUNT,
     "score.split": Text(some=True, plain=True),
     "score.networks": Names(("trained", "untrained", "input")),
     "score.layers": Pattern(),
@@ -80,6 +81,11 @@ RULES = {
     "findings.bootstrap": Number(1, 10**6, whole=True),
     "findings.splits": Number(1, 10**4, whole=True),
     "report.examples": Number(0, 1000, whole=True),
+    "sweep.engine": Choice(("embedded", "ray")),
+    "sweep.address": Text(),
+    "sweep.cpus": Number(above=0, high=10_000),
+    "sweep.gpus": Number(0, 10_000),
+    "sweep.retries": Number(0, 1000, whole=True),
     "report.atlas": Flag(),
 }
 
@@ -169,6 +175,9 @@ def _training(config: ml_collections.ConfigDict) -> None:
     config.train.patience = 10  # evaluations without a better one before training stops; 0 never
     config.train.monitor = "loss"  # or accuracy
     config.train.shuffled_labels = False  # a control: labels permuted among the training clips, by the seed
+    # Networks trained in one program: of a sweep's variants those that differ in seed, learning rate, weight
+    # decay or label smoothing alone; without --stage=sweep as many seeds from `seed` on.
+    config.train.population = 1
 
 
 def _scoring(config: ml_collections.ConfigDict) -> None:
@@ -217,6 +226,13 @@ def _reporting(config: ml_collections.ConfigDict) -> None:
     config.findings.replicates = 200  # of the within-class permutation
     config.findings.bootstrap = 1000  # resamples of the recordings, for intervals
     config.findings.splits = 5  # random halves: units are chosen on one, reported on the other
+
+    config.sweep = ml_collections.ConfigDict()  # for --stage=sweep
+    config.sweep.engine = "embedded"  # one trial after another; or ray: over the nodes of a cluster
+    config.sweep.address = ""  # of the Ray cluster; "" starts one on this machine, "auto" finds a running one
+    config.sweep.cpus = 2.0  # of each trial on Ray
+    config.sweep.gpus = 0.0
+    config.sweep.retries = 1  # of a trial that fails; it goes on from its checkpoint
 
     config.report = ml_collections.ConfigDict()
     config.report.examples = 6  # map-view pairs shown as pictures

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def run(
     config_path: str | None = None,
     data_dir: str | None = None,
     dry_run: bool = False,
+    quick: Collection[str] | None = None,
 ) -> list[Path]:
     """Runs one stage, or all of them, and returns the files written.
 
@@ -41,6 +42,7 @@ def run(
       config_path: the config file, for stages that read its `get_sweep`.
       data_dir: where prepared data sets live; TFDS's default otherwise.
       dry_run: print what would run and return.
+      quick: for a look in a minute, the names of the options that a person has set and that stay.
 
     Raises:
       ValueError: an unknown name or an impossible option, before any expensive work.
@@ -55,6 +57,11 @@ def run(
         if folder is not None:
             check_folder(option, folder)
     chosen = stages_of_all(opened.config) if stage == "all" else (stage,)
+    if quick is not None:
+        from actjax.quick import quickened
+
+        opened = quickened(opened, chosen, quick)
+    _look_ahead(opened, chosen)
     if dry_run:
         _check_options(opened, chosen)
         _check_workdir(opened, chosen)
@@ -62,10 +69,32 @@ def run(
 
         print(scoring_dry_run.describe(opened))
         return []
-    written = run_stages(opened, chosen)
+    if opened.config.train.population > 1 and stage in ("all", "train"):
+        with _one_writer(opened.workdir):
+            written = lookup.module("stage", "sweep").run_seeds(opened)
+    else:
+        written = run_stages(opened, chosen)
     if written and parallel.process_index() == 0:
         print(summary_of_files(opened.workdir, written))
     return written
+
+
+def _look_ahead(run: runs.Run, stages: Sequence[str]) -> None:
+    """Refuses, in one line, all that a folder of sounds cannot support; says what is worth knowing of it.
+
+    Raises:
+      ValueError: what stands in the way, and the flags that answer it.
+    """
+    if len(stages) == 1:
+        return  # a stage by itself says what it lacks
+    from actjax import preflight
+
+    found = preflight.survey(run, stages)
+    if found.obstacles:
+        raise ValueError(found.refusal())
+    if parallel.process_index() == 0:
+        for note in found.notes:
+            print(f"note: {note}")
 
 
 def run_stages(run: runs.Run, stages: Sequence[str]) -> list[Path]:
@@ -156,6 +185,20 @@ def open_clips(
     builder.download_and_prepare()
     source = loader.open_source(builder, config.score.split)
     return source, loader.batches(source, batch_size=batch_size)
+
+
+def clean(config: Config, names: Sequence[str], data_dir: str | None = None) -> str:
+    """Lists the prepared copies of the config's data set, or removes those that are named; says what it did.
+
+    Raises:
+      UnknownNameError: there is no such copy.
+    """
+    from actjax.data.build import copies
+
+    builder = runs.make_builder(config, data_dir)
+    if list(names) == ["list"]:
+        return copies.listing(builder)
+    return f"data: removed {', '.join(copies.remove(builder, names))}"
 
 
 def summary_of_files(workdir: Path, written: Sequence[Path]) -> str:

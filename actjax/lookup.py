@@ -58,6 +58,7 @@ EXTRAS = {
     "numcodecs": "formats",
     "google_crc32c": "formats",
     "mirdata": "mirdata",
+    "ray": "ray",
     "pandas": "notebook",
     "tensorflow": "tensorflow",
 }

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import ml_collections
 from actjax import lookup, parallel
 from actjax.data import loader
 from actjax.data.loader import Source
+from actjax.data.source import ALL
 from actjax.defaults import Config
 from actjax.setup import Setup, resolve
 from actjax.types import Batch
@@ -30,6 +31,7 @@ class Run:
       workdir: where results go.
       config_path: the config's file, for stages that read its `get_sweep`.
       data_dir: where prepared data sets live; TFDS's default when None.
+      judge: asked after each evaluation in training, (step, what was measured) -> whether it goes on.
     """
 
     config: Config
@@ -37,6 +39,7 @@ class Run:
     workdir: Path
     config_path: str | None = None
     data_dir: str | None = None
+    judge: Callable[[int, Mapping[str, float]], bool] | None = None
 
     @functools.cached_property
     def builder(self) -> Any:
@@ -55,8 +58,8 @@ class Run:
     def check_split(self) -> None:
         """Raises ValueError unless the data set, prepared or not, has the split that is scored."""
         split, known = self.setup.scored.split, tuple(self.builder.jobs())
-        if split not in known:
-            raise ValueError(f"score.split = {split!r}: {self.builder.name} has {', '.join(known)}")
+        if split not in (*known, ALL):
+            raise ValueError(f"score.split = {split!r}: {self.builder.name} has {', '.join(known)}, or all")
 
 
 def open_run(

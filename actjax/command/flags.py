@@ -12,7 +12,13 @@ DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets live;
 LIST = flags.DEFINE_string(
     "list", None, "Print what there is, and exit: metrics, features ...; metrics:cka says all of one."
 )
+QUICK = flags.DEFINE_bool(
+    "quick", False, "A look in a minute: fewer steps, features and replicates; obstacles are answered."
+)
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what would run (pairs, memory, disk, time), and exit.")
+CLEAN = flags.DEFINE_list(
+    "clean", None, "'list' the prepared copies of the data set, or remove those that are named; and exit."
+)
 COMPILATION_CACHE = flags.DEFINE_string(
     "compilation_cache", None, "Where compiled programs are kept; 'off'; the user's cache folder otherwise."
 )

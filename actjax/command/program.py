@@ -78,6 +78,9 @@ def _run() -> None:
         return
     from actjax import compilation, experiment, peers
 
+    if ours.CLEAN.value is not None:
+        print(experiment.clean(ours.CONFIG.value, ours.CLEAN.value, ours.DATA_DIR.value))
+        return
     experiment.join_processes(ours.COORDINATOR.value, ours.NUM_PROCESSES.value, ours.PROCESS_ID.value)
     with peers.watched(ours.COORDINATOR.value), compilation.kept(ours.COMPILATION_CACHE.value) as programs:
         experiment.run(
@@ -87,8 +90,15 @@ def _run() -> None:
             stage=ours.STAGE.value,
             data_dir=ours.DATA_DIR.value,
             dry_run=ours.DRY_RUN.value,
+            quick=_options_given() if ours.QUICK.value else None,
         )
         compilation.say(programs)
+
+
+def _options_given() -> list[str]:
+    """The names of the options that stand on the command line."""
+    named = (one.lstrip("-").partition("=")[0] for one in sys.argv[1:])
+    return [name.removeprefix("config.") for name in named if name.startswith("config.")]
 
 
 def _config_path() -> str:

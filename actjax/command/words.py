@@ -19,6 +19,7 @@ Flags follow the words:
 
   --workdir=DIR               where results go; runs/<name> by default
   --config.OPTION=VALUE       changes an option: --config.train.steps=200
+  --quick                     a look in a minute: fewer steps, features and replicates
   --dry_run                   says what would run, and how long it would take
   --help                      every flag
 """
@@ -54,7 +55,7 @@ def to_flags(arguments: Sequence[str]) -> list[str]:
     if command == "list":
         return [f"--list={':'.join(named)}", *flags]
     stage = [] if command == "run" else [f"--stage={command}"]
-    return [*stage, *_place(named[0] if named else None, flags, sounds=command == "run"), *flags]
+    return [*stage, *_place(named[0] if named else None, flags, sounds=command in ("run", "data")), *flags]
 
 
 def _place(name: str | None, flags: Sequence[str], *, sounds: bool) -> list[str]:

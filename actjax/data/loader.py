@@ -10,7 +10,7 @@ import numpy as np
 from actjax.data.build import prepared
 from actjax.data.build.index import builder_skipped
 from actjax.data.plan import Plan, steps
-from actjax.data.source import Source, absent_classes, fill, shuffled_labels
+from actjax.data.source import ALL, Source, absent_classes, fill, joined, shuffled_labels
 from actjax.types import Batch
 
 __all__ = [
@@ -29,7 +29,7 @@ def open_source(builder: Any, split: str) -> Source:
 
     Args:
       builder: what a `dataset(...)` of this folder returned, prepared.
-      split: "train", "validation", "test" or another that the builder has.
+      split: "train", "validation", "test" or another that the builder has; "all" for the clips of all.
 
     Raises:
       FileNotFoundError: the data set is not prepared.
@@ -42,6 +42,8 @@ def open_source(builder: Any, split: str) -> Source:
             "download_and_prepare()"
         )
     prepared.check_described(builder)
+    if split == ALL and ALL not in builder.info.splits:
+        return joined([open_source(builder, one) for one in builder.info.splits])
     if split not in builder.info.splits:
         raise ValueError(f"{builder.name} has the splits {', '.join(builder.info.splits)}; got {split!r}")
     columns, reader = prepared.open_split(builder, split)

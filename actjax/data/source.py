@@ -1,10 +1,14 @@
 """The clips of one split, read one by one, and what is known of them without reading audio."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+# Names the clips of all splits together.
+ALL = "all"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +62,25 @@ class Source:
         )
 
 
+def joined(sources: Sequence[Source]) -> Source:
+    """The clips of several sources of one data set, one source after the other."""
+    first = sources[0]
+    lengths = [
+        np.full(len(one), one.clip_samples, np.int32) if one.lengths is None else one.lengths
+        for one in sources
+    ]
+    digest = hashlib.sha256("".join(one.fingerprint for one in sources).encode()).hexdigest()[:16]
+    return dataclasses.replace(
+        first,
+        reader=_Joined([one.reader for one in sources], [len(one) for one in sources]),
+        clip_ids=[name for one in sources for name in one.clip_ids],
+        recording_ids=[name for one in sources for name in one.recording_ids],
+        labels=np.concatenate([one.labels for one in sources]),
+        fingerprint=digest,
+        lengths=np.concatenate(lengths),
+    )
+
+
 def shuffled_labels(source: Source, seed: int) -> Source:
     """The same clips, their labels permuted among them: what is left to learn is the clips one by one."""
     order = np.random.default_rng([seed, 10]).permutation(len(source))
@@ -89,6 +112,20 @@ def fill(row_s: np.ndarray, audio_s: np.ndarray) -> int:
     if audio_s.dtype == np.int16 and row_s.dtype == np.float32:
         row_s[:count] /= 32768.0
     return count
+
+
+class _Joined:
+    """Several readers, one after the other."""
+
+    def __init__(self, readers: Sequence[Any], counts: Sequence[int]):
+        self.readers, self.starts = readers, np.cumsum([0, *counts])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def __getitem__(self, index: int) -> Any:
+        which = int(np.searchsorted(self.starts, index, side="right")) - 1
+        return self.readers[which][index - int(self.starts[which])]
 
 
 class _Taken:

@@ -51,7 +51,7 @@ def dataset(
 
     Raises:
       FileNotFoundError: the folder or manifest is missing.
-      ValueError: it does not have the layout described, or what `_files.make_builder` refuses.
+      ValueError: it does not have the layout described, or what `files.make_builder` refuses.
     """
     if manifest is not None:
         root = None if path is None else files.need_folder("audio_folder", path, _WHAT)
@@ -80,21 +80,21 @@ def _listing(
     passed_over: tuple[tuple[str, str], ...],
 ) -> Listing:
     """What the rows come to; `source`, the manifest or the data set's name, stands in what is refused."""
-    labels_found = sorted({label for row in rows for label in row.labels})
-    class_names = tuple(classes or labels_found or [UNLABELLED])
-    unknown = [label for label in labels_found if label not in class_names]
+    labels_used = sorted({label for row in rows for label in row.labels})
+    class_names = tuple(classes or labels_used or [UNLABELLED])
+    unknown = [label for label in labels_used if label not in class_names]
     if unknown:
         raise ValueError(
             f"{source}: label {unknown[0]!r} is outside the class list {', '.join(class_names[:20])}"
         )
     place = {name: i for i, name in enumerate(class_names)}
-    multi_label = bool(labels_found) and any(len(row.labels) != 1 for row in rows)
+    multi_label = bool(labels_used) and any(len(row.labels) != 1 for row in rows)
     recordings = [
         Recording(
             path=row.path,
             recording_id=row.recording_id,
             clip_id=row.clip_id,
-            labels=tuple(place[label] for label in row.labels) if labels_found else (0,),
+            labels=tuple(place[label] for label in row.labels) if labels_used else (0,),
             start_s=row.start,
             end_s=row.end,
         )
@@ -109,7 +109,7 @@ def _listing(
             s: [r for r, split in zip(recordings, split_of_row, strict=True) if split == s]
             for s in dict.fromkeys(split_of_row)
         }
-    elif not labels_found:
+    elif not labels_used:
         splits = {"test": recordings}
     else:
         splits = files.split_recordings(recordings, seed)

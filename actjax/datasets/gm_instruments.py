@@ -145,5 +145,5 @@ def clip(index: int, *, seed: int = 1907, intervention: Intervention | None = No
 
 def intervene(clip_id: str, intervention: Intervention, **options: Any) -> Clip:
     """The clip with this clip_id under an intervention; `options` as the data set was made with."""
-    seed, index = (int(part) for part in clip_id.removeprefix("gm-").split("-"))
+    seed, index = (int(number) for number in clip_id.removeprefix("gm-").split("-"))
     return clip(index, seed=seed, intervention=intervention, **options)

@@ -76,8 +76,8 @@ def check_bands(
 
 
 @functools.cache
-def chroma_bank_parts(sample_rate_hz: int, n_fft: int, n_chroma: int = 12) -> tuple[np.ndarray, ...]:
-    """What the chroma bank is made of; a tuning of x bins subtracts x from the positions.
+def chroma_bank_bumps(sample_rate_hz: int, n_fft: int, n_chroma: int = 12) -> tuple[np.ndarray, ...]:
+    """The positions and widths of the chroma bank's bumps; a tuning of x bins subtracts x from the positions.
 
     Returns:
       (position [f] of each bin in bins of the octave above A, modulo n_chroma; octave [f] above A0;

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from actjax.dsp.banks import chroma_bank_parts
+from actjax.dsp.banks import chroma_bank_bumps
 
 
 def chroma_bank(tuning: jax.Array, sample_rate_hz: int, n_fft: int, n_chroma: int = 12) -> jax.Array:
@@ -22,7 +22,7 @@ def chroma_bank(tuning: jax.Array, sample_rate_hz: int, n_fft: int, n_chroma: in
       [n_chroma, f], the first row C.
     """
     position, octave, width = (
-        jnp.asarray(part, tuning.dtype) for part in chroma_bank_parts(sample_rate_hz, n_fft, n_chroma)
+        jnp.asarray(constant, tuning.dtype) for constant in chroma_bank_bumps(sample_rate_hz, n_fft, n_chroma)
     )
     classes = jnp.arange(n_chroma, dtype=tuning.dtype)
     half = n_chroma / 2

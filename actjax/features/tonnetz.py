@@ -10,7 +10,7 @@ from actjax.extraction.cqt_family import C1_HZ, chroma, chroma_grid, longest_win
 from actjax.extraction.shared import where_valid
 from actjax.types import Feature
 
-ROWS = tuple(f"{circle}_{part}" for circle in ("fifth", "minor_third", "major_third") for part in ("x", "y"))
+ROWS = tuple(f"{circle}_{axis}" for circle in ("fifth", "minor_third", "major_third") for axis in ("x", "y"))
 
 
 def feature(

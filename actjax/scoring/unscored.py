@@ -110,7 +110,7 @@ def _narrowed(run: runs.Run, metrics: Sequence[str], features: Sequence[str]) ->
     if all(run.config.score[option] == value for option, value in named.items()):
         return run
     config = ml_collections.ConfigDict(run.config.to_dict())
-    config.score.update(named)
+    config.update({"score": named})
     frozen = ml_collections.FrozenConfigDict(config)
     return dataclasses.replace(run, config=frozen, setup=resolve(frozen))
 

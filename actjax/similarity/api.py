@@ -79,7 +79,8 @@ def score(
 
     Returns:
       [n, k] float32 (n x 1 for metrics that take all rows as one feature), NaN where undefined: a constant
-      side, too few observations. An array of JAX, on the device, where both sides are such; else of NumPy.
+      side, too few observations. An array of JAX, on the device, where both sides are such; a table or a
+      tensor where the sides come in such, names kept; else of NumPy.
       For a list of metrics {as it was named: array}.
 
     Raises:
@@ -92,9 +93,7 @@ def score(
     for one in metrics.values():
         _on_vectors(one.metric)
     sides = containers.open_sides(activations, features)
-    x, y = (side.values for side in sides)
-    clips, of_folds = containers.labels(clip_ids), containers.labels(folds)
-    problem, fold_count = _vectors(x, y, clips, mask, nuisance, of_folds, seed, memory_gib, details)
+    problem, fold_count = _vectors(sides, clip_ids, mask, nuisance, folds, seed, memory_gib, details)
     metrics = {spec: with_folds(one, fold_count) for spec, one in metrics.items()}
     with products(precision):
         scores = {spec: of_vectors(one, problem) for spec, one in metrics.items()}
@@ -146,8 +145,8 @@ def score_maps(
     for one in metrics.values():
         _on_maps(one.metric)
     sides = containers.open_sides(maps, matrices)
-    x = inputs.images(sides.activations.values, "maps", "n, f, t")
-    y = inputs.images(sides.features.values, "matrices", "k, rows, frames")
+    maps, matrices = (side.values for side in sides)
+    x, y = inputs.images(maps, "maps", "n, f, t"), inputs.images(matrices, "matrices", "k, rows, frames")
     frames = inputs.map_mask(x.values, y.values, mask)
     memory = inputs.memory_bytes(memory_gib)
     stay = _of_jax(maps, matrices)
@@ -157,8 +156,7 @@ def score_maps(
 
 
 def _vectors(
-    activations: ArrayLike,
-    features: ArrayLike,
+    sides: containers.Sides,
     clip_ids: Labels | None,
     mask: ArrayLike | None,
     nuisance: ArrayLike | None,
@@ -168,12 +166,13 @@ def _vectors(
     details: bool,
 ) -> tuple[Problem, int]:
     """(the arguments of `score`, checked, and how many folds their ids make)."""
+    activations, features = (side.values for side in sides)
     x, y = inputs.matrix(activations, "activations", "n"), inputs.matrix(features, "features", "k")
     inputs.same_observations(x.values, y.values)
     o = x.values.shape[0]
     counts = inputs.mask(mask, o)
-    clips = inputs.labels(clip_ids, "clip_ids", o)
-    of_folds = inputs.labels(folds, "folds", o)
+    clips = inputs.labels(containers.labels(clip_ids), "clip_ids", o)
+    of_folds = inputs.labels(containers.labels(folds), "folds", o)
     held_fixed = None
     if nuisance is not None:
         held_fixed, counts = _nuisance(nuisance, counts, o)

@@ -22,14 +22,13 @@ def train_network(run: runs.Run) -> list[Path]:
         print(f"train: done before, {before.steps} steps, test accuracy {before.test_accuracy:.3f}")
         return outputs
     train, validation, test = _open_splits(run)
-    config = run.config.train
+    config, front = run.config.train, run.setup.frontend
     if config.shuffled_labels:
         train = loader.shuffled_labels(train, run.config.seed)
         # These labels say nothing of other clips: what is kept is what fits the training clips best.
         validation = train.take(range(min(len(validation), len(train))))
     multilabel = train.labels.ndim == 2
     module = make_module(run.setup.model, len(train.class_names), axis_name=parallel.AXIS)
-    front = run.setup.frontend
     batches = clips.TrainingClips(train, validation, config.batch_size, run.config.seed, config.steps)
     fitted = loop.fit(
         model=module,
@@ -40,6 +39,7 @@ def train_network(run: runs.Run) -> list[Path]:
         steps_per_epoch=-(-len(train) // config.batch_size),
         options=options.of_config(config, run.config.seed, multilabel),
         workdir=run.workdir,
+        judge=run.judge,
     )
     if before is not None:
         record.check_variables(run.workdir, fitted.variables, module, front, train.clip_samples)

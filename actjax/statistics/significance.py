@@ -108,33 +108,34 @@ def significance(
     """
     made = metric if isinstance(metric, Metric) else _one_metric(metric, hyper)
     sides = containers.open_sides(activations, features)
-    x, y = (
-        checks.matrix(side.values, name, axis)
-        for side, name, axis in zip(sides, ("activations", "features"), "nk", strict=True)
-    )
-    checks.same_observations(x.values, y.values)
-    if x.present is not None or y.present is not None:
-        raise ValueError("expected arrays without masked entries; leave observations out by mask=")
-    counts = checks.mask(mask, len(x.values))
-    observed = score(x.values, y.values, made, clip_ids, mask=mask, seed=seed, memory_gib=memory_gib)
-    clips = _by_clip(containers.labels(clip_ids), counts, len(x.values))
-    values = [
-        narrow(np.asarray(side.values), None if counts is None else counts[:, None], set(made.invariant_to))
-        for side in (x, y)
-    ]
-    of_clips = Sides(
-        *(np.where(clips.valid_bo[..., None], side[clips.place_bo], np.float32(0)) for side in values),
-        mask=clips.valid_bo,
-        frames=clips.valid_bo.shape[1],
-    )
-    draws = _draws(null, clips, recording_ids, classes, replicates, seed)
-    found = metric_nulls.null_of(made, of_clips, draws, memory_gib=memory_gib)
+    values = sides.activations.values, sides.features.values
+    observed = score(*values, made, clip_ids, mask=mask, seed=seed, memory_gib=memory_gib)
+    counts = checks.mask(mask, len(values[0]))
+    clips = _by_clip(containers.labels(clip_ids), counts, len(values[0]))
+    draws = _draws(null, clips, recording_ids, classes, {"replicates": replicates, "seed": seed})
+    found = metric_nulls.null_of(made, _by_sides(made, values, counts, clips), draws, memory_gib=memory_gib)
+    return _given(sides, np.asarray(observed), found)
+
+
+def _given(sides: containers.Sides, scores: np.ndarray, found: families.Null) -> Significance:
+    """The result in the arrays' own container; what is said of a score that is undefined is so too."""
     [corrected] = families.correct([found])
-    scores = np.asarray(observed)
-    undefined = np.isnan(scores)
     columns = (found.mean, found.std, found.z, found.p, corrected.p_maxt, corrected.q)
-    blank = [np.where(undefined, np.float32(np.nan), np.asarray(one, np.float32)) for one in columns]
+    blank = [np.where(np.isnan(scores), np.float32(np.nan), np.asarray(one, np.float32)) for one in columns]
     return Significance(*(sides.give(one) for one in (scores, *blank)))
+
+
+def _by_sides(metric: Metric, values: tuple[Any, Any], counts: np.ndarray | None, clips: "_Clips") -> Sides:
+    """Both sides in float32, by clip; raises ValueError where entries are masked."""
+    by_clip = []
+    for array, name, axis in zip(values, ("activations", "features"), "nk", strict=True):
+        side = checks.matrix(array, name, axis)
+        if side.present is not None:
+            raise ValueError("expected arrays without masked entries; leave observations out by mask=")
+        mask = None if counts is None else counts[:, None]
+        narrowed = narrow(np.asarray(side.values), mask, set(metric.invariant_to))
+        by_clip.append(np.where(clips.valid_bo[..., None], narrowed[clips.place_bo], np.float32(0)))
+    return Sides(*by_clip, mask=clips.valid_bo, frames=clips.valid_bo.shape[1])
 
 
 def _one_metric(spec: str, hyper: dict[str, Any]) -> Metric:
@@ -166,14 +167,12 @@ def _draws(
     clips: _Clips,
     recording_ids: Labels | None,
     classes: Labels | None,
-    replicates: int,
-    seed: int,
+    drawn: dict[str, Any],
 ) -> permutations.Draws | permutations.Shifts:
     """The rearrangements of the clips that a null is made of."""
     kind = null or ("unrestricted" if classes is None else "within_class")
     if kind not in permutations.NULLS:
         raise ValueError(f"null knows {', '.join(permutations.NULLS)}; got {null!r}")
-    drawn = {"replicates": replicates, "seed": seed}
     if kind == "circular_shift":
         return permutations.circular_shift(clips.valid_bo, **drawn)
     recordings = _of_clips(recording_ids, "recording_ids", clips)

@@ -23,6 +23,7 @@ class TrainingClips:
       batch_size: clips a step, over all processes.
       seed: of the order of the training clips.
       num_steps: of the run.
+      shared: of another network of the same splits, whose clips on the devices serve this one too.
     """
 
     train: Source
@@ -30,6 +31,7 @@ class TrainingClips:
     batch_size: int
     seed: int
     num_steps: int
+    shared: "TrainingClips | None" = None
 
     def train_batches(self, start_step: int) -> Iterable[Batch] | Supply:
         """Training clips from a step on, without end, in another order in each epoch."""
@@ -55,6 +57,8 @@ class TrainingClips:
     @functools.cached_property
     def _on_devices(self) -> tuple[resident.Clips, resident.Clips] | None:
         """Both splits on the devices; None where they do not fit, or too few steps would use them."""
+        if self.shared is not None:
+            return self.shared._on_devices
         if self.num_steps * self.batch_size < len(self.train):
             return None
         needed = sum(map(resident.audio_bytes, (self.train, self.validation)))

@@ -19,7 +19,7 @@ from actjax.train.options import TrainOptions, make_optimizer
 from actjax.train.saver import Saver
 from actjax.train.state import init_variables
 from actjax.train.supply import Supply
-from actjax.train.trainer import Record, Trainer
+from actjax.train.trainer import Judge, Record, Trainer
 from actjax.types import Batch, Frontend
 from actjax.workdir import checkpoint_files
 
@@ -67,6 +67,7 @@ def fit(
     workdir: Path,
     progress: bool = True,
     variables: dict[str, Any] | None = None,
+    judge: Judge | None = None,
 ) -> FitResult:
     """Trains on all devices, going on from the workdir's newest checkpoint that is whole.
 
@@ -85,6 +86,7 @@ def fit(
       workdir: gets checkpoints/, events/ and metrics.jsonl.
       progress: shows a bar.
       variables: to start from instead of freshly drawn ones.
+      judge: asked after each evaluation whether training goes on; the first process's answer holds.
 
     Raises:
       ValueError: a batch that the devices do not divide, or a checkpoint of another model.
@@ -122,6 +124,7 @@ def fit(
                 ),
                 record,
                 best,
+                judge,
             )
             _run(trainer, state, source, eval_batches, checkpoints, Path(workdir), progress)
         best, last_step = checkpoints.restore("best"), checkpoints.newest()

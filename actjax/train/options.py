@@ -1,6 +1,7 @@
 """Settings of a training run, and the optimiser that is made from them."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ RULES = {
 
 
 # Entries of the config's section `train` that the stage reads for itself.
-OF_STAGE = ("steps", "shuffled_labels")
+OF_STAGE = ("steps", "shuffled_labels", "population")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,9 +80,12 @@ def of_config(section: ml_collections.FrozenConfigDict, seed: int, multilabel: b
     return TrainOptions(**options, seed=seed, multilabel=multilabel)
 
 
-def learning_rate(options: TrainOptions, num_steps: int, steps_per_epoch: int) -> optax.Schedule:
-    """step -> learning rate, with warm-up and schedule of `options`."""
-    peak, warmup = options.learning_rate, options.warmup_steps
+def learning_rate(
+    options: TrainOptions, num_steps: int, steps_per_epoch: int, peak: jax.Array | float | None = None
+) -> optax.Schedule:
+    """step -> learning rate, with warm-up and schedule of `options`; `peak` in place of theirs, if given."""
+    peak = options.learning_rate if peak is None else peak
+    warmup = options.warmup_steps
     if options.schedule == "constant":
         main = optax.constant_schedule(peak)
     elif options.schedule == "cosine":
@@ -95,11 +99,15 @@ def learning_rate(options: TrainOptions, num_steps: int, steps_per_epoch: int) -
 
 
 def make_optimizer(
-    options: TrainOptions, num_steps: int, steps_per_epoch: int
+    options: TrainOptions,
+    num_steps: int,
+    steps_per_epoch: int,
+    varied: Mapping[str, jax.Array] | None = None,
 ) -> optax.GradientTransformation:
-    """The optax chain of `options`."""
-    rate = learning_rate(options, num_steps, steps_per_epoch)
-    decay = optax.add_decayed_weights(options.weight_decay, mask=_kernels)
+    """The optax chain of `options`; `varied` may hold traced values of learning_rate and weight_decay."""
+    varied = varied or {}
+    rate = learning_rate(options, num_steps, steps_per_epoch, varied.get("learning_rate"))
+    decay = optax.add_decayed_weights(varied.get("weight_decay", options.weight_decay), mask=_kernels)
     transforms = [] if options.clip_norm is None else [optax.clip_by_global_norm(options.clip_norm)]
     if options.optimizer == "sgd":
         transforms += [decay, optax.trace(decay=0.9, nesterov=True)]

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -24,6 +24,9 @@ from actjax.train.saver import Saver
 from actjax.train.state import TrainState
 from actjax.train.supply import Supply, to_devices
 from actjax.types import Batch, Frontend
+
+# (step, what an evaluation measured) -> whether training goes on.
+Judge = Callable[[int, Mapping[str, float]], bool]
 
 
 @dataclasses.dataclass
@@ -70,6 +73,7 @@ class Trainer:
       pace: which steps are logged, which evaluated, which taken in one call.
       record: of the evaluations so far.
       best: the variables of the best of them.
+      judge: asked after each evaluation whether training goes on, or None.
     """
 
     model: nn.Module
@@ -79,6 +83,7 @@ class Trainer:
     pace: Pace
     record: Record
     best: dict[str, Any]
+    judge: Judge | None = None
     _programs: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
 
     def run(
@@ -101,7 +106,7 @@ class Trainer:
         while not self.record.finished:
             count = self.pace.steps_from(step)
             call = self._compiled(source.gather, count)
-            replicated, sums = call(replicated, source.on_device, _next(sent, count, step, last))
+            replicated, sums = call(replicated, source.on_device, next_batches(sent, count, step, last))
             step += count
             bar.update(count)
             pending.append(sums)
@@ -142,8 +147,8 @@ class Trainer:
         """Writes and forgets the lines that are waiting."""
         while unwritten:
             step, sums = unwritten.pop(0)
-            log.write(step, "train", means := _means(sums))
-            bar.set_postfix(loss=f"{means['loss']:.3f}", accuracy=f"{means['accuracy']:.3f}")
+            log.write(step, "train", values := means([parallel.unreplicate(call) for call in sums]))
+            bar.set_postfix(loss=f"{values['loss']:.3f}", accuracy=f"{values['accuracy']:.3f}")
 
     def _evaluate(
         self,
@@ -156,14 +161,18 @@ class Trainer:
         result = evaluate(self.model, self.frontend, variables, eval_batches(), multilabel=multilabel)
         if self.record.add(step, result, self.options):
             self.best = variables
-        log.write(step, "eval", {"loss": result.loss, "accuracy": result.accuracy})
+        measured = {"loss": result.loss, "accuracy": result.accuracy}
+        log.write(step, "eval", measured)
+        if self.judge is not None and step < self.pace.num_steps:
+            asked = self.judge(step, measured) if parallel.process_index() == 0 else True
+            self.record.stopped_early |= not parallel.gather_hosts(asked)[0]
 
     def _save(self, step: int, replicated: TrainState, saver: Saver) -> None:
         state = parallel.unreplicate(replicated)
         saver.save(step, dataclasses.asdict(self.record), state=state, best=self.best)
 
 
-def _next(sent: Iterator[Any], count: int, step: int, last: int) -> Any:
+def next_batches(sent: Iterator[Any], count: int, step: int, last: int) -> Any:
     """What is sent for the next call: of one batch, or stacked of several, [d, count, b / d, ...]."""
     batches = list(itertools.islice(sent, count))
     if len(batches) < count:
@@ -172,9 +181,8 @@ def _next(sent: Iterator[Any], count: int, step: int, last: int) -> Any:
     return batches[0] if count == 1 else jax.tree.map(lambda *leaves: np.stack(leaves, 1), *batches)
 
 
-def _means(calls: list[dict[str, Any]]) -> dict[str, float]:
+def means(sums: list[dict[str, Any]]) -> dict[str, float]:
     """Loss and accuracy over the clips of all steps of some calls, and the last gradient norm."""
-    sums = [parallel.unreplicate(call) for call in calls]
     loss, correct, count, norms = (
         [float(value) for call in sums for value in np.ravel(call[name])]
         for name in ("loss", "correct", "count", "grad_norm")

@@ -132,7 +132,8 @@ def _remove_empty(folder: Path) -> None:
 
 
 def _bytes_of(array: np.ndarray) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8))
+    content: Any = array.reshape(-1).view(np.uint8)
+    return memoryview(content)
 
 
 def _parsed(content: bytes) -> Piece:

@@ -12,6 +12,8 @@ NAME = "config.json"
 STAGES = ("data", "train", "score", "findings", "atlas", "report")
 # The config keys that each stage reads beside those of the stages before it.
 STAGE_KEYS = {"data": ("seed", "data"), "train": ("frontend", "model", "train")}
+# Of these, what changes how a stage works and not what comes out.
+_FREE = ("train.population",)
 _IMPORT, _LATEST = "import", "latest"
 _REMEDY = "choose another --workdir"
 
@@ -78,6 +80,7 @@ def compare(workdir: Path, stage: str, config: Mapping[str, Any]) -> dict[str, A
     defaults = _flat(default_config().to_dict())
     for earlier in STAGES[: STAGES.index(stage) + 1]:
         asked = _flat({key: config[key] for key in STAGE_KEYS.get(earlier, ())})
+        asked = {key: value for key, value in asked.items() if key not in _FREE}
         before = recorded.get(earlier)
         if before is not None:
             # An option that the workdir's version had not yet was at what is its default now.

@@ -244,3 +244,14 @@ def test_another_config_in_the_same_workdir_is_refused(finished, again):
         with pytest.raises(ValueError, match=r"^workdir .*train\.steps = 3 there, 4 asked"):
             again("--config.train.steps=4", dry_run=dry_run)
     assert (finished / "run" / "config.json").read_bytes() == before, "and leaves no trace"
+
+
+def test_python_hears_what_drives_a_neuron(finished):
+    import actjax
+
+    result = actjax.load_run(finished / "run", data_dir=finished / "data")
+    clips = result.unit("conv1", 0).clips(2)
+    assert clips[0].activation >= clips[1].activation and len(clips[0].wave_s) == 36_000
+    assert 0.01 < abs(clips[0].wave_s).max() <= 1 and clips[0].label.endswith(("Performance", "Music"))
+    of_input = result.unit("bands", 64, "input").clips(1)  # the mean of all bands: the loudest clip
+    assert of_input[0].activation > 0

@@ -25,7 +25,7 @@ from actjax.workdir import (
     predictions,
     recorded_config,
     skipped,
-    sweep_table,
+    sweep_state,
     train_record,
 )
 from actjax.workdir.clip_activations import ClipActivations
@@ -144,14 +144,11 @@ def test_hashes_of_a_checkpoint(tmp_path):
     checkpoint_files.check(folder, needed=True, remedy="")
 
 
-def test_sweep_table(tmp_path):
-    assert sweep_table.read(tmp_path) == []
-    records = {"seed0": TrainRecord("ab", 9, 6, True, 0.98765, seconds=75.41), "elsewhere": None}
-    sweep_table.write(tmp_path, records)
-    assert sweep_table.read(tmp_path) == [
-        {"variant": "seed0", "test_accuracy": "0.9877", "best_step": "6", "seconds": "75.41"},
-        {"variant": "elsewhere", "test_accuracy": "", "best_step": "", "seconds": ""},
-    ]
+def test_sweep_state(tmp_path):
+    assert sweep_state.read(tmp_path) == sweep_state.SweepState()
+    state = sweep_state.SweepState({10: {"a": 0.5}}, {"b": 20}, {"c": "it diverged"})
+    sweep_state.write(tmp_path, state)
+    assert sweep_state.read(tmp_path) == state
 
 
 def test_findings_table(tmp_path):

@@ -85,7 +85,7 @@ def make(
       source_rate_hz: of its audio, where the feature does not say.
       data_dir: where our clips go; TFDS's default when None.
       seed: of the 70 / 15 / 15 split, where it has only a training split.
-      **options: those of `_files.make_builder`.
+      **options: those of `files.make_builder`.
 
     Raises:
       ModuleNotFoundError: TensorFlow is needed to prepare it, and missing.

@@ -91,9 +91,9 @@ _OPTIONS = """
 def _list(spec: MirdataSet, path: str | None, index: str | None, seed: int) -> Listing:
     """The recordings of a downloaded folder by split."""
     tracks, entries = _read_entries(spec, path, index)
-    labels_found = sorted({label for _, labels, _ in entries for label in labels})
-    names = spec.classes or tuple(labels_found)
-    if strange := sorted(set(labels_found) - set(names)):
+    labels_used = sorted({label for _, labels, _ in entries for label in labels})
+    names = spec.classes or tuple(labels_used)
+    if strange := sorted(set(labels_used) - set(names)):
         raise ValueError(f"{spec.name}: label {strange[0]!r} is outside the class list {', '.join(names)}")
     recordings = [
         Recording(

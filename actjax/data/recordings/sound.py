@@ -100,12 +100,12 @@ def of_blocks(decoded: Decoded, sample_rate_hz: int) -> Sound:
         again = _Resampler(decoded.rate_hz, sample_rate_hz)
         for block in blocks():
             yield again((_mean(block) if channel is None else block[:, channel]) * np.float32(scale))
-        yield again.rest()
+        yield again.remaining()
 
     if held is not None:
         wave = np.concatenate(list(mono()))
         return Sound(len(wave), lambda: iter([wave]), note)
-    return Sound(samples + len(resampled.rest()), mono, note)
+    return Sound(samples + len(resampled.remaining()), mono, note)
 
 
 class Levels:
@@ -167,7 +167,7 @@ class _Resampler:
     def __call__(self, wave: np.ndarray) -> np.ndarray:
         return wave if self._stream is None else self._stream.resample_chunk(wave)
 
-    def rest(self) -> np.ndarray:
+    def remaining(self) -> np.ndarray:
         """The samples that are left after the last block."""
         nothing = np.zeros(0, np.float32)
         return nothing if self._stream is None else self._stream.resample_chunk(nothing, last=True)
