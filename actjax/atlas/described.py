@@ -10,7 +10,7 @@ from actjax.atlas.coded import column, rounded
 from actjax.report import neurons as of_report
 from actjax.report.neuron_table import of_neurons
 from actjax.report.neurons import Best
-from actjax.report.score_rows import GIVEN, Rows, is_given, strongest_by
+from actjax.report.score_rows import GIVEN, Rows, is_given, rows_of, strongest_by
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 
 if TYPE_CHECKING:
@@ -94,22 +94,23 @@ def profiles(
 def agreement(
     table: "pyarrow.Table", summary: Summary, best: Best
 ) -> dict[tuple[int, int], list[dict[str, Any]]]:
-    """(layer's code, neuron) -> its best row of the feature that it follows, under every metric and view."""
-    u = summary.units
-    mine = u.network == summary.networks.index(summary.main)
-    names = feature_rows(table, summary)
-    wanted = {
-        (int(layer), int(neuron)): summary.features.index(feature) if feature else -1
-        for layer, neuron, feature in zip(best.layer, best.neuron, best.feature, strict=True)
-    }
+    """(layer's code, neuron) -> the score with the row that it stands with, under every metric and view.
+
+    A metric that compares with a feature as a whole has one score of all its rows.
+    """
+    rows = rows_of(table, summary, range(len(summary.sets)))
+    main = rows.where((rows.network == summary.networks.index(summary.main)) & ~np.isnan(rows.strength))
+    features = [summary.features.index(name) if name else -1 for name in best.feature]
+    asked = np.full((len(summary.layers), int(best.neuron.max(initial=0)) + 1, 2), -2)
+    asked[best.layer, best.neuron] = np.stack([features, best.row], 1)
+    feature, row = asked[main.layer, main.neuron].T
+    mine = main.where((main.feature == feature) & ((main.row == row) | (main.row < 0)))
+    score = table["score"].take(mine.at).to_numpy()
     out: dict[tuple[int, int], list[dict[str, Any]]] = {}
-    for i in np.flatnonzero(mine & ~np.isnan(u.strength)):
-        key, feature = (int(u.layer[i]), int(u.neuron[i])), int(u.feature[i])
-        if wanted.get(key) == feature:
-            row = int(u.row[i])
-            name = row_name(names.get((feature, row)), row, summary.features[feature])
-            out.setdefault(key, []).append({"set": int(u.set[i]), "row": name, "score": rounded(u.score[i])})
-    return {key: sorted(lines, key=lambda line: line["set"]) for key, lines in out.items()}
+    for i in np.lexsort((mine.set, mine.neuron, mine.layer)).tolist():
+        line = {"set": int(mine.set[i]), "whole": bool(mine.row[i] < 0), "score": rounded(score[i])}
+        out.setdefault((int(mine.layer[i]), int(mine.neuron[i])), []).append(line)
+    return out
 
 
 class Beside(NamedTuple):

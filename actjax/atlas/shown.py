@@ -212,11 +212,11 @@ def _pictured(
             line = {"map": name, "curves": _coded_curves(kept)}
             if kept.matrix:
                 line["beside"] = _written_matrix(folder, name, kept.matrix, asked.beside[layer, n], asked)
-        elif (layer, n) in asked.follows:
+        if (layer, n) in asked.follows:
             key = "{} {}".format(*asked.follows[layer, n])
             of_row = means[asked.follows[layer, n]]
             used[key] = np.asarray([of_row.get(b, np.nan) for b in range(clips)])
-            line = {"feature_means": key}
+            line["feature_means"] = key
         neurons[layer, n] = line
     return Pictured(neurons, used)
 

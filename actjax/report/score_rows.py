@@ -1,5 +1,6 @@
 """Rows of a table of scores as arrays: the strongest, those of the input, those of controls."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ GIVEN = {"log_mel": None, "mel": None, "mfcc": 0}
 
 
 class Rows(NamedTuple):
-    """Rows of the table that belong to the leading score set of each view.
+    """Rows of the table that belong to some of its score sets.
 
     Attributes:
       set, network, layer, neuron, feature, row: codes and numbers; they index the tuples of a Summary.
@@ -38,10 +39,10 @@ class Rows(NamedTuple):
         return Rows(*(column[chosen] for column in self))
 
 
-def rows_of(table: "pyarrow.Table", summary: Summary) -> Rows:
-    """The rows of each view's leading score set."""
+def rows_of(table: "pyarrow.Table", summary: Summary, chosen: Iterable[int] | None = None) -> Rows:
+    """The rows of the chosen score sets, of each view's leading one by default."""
     sets, set_code = sets_of(table)
-    at = np.flatnonzero(np.isin(set_code, summary.leading()))
+    at = np.flatnonzero(np.isin(set_code, summary.leading() if chosen is None else list(chosen)))
 
     def coded(name: str, names: tuple[str, ...]) -> np.ndarray:
         code, known = codes(table, name)
