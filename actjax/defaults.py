@@ -187,7 +187,8 @@ def _scoring(config: ml_collections.ConfigDict) -> None:
     config.score.networks = "trained,untrained,input"
     config.score.layers = ".*"  # a regular expression that a layer's whole name matches
     # Features (--list=features), and what the data set knows: labels, truth_onset_rate, truth_tempo,
-    # truth_pitch_classes, truth_gain. Labels want null=unrestricted: within a class they do not vary.
+    # truth_pitch_classes, truth_gain; of sample packs truth_note, truth_note_class, truth_dynamics. Labels
+    # want null=unrestricted: within a class they do not vary.
     config.score.features = "log_mel,harmonic,percussive,chroma_stft,rms"
     config.score.external_features = ""  # files of further features by clip id: .csv, .parquet, .npz ...
     config.score.activations = ""  # a file of activations made elsewhere, instead of the run's networks

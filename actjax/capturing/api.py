@@ -93,12 +93,21 @@ def _open(
     if torch is not None and isinstance(network, torch.nn.Module):
         from actjax.capturing.torch_modules import open_torch
 
+        _refuse("a PyTorch module", variables=variables, frontend=frontend)
         return open_torch(network, clips, layers=layers, sample_rate_hz=sample_rate_hz, prepare=prepare)
     from actjax.capturing.jax_networks import open_jax
 
+    _refuse("a network of JAX", prepare=prepare)
     return open_jax(
         network, clips, variables, layers=layers, sample_rate_hz=sample_rate_hz, frontend=frontend
     )
+
+
+def _refuse(network: str, **options: Any) -> None:
+    """Raises ValueError where an option is given that such a network has no use for."""
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(f"{network} takes no {name}=: leave it out")
 
 
 def _in_memory(opened: Opened, clips: Inputs, clip_ids: Sequence[str] | None, dtype: str) -> Captured:

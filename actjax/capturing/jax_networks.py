@@ -80,7 +80,8 @@ def open_jax(
         computed = run(plain.variables, clips)
         return {name: np.asarray(computed[name]) for name in names}
 
-    return Opened(placed, captured, _clock(on_waves, sample_rate_hz, frontend))
+    rate = frontend.sample_rate_hz if sample_rate_hz is None and frontend is not None else sample_rate_hz
+    return Opened(placed, captured, _clock(on_waves, rate, frontend))
 
 
 def _layers(network: _Network, shape_ft: tuple[int, int], chosen: str, on_waves: bool) -> tuple[Layer, ...]:

@@ -3,10 +3,11 @@
 import pathlib
 from collections.abc import Sequence
 
-from actjax.data.recordings import files
+from actjax.data.recordings import files, names
 from actjax.data.recordings.decode import SUFFIXES, Recording
 from actjax.data.recordings.files import FileBuilder, Listing
 from actjax.data.recordings.manifest import Row, read_manifest
+from actjax.data.recordings.names import NamePattern
 from actjax.files import printable
 
 _WHAT = "audio in one folder a label (<label>/*.wav), or loose files (unlabelled), or name a manifest"
@@ -18,6 +19,7 @@ def dataset(
     path: str | None = None,
     manifest: str | None = None,
     classes: Sequence[str] | str | None = None,
+    pattern: str | None = None,
     data_dir: str | None = None,
     clip_seconds: float = 3.0,
     sample_rate_hz: int = 12_000,
@@ -42,6 +44,9 @@ def dataset(
       path: the folder; with a manifest, where its paths begin: its own folder when absent.
       manifest: a .csv or .jsonl file.
       classes: the class names in order (a list or a comma string); sorted labels when None.
+      pattern: how file names tell notes and dynamics, as sample packs' do: "*_{note}_{dynamics}" for
+        flute_A#4_mf.wav; see `data.recordings.names`. They become the features `truth_note`,
+        `truth_note_class` and `truth_dynamics`.
       data_dir: where prepared clips go; TFDS's default when None.
       clip_seconds, sample_rate_hz: of every clip.
       cut: "consecutive", "first", "centre" or "ten_tenths".
@@ -58,11 +63,12 @@ def dataset(
         rows, passed_over = read_manifest(pathlib.Path(manifest).expanduser(), root), []
     else:
         rows, passed_over = _read_folder(files.need_folder("audio_folder", path, _WHAT))
+    named = None if pattern is None else NamePattern(pattern)
     if isinstance(classes, str):
         classes = [name.strip() for name in classes.split(",")]
     return files.make_builder(
         "audio_folder",
-        _listing(manifest or "audio_folder", rows, classes, seed, tuple(passed_over)),
+        _listing(manifest or "audio_folder", rows, classes, seed, tuple(passed_over), named),
         data_dir=data_dir,
         sample_rate_hz=sample_rate_hz,
         clip_seconds=clip_seconds,
@@ -78,6 +84,7 @@ def _listing(
     classes: Sequence[str] | None,
     seed: int,
     passed_over: tuple[tuple[str, str], ...],
+    pattern: NamePattern | None,
 ) -> Listing:
     """What the rows come to; `source`, the manifest or the data set's name, stands in what is refused."""
     labels_used = sorted({label for row in rows for label in row.labels})
@@ -100,6 +107,8 @@ def _listing(
         )
         for row in rows
     ]
+    if pattern is not None:
+        recordings = names.named(recordings, [row.clip_id for row in rows], pattern)
     split_of_row = [row.split for row in rows]
     if any(split_of_row):
         without = [row.clip_id for row in rows if not row.split]
@@ -113,7 +122,8 @@ def _listing(
         splits = {"test": recordings}
     else:
         splits = files.split_recordings(recordings, seed)
-    return Listing(splits, class_names, multi_label, passed_over=passed_over)
+    known = () if pattern is None else pattern.known
+    return Listing(splits, class_names, multi_label, passed_over=passed_over, known=known)
 
 
 def _read_folder(folder: pathlib.Path) -> tuple[list[Row], list[tuple[str, str]]]:

@@ -1,4 +1,4 @@
-"""Twelve instrument classes, rendered from the General MIDI sound font: the data set that needs no download.
+"""Twelve instrument classes, rendered from a General MIDI sound font: the data set that needs no download.
 
 Phrases, keys, tempi and recording circumstances are drawn anew for each clip from the seed and the clip's
 index; only instrumentation, register and texture depend on the class. Each clip keeps its whole truth.
@@ -6,6 +6,7 @@ index; only instrumentation, register and texture depend on the class. Each clip
 
 import dataclasses
 import functools
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ import tensorflow_datasets as tfds
 
 from actjax.data.build import shards
 from actjax.data.build.builder import ClipBuilder, ClipConfig, quiet
-from actjax.data.gm import score
+from actjax.data.gm import score, sound_fonts
 from actjax.data.gm.example import example, max_notes
 from actjax.data.gm.render import Clip, render_clip
 from actjax.data.gm.scene import SCENE_FIELDS
@@ -42,6 +43,7 @@ class GmConfig(ClipConfig):
     clips: int = 0
     seed: int = 0
     holdout_programs: bool = False
+    sound_font: str | None = None
 
     @property
     def render_options(self) -> dict[str, Any]:
@@ -50,6 +52,7 @@ class GmConfig(ClipConfig):
             "clip_seconds": self.clip_seconds,
             "sample_rate_hz": self.sample_rate_hz,
             "holdout_programs": self.holdout_programs,
+            "sound_font": self.sound_font,
         }
 
 
@@ -93,6 +96,7 @@ def dataset(
     sample_rate_hz: int = 12_000,
     seed: int = 1907,
     holdout_programs: bool = False,
+    sound_font: str | None = None,
     clips: int | None = None,
     workers: int | None = None,
 ) -> GmInstruments:
@@ -107,11 +111,14 @@ def dataset(
       seed: every clip is a function of it and the clip's index.
       holdout_programs: the test split plays on General MIDI programs that the others never do,
         in all classes that have several (all but cello and harmonica).
+      sound_font: an SF2 file with all programs that the classes play on, fingerprinted; the same notes in the
+        same rooms then sound on its samples. The one that comes with pretty_midi when None.
       clips: another number of clips than the config's.
       workers: rendering processes; None for one a core.
 
     Raises:
       ValueError: an unknown config, or a length, rate or number that is not positive.
+      FileNotFoundError, FileError: no such sound font, or one that lacks a program.
     """
     if config not in CONFIGS:
         raise ValueError(f"gm_instruments has the configs {', '.join(CONFIGS)}; got {config!r}")
@@ -120,6 +127,10 @@ def dataset(
         if not value > 0:
             raise ValueError(f"gm_instruments: {name} must be positive, got {value}")
     name = f"{config}-{clips}x{clip_seconds:g}s-{sample_rate_hz}hz-seed{seed}" + "-holdout" * holdout_programs
+    if sound_font is not None:
+        sound_font = str(pathlib.Path(sound_font).expanduser().absolute())
+        sound_fonts.check(sound_font)
+        name += f"-font{sound_fonts.fingerprint(sound_font)}"
     options = GmConfig(
         name=name,
         sample_rate_hz=sample_rate_hz,
@@ -127,6 +138,7 @@ def dataset(
         clips=clips,
         seed=seed,
         holdout_programs=holdout_programs,
+        sound_font=sound_font,
     )
     with quiet():
         builder = GmInstruments(data_dir=data_dir, config=options)

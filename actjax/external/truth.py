@@ -13,6 +13,8 @@ from actjax.extraction import tabulated
 # Notes that begin within this time are one onset: a chord.
 CHORD_S = 0.03
 DRUMS = 128
+# Which data sets know what a truth needs.
+RENDERED, PACKS = "gm_instruments", "audio_folder with a pattern of file names, '*_{note}_{dynamics}' say,"
 PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
@@ -82,12 +84,45 @@ def pitch_classes(source: Source, *, hop_samples: int = 256) -> tabulated.GivenF
     )
 
 
+def note(source: Source) -> tabulated.GivenFeature:
+    """The pitch of a sample pack's note, as its file's name tells it."""
+    return _of_examples(
+        source, "truth_note", ("midi_note",), lambda e: float(e["midi_note"]), "MIDI number", PACKS
+    )
+
+
+def dynamics(source: Source) -> tabulated.GivenFeature:
+    """How hard a sample pack's note was played, as its file's name tells it."""
+    return _of_examples(
+        source,
+        "truth_dynamics",
+        ("midi_velocity",),
+        lambda e: float(e["midi_velocity"]),
+        "MIDI velocity",
+        PACKS,
+    )
+
+
+def note_class(source: Source) -> tabulated.GivenFeature:
+    """Twelve rows, from C: 1 on clips of a sample pack's note of that pitch class, else 0."""
+    _need(source, "truth_note_class", ("midi_note",), PACKS)
+
+    def of_clips(index: np.ndarray) -> np.ndarray:
+        pitch = [round(float(source[int(i)]["midi_note"])) % 12 for i in index]
+        return np.eye(12, dtype=np.float32)[pitch][:, :, None]
+
+    return tabulated.make("truth_note_class", of_clips, PITCH_CLASSES, axis="pitch_class", unit="0 or 1")
+
+
 NAMES: dict[str, Callable[..., tabulated.GivenFeature]] = {
     "labels": labels,
     "truth_onset_rate": onset_rate,
     "truth_pitch_classes": pitch_classes,
     "truth_tempo": tempo,
     "truth_gain": gain,
+    "truth_note": note,
+    "truth_note_class": note_class,
+    "truth_dynamics": dynamics,
 }
 
 
@@ -112,9 +147,10 @@ def _of_examples(
     fields: tuple[str, ...],
     of_example: Callable[[dict[str, Any]], float],
     unit: str,
+    known_by: str = RENDERED,
 ) -> tabulated.GivenFeature:
     """A feature of one value a clip, read off the clip's example."""
-    _need(source, name, fields)
+    _need(source, name, fields, known_by)
 
     def of_clips(index: np.ndarray) -> np.ndarray:
         values = [of_example(source[int(i)]) for i in index]
@@ -123,13 +159,13 @@ def _of_examples(
     return tabulated.make(name, of_clips, (name,), unit=unit)
 
 
-def _need(source: Source, name: str, fields: tuple[str, ...]) -> None:
+def _need(source: Source, name: str, fields: tuple[str, ...], known_by: str = RENDERED) -> None:
     example = source[0]
     lacking = [field for field in fields if field not in example]
     if lacking:
         raise ValueError(
             f"{name} needs the clips' {' and '.join(lacking)}, which this data set does not have; "
-            "gm_instruments does"
+            f"{known_by} does"
         )
 
 

@@ -168,6 +168,7 @@ def test_a_front_end_makes_images_of_waves_and_says_hz_and_seconds(tmp_path):
         (lambda _, wave: {"mean": wave}, WAVES, {"layers": "conv"}, "matches no layer; known: mean"),
         (lambda _, wave: {"mean": wave}, WAVES[0], {}, r"expected waves .clips, samples. .* shape \[200\]"),
         (lambda _, wave: {"mean": wave}, WAVES * np.nan, {}, "expected finite waves"),
+        (lambda _, wave: {"mean": wave}, WAVES, {"prepare": len}, "a network of JAX takes no prepare="),
         (lambda _, wave: {"mean": wave}, WAVES, {"dtype": "int8"}, "dtype must be one of float32, float16"),
         (lambda _, wave: {"mean": wave}, WAVES, {"clip_ids": "abc"}, "expected 5 different clip_ids"),
         (lambda _, wave: {"mean": 1e9 * wave}, WAVES, {"dtype": "float16"}, "beyond the range of float16"),

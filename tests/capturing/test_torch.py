@@ -171,6 +171,7 @@ def of_hugging_face(kind):
         ),
         (of_hugging_face("hubert"), {}, "hears waves of 16000 Hz, got no sample_rate_hz"),
         (of_hugging_face("clap_audio_model"), {"sample_rate_hz": 9}, "hears waves of 48000 Hz, got 9 Hz"),
+        (Maps(), {"variables": {}}, "a PyTorch module takes no variables=: leave it out"),
         (Maps(), {"layers": "conv9"}, "matches no layer; known: spectrogram, conv, pool"),
     ],
 )

@@ -62,7 +62,7 @@ def test_activations_of_a_pytorch_model_are_scored(tmp_path, monkeypatch):
     exec(compile(recipe(), "recipe", "exec"), {"model": make_model(torch)})
     config = default_config()
     config.data.update(name="audio_folder(path='my_sounds')", sample_rate_hz=RATE)
-    config.score.update(activations="activations.npz", features="rms,loudness_a_weighted", null="none")
+    config.score.update(activations="activations", features="rms,loudness_a_weighted", null="none")
     config.score.update(batch_size=4, networks="input")
     experiment.run(config=config, workdir=str(tmp_path / "run"), stage="score")
     table = load_scores(tmp_path / "run").to_pandas()

@@ -1,4 +1,4 @@
-"""Renders a score: plays it on the General MIDI sound font, then adds the circumstances of a recording.
+"""Renders a score: plays it on a General MIDI sound font, then adds the circumstances of a recording.
 
 The chain, in order: sampled instruments (percussion apart) -> mono -> resampled -> tilt -> room ->
 noise -> band limits -> level drift -> hard clipping -> recording gain. What an intervention must not
@@ -7,8 +7,6 @@ change (the source's level, the noise's power, the clipping level) is measured o
 
 import dataclasses
 import functools
-import importlib.util
-import pathlib
 import struct
 
 import midirenderer
@@ -16,6 +14,7 @@ import numpy as np
 import soxr
 
 from actjax.data.gm import scene as scenes
+from actjax.data.gm import sound_fonts
 from actjax.data.gm.scene import Scene
 from actjax.data.gm.score import Intervention, Score, write_score
 from actjax.data.gm.voices import DRUMS
@@ -59,14 +58,18 @@ def render_clip(
     clip_seconds: float = 3.0,
     sample_rate_hz: int = 12_000,
     holdout_programs: bool = False,
+    sound_font: str | None = None,
     intervention: Intervention | None = None,
 ) -> Clip:
-    """Clip `index` of the data set with this seed, or the same clip under an intervention."""
+    """Clip `index` of the data set with this seed, or the same clip under an intervention.
+
+    Notes and circumstances do not depend on the sound font, an SF2 file or None for the built-in one.
+    """
     change = intervention or Intervention()
     options = {"clip_seconds": clip_seconds, "holdout_programs": holdout_programs}
     score = write_score(seed, index, intervention=change, **options)
     scene = scenes.draw_scene(seed, index, sample_rate_hz)
-    record = functools.partial(_record, seed, index, scene, clip_seconds, sample_rate_hz)
+    record = functools.partial(_record, seed, index, scene, clip_seconds, sample_rate_hz, sound_font)
     levels = None
     if change != Intervention(gain_db=change.gain_db):
         _, levels = record(write_score(seed, index, **options), Intervention(), None)
@@ -85,13 +88,14 @@ def _record(
     scene: Scene,
     clip_seconds: float,
     sample_rate_hz: int,
+    sound_font: str | None,
     score: Score,
     change: Intervention,
     levels: _Levels | None,
 ) -> tuple[np.ndarray, _Levels]:
     """The sound [s] float32 after the whole chain, and its levels, which are measured if they are None."""
     samples = round(clip_seconds * sample_rate_hz)
-    source = _play(score, samples, sample_rate_hz, percussion_db=change.percussion_db)
+    source = _play(score, samples, sample_rate_hz, sound_font, percussion_db=change.percussion_db)
     tilt = scene.tilt_db_per_octave + change.brightness_db_per_octave
     source = scenes.shape_spectrum(source, sample_rate_hz, tilt_db_per_octave=tilt)
     source = scenes.convolve(source, scenes.room_response(seed, index, scene, sample_rate_hz))[-samples:]
@@ -111,7 +115,9 @@ def _record(
     return (wave * 10.0 ** ((scene.gain_db + change.gain_db) / 20.0)).astype(np.float32), levels
 
 
-def _play(score: Score, samples: int, sample_rate_hz: int, *, percussion_db: float) -> np.ndarray:
+def _play(
+    score: Score, samples: int, sample_rate_hz: int, sound_font: str | None, *, percussion_db: float
+) -> np.ndarray:
     """[>= samples] float64 dry mono sound that ends where the clip ends."""
     # Notes that began before the clip are heard from their attack on.
     lead_s = max(0.0, -float(np.min(score.notes[:, 0], initial=0.0)))
@@ -122,13 +128,13 @@ def _play(score: Score, samples: int, sample_rate_hz: int, *, percussion_db: flo
     for stem, gain in ((~drums, 1.0), (drums, 10.0 ** (percussion_db / 20.0))):
         if stem.any():
             midi = midi_file(score.notes[stem], score.voice_of_note[stem], lead / sample_rate_hz, seconds)
-            wave += gain * _synthesise(midi, lead + samples, sample_rate_hz)
+            wave += gain * _synthesise(midi, lead + samples, sample_rate_hz, sound_font)
     return wave
 
 
-def _synthesise(midi: bytes, samples: int, sample_rate_hz: int) -> np.ndarray:
+def _synthesise(midi: bytes, samples: int, sample_rate_hz: int, sound_font: str | None = None) -> np.ndarray:
     """[samples] float64 mono: both channels of the renderer averaged, band-limited, resampled."""
-    wav = midirenderer.render_wave_from(_sound_font(), midi)
+    wav = midirenderer.render_wave_from(sound_fonts.content(sound_font), midi)
     start = wav.index(b"data") + 8
     stereo = np.frombuffer(wav, "<i2", offset=start, count=(len(wav) - start) // 4 * 2).reshape(-1, 2)
     mono = (stereo[:, 0].astype(np.float32) + stereo[:, 1]) / np.float32(65536.0)
@@ -171,17 +177,6 @@ def _variable_length(number: int) -> bytes:
     while number := number >> 7:
         out.append(0x80 | (number & 0x7F))
     return bytes(reversed(out))
-
-
-@functools.cache
-def _sound_font() -> bytes:
-    """TimGM6mb.sf2 as it ships with pretty_midi, found without importing that package."""
-    spec = importlib.util.find_spec("pretty_midi")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(
-            "gm_instruments needs the sound font in pretty_midi: pip install pretty_midi"
-        )
-    return (pathlib.Path(spec.origin).parent / "TimGM6mb.sf2").read_bytes()
 
 
 def _rms(wave: np.ndarray) -> float:

@@ -4,7 +4,7 @@ The worker processes import this, so it imports no TFDS.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -59,6 +59,11 @@ class Recording:
 
     def __str__(self) -> str:
         return printable(self.path)
+
+    @property
+    def known(self) -> Mapping[str, float]:
+        """What is known of it beside its labels, for every clip's example."""
+        return {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +158,8 @@ def _centre(begin: int, end: int, samples: int) -> tuple[int, int]:
 
 
 def _example(clip: np.ndarray, number: int, note: str, cutting: Cutting, recording: Recording) -> Example:
-    return clip_example(
+    known = {name: np.float32(value) for name, value in recording.known.items()}
+    return known | clip_example(
         clip,
         _label(recording.labels, cutting.classes),
         clip_samples=cutting.clip_samples,

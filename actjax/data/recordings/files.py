@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import tensorflow_datasets as tfds
 
 from actjax.data.build import shards
 from actjax.data.build.builder import ClipBuilder, ClipConfig, quiet
@@ -37,6 +38,7 @@ class Listing:
       multi_label: whether a recording may have several labels, or none.
       citation: of the data set.
       passed_over: (what, why) of the files that were found but are no recordings.
+      known: the names of what is known of every recording; see `Recording.known`.
     """
 
     recordings: Mapping[str, Sequence[Recording]]
@@ -44,6 +46,7 @@ class Listing:
     multi_label: bool = False
     citation: str = ""
     passed_over: tuple[tuple[str, str], ...] = ()
+    known: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(eq=False)
@@ -77,6 +80,10 @@ class FileBuilder(ClipBuilder, skip_registration=True):
     def jobs(self) -> Mapping[str, Sequence[Recording]]:
         """The recordings of each split."""
         return self.builder_config.listing.recordings
+
+    def extra_features(self) -> dict[str, Any]:
+        """What is known of every clip."""
+        return {name: tfds.features.Scalar(np.float32) for name in self.builder_config.listing.known}
 
     def passed_over(self) -> Sequence[tuple[str, str]]:
         """(what, why) of the files of the listing that are no recordings."""

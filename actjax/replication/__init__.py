@@ -1,0 +1,1 @@
+"""One network on two sound fonts: do findings and best neurons survive other recordings of the same notes?"""
