@@ -19,7 +19,6 @@
 | `findings_units` | findings/units.parquet: scores of all units | findings | |
 | `clip_activations` | clip_activations.npz: mean activations by clip | atlas | atlas, ablate, report |
 | `ablation` | ablation.parquet: what changes without each neuron | ablate | atlas |
-| `sweep_table` | sweep.tsv: one line a variant | sweep | |
 | `benchmark_table` | benchmark/<kind>.csv, .md | benchmark | report |
 
 Scores themselves, scores/<score set>.parquet, have a room of their own, `actjax.scores`; no program reads the
