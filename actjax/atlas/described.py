@@ -78,15 +78,19 @@ def profiles(
     main = rows.where(rows.network == summary.networks.index(summary.main))
     picked = main.where(strongest_by([main.layer, main.neuron, main.set, main.feature], main.strength))
     neurons, each = np.stack([picked.layer, picked.neuron], 1), np.arange(len(picked.at))
-    found = of_report.described(table, summary, rows, picked, neurons, each, each)
-    given = is_given(picked, summary)
+    entries = of_report.described(table, summary, rows, picked, neurons, each, each)
+    of_input_itself = is_given(picked, summary)
     out: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for i, (layer, neuron) in enumerate(neurons.tolist()):
         numbers = ("score", "null_mean", "null_low", "null_high", "twin", "untrained", "input")
-        line: dict[str, Any] = {name: rounded(getattr(found, name)[i]) for name in numbers}
-        line |= {"feature": int(picked.feature[i]), "p": rounded(found.p_maxt[i]), "given": bool(given[i])}
+        line: dict[str, Any] = {name: rounded(getattr(entries, name)[i]) for name in numbers}
+        line |= {
+            "feature": int(picked.feature[i]),
+            "p": rounded(entries.p_maxt[i]),
+            "given": bool(of_input_itself[i]),
+        }
         line |= {"set": int(picked.set[i])}
-        line["row"] = row_name(found.row_name[i], int(found.row[i]), found.feature[i])
+        line["row"] = row_name(entries.row_name[i], int(entries.row[i]), entries.feature[i])
         out.setdefault((layer, neuron), []).append(line)
     return out
 
@@ -126,13 +130,15 @@ def resembled(summary: Summary) -> dict[tuple[str, int], Beside]:
     u = summary.units
     sets = [s for s in summary.leading() if summary.sets[s].view == "map"]
     mine = (u.network == summary.networks.index(summary.main)) & np.isin(u.set, sets)
-    given = np.isin(u.feature, [i for i, name in enumerate(summary.features) if GIVEN.get(name, 0) is None])
-    strength = np.where(mine & ~given, u.strength, np.nan)
-    found = {}
+    of_input_itself = np.isin(
+        u.feature, [i for i, name in enumerate(summary.features) if GIVEN.get(name, 0) is None]
+    )
+    strength = np.where(mine & ~of_input_itself, u.strength, np.nan)
+    entries = {}
     for i in strongest_by([u.layer, u.neuron], strength):
         key = (summary.layers[u.layer[i]], int(u.neuron[i]))
-        found[key] = Beside(summary.features[u.feature[i]], float(u.score[i]), int(u.set[i]))
-    return found
+        entries[key] = Beside(summary.features[u.feature[i]], float(u.score[i]), int(u.set[i]))
+    return entries
 
 
 def feature_rows(table: "pyarrow.Table", summary: Summary) -> dict[tuple[int, int], str]:
@@ -187,9 +193,9 @@ def features(
             if layer in summary.layers and (trained := strongest.of(summary.main, layer, f, NAMED)):
                 before = next(iter(strongest.of(UNTRAINED, layer, f, 1)), None)
                 best.append({"layer": number, "trained": trained, "untrained": before})
-        own = [text for (feature, row), text in strongest.names.items() if feature == f and row >= 0]
+        names = [text for (feature, row), text in strongest.names.items() if feature == f and row >= 0]
         of_input = next(iter(strongest.of(INPUT, None, f, 1)), None)
-        out.append({"name": name, "unit": units.get(f, ""), "rows": own, "best": best, "input": of_input})
+        out.append({"name": name, "unit": units.get(f, ""), "rows": names, "best": best, "input": of_input})
     return out
 
 

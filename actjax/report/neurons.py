@@ -149,12 +149,12 @@ def described(
 
     def control(name: str, also: tuple[str, ...] = ()) -> np.ndarray:
         network = summary.network(name) if name != summary.main else None
-        found = np.full(len(pick), -1)
+        places = np.full(len(pick), -1)
         if network is not None:
-            found[there] = matching(
+            places[there] = matching(
                 rows.where(rows.network == network), picked, ("set", "feature", "row", *also)
             )
-        return found
+        return places
 
     untrained, of_input = control(UNTRAINED), control(INPUT)
     sets = np.full(len(pick), -1)

@@ -94,17 +94,19 @@ def strongest_by(labels: list[np.ndarray], strength: np.ndarray) -> np.ndarray:
     return order[np.concatenate([[True], (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)])]
 
 
-def matching(own: Rows, wanted: Rows, names: tuple[str, ...] = ("set", "feature", "row")) -> np.ndarray:
+def matching(
+    candidates: Rows, wanted: Rows, names: tuple[str, ...] = ("set", "feature", "row")
+) -> np.ndarray:
     """The places in the table of the strongest of `own` that agrees with each wanted row in these columns.
 
     -1 where none does.
     """
-    if not len(own.at):
+    if not len(candidates.at):
         return np.full(len(wanted.at), -1)
-    both = np.concatenate([np.stack([getattr(r, name) for name in names], 1) for r in (own, wanted)])
+    both = np.concatenate([np.stack([getattr(r, name) for name in names], 1) for r in (candidates, wanted)])
     code = np.unique(both, axis=0, return_inverse=True)[1].ravel()
-    mine, theirs = code[: len(own.at)], code[len(own.at) :]
-    found = np.full(code.max() + 1, -1)
-    best = strongest_by([mine], own.strength)
-    found[mine[best]] = own.at[best]
-    return found[theirs]
+    mine, theirs = code[: len(candidates.at)], code[len(candidates.at) :]
+    strongest = np.full(code.max() + 1, -1)
+    best = strongest_by([mine], candidates.strength)
+    strongest[mine[best]] = candidates.at[best]
+    return strongest[theirs]
