@@ -89,7 +89,7 @@ class Metric:
         when `observes == "vector"`, and [f, t] with mask [t] when `observes == "image"`.
       prepare_y: the same for one feature row; for `level == "feature"` with `observes ==
         "vector"` values are [o, k], all rows of one feature.
-      compare: (px, py) -> {"score": scalar, ...}; NaN where undefined, never 0 for undefined.
+      compare: (px, py) -> {"score": scalar, ...}; NaN where undefined, never 0.
       views: those of "clip", "frame", "map" that it accepts.
       range: (lowest, highest, value of no similarity).
       reference: the citation.
@@ -125,6 +125,8 @@ class Metric:
       order: its place among metrics in reports and pictures, the smallest first.
       of_table: its score of two sides of 0 and 1, from how many observations are 1 on both, on x, on y, and
         how many there are; for metrics whose time grows with the square of the observations, else None.
+      of_ranks: of a metric that looks at ranks alone, the same of sides that hold `twice_ranks` instead of
+        values; on a CPU the host ranks long sides between programs, and no program calls it. Else None.
     """
 
     name: str
@@ -153,6 +155,7 @@ class Metric:
     needs: tuple[str, ...] = ()
     order: int = 100
     of_table: Callable[..., np.ndarray] | None = None
+    of_ranks: "Metric | None" = None
 
 
 @dataclasses.dataclass(frozen=True)

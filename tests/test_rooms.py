@@ -238,6 +238,7 @@ EDGES = {
         "setup",
         "similarity",
         "similarity/arithmetic",
+        "similarity/host",
         "statistics",
         "train",
         "types",

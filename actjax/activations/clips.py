@@ -63,9 +63,13 @@ def observe_clips(
     clip_ids: Sequence[str],
     title: str | None = None,
     pairs: int = 0,
+    after_batch: Callable[[], None] = lambda: None,
     done: int = 0,
 ) -> None:
     """Observes every batch once and calls `on_batch` with it and both sides of every comparison.
+
+    The next batch is on its way to the devices before `on_batch` looks at one, and the activations are looked
+    at only after it.
 
     Args:
       observer: from `make_observer`.
@@ -74,6 +78,7 @@ def observe_clips(
       clip_ids: names of all clips, for messages and the bar.
       title: of the progress bar; None shows none.
       pairs: how many scores a clip adds to, shown as a rate.
+      after_batch: is called once a batch is added and found finite.
       done: how many clips an earlier call of the program observed; `batches` are the others.
 
     Raises:
@@ -83,15 +88,29 @@ def observe_clips(
 
     shown = {"desc": title, "disable": title is None, "unit": "clip", "mininterval": 1.0}
     with tqdm(total=len(clip_ids), initial=done, **shown) as bar:
-        for batch, supplied in _supplied_ahead(batches, observer.supply):
-            sharded = parallel.shard((batch.audio, batch.length, supplied))
-            sides, finite = observer.program(observer.variables, *sharded)
-            _check_finite(finite, observer.families, batch, clip_ids)
+        for batch, sides, finite in _observed_ahead(observer, batches):
             on_batch(batch, sides)
+            _check_finite(finite, observer.families, batch, clip_ids)
+            after_batch()
             bar.update(int(parallel.process_count() * batch.mask.sum()))
             if pairs and not bar.disable:
                 rate = pairs * (bar.n - done) / max(bar.format_dict["elapsed"], 1e-9)
                 bar.set_postfix_str(f"{rate:,.0f} pair observations/s", refresh=False)
+
+
+def _observed_ahead(
+    observer: Observer, batches: Iterable[Batch]
+) -> Iterator[tuple[Batch, list[list[BothSides]], list[Mapping[str, jax.Array]]]]:
+    """Yields every batch with its sides and what of it is finite, once the next one is under way."""
+    waiting = None
+    for batch, supplied in _supplied_ahead(batches, observer.supply):
+        sharded = parallel.shard((batch.audio, batch.length, supplied))
+        following = batch, *observer.program(observer.variables, *sharded)
+        if waiting is not None:
+            yield waiting
+        waiting = following
+    if waiting is not None:
+        yield waiting
 
 
 def _supplier(features: Sequence[Feature], read_layers: ReadLayers | None) -> Callable[[Batch], Supplied]:

@@ -1,5 +1,7 @@
 """Spearman's rank correlation."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 
@@ -35,7 +37,7 @@ def metric(*, ties: str = "average") -> Metric:
     """
     if ties not in TIES:
         raise ValueError(f"spearman expected ties to be one of {TIES}, got {ties!r}")
-    return Metric(
+    of_values = Metric(
         name="spearman",
         prepare_x=_prepare if ties == "average" else _random_side(0),
         prepare_y=_prepare if ties == "average" else _random_side(1),
@@ -49,12 +51,20 @@ def metric(*, ties: str = "average") -> Metric:
         options={"ties": ties},
         order=3,
     )
+    if ties == "random":
+        return of_values
+    ranked = dataclasses.replace(of_values, prepare_x=_of_ranks, prepare_y=_of_ranks)
+    return dataclasses.replace(of_values, of_ranks=ranked)
 
 
 def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
+    return _of_ranks(twice_ranks(values_o, mask_o), mask_o, context)
+
+
+def _of_ranks(twice_o: jax.Array, mask_o: jax.Array, context: Context):
     # Ranks are near 1 over their number, whose power of two need not be looked for.
-    scale = 2.0 ** -values_o.shape[0].bit_length()
-    return unit_length(centred_ranks(twice_ranks(values_o, mask_o), mask_o) * scale)
+    scale = 2.0 ** -twice_o.shape[0].bit_length()
+    return unit_length(centred_ranks(twice_o.astype(jnp.int32), mask_o) * scale)
 
 
 def _random_side(side: int):

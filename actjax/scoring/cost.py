@@ -109,15 +109,9 @@ def _null_seconds_of_pair(
 
 
 def _programs(planned: Plan) -> int:
-    """Counts the programs that scoring compiles: one for each stream and number of frames, one a family."""
-    streams = {
-        (c.stream, c.frames)
-        for _, comparisons in planned.families
-        for c in comparisons
-        if c.stream is not None
-    }
+    """Counts the programs that scoring compiles: one for each stack and collecting metric, one a family."""
     collected = sum(len(c.collected) for _, comparisons in planned.families for c in comparisons)
-    return len(streams) + collected + len(planned.families)
+    return len(planned.stacks) + collected + len(planned.families)
 
 
 def _forward_flops(module: nn.Module, shape_ft: tuple[int, int]) -> float:

@@ -11,7 +11,9 @@ import numpy as np
 
 from actjax import parallel
 from actjax.activations.comparisons import Problem
+from actjax.scoring import rates
 from actjax.scoring.tasks import spans
+from actjax.similarity import sizes
 from actjax.similarity.kernel import pairwise
 from actjax.similarity.store import ObservationStore
 from actjax.types import Context, Metric
@@ -106,8 +108,10 @@ class Observations:
         rows = np.where(defined, rows, np.float32(np.nan))[real]
         self.row_shape = rows.shape[1:-1]
         self._rows.append(rows.reshape(-1, rows.shape[-1]))
+        # On the host at once: a slice on the devices would be a program.
+        x_dwb = parallel.to_host(x)
         for i, store in enumerate(self._neurons):
-            neurons = self._columns_last(parallel.unshard(x[:, i])[real])
+            neurons = self._columns_last(np.concatenate(x_dwb[:, i])[real])
             self.neuron_shape = neurons.shape[1:-1]
             store.append(neurons.reshape(-1, neurons.shape[-1]))
         self._clips.append(parallel.unshard(context["clip"])[real])
@@ -173,11 +177,24 @@ class Observations:
             for valid, calls in self.groups(rows, metric.level):
                 for together in calls:
                     y = np.where(valid, rows[together], np.float32(0))
-                    scores = jax.device_get(pairwise(metric, x, y, valid, context, neurons_first=True))
+                    scores = _scores(metric, x, y, valid, context)
                     scores["n_observations"] = np.full(scores["score"].shape, valid.sum(), np.int64)
                     place = [starts.index(together[0])] if whole else together
                     _place(out, scores, (self.problem.neurons, columns), first, place)
         return out | {"valid": ~np.isnan(out["score"])}
+
+
+def _scores(
+    metric: Metric, x_no: np.ndarray, y_ko: np.ndarray, valid: np.ndarray, context: Context
+) -> dict[str, np.ndarray]:
+    """{output: [n, k]}, by a program that other numbers of neurons and rows share if that costs little."""
+    n, k = len(x_no), len(y_ko)
+    wide_n, wide_k = sizes.roomy(n), k if metric.level == "feature" else sizes.roomy(k)
+    padding = [rates.seconds(metric, *size, x_no.shape[1]) for size in ((wide_n, wide_k), (n, k))]
+    if padding[0] - padding[1] <= rates.PADDING_S:
+        x_no, y_ko = sizes.widened(x_no, (wide_n,)), sizes.widened(y_ko, (wide_k,))
+    scores = jax.device_get(pairwise(metric, x_no, y_ko, valid, context, neurons_first=True))
+    return {name: values[:n, :k].copy() for name, values in scores.items()}
 
 
 def _place(

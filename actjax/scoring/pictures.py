@@ -118,7 +118,8 @@ def write(
         row = features.index(pair.feature.name) % count
         network = observer.families[pair.family].networks.index(pair.network)
         both = sides[pair.family][pair.position]
-        map_ft = parallel.unshard(both.neurons[:, network])[row, pair.neuron]
+        # On the host at once: a slice on the devices would be a program.
+        map_ft = np.concatenate(parallel.to_host(both.neurons)[:, network])[row, pair.neuron]
         values_kt = parallel.unshard(both.rows)[row, pair.problem.features.index(pair.feature)]
         shown.append(_example(pair, map_ft, values_kt, source.clip_ids[clips[row]]))
     examples.write(path, shown)

@@ -11,7 +11,7 @@ from actjax.activations import capture
 from actjax.activations.comparisons import Setting
 from actjax.activations.comparisons import plan as plan_comparisons
 from actjax.external.layers import Activations
-from actjax.scoring import from_elsewhere, nulls, tasks
+from actjax.scoring import from_elsewhere, nulls, stacks, tasks
 from actjax.scoring.networks import Network
 from actjax.setup import Setup, band_centres_hz
 from actjax.types import Feature, LeftOut
@@ -23,6 +23,7 @@ class Plan:
 
     Attributes:
       families: networks and their comparisons.
+      stacks: those of the comparisons that stream, by the programs that score them.
       features: the features, in order.
       left_out: comparisons that cannot be made, and why.
     """
@@ -30,6 +31,7 @@ class Plan:
     families: tuple[tuple[capture.Family, tuple[tasks.Comparison, ...]], ...]
     features: tuple[Feature, ...]
     left_out: tuple[LeftOut, ...]
+    stacks: tuple[stacks.Stack, ...]
 
 
 def plan(
@@ -59,7 +61,7 @@ def plan(
         comparisons = [
             tasks.compare(p, metrics, setup.scored.part, tile_bytes, tested, clips) for p in family.problems
         ]
-        families.append((family, tuple(tasks.share_programs(comparisons))))
+        families.append((family, tuple(comparisons)))
 
     if network is not None:
         problems, left_out = plan_comparisons(network.layers(), features, setting)
@@ -72,7 +74,9 @@ def plan(
         add(family)
     if "input" in setup.scored.networks:
         add(_input_family(features, setting, setup))
-    return Plan(tuple(families), tuple(features), tuple(reasons))
+    sizes = [(len(family.networks), comparisons) for family, comparisons in families]
+    laid_out = stacks.lay_out(sizes, clips=clips, batch_size=setup.scored.batch_size)
+    return Plan(tuple(families), tuple(features), tuple(reasons), laid_out)
 
 
 def _input_family(features: Sequence[Feature], setting: Setting, setup: Setup) -> capture.Family:

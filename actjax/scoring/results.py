@@ -45,6 +45,7 @@ def compute(
     results = list(
         one_pass.run_pass(
             planned.families,
+            planned.stacks,
             observer,
             lambda start: runs.batches(source, scored.batch_size, start_step=start),
             pieces=pieces,

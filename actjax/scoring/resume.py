@@ -20,11 +20,11 @@ _GENERATIONS = ("pass-0", "pass-1")
 
 
 class Stand(NamedTuple):
-    """How far one comparison is.
+    """How far a stack of comparisons is, or the observations of one.
 
     Attributes:
-      state: the leaves of its accumulators, [d, networks, ...] each; none where nothing streams.
-      place: how far its observations are; None where there are none.
+      state: the leaves of a stack's accumulators, [d, items, ...] each; none of observations.
+      place: how far the observations are; None of a stack.
     """
 
     state: list[np.ndarray]
@@ -44,7 +44,7 @@ class PassPieces:
         return self._pieces.folder / "observations"
 
     def newest(self) -> tuple[int, list[Stand]]:
-        """Batches done and every comparison's stand, by the newest state of all processes; or (0, [])."""
+        """Batches done and the stands, by the newest state of all processes; or (0, [])."""
         states = [self._pieces.read(name) for name in _GENERATIONS]
         steps = [-1 if state is None else int(state.note["step"]) for state in states]
         of_all = json_of_all(steps)

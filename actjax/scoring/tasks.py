@@ -12,9 +12,6 @@ from actjax.similarity.kernel import check_size
 from actjax.similarity.stream import PairStream
 from actjax.types import Metric
 
-# Of the frames of a comparison that shares its program with a longer one.
-LEAST_OWN_FRAMES = 0.75
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
@@ -25,14 +22,12 @@ class Comparison:
       stream: the metrics that accumulate over batches, or None.
       collected: the metrics that need all observations at once.
       tested: the metrics that get a null, from kept observations.
-      frames: what the stream is given, the problem's own and then masked ones; 0 for just its own.
     """
 
     problem: Problem
     stream: PairStream | None
     collected: tuple[Metric, ...]
     tested: tuple[Metric, ...] = ()
-    frames: int = 0
 
     @property
     def pairs(self) -> int:
@@ -120,7 +115,7 @@ def compare(
             tile_bytes=tile_bytes,
         )
     collected = tuple(m for m in fitting if m not in streaming)
-    per_clip = observations_of(problem)[0] if problem.cells or not images else _frames(problem)
+    per_clip = observations_of(problem)[0] if problem.cells or not images else frames_of(problem)
     for metric in fitting:
         # Before the pass over the clips, which may take hours.
         check_size(metric, per_clip * (clips if metric in collected else 1))
@@ -129,37 +124,16 @@ def compare(
 
 def observations_of(problem: Problem) -> tuple[int, int]:
     """Counts the numbers that a clip has of each neuron and of each feature row."""
-    bands = _rows(problem) or (1,)
-    return bands[0] * _frames(problem), bands[-1] * _frames(problem)
+    bands = rows_of(problem) or (1,)
+    return bands[0] * frames_of(problem), bands[-1] * frames_of(problem)
 
 
-def share_programs(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Gives comparisons that differ in their number of frames alone as many frames, some of them masked.
-
-    Layers of a deep network often do, by the padding that they see; one compiled program then serves
-    several. At most a quarter of the frames are masked ones.
-    """
-    alike: dict[Any, list[int]] = {}
-    for i, comparison in enumerate(comparisons):
-        if comparison.stream and comparison.problem.time is not None:
-            alike.setdefault((comparison.stream, _rows(comparison.problem)), []).append(i)
-    out = list(comparisons)
-    for members in alike.values():
-        longest = 0
-        for i in sorted(members, key=lambda i: -_frames(comparisons[i].problem)):
-            frames = _frames(comparisons[i].problem)
-            if not longest or frames < LEAST_OWN_FRAMES * longest:
-                longest = frames
-            out[i] = dataclasses.replace(comparisons[i], frames=longest)
-    return out
-
-
-def _frames(problem: Problem) -> int:
+def frames_of(problem: Problem) -> int:
     """Counts the frames of both sides; 1 in the clip view."""
     return 1 if problem.time is None else problem.time.size
 
 
-def _rows(problem: Problem) -> tuple[int, ...]:
+def rows_of(problem: Problem) -> tuple[int, ...]:
     """Counts the rows of both sides' images."""
     if problem.view != "map":
         return ()

@@ -109,6 +109,7 @@ class PairStream:
         mask_bo: jax.Array,
         clip_mask_b: jax.Array,
         context: Context = NO_CONTEXT,
+        ranks: tuple[jax.Array, jax.Array] | None = None,
     ) -> State:
         """Adds a batch of clips.
 
@@ -120,24 +121,41 @@ class PairStream:
             cell): observations that count.
           clip_mask_b: [b] bool, False for clips that only pad the batch.
           context: arrays [b, o, ...]; a key as it is.
+          ranks: both sides as `ranked_beforehand` makes them, for metrics with `of_ranks`; None where these
+            rank by themselves.
 
         Returns:
           The new state.
         """
         mask_bo = mask_bo & clip_mask_b.reshape(-1, *(1,) * (mask_bo.ndim - 1))
         observed = Observed(x_bon.astype(jnp.float32), y_bok.astype(jnp.float32), mask_bo)
+        ranked = None if ranks is None else Observed(*ranks, mask_bo)
         with precision.products(self.way):
-            return self._update(state, observed, clip_mask_b, context)
+            return self._update(state, observed, ranked, clip_mask_b, context)
 
-    def _update(self, state: State, observed: Observed, clip_mask_b: jax.Array, context: Context) -> State:
+    @property
+    def ranks(self) -> bool:
+        """Whether a metric can take ranks that were made beforehand."""
+        return any(self._per_clip(metric) and metric.of_ranks for metric in self.metrics)
+
+    def _update(
+        self,
+        state: State,
+        observed: Observed,
+        ranked: Observed | None,
+        clip_mask_b: jax.Array,
+        context: Context,
+    ) -> State:
         vectors = observed
         if self.images and any(m.observes == "vector" for m in self.metrics):
-            vectors = _cells(observed)
+            vectors, ranked = _cells(observed), ranked and _cells(ranked)
         clips = {}
         for metric in self.metrics:
             if self._per_clip(metric):
-                sides = observed if metric.observes == "image" else vectors
-                scores = self._scores_in_clips(metric, sides, context)
+                sides, of_sides = observed if metric.observes == "image" else vectors, metric
+                if ranked is not None and metric.of_ranks is not None:
+                    sides, of_sides = ranked, metric.of_ranks
+                scores = self._scores_in_clips(of_sides, sides, context)
                 clips[metric.name] = clip_means.add(state.clips[metric.name], scores, sides.mask, clip_mask_b)
         return State(self._add_pooled(state.pooled, vectors, context), clips)
 

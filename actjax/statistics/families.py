@@ -4,8 +4,7 @@ A family is all pairs of one layer, view and metric. Its pairs may be computed i
 neurons, features on different grids) as long as all used the same draws; `correct` joins them.
 """
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -103,9 +102,15 @@ def reduce_replicates(scores_rnk: jax.Array, *, signed: bool) -> Null:
       scores_rnk: [1 + R, n, k]; index 0 is the observed score.
       signed: the statistic is |.|: both directions count as evidence.
     """
-    arrays, bins_rnk = _reduce(scores_rnk, signed=signed)
-    counts = np.bincount(np.asarray(bins_rnk).ravel(), minlength=BINS + 1)[:BINS]
-    return Null(**{name: np.asarray(value) for name, value in arrays.items()}, counts=counts)
+    return reduced(*_reduce(scores_rnk, signed=signed), *scores_rnk.shape[1:])
+
+
+def reduced(arrays: Mapping[str, jax.Array], bins_rnk: jax.Array, n: int, k: int) -> Null:
+    """The null of the first n neurons and k rows of what `reduced_arrays` gives; others are padding."""
+    on_host = {name: np.asarray(value) for name, value in arrays.items()}
+    of_pairs = {name: value if name == "max_r" else value[:n, :k] for name, value in on_host.items()}
+    counts = np.bincount(np.asarray(bins_rnk)[:, :n, :k].ravel(), minlength=BINS + 1)[:BINS]
+    return Null(**of_pairs, counts=counts)
 
 
 def join_tiles(tiles: Sequence[Null]) -> Null:
@@ -134,9 +139,8 @@ def max_t_p(statistics_rnk: jax.Array) -> jax.Array:
     return jnp.where(jnp.isnan(statistics_rnk[0]), jnp.nan, p)
 
 
-@functools.partial(jax.jit, static_argnames="signed")
-def _reduce(scores_rnk: jax.Array, *, signed: bool) -> tuple[dict[str, jax.Array], jax.Array]:
-    """The fields of `Null` but its counts, and the bins of all null statistics."""
+def reduced_arrays(scores_rnk: jax.Array, *, signed: bool) -> tuple[dict[str, jax.Array], jax.Array]:
+    """The fields of `Null` but its counts, and the bins of all null statistics, none of constant pairs."""
     t_rnk = studentise(scores_rnk, signed)
     valid = ~jnp.isnan(t_rnk[0])
     null = scores_rnk[1:]
@@ -148,6 +152,9 @@ def _reduce(scores_rnk: jax.Array, *, signed: bool) -> tuple[dict[str, jax.Array
     p = jnp.where(valid, (1 + reached).astype(z.dtype) / (1 + len(null)), jnp.nan)
     of_pairs = {"score": scores_rnk[0], "mean": mean, "std": std, "z": z, "p": p, "statistic": t_rnk[0]}
     return of_pairs | {"max_r": low_rnk[1:].max(axis=(1, 2))}, _bins(low_rnk[1:])
+
+
+_reduce = jax.jit(reduced_arrays, static_argnames="signed")
 
 
 def _bins(statistics: jax.Array) -> jax.Array:

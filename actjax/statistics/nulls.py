@@ -16,9 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.similarity import sizes
 from actjax.statistics import families, moments
 from actjax.statistics.permutations import Draws, Shifts
 from actjax.statistics.requirements import StatisticsError
+
+# Clips are filled up to multiples of so many observations.
+_OBSERVATIONS = 16
+# On the host, or in a program.
+Array = np.ndarray | jax.Array
 
 
 def moment_null(
@@ -51,20 +57,49 @@ def moment_null(
     """
     mask = np.asarray(mask_bo, bool)
     _check_sides(x_bon, y_bok, mask, draws)
-    how = _How(centre, _masks_differ(mask, draws, frames), frames)
     if way == "auto":
         way = cheaper_way(x_bon.shape, draws)
-    replicates_of = _by_pairs if way == "pairs" else _direct
-    y = moments.centred(jnp.asarray(y_bok), jnp.asarray(mask), centre=centre)
-    budget = memory_gib * 2**30 / 4
+    if way == "pairs" and isinstance(draws, Shifts):
+        raise StatisticsError("circular shifts are computed the direct way: leave way='auto'")
+    budget, (n, k) = memory_gib * 2**30 / 4, (x_bon.shape[2], y_bok.shape[2])
     # Scores, statistics and bins of a tile are held together, hence the factor.
-    tile = int(np.clip(budget / (6 * (draws.replicates + 1) * y_bok.shape[2]), 1, x_bon.shape[2]))
-    tiles = []
-    for first in range(0, x_bon.shape[2], tile):
-        x = moments.centred(jnp.asarray(x_bon[:, :, first : first + tile]), jnp.asarray(mask), centre=centre)
-        scores = replicates_of(x, y, jnp.asarray(mask), draws, how, budget / 4)
-        tiles.append(families.reduce_replicates(scores, signed=signed))
-    return families.join_tiles(tiles)
+    tile = int(np.clip(budget / (6 * (draws.replicates + 1) * k), 1, n))
+    y, valid = _roomy(y_bok, mask, draws)
+    at_once = _at_once(way, draws, tile, y.shape, budget / 4)
+    how = _How(
+        centre,
+        _masks_differ(mask, draws, frames),
+        frames if isinstance(draws, Shifts) else None,
+        signed,
+        at_once,
+        draws.replicates,
+    )
+    moves = _moves(way, draws, at_once)
+    return families.join_tiles(
+        [
+            _null_of_neurons(x_bon[:, :, first : first + tile], y, valid, k, moves, how)
+            for first in range(0, n, tile)
+        ]
+    )
+
+
+def _null_of_neurons(
+    x_bon: np.ndarray, y: np.ndarray, valid: np.ndarray, k: int, moves: "_Pairs | _Chunks", how: "_How"
+) -> families.Null:
+    """The null of some neurons with the first k rows of y."""
+    n = x_bon.shape[2]
+    x = sizes.widened(x_bon, (None, valid.shape[1], sizes.roomy(n)))
+    arrays, bins_rnk = _null_of_tile(x, y, valid, moves, how=how)
+    return families.reduced(arrays, bins_rnk, n, k)
+
+
+def _roomy(y_bok: np.ndarray, mask_bo: np.ndarray, draws: Draws | Shifts) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and mask of few different sizes, so that few programs are compiled; clips keep what is rotated."""
+    y, mask = sizes.widened(y_bok, (None, None, sizes.roomy(y_bok.shape[2]))), mask_bo
+    if isinstance(draws, Draws) and mask.shape[1] > 1:
+        wide = -(-mask.shape[1] // _OBSERVATIONS) * _OBSERVATIONS
+        y, mask = sizes.widened(y, (None, wide)), sizes.widened(mask, (None, wide))
+    return y, mask
 
 
 def cheaper_way(shape_bon: tuple[int, ...], draws: Draws | Shifts) -> str:
@@ -84,80 +119,107 @@ def chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield rows[np.minimum(np.arange(first, first + size), len(rows) - 1)]
 
 
-def _direct(
-    x: jax.Array, y: jax.Array, mask: jax.Array, draws: Draws | Shifts, how: "_How", budget: float
-) -> jax.Array:
-    """[1 + r, n, k] correlations, from the features of all rearrangements as further columns."""
-    clips, observations = mask.shape
-    most = max(1024 // y.shape[2], 1)
-    chunk = int(np.clip(budget / (clips * observations * (y.shape[2] + 1)), 1, most))
-    places = np.arange(clips, dtype=np.int32)
-    if isinstance(draws, Draws):
-        sources = chunks(np.concatenate([places[None], draws.source_rb]), chunk)
-        scores = [_direct_chunk(x, y, mask, source_rb, None, None, how=how) for source_rb in sources]
-    else:
-        shifts = chunks(np.concatenate([np.zeros((1, clips), np.int32), draws.shift_rb]), chunk)
-        scores = [
-            _direct_chunk(
-                x, y, mask, np.broadcast_to(places, shift_rb.shape), shift_rb, draws.length_b, how=how
-            )
-            for shift_rb in shifts
-        ]
-    return jnp.concatenate(scores)[: draws.replicates + 1]
-
-
-def _by_pairs(
-    x: jax.Array, y: jax.Array, mask: jax.Array, draws: Draws | Shifts, how: "_How", budget: float
-) -> jax.Array:
-    """[1 + r, n, k] correlations, from the products of each clip with each that it can meet."""
-    if isinstance(draws, Shifts):
-        raise StatisticsError("circular shifts are computed the direct way: leave way='auto'")
-    clips, partners = draws.partner_bj.shape
-    held = partners * (x.shape[2] * y.shape[2] + mask.shape[1] * y.shape[2])
-    block = int(np.clip(budget / held, 1, clips))
-    return _pairs(x, y, mask, draws.partner_bj, draws.slots_rb, how=how, block=block)
-
-
 class _How(NamedTuple):
-    """How correlations are taken: `centre` and `joint` of `moments.direct`, the frames of a shifted map."""
+    """How correlations are taken.
+
+    Attributes:
+      centre, joint: as in `moments.direct`.
+      frames: of a shifted map.
+      signed: as in `moment_null`.
+      at_once: rearrangements, or clips of the way by pairs, at a time.
+      replicates: how many rearrangements there are, without the observed one.
+    """
 
     centre: str
     joint: bool
     frames: int | None
+    signed: bool
+    at_once: int
+    replicates: int
+
+
+class _Pairs(NamedTuple):
+    """Whom clips can meet and do, as `Draws` has them."""
+
+    partner_bj: Array
+    slot_rb: Array
+
+
+class _Chunks(NamedTuple):
+    """Where clips go, the observed pairing first.
+
+    Attributes:
+      source_crb: [c, r, b] the clips that are met, in chunks of rearrangements.
+      shift_crb, length_b: of clips that are rotated, else None.
+    """
+
+    source_crb: Array
+    shift_crb: Array | None = None
+    length_b: Array | None = None
+
+
+_Moves = _Pairs | _Chunks
+
+
+def _at_once(way: str, draws: Draws | Shifts, tile: int, shape_bok: tuple[int, ...], budget: float) -> int:
+    """Rearrangements, or clips, that stay within `budget` numbers."""
+    clips, observations, k = shape_bok
+    if way == "pairs" and isinstance(draws, Draws):
+        held = draws.partner_bj.shape[1] * (tile * k + observations * k)
+        return int(np.clip(budget / held, 1, clips))
+    return int(np.clip(budget / (clips * observations * (k + 1)), 1, max(1024 // k, 1)))
+
+
+def _moves(way: str, draws: Draws | Shifts, at_once: int) -> _Moves:
+    if isinstance(draws, Draws) and way == "pairs":
+        return _Pairs(draws.partner_bj, draws.slots_rb)
+    moved_rb = draws.source_rb if isinstance(draws, Draws) else draws.shift_rb
+    places = np.arange(moved_rb.shape[1], dtype=np.int32)
+    if isinstance(draws, Draws):
+        return _Chunks(_chunked(np.concatenate([places[None], moved_rb]), at_once))
+    shift_crb = _chunked(np.concatenate([np.zeros_like(places)[None], moved_rb]), at_once)
+    return _Chunks(np.broadcast_to(places, shift_crb.shape), shift_crb, draws.length_b)
+
+
+def _chunked(rows: np.ndarray, size: int) -> np.ndarray:
+    return np.stack(list(chunks(rows, size)))
 
 
 @functools.partial(jax.jit, static_argnames=("how",))
-def _direct_chunk(
-    x: jax.Array,
-    y: jax.Array,
-    mask: jax.Array,
-    source_rb: jax.Array,
-    shift_rb: jax.Array | None,
-    length_b: jax.Array | None,
-    *,
-    how: _How,
-) -> jax.Array:
-    index = None
-    if shift_rb is not None and length_b is not None:
-        index = moments.rotated(shift_rb, length_b, mask.shape[1], how.frames)
-    sums = moments.direct(x, mask, y, mask, source_rb, index, centre=how.centre, joint=how.joint)
-    return moments.correlation(sums)
+def _null_of_tile(
+    x: Array, y: Array, mask: Array, moves: _Moves, *, how: _How
+) -> tuple[dict[str, jax.Array], jax.Array]:
+    """What `families.reduce_replicates` makes of the correlations under all rearrangements."""
+    mask_bo = jnp.asarray(mask)
+    x_bon = moments.centred(jnp.asarray(x), mask_bo, centre=how.centre)
+    y_bok = moments.centred(jnp.asarray(y), mask_bo, centre=how.centre)
+    if isinstance(moves, _Pairs):
+        scores = _by_pairs(x_bon, y_bok, mask_bo, moves, how)
+    else:
+        scores = _direct(x_bon, y_bok, mask_bo, moves, how)
+    return families.reduced_arrays(scores, signed=how.signed)
 
 
-@functools.partial(jax.jit, static_argnames=("how", "block"))
-def _pairs(
-    x: jax.Array,
-    y: jax.Array,
-    mask: jax.Array,
-    partner_bj: jax.Array,
-    slot_rb: jax.Array,
-    *,
-    how: _How,
-    block: int,
-) -> jax.Array:
-    weights = jax.nn.one_hot(slot_rb, partner_bj.shape[1], dtype=x.dtype)
-    options = {"centre": how.centre, "joint": how.joint, "block": block}
-    return moments.pair_scores(x, y, mask, partner_bj, weights, **options)
+def _direct(x: jax.Array, y: jax.Array, mask: jax.Array, moves: _Chunks, how: _How) -> jax.Array:
+    """[1 + r, n, k] correlations, from the features of all rearrangements as further columns."""
+
+    def of_chunk(chunk: tuple[jax.Array, jax.Array | None]) -> jax.Array:
+        source_rb, shift_rb = chunk
+        index = None
+        if shift_rb is not None and moves.length_b is not None:
+            index = moments.rotated(shift_rb, moves.length_b, mask.shape[1], how.frames)
+        sums = moments.direct(x, mask, y, mask, source_rb, index, centre=how.centre, joint=how.joint)
+        return moments.correlation(sums)
+
+    scores = jax.lax.map(of_chunk, (moves.source_crb, moves.shift_crb))
+    return scores.reshape(-1, *scores.shape[2:])[: how.replicates + 1]
+
+
+def _by_pairs(x: jax.Array, y: jax.Array, mask: jax.Array, moves: _Pairs, how: _How) -> jax.Array:
+    """[1 + r, n, k] correlations, from the products of each clip with each that it can meet."""
+    weights = jax.nn.one_hot(moves.slot_rb, moves.partner_bj.shape[1], dtype=x.dtype)
+    options = {"centre": how.centre, "joint": how.joint, "block": how.at_once}
+    return moments.pair_scores(x, y, mask, jnp.asarray(moves.partner_bj), weights, **options)
 
 
 def _masks_differ(mask: np.ndarray, draws: Draws | Shifts, frames: int | None) -> bool:

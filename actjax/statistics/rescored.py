@@ -97,13 +97,13 @@ def pair_scorer(metric: Metric, sides: Sides, draws: Draws) -> Callable[[np.ndar
         )
 
     def scores_of(chosen_c: np.ndarray) -> jax.Array:
-        x = jnp.asarray(sides.x[chosen_c])
+        x = sides.x[chosen_c]
         columns = []
         for met_c in partner_bj[chosen_c].T:
-            both = jnp.asarray(sides.mask[chosen_c] & sides.mask[met_c])
+            both = sides.mask[chosen_c] & sides.mask[met_c]
             ids = np.broadcast_to(chosen_c[:, None], both.shape).astype(np.int32)
-            context = Context(clip_ids_o=jnp.asarray(ids))
-            columns.append(clip_scores(metric, x, jnp.asarray(sides.y[met_c]), both, context)["score"])
+            context = Context(clip_ids_o=ids)
+            columns.append(clip_scores(metric, x, sides.y[met_c], both, context)["score"])
         return jnp.stack(columns, axis=1)
 
     return scores_of
@@ -183,10 +183,10 @@ def _mean_of_clips(
 ) -> jax.Array:
     """[c, n, k] means over valid clips of the scores in each; NaN where too few clips are valid."""
     ids = np.broadcast_to(np.arange(len(mask_b), dtype=np.int32)[:, None], mask_b.shape)
-    x, mask, context = jnp.asarray(sides.x), jnp.asarray(mask_b), Context(clip_ids_o=jnp.asarray(ids))
+    x, context = jnp.asarray(sides.x), Context(clip_ids_o=ids)
     means = []
     for y_b in y_cb:
-        scores_bnk = clip_scores(metric, x, jnp.asarray(y_b), mask, context)["score"]
+        scores_bnk = clip_scores(metric, x, y_b, mask_b, context)["score"]
         count_nk = jnp.isfinite(scores_bnk).sum(axis=0).astype(scores_bnk.dtype)
         mean_nk = jnp.nansum(scores_bnk, axis=0) / jnp.maximum(count_nk, 1.0)
         means.append(jnp.where(count_nk >= VALID_CLIPS * len(mask_b), mean_nk, jnp.nan))
@@ -217,15 +217,20 @@ def _masks_stay(mask: np.ndarray, draws: Draws | Shifts) -> bool:
     return bool(mask.all()) or (isinstance(draws, Draws) and draws.masks_agree(mask))
 
 
-def _items_first(metric: Metric, sides: Sides) -> tuple[jax.Array, jax.Array]:
+def _items_first(metric: Metric, sides: Sides) -> tuple[np.ndarray, np.ndarray]:
     """Both sides [b, items, ...]: one neuron or row after another."""
     if metric.observes == "image":
-        return jnp.asarray(sides.x), jnp.asarray(sides.y)
-    return jnp.moveaxis(jnp.asarray(sides.x), 2, 1), jnp.moveaxis(jnp.asarray(sides.y), 2, 1)
+        return sides.x, sides.y
+    return np.moveaxis(sides.x, 2, 1), np.moveaxis(sides.y, 2, 1)
 
 
 def _prepared_pairs(
-    metric: Metric, x: jax.Array, y: jax.Array, mask: np.ndarray, partner_bj: np.ndarray, chosen_c: np.ndarray
+    metric: Metric,
+    x: np.ndarray,
+    y: np.ndarray,
+    mask: np.ndarray,
+    partner_bj: np.ndarray,
+    chosen_c: np.ndarray,
 ) -> jax.Array:
     met_cj = partner_bj[chosen_c]
     # Only clips that these can meet are prepared; few different numbers of them, each compiles anew.
@@ -233,7 +238,7 @@ def _prepared_pairs(
     needed_m = np.resize(needed_m, min(len(mask), 2 ** (len(needed_m) - 1).bit_length()))
     arrays = x[chosen_c], y[needed_m], mask[chosen_c], mask[needed_m], place.reshape(met_cj.shape)
     safe = parallel.callbacks_are_safe()
-    return _compare_prepared(metric, *(jnp.asarray(v) for v in arrays), on_host=safe)
+    return _compare_prepared(metric, *arrays, on_host=safe)
 
 
 @functools.partial(compiled, static_argnames=("metric", "on_host"))

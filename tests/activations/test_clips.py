@@ -102,3 +102,22 @@ def test_an_activation_that_is_not_finite_is_named_and_padding_may_hold_any():
     read = observer(None, lambda index: {"units": layer[index]})
     # The second batch holds no clip, as the last share of one of several processes may.
     assert len(observed(read, [True] * 4 + [False] * 4)) == 4
+
+
+def test_the_next_batch_is_on_its_way_before_one_is_looked_at():
+    events, chosen = [], observer(units)
+
+    def program(variables, audio, *others):
+        events.append(f"observe {round(10 * float(np.max(audio)) / 0.1) // 4}")
+        return chosen.program(variables, audio, *others)
+
+    def add(batch, sides):
+        events.append(f"add {batch.index[0] // 4 - 12}")
+
+    names = [f"clip {i}" for i in range(100)]
+    given = batches(np.ones(12, bool))
+    after = {"after_batch": lambda: events.append("after")}
+    clips.observe_clips(chosen._replace(program=program), given, add, clip_ids=names, **after)
+    assert events == [
+        "observe 1", "observe 2", "add 0", "after", "observe 3", "add 1", "after", "add 2", "after"
+    ]  # fmt: skip

@@ -1,39 +1,75 @@
-"""Comparisons of unequal numbers of frames share a compiled program, and their scores do not change."""
+"""Comparisons of unequal sizes share a compiled program, and their scores do not change."""
 
+import dataclasses
+import runpy
 import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from launching import ROOT
 
-from actjax.scoring import one_pass, tasks
+from actjax import runs
+from actjax.activations.capture import BothSides
+from actjax.scoring import networks, plan, running, stacks, tasks
+from actjax.scoring import stacked as programs
 from actjax.similarity.api import make_metric
+from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.stream import PairStream
 
 
-def comparison(frames, view="frame", neurons=7, metrics=("pearson",)):
+def comparison(frames=20, view="frame", neurons=7, metrics=("pearson",), bands=4):
     images = view == "map"
     stream = PairStream(tuple(make_metric(m) for m in metrics), n=neurons, k=3, images=images)
     time = None if view == "clip" else types.SimpleNamespace(size=frames)
-    feature = types.SimpleNamespace(rows=4)
-    bands = np.array([0, 1])
     problem = types.SimpleNamespace(
-        view=view, time=time, frequency=None, usable_bands=bands, features=(feature,), neurons=neurons
+        view=view,
+        time=time,
+        frequency=None,
+        cells=False,
+        usable_bands=np.arange(bands),
+        features=(types.SimpleNamespace(rows=4),),
+        nuisances=(),
+        neurons=neurons,
     )
     return tasks.Comparison(problem, None if view == "clip" else stream, ())
 
 
-def test_a_quarter_of_the_frames_may_be_masked_ones():
-    sizes = (48, 74, 60, 56, 54, 30)
-    shared = tasks.share_programs([comparison(size) for size in sizes])
-    assert [c.frames for c in shared] == [54, 74, 74, 74, 54, 30]
+def stacked(*given, clips=10, networks=2):
+    """The comparisons of each stack, and its sizes."""
+    laid_out = stacks.lay_out([(networks, given)], clips=clips, batch_size=4)
+    return {tuple(m.comparison for m in one.members): one.sizes for one in laid_out}
 
 
-def test_only_what_is_alike_in_all_else_shares():
-    given = [comparison(60), comparison(58, neurons=8), comparison(57, "map"), comparison(0, "clip")]
-    shared = tasks.share_programs([*given, comparison(59, metrics=("cosine",)), comparison(55)])
-    assert [c.frames for c in shared] == [60, 58, 57, 0, 59, 60]
+def test_few_clips_share_programs_and_many_are_padded_by_nothing():
+    given = [comparison(neurons=n, frames=t) for n, t in ((24, 67), (32, 31), (48, 31), (64, 27))]
+    assert {ids: size[:3] for ids, size in stacked(*given).items()} == {(0, 1, 2, 3): (64, 3, 67)}
+    exact = stacked(*given, comparison(neurons=64, frames=27), clips=10**9)
+    assert sorted(exact) == [(0,), (1,), (2,), (3, 4)]
+    assert exact[3, 4][:3] == (64, 3, 27)
+
+
+def test_only_what_differs_in_sizes_alone_shares():
+    given = [
+        comparison(60),
+        comparison(60, "map"),
+        comparison(0, "clip"),
+        comparison(60, metrics=("cosine",)),
+    ]
+    assert sorted(stacked(*given, comparison(60, "map", metrics=("cka",)))) == [(0,), (1,), (3,), (4,)]
+
+
+def test_the_quickstart_streams_in_few_programs(tmp_path):
+    config = runpy.run_path(str(ROOT / "configs" / "quickstart.py"))["get_config"]()
+    run = runs.open_run(config, tmp_path)
+    weights = dict.fromkeys(run.setup.scored.run_networks)
+    network = networks.open_network(run, 12)
+    planned = plan.plan(run.setup, run.setup.computed_features, network, weights, clips=360)
+    streaming = [c for _, comparisons in planned.families for c in comparisons if c.stream]
+    assert len(streaming) == 35
+    assert len(planned.stacks) <= 16
+    assert sum(len(one.members) for one in planned.stacks) == len(streaming)
 
 
 @pytest.mark.parametrize(
@@ -57,13 +93,29 @@ def test_masked_frames_change_no_score(images, metrics):
     x, y = jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
     valid = jnp.asarray(rng.random((5, x.shape[-1] if images else x.shape[2])) < 0.9)
     context = {"clip": jnp.arange(5, dtype=jnp.int32), "fold": jnp.arange(5, dtype=jnp.int32)}
+    bands = (8, 8) if images else (1, 1)
     found = []
-    for sides in ((x, y, valid), one_pass._with_masked_frames(55, images, x, y, valid)):
-        # One network: a leading axis on every leaf.
-        state = jax.tree.map(lambda leaf: leaf[None], stream.init())
-        state = one_pass._update_all_networks(stream, state, *sides, jnp.ones(5, bool), context)
-        found.append(stream.finalize(jax.tree.map(lambda leaf: leaf[0], state)))
-    assert found[1]["pearson"]["score"].shape == (3, 2)
+    for wide in (False, True):
+        # Metrics of whole features want all rows of each, and no others.
+        spare = 0 if "ridge" in metrics else 2
+        shape = (5, 2 + spare, 29 if images else 55) if wide else (3, 2, valid.shape[1])
+        size = stacks.Sizes(*shape, bands, 0)
+        wider = dataclasses.replace(stream, n=size.n, k=size.k)
+        empty = jax.tree.map(lambda leaf: jnp.zeros((2, *leaf.shape), leaf.dtype), jax.eval_shape(wider.init))
+        # Of two members, the second has other neurons.
+        sides = [BothSides(x, y, valid), BothSides(x[..., ::-1] if not images else x[:, :, ::-1], y, valid)]
+        state, _ = programs.update_items(
+            wider, size, (1, 1), empty, jnp.asarray(True), sides, None, jnp.ones(5, bool), context
+        )
+        place = stacks.Place(0, 0, 1, 3, 2)
+        layout = stacks.Stack(wider, size, (place, place._replace(comparison=1)))
+        outputs = running._finished((wider,), [jax.tree.map(lambda leaf: leaf[None], state)])
+        apart = running.of_members(layout, long_counts.on_host(outputs)[0])
+        found.append(apart[0, 0][0])
+        np.testing.assert_array_equal(
+            apart[0, 1][0][metrics[0]]["score"], apart[0, 0][0][metrics[0]]["score"][::-1]
+        )
+    assert found[1][metrics[0]]["score"].shape == (3, 2)
     for metric in metrics:
         for output in found[0][metric]:
             np.testing.assert_allclose(

@@ -2,8 +2,6 @@
 
 import functools
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from actjax.findings.claims import vectors
@@ -24,9 +22,9 @@ def _prepare(side: Side, setting: Setting) -> vectors.Rows:
     return vectors.rows_of(side, np.concatenate(rows, axis=2), mask, lambda x_bon: x_bon)
 
 
-def _difference_of_units(y_bok: jax.Array) -> jax.Array:
+def _difference_of_units(y_bok: np.ndarray) -> np.ndarray:
     """[b, o, 1] what predicts |r_H| - |r_P|: the difference of both rows on unit length."""
-    unit = y_bok / jnp.sqrt((y_bok**2).sum(axis=(0, 1)))[None, None, :]
+    unit = y_bok / np.sqrt((y_bok**2).sum(axis=(0, 1)))[None, None, :]
     return unit[:, :, :1] - unit[:, :, 1:2]
 
 

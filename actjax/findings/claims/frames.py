@@ -4,7 +4,6 @@ import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from actjax import lookup
@@ -100,9 +99,7 @@ def _predicted_chroma(ready: Images, setting: Setting) -> np.ndarray:
     if maps.shape[1] * maps.shape[2] > WIDEST:
         maps = maps.mean(axis=2, keepdims=True)
     maps = maps.reshape(len(maps), -1, maps.shape[3]).transpose(0, 2, 1)
-    chroma, mask = ready.y[:, 0].transpose(0, 2, 1), jnp.asarray(ready.mask)
-    maps, chroma = (clip_sums.centred(jnp.asarray(v), mask, centre="clip") for v in (maps, chroma))
-    return ridge.out_of_fold(maps, chroma, ready.mask, setting.folds)
+    return ridge.out_of_fold(maps, ready.y[:, 0].transpose(0, 2, 1), ready.mask, setting.folds, centre="clip")
 
 
 _COMPARISON = Comparison("chroma", _prepare, _table, _rotated)

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from actjax.findings.claims.claim import Claim, Shared
@@ -106,7 +104,7 @@ def all_units(
     setting: Setting,
     shared: Shared,
     *,
-    wanted: Callable[[jax.Array], jax.Array] = lambda y_bok: y_bok[:, :, :1],
+    wanted: Callable[[np.ndarray], np.ndarray] = lambda y_bok: y_bok[:, :, :1],
 ) -> float:
     """The best layer's ridge prediction under the claim's own score, on all clips.
 
@@ -146,12 +144,11 @@ def _slope(ready: Rows, every: clip_sums.Table, fixed: int) -> np.ndarray:
 
 
 def _ridge_score(
-    ready: Rows, claim: Claim, setting: Setting, wanted: Callable[[jax.Array], jax.Array]
+    ready: Rows, claim: Claim, setting: Setting, wanted: Callable[[np.ndarray], np.ndarray]
 ) -> float:
     x, rows = _neurons_of(ready, claim, ready.side.x["trained"]), ready.y[:, :, list(claim.rows)]
-    mask = jnp.asarray(ready.mask)
-    x, y = (clip_sums.centred(v, mask, centre=ready.centre) for v in (x, rows))
-    z = ridge.out_of_fold(x, wanted(y), ready.mask, setting.folds)
+    y = wanted(np.asarray(clip_sums.centred(rows, ready.mask, centre=ready.centre)))
+    z = ridge.out_of_fold(x, y, ready.mask, setting.folds, centre=ready.centre)
     sums = clip_sums.clip_sums(z, rows, ready.mask, centre=ready.centre)
     all_clips = np.ones((1, setting.halves.shape[2]))
     return float(effects.candidates(sums, claim.candidates, all_clips)[0, 0, 0])

@@ -39,10 +39,7 @@ def clip_sums(x_bon: np.ndarray, y_bok: np.ndarray, mask_bo: np.ndarray, *, cent
       x_bon, y_bok, mask_bo: sides as in `nulls.moment_null`.
       centre: "clip" removes each clip's own mean; "none" leaves values that are centred already.
     """
-    xy, xx, yy = (
-        np.asarray(v, np.float64)
-        for v in _clip_sums(jnp.asarray(x_bon), jnp.asarray(y_bok), jnp.asarray(mask_bo), centre=centre)
-    )
+    xy, xx, yy = (np.asarray(v, np.float64) for v in _clip_sums(x_bon, y_bok, mask_bo, centre=centre))
     return Table(xy, xx, np.broadcast_to(yy[:, None, :], xy.shape))
 
 
@@ -56,10 +53,7 @@ def rotated_sums(
 ) -> list[Table]:
     """`clip_sums` of the standardised neurons under each of q rotations, from one pass over them."""
     xy, xx, yy = (
-        np.asarray(v, np.float64)
-        for v in _rotated_sums(
-            *(jnp.asarray(v) for v in (x_bon, y_bok, mask_bo, rotations_qnn)), centre=centre
-        )
+        np.asarray(v, np.float64) for v in _rotated_sums(x_bon, y_bok, mask_bo, rotations_qnn, centre=centre)
     )
     yy = np.broadcast_to(yy[:, None, :], xy.shape[1:])
     return [Table(products, squares, yy) for products, squares in zip(xy, xx, strict=True)]

@@ -31,16 +31,15 @@ def moment_scores(
       draws: permutations of recordings.
       weights_hb: [h, b] how often each clip of the neurons counts: halves, and all clips.
     """
-    mask = jnp.asarray(mask_bo)
-    x, y = (moments.centred(jnp.asarray(v), mask, centre=centre) for v in (x_bon, y_bok))
+    x, y = (moments.centred(side, mask_bo, centre=centre) for side in (x_bon, y_bok))
     partner_bj, met_rbj = draws.partner_bj, _met(draws)
     joint = not draws.masks_agree(np.asarray(mask_bo))
-    held = partner_bj.shape[1] * (x.shape[2] * y.shape[2] + mask.shape[1] * y.shape[2])
+    held = partner_bj.shape[1] * (x.shape[2] * y.shape[2] + mask_bo.shape[1] * y.shape[2])
     block = int(np.clip(_BLOCK // held, 1, len(partner_bj)))
     options = {"centre": centre, "joint": joint, "block": block}
     scores = [
-        moments.pair_scores(x, y, mask, partner_bj, met_rbj * weight_b[None, :, None], **options)
-        for weight_b in jnp.asarray(weights_hb, jnp.float32)
+        moments.pair_scores(x, y, mask_bo, partner_bj, met_rbj * weight_b[None, :, None], **options)
+        for weight_b in np.asarray(weights_hb, np.float32)
     ]
     return np.stack([np.asarray(of_half) for of_half in scores], axis=1)
 
@@ -52,9 +51,8 @@ def pair_products(
 
     Scaled and centred as in `clip_sums.clip_sums`, whose sums of squares belong to them.
     """
-    mask = jnp.asarray(mask_bo)
-    x, y = (moments.centred(jnp.asarray(v), mask, centre=centre) for v in (x_bon, y_bok))
-    return np.asarray(_pair_products(x, y, jnp.asarray(draws.partner_bj)))
+    x, y = (moments.centred(side, mask_bo, centre=centre) for side in (x_bon, y_bok))
+    return np.asarray(_pair_products(x, y, draws.partner_bj))
 
 
 def from_products(
@@ -104,17 +102,17 @@ def share_above(scores_rnc: np.ndarray, *, signed: bool, quantile: float = 0.99)
     return float((best_rn[0, defined] > np.quantile(best_rn[1:, defined], quantile)).mean())
 
 
-def _met(draws: Draws) -> jax.Array:
+def _met(draws: Draws) -> np.ndarray:
     """[1 + r, b, j] 1 where clip b meets its j-th partner; the observed pairing first."""
     places = np.arange(draws.partner_bj.shape[1])[None, None, :]
-    return jnp.asarray(draws.slots_rb[:, :, None] == places, jnp.float32)
+    return np.asarray(draws.slots_rb[:, :, None] == places, np.float32)
 
 
 def _sums_met(pairs_bjnk: np.ndarray, draws: Draws, weights_hb: np.ndarray) -> Iterator[np.ndarray]:
     """For each weighting [1 + r, n, k]: sums over clips of what they meet."""
-    met_rbj, flat = _met(draws), jnp.asarray(pairs_bjnk, jnp.float32)
+    met_rbj, flat = _met(draws), np.asarray(pairs_bjnk, np.float32)
     flat = flat.reshape(-1, flat.shape[2] * flat.shape[3])
-    for weight_b in jnp.asarray(weights_hb, jnp.float32):
+    for weight_b in np.asarray(weights_hb, np.float32):
         yield np.asarray(_weigh(met_rbj, weight_b, flat)).reshape(-1, *pairs_bjnk.shape[2:])
 
 

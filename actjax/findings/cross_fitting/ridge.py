@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax.precision import PRECISION
+from actjax.statistics import moments
 from actjax.statistics.compiled import compiled
 
 # Candidates for the penalty, relative to the mean sum of squares of a unit.
@@ -23,17 +24,19 @@ def recording_folds(recording_ids: Sequence[Any], folds: int = 5, seed: int = 0)
 
 
 def out_of_fold(
-    x_bop: np.ndarray | jax.Array,
-    y_boq: np.ndarray | jax.Array,
-    mask_bo: np.ndarray | jax.Array,
+    x_bop: np.ndarray,
+    y_boq: np.ndarray,
+    mask_bo: np.ndarray,
     folds_b: np.ndarray,
+    *,
+    centre: str | None = None,
 ) -> np.ndarray:
     """[b, o, q] each row predicted from all units by ridge regression on the other folds' clips.
 
         w = argmin sum_o (y_o - w x_o)^2 + penalty |w|^2
 
-    Both sides come centred (within clips, or within classes) and get no intercept. A row's penalty is
-    the one of least squared error on one of the training folds, predicted from the others.
+    Both sides are centred (within clips, or within classes) and get no intercept. A row's penalty is the
+    one of least squared error on one of the training folds, predicted from the others.
 
     The metric `ridge` (`similarity/families/ridge.py`) regresses in the other direction, one neuron on the
     few rows of a feature, and gives a score; here hundreds of units predict, which takes float64, and the
@@ -44,13 +47,13 @@ def out_of_fold(
       y_boq: [b, o, q] feature rows.
       mask_bo: [b, o] bool.
       folds_b: [b] the fold of each clip, 0 .. f - 1.
+      centre: how to centre both sides, as in `moments.centred`; None of sides that are.
     """
-    x, y, mask, folds = (jnp.asarray(v) for v in (x_bop, y_boq, mask_bo, np.asarray(folds_b, np.int32)))
-    scale, count = _scales(x, mask), int(folds_b.max()) + 1
-    sums = _fold_sums(x, y, mask, folds, scale, count=count)
+    folds, count = np.asarray(folds_b, np.int32), int(folds_b.max()) + 1
+    x, scale, sums = _fold_sums(x_bop, y_boq, mask_bo, folds, count=count, centre=centre)
     xx, xy, yy = (np.asarray(v, np.float64) for v in sums)
     weights_fpq = np.stack([_best(xx, xy, yy, fold) for fold in range(count)]).astype(np.float32)
-    scaled_fpq = jnp.asarray(weights_fpq) * scale[None, :, None]
+    scaled_fpq = weights_fpq * np.asarray(scale)[None, :, None]
     return np.asarray(_predict(x, scaled_fpq[folds]))
 
 
@@ -76,7 +79,6 @@ def _solve(xx_pp: np.ndarray, xy_pq: np.ndarray) -> np.ndarray:
     return axes[None] @ (along_pq[None] / shrunk_lp[:, :, None])
 
 
-@compiled
 def _scales(x: jax.Array, mask: jax.Array) -> jax.Array:
     """[p] one over each unit's deviation; 0 for one that does not vary."""
     square = jnp.where(mask[:, :, None], x**2, 0.0).sum(axis=(0, 1))
@@ -85,11 +87,14 @@ def _scales(x: jax.Array, mask: jax.Array) -> jax.Array:
     return jnp.where(varies, 1.0 / root, 0.0)
 
 
-@functools.partial(compiled, static_argnames="count")
+@functools.partial(compiled, static_argnames=("count", "centre"))
 def _fold_sums(
-    x: jax.Array, y: jax.Array, mask: jax.Array, folds: jax.Array, scale: jax.Array, *, count: int
-) -> tuple[jax.Array, ...]:
-    """[f, p, p], [f, p, q], [f, q]: each clip's products, added to its fold."""
+    x: jax.Array, y: jax.Array, mask: jax.Array, folds: jax.Array, *, count: int, centre: str | None
+) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:
+    """The units centred, their `_scales`, and [f, p, p], [f, p, q], [f, q]: each clip's products, by fold."""
+    if centre is not None:
+        x, y = moments.centred(x, mask, centre), moments.centred(y, mask, centre)
+    scale = _scales(x, mask)
 
     def add(totals: tuple[jax.Array, ...], clip: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, ...], None]:
         x_op, y_oq, mask_o, fold = clip
@@ -101,7 +106,7 @@ def _fold_sums(
 
     p, q = x.shape[2], y.shape[2]
     zero = tuple(jnp.zeros((count, *shape), x.dtype) for shape in ((p, p), (p, q), (q,)))
-    return jax.lax.scan(add, zero, (x, y, mask, folds))[0]
+    return x, scale, jax.lax.scan(add, zero, (x, y, mask, folds))[0]
 
 
 @compiled

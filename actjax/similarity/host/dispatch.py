@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
+# What `watched` has seen, while it watches.
+_CALLS: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("calls of the host", default=None)
 _ALLOWED = contextvars.ContextVar("host callbacks are allowed", default=False)
 
 
@@ -20,6 +22,17 @@ def host_allowed(allowed: bool) -> Iterator[None]:
         yield
     finally:
         _ALLOWED.reset(token)
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[list[str]]:
+    """Yields a list that gets the name of everything that is traced meanwhile and calls the host."""
+    calls: list[str] = []
+    token = _CALLS.set(calls)
+    try:
+        yield calls
+    finally:
+        _CALLS.reset(token)
 
 
 def host_or_device(
@@ -52,6 +65,10 @@ def call_host(work: Callable[..., Any], results: Any, *operands: jax.Array) -> A
       results: a pytree of `jax.ShapeDtypeStruct`.
       *operands: arrays.
     """
+
+    calls = _CALLS.get()
+    if calls is not None:
+        calls.append(getattr(work, "__name__", repr(work)))
 
     def of_numpy(*arrays: Any) -> Any:
         return work(*(np.asarray(array) for array in arrays))
