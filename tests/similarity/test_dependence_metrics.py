@@ -132,6 +132,7 @@ def test_the_reference_of_distance_correlation_is_dcor(debiased):
 
 
 @pytest.mark.long  # importing dcor compiles it for half a minute
+@pytest.mark.filterwarnings("ignore:Cannot cache compiled function")  # numba, of dcor's own code
 @pytest.mark.parametrize("debiased", [False, True])
 def test_dcor_is_what_is_written_here(debiased):
     import dcor
