@@ -13,7 +13,7 @@ from actjax.report.neurons import best_of_neurons
 from actjax.report.summary import summarise
 from actjax.scores.files import load_scores
 from actjax.scoring import from_elsewhere, networks
-from actjax.types import Layer
+from actjax.types import Feature, Layer
 from actjax.workdir import ablation, clip_activations, train_record
 from actjax.workdir.clip_activations import ClipActivations
 
@@ -40,19 +40,20 @@ def build(run: runs.Run) -> list[Path]:
       StageLeftOut: the neurons are not channels, or their activations come from a file.
       ScoresError: nothing was scored.
     """
-    options = run.setup.scored
     check(run)
     table = load_scores(run.workdir)
     summary = summarise(table)
-    scored = site.Scored(table, summary, best_of_neurons(table, summary))
-    source = run.open_source(options.split)
+    source = run.open_source(run.setup.scored.split)
     opened = open_network(run, source)
+    # Sets scored before may hold layers that score.layers leaves out now.
+    best = best_of_neurons(table, summary).of_layers(summary, [layer.name for layer in opened.layers])
+    scored = site.Scored(table, summary, best)
     activations = mean_activations(run, opened, source)
     means = activations.means[summary.main]
     folder, pool = site.empty_folder(folder_of(run.workdir)), chosen.pool_of(list(means.values()))
     beside = described.resembled(summary)
     followed = set(scored.best.feature) | {one.feature for one in beside.values()}
-    features = [f for f in from_elsewhere.features(run.setup.features, options, source) if f.name in followed]
+    features = [f for f in _features(run, source) if f.name in followed]
     heard = activity.hear(opened.network, opened.layers, opened.weights[summary.main], features, source, pool)
     of_neurons = {layer: chosen.clips_of(means_bn, pool) for layer, means_bn in means.items()}
     asked = shown.wanted(opened, of_neurons, scored.best, summary, features, beside)
@@ -65,6 +66,10 @@ def build(run: runs.Run) -> list[Path]:
     )
     page = site.write_site(folder, scored, activations, pool, pictured, run_info, ablation.read(run.workdir))
     return [page, clip_activations.path_of(run.workdir)]
+
+
+def _features(run: runs.Run, source: loader.Source) -> tuple[Feature, ...]:
+    return from_elsewhere.features(run.setup.features, run.setup.scored, source)
 
 
 def check(run: runs.Run) -> None:

@@ -107,6 +107,7 @@ def agreement(
     features = [summary.features.index(name) if name else -1 for name in best.feature]
     asked = np.full((len(summary.layers), int(best.neuron.max(initial=0)) + 1, 2), -2)
     asked[best.layer, best.neuron] = np.stack([features, best.row], 1)
+    main = main.where(main.neuron < asked.shape[1])
     feature, row = asked[main.layer, main.neuron].T
     mine = main.where((main.feature == feature) & ((main.row == row) | (main.row < 0)))
     score = table["score"].take(mine.at).to_numpy()

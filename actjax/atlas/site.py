@@ -94,7 +94,9 @@ def write_site(
     means = activations.means[scored.summary.main]
     alike = chosen.nearest(means)
     for layer, means_bn in means.items():
-        code, clips_nr = scored.summary.layers.index(layer), chosen.clips_of(means_bn, pool)
+        clips_nr = chosen.clips_of(means_bn, pool)
+        # -1 for a layer without a score, of which the details know nothing.
+        code = dict(zip(scored.summary.layers, range(len(scored.summary.layers)), strict=True)).get(layer, -1)
         lines = []
         for n in range(means_bn.shape[1]):
             line: dict[str, Any] = {name: of_kind.get((code, n), []) for name, of_kind in details.items()}

@@ -1,5 +1,6 @@
 """One row for every neuron: what it follows beyond the controls, what chance gives, what training gained."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -71,6 +72,11 @@ class Best(NamedTuple):
     strongest_feature: np.ndarray
     strongest_row: np.ndarray
     strongest_score: np.ndarray
+
+    def of_layers(self, summary: Summary, names: Sequence[str]) -> "Best":
+        """The neurons of some layers."""
+        chosen = np.isin(self.layer, [i for i, name in enumerate(summary.layers) if name in names])
+        return Best(*(values[chosen] for values in self))
 
     def of_neuron(self, i: int) -> dict[str, Any]:
         """One neuron's entries by name."""
