@@ -251,9 +251,12 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
 
 def stages_of_all(config: Config) -> tuple[str, ...]:
     """Names every stage, in order; weights and activations made elsewhere need no training."""
+    stages: list[str] = list(recorded_config.STAGES)
+    if config.hypotheses.file:
+        stages.insert(stages.index("report"), "hypotheses")
     if config.score.activations:
-        return tuple(s for s in recorded_config.STAGES if s != "train")
-    return tuple("import" if s == "train" and config.weights else s for s in recorded_config.STAGES)
+        return tuple(s for s in stages if s != "train")
+    return tuple("import" if s == "train" and config.weights else s for s in stages)
 
 
 def _load_stage(name: str) -> Stage:
