@@ -27,7 +27,7 @@ EDGES = {
         "types",
         "workdir",
     },
-    "activations": {"dsp", "extraction", "layer_axis", "parallel", "types"},
+    "activations": {"costs", "dsp", "extraction", "layer_axis", "parallel", "types"},
     "arguments": {"options"},
     "atlas": {
         "activations",
@@ -108,6 +108,7 @@ EDGES = {
     },
     "compilation": {"parallel"},
     "config_files": {"defaults", "lookup", "workdir"},
+    "costs": {"compilation"},
     "data": {"capacity", "data/build", "parallel", "types"},
     "data/build": {"files", "lookup", "workdir"},
     "data/gm": {"data/build", "files"},
@@ -116,6 +117,7 @@ EDGES = {
     "defaults": {"lookup", "options", "precision", "types"},
     "dsp": {"types"},
     "experiment": {
+        "costs",
         "data",
         "data/build",
         "defaults",
@@ -234,6 +236,7 @@ EDGES = {
     "scoring": {
         "activations",
         "code_version",
+        "costs",
         "data",
         "defaults",
         "external",

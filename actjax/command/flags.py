@@ -7,7 +7,7 @@ CONFIG = config_flags.DEFINE_config_file(
     "config", None, "A file with get_config(), or the name of one of actjax's; the quickstart by default."
 )
 WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/<config's name> by default.")
-STAGE = flags.DEFINE_string("stage", "all", "all (data, train, score, findings, report) or one stage.")
+STAGE = flags.DEFINE_string("stage", "all", "all (data, train, score, findings, atlas, report) or one stage.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets live; TFDS's default otherwise.")
 LIST = flags.DEFINE_string(
     "list", None, "Print what there is, and exit: metrics, features ...; metrics:cka says all of one."
@@ -25,5 +25,6 @@ COMPILATION_CACHE = flags.DEFINE_string(
 COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0, or 'auto' (Slurm, TPU pods).")
 NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes run together.")
 PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process's number, from 0.")
+PROFILE = flags.DEFINE_bool("profile", False, "Trace 20 training steps with JAX, in <workdir>/profile.")
 TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
 VERSION = flags.DEFINE_bool("version", False, "Print the versions of actjax, JAX and Python, and exit.")

@@ -70,7 +70,9 @@ def test_frames_that_whisper_pads_are_cut_off():
     )  # fmt: skip
     model = transformers.WhisperModel(config)
     places, result = captured(model.get_encoder(), 2.0, r"conv\d|layers\.\d")
-    assert places["conv1"][:2] == (0, 160) and places["conv2"][:2] == (0, 320) == places["layers.1"][:2]
+    # The ends of a Hann window are next to nothing: a place is known to a sample or so.
+    for name, hop in (("conv1", 160), ("conv2", 320), ("layers.1", 320)):
+        assert abs(places[name][0]) <= 2 and places[name][1] == hop, name
     assert result["conv1"].shape == (2, 1, 200, 32) and result["layers.1"].shape == (2, 1, 100, 32)
     with pytest.raises(ValueError, match="capture its encoder, model.get_encoder"):
         captured(model, 2.0, ".*")
