@@ -72,6 +72,8 @@ RULES = {
     "score.batch_size": COUNT,
     "score.memory_gib": RANGES["memory_gib"],
     "score.precision": Choice(WAYS),
+    "hypotheses.file": Text(),
+    "hypotheses.network": Text(),
     "benchmark.kind": Specs(most=1),
     "benchmark.full": Flag(),
     "findings.untrained": Number(0, 1000, whole=True),
@@ -216,6 +218,10 @@ def _scoring(config: ml_collections.ConfigDict) -> None:
 
 def _reporting(config: ml_collections.ConfigDict) -> None:
     """Benchmarks, findings and the report."""
+    config.hypotheses = ml_collections.ConfigDict()  # what named units must follow, written down beforehand
+    config.hypotheses.file = ""  # a .csv, such as configs/outside.csv
+    config.hypotheses.network = ""  # whose hypotheses of that file
+
     config.benchmark = ml_collections.ConfigDict()  # for --stage=benchmark
     config.benchmark.kind = "speed"  # a module of actjax/benchmark, with options: speed(neurons=512)
     config.benchmark.full = False  # large shapes, everything; takes long

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import dataclasses
 import gc
 import json
 import os
@@ -13,11 +14,11 @@ from typing import Any
 
 import jax
 
-from actjax import lookup, parallel, precision, runs
+from actjax import costs, lookup, parallel, precision, runs
 from actjax.defaults import Config
 from actjax.stages import Stage
 from actjax.types import Batch
-from actjax.workdir import recorded_config, writer
+from actjax.workdir import manifest, recorded_config, writer
 
 # stage -> the one under whose name it claims the workdir.
 CLAIMS = {stage: stage for stage in recorded_config.STAGES} | {"import": "train"}
@@ -31,6 +32,7 @@ def run(
     config_path: str | None = None,
     data_dir: str | None = None,
     dry_run: bool = False,
+    profile: bool = False,
     quick: Collection[str] | None = None,
 ) -> list[Path]:
     """Runs one stage, or all of them, and returns the files written.
@@ -42,6 +44,7 @@ def run(
       config_path: the config file, for stages that read its `get_sweep`.
       data_dir: where prepared data sets live; TFDS's default otherwise.
       dry_run: print what would run and return.
+      profile: trace some training steps, in <workdir>/profile.
       quick: for a look in a minute, the names of the options that a person has set and that stay.
 
     Raises:
@@ -53,6 +56,8 @@ def run(
         )
     name = Path(config_path.split(":")[0]).stem if config_path else "run"
     opened = runs.open_run(config, workdir or f"runs/{name}", config_path=config_path, data_dir=data_dir)
+    if profile:
+        opened = dataclasses.replace(opened, profile=True)
     for option, folder in (("--workdir", workdir), ("--data_dir", data_dir)):
         if folder is not None:
             check_folder(option, folder)
@@ -128,11 +133,13 @@ def _one_writer(folder: Path) -> Iterator[None]:
 
 
 def _run_in_order(run: runs.Run, stages: Sequence[str]) -> list[Path]:
-    written = []
+    written, took = [], {}
     for i, name in enumerate(stages):
         try:
-            with precision.products(run.config.score.precision):
+            with precision.products(run.config.score.precision), costs.measured() as cost:
                 written += _load_stage(name).run(run)
+            took[name] = cost.as_json()
+            _keep_cost(run, name, took[name])
         except runs.StageLeftOut as why:
             if len(stages) == 1:
                 raise
@@ -142,7 +149,16 @@ def _run_in_order(run: runs.Run, stages: Sequence[str]) -> list[Path]:
             for later in map(_load_stage, stages[i + 1 :]):
                 later.check(run)
         _release_memory()
+    if parallel.process_index() == 0 and len(stages) > 1 and (said := costs.summary(took)):
+        print(said)
     return written
+
+
+def _keep_cost(run: runs.Run, stage: str, cost: dict[str, Any]) -> None:
+    """Keeps in the manifest what a stage took, unless it found everything done."""
+    if parallel.process_index() == 0 and cost["seconds"] >= costs.LEAST_SECONDS and run.workdir.is_dir():
+        stages = manifest.read(run.workdir).get("stages")
+        manifest.write(run.workdir, stages={**(stages if isinstance(stages, dict) else {}), stage: cost})
 
 
 def _check_options(run: runs.Run, stages: Sequence[str]) -> None:
@@ -251,9 +267,12 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
 
 def stages_of_all(config: Config) -> tuple[str, ...]:
     """Names every stage, in order; weights and activations made elsewhere need no training."""
+    stages: list[str] = list(recorded_config.STAGES)
+    if config.hypotheses.file:
+        stages.insert(stages.index("report"), "hypotheses")
     if config.score.activations:
-        return tuple(s for s in recorded_config.STAGES if s != "train")
-    return tuple("import" if s == "train" and config.weights else s for s in recorded_config.STAGES)
+        return tuple(s for s in stages if s != "train")
+    return tuple("import" if s == "train" and config.weights else s for s in stages)
 
 
 def _load_stage(name: str) -> Stage:

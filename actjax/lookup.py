@@ -42,6 +42,7 @@ TABLES = {
         "benchmark": "actjax.stages.benchmark",
         "data": "actjax.stages.data",
         "findings": "actjax.stages.findings",
+        "hypotheses": "actjax.stages.hypotheses",
         "import": "actjax.stages.import_weights",
         "report": "actjax.stages.report",
         "score": "actjax.stages.score",

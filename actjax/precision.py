@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import jax
 
-from actjax.kernels import kth_value, row_ranks, split_product
+from actjax.kernels import both_split, kth_value, row_ranks, split_product
 
 # The precision of exact products: TF32 and bfloat16 move correlations in the third decimal.
 PRECISION = jax.lax.Precision.HIGHEST
@@ -72,6 +72,11 @@ def kernel_selects() -> bool:
 def kernel_ranks() -> bool:
     """Whether the kernel that looks up ranks is used in what is being traced."""
     return _on_gpu() and _holds(row_ranks.holds)
+
+
+def splits_before(k: int) -> bool:
+    """Whether the long side is split before it is multiplied with a short side of k rows."""
+    return both_split.gains(k) and _on_gpu() and _holds(both_split.holds)
 
 
 def _on_gpu() -> bool:

@@ -32,6 +32,7 @@ class Run:
       config_path: the config's file, for stages that read its `get_sweep`.
       data_dir: where prepared data sets live; TFDS's default when None.
       judge: asked after each evaluation in training, (step, what was measured) -> whether it goes on.
+      profile: whether some training steps are traced.
     """
 
     config: Config
@@ -40,6 +41,7 @@ class Run:
     config_path: str | None = None
     data_dir: str | None = None
     judge: Callable[[int, Mapping[str, float]], bool] | None = None
+    profile: bool = False
 
     @functools.cached_property
     def builder(self) -> Any:

@@ -6,9 +6,10 @@ from typing import Any
 
 from actjax import experiment, parallel, report, runs
 from actjax.findings import seeds, table
+from actjax.report import hypotheses
 from actjax.search import embedded, reporting, space, together, trials, variants
 from actjax.stages import Stage, refuse_nothing
-from actjax.workdir import findings_table
+from actjax.workdir import findings_table, hypotheses_table
 
 
 def run_variants(run: runs.Run) -> list[Path]:
@@ -44,6 +45,8 @@ def _run(run: runs.Run, changes: Mapping[str, Mapping[str, Any]], search: space.
     if parallel.process_index() != 0:
         return outputs
     outputs = [*reporting.write(run, every, search), *outputs]
+    if (joined := hypotheses_table.join(run.workdir, [run.workdir / name for name in changes])) is not None:
+        outputs += [joined, *hypotheses.build(run.workdir)]
     folders = [run.workdir / name for name, of_name in changes.items() if _of_a_seed(of_name)]
     folders = [folder for folder in folders if findings_table.path_of(folder).exists()]
     if len(folders) > 1:

@@ -87,6 +87,13 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
         *("--config.data.config=tiny", "--config.score.batch_size=8", "--config.score.features=rms"),
         *("--config.score.metrics=pearson", "--config.classes=", *NO_NETWORK[1:]),
     ),
+    "python launch.py --config=configs/musicnn.py:weights=musicnn-0.1.0-py3-none-any.whl": (
+        *("--config.data.config=tiny", "--config.score.batch_size=8", "--config.score.features=rms"),
+        *("--config.score.metrics=pearson", "--config.score.layers=tags|bands", *NO_NETWORK[1:]),
+    ),
+    "python launch.py --config=configs/outside.py:weights=wheels --stage=sweep": (
+        "--config.data.config=tiny",
+    ),
     "python launch.py --config=configs/slizovskaia2018.py "
     "--config.data.name=fcvid_instruments(path='fcvid')": (
         *("--config.data.clip_seconds=2.0", *NO_NETWORK, "--config.score.features=rms"),
@@ -98,10 +105,10 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
         "--stage=data",
     ),
 }
-# The data set of this one is given on request by its makers: the command is parsed, not run.
-NOT_RUN = "fcvid_instruments(path='fcvid')"
-# Run by .ci/run in a fresh environment: these install packages.
-INSTALLS = re.compile(r"(^|[ /])pip install ")
+# Parsed, not run: a data set that its makers give on request, and weights out of three packages.
+NOT_RUN = ("fcvid_instruments(path='fcvid')", "configs/outside.py")
+# Run by .ci/run in a fresh environment: these install or fetch packages.
+INSTALLS = re.compile(r"(^|[ /])(pip install|pip download|npm pack) ")
 
 
 def commands(text: str) -> list[str]:

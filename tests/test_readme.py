@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import small_runs
 from launching import ROOT, free_port
+from published_wheels import weights as published_weights
+from published_wheels import write_wheel
 from readme_commands import NOT_RUN, OVERRIDES, arguments, documented, python_blocks
 
 from actjax import config_files
@@ -65,6 +67,7 @@ def furnish(folder):
     np.savez(folder / "activations.npz", clip_ids=ids, units=np.random.default_rng(0).normal(size=(16, 3)))
     (folder / "keras_singlelayer").mkdir()
     made = test_keras.random_variables("singlelayer", (96, 128), filter_heights=(4, 7))
+    write_wheel(folder / "musicnn-0.1.0-py3-none-any.whl", published_weights())
     test_keras.write_keras2(folder / "keras_singlelayer" / "weights.h5", test_keras.entries(*made[1:]))
     np.save(folder / "keras_singlelayer" / "input_mean.npy", np.zeros((96, 128), np.float32))
     return folder
@@ -137,7 +140,7 @@ def test_every_command_runs(tmp_path):
     furnish(tmp_path)
     first = "python launch.py"
     for command in sorted(documented(), key=lambda c: c != first):
-        if NOT_RUN in command:
+        if any(part in command for part in NOT_RUN):
             continue
         if "{port}" in str(OVERRIDES[command]):
             port = free_port()

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from actjax import parallel
+from actjax import costs, parallel
 from actjax.activations.capture import BothSides, Family, Supplied, make_observe
 from actjax.extraction import tabulated
 from actjax.extraction.compute import compute_host
@@ -89,8 +89,10 @@ def observe_clips(
     shown = {"desc": title, "disable": title is None, "unit": "clip", "mininterval": 1.0}
     with tqdm(total=len(clip_ids), initial=done, **shown) as bar:
         for batch, sides, finite in _observed_ahead(observer, batches):
-            on_batch(batch, sides)
-            _check_finite(finite, observer.families, batch, clip_ids)
+            with costs.section("comparisons"):
+                on_batch(batch, sides)
+            with costs.section("features and forward"):  # what of them the comparisons did not hide
+                _check_finite(finite, observer.families, batch, clip_ids)
             after_batch()
             bar.update(int(parallel.process_count() * batch.mask.sum()))
             if pairs and not bar.disable:

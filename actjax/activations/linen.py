@@ -36,8 +36,8 @@ class AnyNetwork(nn.Module):
     def __call__(self, mel_bft: jax.Array, *, train: bool) -> tuple[jax.Array, dict[str, jax.Array]]:
         """[b, f, t] -> logits [b, classes], the layers that the module itself returns."""
         modes = call_modes(type(self.inner).__call__, train=train)
-        given = mel_bft[:, 0] if self.takes == "wave" else mel_bft
-        return split_result(self.inner(given, **modes))
+        x = mel_bft[:, 0] if self.takes == "wave" else mel_bft
+        return split_result(self.inner(x, **modes))
 
     def outputs(self, variables: Any, image_bft: jax.Array) -> dict[str, jax.Array]:
         """Computes all layers in evaluation mode: name -> [b, f, t, c] or [b, c], in order of computation."""

@@ -1,4 +1,6 @@
-"""What the benchmarks take of a trained workdir: networks for the causal check, neurons for calibration."""
+"""What the benchmarks take of a workdir: networks to intervene on, neurons to calibrate by, named units."""
+
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -7,6 +9,9 @@ from actjax import runs
 from actjax.benchmark import calibration
 from actjax.benchmark.metrics import causal
 from actjax.findings import observe
+from actjax.hypotheses import known_units, statements
+from actjax.imported import network as imported_network
+from actjax.scores.files import load_scores
 from actjax.scoring import networks as scoring_networks
 from actjax.workdir import recorded_config, train_record
 
@@ -30,6 +35,21 @@ def networks(run: runs.Run) -> dict[str, causal.Units] | None:
         variables = jax.device_get(scoring_networks.variables(network, name, source))
         units[name] = causal.module_units(network.module, variables, network.frontend)
     return units
+
+
+def known(run: runs.Run) -> dict[str, dict[str, float]]:
+    """How the metrics that the workdir was scored by do on its network's named units; {} without hypotheses.
+
+    Raises:
+      ValueError: the hypotheses' file is damaged, or the workdir holds no scores.
+    """
+    options = run.config.hypotheses
+    if not options.file or not train_record.path_of(run.workdir).exists():
+        return {}
+    stated = statements.of_network(Path(options.file).expanduser(), options.network)
+    outputs = imported_network.record_of(run).classes
+    standing = known_units.standings(load_scores(run.workdir), stated, outputs)
+    return {one.metric: {k: v for k, v in one._asdict().items() if k != "metric"} for one in standing}
 
 
 def real(run: runs.Run) -> dict[str, calibration.Real] | None:

@@ -144,8 +144,8 @@ def _listen(
 def _line(edges: Sequence[Edge], frames: int, samples: int) -> LayerAxis:
     """The axis through two frames of known ends."""
     first_low, last_low, first_high, last_high = edges
+    # A rectifier or a maximum may hide an end of one frame: the wider one is whole.
     field = max(last_low.sample - first_low.sample, last_high.sample - first_high.sample) + 1
-    # Of a frame whose ends differ by less than the other's, an edge was masked: a rectifier, a maximum.
     centres = [(a.sample + b.sample) / 2 for a, b in ((first_low, last_low), (first_high, last_high))]
     step = (centres[1] - centres[0]) / (first_high.frame - first_low.frame)
     if abs(step - round(step)) * (first_high.frame - first_low.frame) <= 1:

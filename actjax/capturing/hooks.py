@@ -35,9 +35,9 @@ class Hooked:
         outputs: dict[str, np.ndarray] = {}
         wanted = None if names is None else set(names)
         with _evaluating(self.module), _hearing(self.module, outputs, wanted), torch.inference_mode():
-            given = self._input(waves)
+            entry = self._input(waves)
             try:
-                self.module(**given) if isinstance(given, Mapping) else self.module(given)
+                self.module(**entry) if isinstance(entry, Mapping) else self.module(entry)
             except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
                 raise ValueError(
                     f"{type(self.module).__name__} does not take waves {list(waves.shape)} as they come "
@@ -47,10 +47,10 @@ class Hooked:
 
     def _input(self, waves: np.ndarray) -> Any:
         """The module's input, on its device."""
-        given = self.prepare(waves)
-        if isinstance(given, Mapping):
-            return {str(key): self._placed(value) for key, value in given.items()}
-        return self._placed(given)
+        entry = self.prepare(waves)
+        if isinstance(entry, Mapping):
+            return {str(key): self._placed(value) for key, value in entry.items()}
+        return self._placed(entry)
 
     def _placed(self, value: Any) -> Any:
         tensor = torch.from_numpy(value) if isinstance(value, np.ndarray) else value

@@ -60,27 +60,27 @@ def _extractor(kind: str, config: Any, name: str, samples: int) -> tuple[Any, di
     if kind in WAVES:
         return transformers.Wav2Vec2FeatureExtractor(sampling_rate=RATE_HZ, do_normalize=True), {}
     if kind == "audio-spectrogram-transformer":
-        made = transformers.ASTFeatureExtractor(
+        extractor = transformers.ASTFeatureExtractor(
             max_length=config.max_length, num_mel_bins=config.num_mel_bins
         )
-        return made, {}
+        return extractor, {}
     if kind == "whisper":
         longest = 2 * config.max_source_positions * WHISPER_HOP
         if samples > longest:
             raise ValueError(f"{name} hears {longest / RATE_HZ:g} s, got clips of {samples / RATE_HZ:g} s")
-        made = transformers.WhisperFeatureExtractor(
+        extractor = transformers.WhisperFeatureExtractor(
             feature_size=config.num_mel_bins, chunk_length=longest / RATE_HZ
         )
-        made.n_samples, made.nb_max_frames = longest, 2 * config.max_source_positions
-        return made, {"padding": "max_length", "max_length": longest}
-    made = transformers.ClapFeatureExtractor(feature_size=config.num_mel_bins)
+        extractor.n_samples, extractor.nb_max_frames = longest, 2 * config.max_source_positions
+        return extractor, {"padding": "max_length", "max_length": longest}
+    extractor = transformers.ClapFeatureExtractor(feature_size=config.num_mel_bins)
     # A clip repeated to ten seconds, as is usual, would have each of its moments in several places.
-    return made, {"padding": "pad", "truncation": "fusion" if config.enable_fusion else "rand_trunc"}
+    return extractor, {"padding": "pad", "truncation": "fusion" if config.enable_fusion else "rand_trunc"}
 
 
 def _extract(extractor: Any, options: dict[str, Any], rate: int) -> Preparation:
     def prepare(waves: np.ndarray) -> Any:
-        given = extractor(list(waves), sampling_rate=rate, return_tensors="pt", **options)
-        return {key: value for key, value in given.items() if key != "attention_mask"}
+        entries = extractor(list(waves), sampling_rate=rate, return_tensors="pt", **options)
+        return {key: value for key, value in entries.items() if key != "attention_mask"}
 
     return prepare

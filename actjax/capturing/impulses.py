@@ -57,10 +57,11 @@ def measure(run: Run, samples: int) -> dict[str, Measured]:
     exact: dict[str, LayerAxis] = {}
     for unheard in UNHEARD:
         left = {name: heard[name] for name in placed if name not in exact}
-        found = layer_axes(wave, edges, left, Listener(axes, peaks, unheard), unheard)
-        for name, time in found.items():
+        measured = layer_axes(wave, edges, left, Listener(axes, peaks, unheard), unheard)
+        for name, time in measured.items():
             if _agree(time, placed[name][1], edges[1]):
-                exact[name] = _aligned(time, exact.values())
+                # What is known to a normalisation's trace takes the places of what is known to the sample.
+                exact[name] = time if unheard == UNHEARD[0] else _aligned(time, exact.values())
     regular = {name: _regular(fit, exact.values(), samples) for name, (_, fit) in placed.items()}
     return {
         name: Measured(axis, fit.order, exact.get(name, regular[name]), name in exact)

@@ -70,14 +70,14 @@ def find_order(places: np.ndarray, weights: np.ndarray) -> Fit | None:
 def _orders(count: int) -> Iterator[Order]:
     """Every order of an axis of that length, the simplest first."""
     for leading in range(MOST_LEADING + 1):
-        rest = count - leading
-        if rest >= 2:
-            yield Order(leading, 1, 1, rest)
+        tokens = count - leading
+        if tokens >= 2:
+            yield Order(leading, 1, 1, tokens)
     for leading in range(MOST_LEADING + 1):
-        rest = count - leading
-        for chunks in _divisors(rest):
-            for bands in _divisors(rest // chunks):
-                frames = rest // chunks // bands
+        tokens = count - leading
+        for chunks in _divisors(tokens):
+            for bands in _divisors(tokens // chunks):
+                frames = tokens // chunks // bands
                 if bands > 1 and frames > 1:
                     yield Order(leading, chunks, bands, frames)
 

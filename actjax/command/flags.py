@@ -25,5 +25,6 @@ COMPILATION_CACHE = flags.DEFINE_string(
 COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0, or 'auto' (Slurm, TPU pods).")
 NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes run together.")
 PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process's number, from 0.")
+PROFILE = flags.DEFINE_bool("profile", False, "Trace 20 training steps with JAX, in <workdir>/profile.")
 TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came from.")
 VERSION = flags.DEFINE_bool("version", False, "Print the versions of actjax, JAX and Python, and exit.")

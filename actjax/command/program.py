@@ -90,6 +90,7 @@ def _run() -> None:
             stage=ours.STAGE.value,
             data_dir=ours.DATA_DIR.value,
             dry_run=ours.DRY_RUN.value,
+            profile=ours.PROFILE.value,
             quick=_options_given() if ours.QUICK.value else None,
         )
         compilation.say(programs)

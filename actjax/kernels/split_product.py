@@ -130,28 +130,28 @@ def _launched(long: jax.Array, short: jax.Array, about_long: _AboutLong, axis: i
 
     n, o = long.shape if axis == 1 else long.shape[::-1]
     k = short.shape[1 - axis]
-    splits, steps = _splits(n, k, o)
+    shares, steps = splits(n, k, o)
     centres, masks = about_long.scaled_origin_n is not None, about_long.counts_o is not None
-    shapes = [(splits, n, k)] + [(splits, n)] * (2 * centres)
+    shapes = [(shares, n, k)] + [(shares, n)] * (2 * centres)
     plan = _Plan(n, k, o, steps, axis, centres, masks)
     # Zeros up to whole blocks and steps: the short side is then loaded without asking where it ends.
-    after_o, after_k = splits * steps * _STEP - o, -k % _COLUMNS
+    after_o, after_k = shares * steps * _STEP - o, -k % _COLUMNS
     short = jnp.pad(short, ((0, after_k), (0, after_o)) if axis == 1 else ((0, after_o), (0, after_k)))
-    parts = pl.pallas_call(
+    found = pl.pallas_call(
         functools.partial(_multiply, plan=plan),
         out_shape=[jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes],
-        grid=(-(-k // _COLUMNS) * -(-n // _ROWS) * splits,),
+        grid=(-(-k // _COLUMNS) * -(-n // _ROWS) * shares,),
         compiler_params=gpu.CompilerParams(num_warps=_WARPS, num_stages=_STAGES),
     )(long, *halves(short), *(about for about in about_long if about is not None))
-    return tuple(jnp.sum(part, 0) for part in parts)
+    return tuple(jnp.sum(values, 0) for values in found)
 
 
-def _splits(n: int, k: int, o: int) -> tuple[int, int]:
+def splits(n: int, k: int, o: int) -> tuple[int, int]:
     """(programs that share the observations of a block, steps of each)."""
     blocks, steps = -(-n // _ROWS) * -(-k // _COLUMNS), -(-o // _STEP)
     most = max(1, steps // _LEAST_STEPS)
-    splits = min(most, max(-(-steps // _MOST_STEPS), _PROGRAMS // blocks))
-    return splits, -(-steps // splits)
+    programs = min(most, max(-(-steps // _MOST_STEPS), _PROGRAMS // blocks))
+    return programs, -(-steps // programs)
 
 
 class _Plan(NamedTuple):

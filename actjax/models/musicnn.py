@@ -13,6 +13,8 @@ from actjax.nn.published import musicnn
 from actjax.options import Choice
 from actjax.types import Layer
 
+# What pip calls the package with its weights.
+WHEEL = "musicnn-*.whl"
 RANGES = {"trained_on": Choice(tuple(musicnn.TAGS))}
 # (bands, frames) of the timbral filters, of which there are 204 each, and frames of the 51 temporal ones.
 TIMBRAL = {

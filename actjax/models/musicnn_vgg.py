@@ -12,6 +12,8 @@ from actjax.nn.published import musicnn
 from actjax.options import Choice
 from actjax.types import Layer
 
+# What pip calls the package with its weights.
+WHEEL = "musicnn-*.whl"
 RANGES = {"trained_on": Choice(tuple(musicnn.TAGS))}
 CONV = Window((3, 3), padding="SAME")
 # (bands, frames).

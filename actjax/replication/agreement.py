@@ -47,7 +47,7 @@ def profiles(table: "pyarrow.Table") -> dict[Key, Profiles]:
     ):
         if key[-1] in NETWORKS:
             groups.setdefault(key, []).append(i)
-    made = {}
+    by_key = {}
     for key, at in groups.items():
         units = list(zip(text["layer"][at], neuron[at].tolist(), strict=True))
         rows = list(zip(text["feature"][at], row[at].tolist(), strict=True))
@@ -55,8 +55,8 @@ def profiles(table: "pyarrow.Table") -> dict[Key, Profiles]:
         row_of = {one: i for i, one in enumerate(dict.fromkeys(rows))}
         score_nk = np.full((len(unit_of), len(row_of)), np.nan)
         score_nk[[unit_of[u] for u in units], [row_of[r] for r in rows]] = score[at]
-        made[key] = Profiles(tuple(unit_of), tuple(row_of), score_nk)
-    return made
+        by_key[key] = Profiles(tuple(unit_of), tuple(row_of), score_nk)
+    return by_key
 
 
 def score_rows(first: "pyarrow.Table", second: "pyarrow.Table") -> Iterator[dict[str, Any]]:
@@ -94,13 +94,13 @@ def agreement(first: Profiles, score_nk: np.ndarray) -> dict[str, float]:
         _correlation(ranked[0][n, both[n]], ranked[1][n, both[n]]) for n in np.flatnonzero(both.sum(1) > 2)
     ]
     leaders = np.argsort(-y, axis=0, kind="stable")[:BEST]
-    found = (leaders == x.argmax(0)).any(0)[use_k]
+    survives = (leaders == x.argmax(0)).any(0)[use_k]
     return {
         "same_feature": float(np.mean(feature[best_x] == feature[best_y])),
         "same_row": float(np.mean(best_x == best_y)),
         "rank": float(np.nanmean(ranks)) if ranks else np.nan,
         "r": _correlation(first.score_nk[both], score_nk[both]),
-        "best_neuron": float(np.mean(found)),
+        "best_neuron": float(np.mean(survives)),
     }
 
 

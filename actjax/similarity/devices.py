@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -43,6 +43,23 @@ class Scored(NamedTuple):
     all_numbers: bool = False
 
 
+class _How(NamedTuple):
+    """How tiles are scored.
+
+    Attributes:
+      neurons_first: whether memory holds one neuron of x after the other.
+      tile_bytes, devices: of the kernel.
+      all_count: whether there is no mask.
+      stay: whether scores stay on the device.
+    """
+
+    neurons_first: bool
+    tile_bytes: int
+    devices: int
+    all_count: bool
+    stay: bool
+
+
 def score_vectors(
     metric: Metric,
     x: Side,
@@ -63,34 +80,50 @@ def score_vectors(
     """
     (o, n), k = x.shape, y.shape[1]
     check_size(metric, o)
-    whole = metric.level == "feature"
     tiles = _tiles(metric, o, n, k, memory)
-    at_once, devices = tiles == (n, k, 1), tiles.devices
+    at_once, devices = tiles == (n, k, 1) and (stay or resident.on_accelerator()), tiles.devices
     how = _How(_neurons_first(x), memory // (4 * devices), devices, mask is None, at_once and stay)
-    run = _runner(metric, how)
     # An argument like all others: a mask made while compiling would be a constant of the data's size.
     mask = np.ones(o, bool) if mask is None else mask
-    out = {name: np.empty((n, 1 if whole else k), np.float32) for name in metric.outputs}
+    if at_once:
+        return _at_once(metric, x, y, mask, context, how)
+    return Scored(_in_tiles(metric, x, y, mask, context, tiles, how))
+
+
+def _at_once(metric: Metric, x: Side, y: Side, mask: np.ndarray, context: Context, how: _How) -> Scored:
+    """All pairs in one tile of one device."""
+    [(_, neurons)] = _neurons(metric, x, mask, Tiles(x.shape[1], y.shape[1], 1))
+    scores, all_numbers = _runner(metric, how)(neurons, *_shared(metric, y, mask, context, 1))
+    if not how.stay:
+        scores = {name: resident.writable(values) for name, values in scores.items()}
+    return Scored(scores, all_numbers)
+
+
+def _in_tiles(
+    metric: Metric, x: Side, y: Side, mask: np.ndarray, context: Context, tiles: Tiles, how: _How
+) -> dict[str, np.ndarray]:
+    run, k, whole = _runner(metric, how), y.shape[1], metric.level == "feature"
+    out = {name: np.empty((x.shape[1], 1 if whole else k), np.float32) for name in metric.outputs}
     for column in starts(k, tiles.k):
-        shared = _float32(metric, columns_from(y, column, tiles.k), mask)
-        shared = lent.on_device(shared), mask, _narrowed(context, mask)
-        shared = shared if tiles.devices == 1 else parallel.replicate(shared)
+        some_y = columns_from(y, column, tiles.k)
+        shared = _shared(metric, some_y, mask, context, tiles.devices)
         columns = slice(0, 1) if whole else slice(column, column + tiles.k)
         waiting = None
         for places, neurons in _neurons(metric, x, mask, tiles):
-            scores, all_numbers = run(neurons, *shared)
-            if how.stay:
-                return Scored(scores, all_numbers)
-            if at_once and resident.on_accelerator():
-                written = {name: resident.writable(values) for name, values in scores.items()}
-                return Scored(written, all_numbers)
+            scores, _ = run(neurons, *shared)
             # The next tile is on its way while this one is copied out.
             if waiting is not None:
                 _write(out, columns, *waiting, tiles)
             waiting = places, scores
         if waiting is not None:
             _write(out, columns, *waiting, tiles)
-    return Scored(out)
+    return out
+
+
+def _shared(metric: Metric, y: Side, mask: np.ndarray, context: Context, devices: int) -> tuple[Any, ...]:
+    """What all neurons meet, on each device: rows, mask, context."""
+    shared = lent.on_device(_float32(metric, y, mask)), mask, _narrowed(context, mask)
+    return shared if devices == 1 else parallel.replicate(shared)
 
 
 def starts(items: int, size: int) -> Iterator[int]:
@@ -122,23 +155,6 @@ def _tiles(metric: Metric, o: int, n: int, k: int, memory: int) -> Tiles:
         tile_k = even(k, min(memory // (4 * item * devices), math.isqrt(memory // (4 * pair * devices))))
     tile_n = (memory - item * tile_k) // (devices * (item + pair * tile_k))
     return Tiles(even(-(-n // devices), tile_n), tile_k, devices)
-
-
-class _How(NamedTuple):
-    """How tiles are scored.
-
-    Attributes:
-      neurons_first: whether memory holds one neuron of x after the other.
-      tile_bytes, devices: of the kernel.
-      all_count: whether there is no mask.
-      stay: whether scores stay on the device.
-    """
-
-    neurons_first: bool
-    tile_bytes: int
-    devices: int
-    all_count: bool
-    stay: bool
 
 
 def _runner(metric: Metric, how: _How) -> Callable[..., tuple[Scores, bool]]:

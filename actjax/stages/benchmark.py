@@ -19,7 +19,7 @@ def measure(run: runs.Run) -> list[Path]:
     [(kind, options)] = lookup.parse_specs(config.kind)
     if config.full and "full" in lookup.options_of("benchmark", kind):
         options = {"full": True} | options
-    for name in ("networks", "real"):
+    for name in ("networks", "real", "known"):
         if name in lookup.options_of("benchmark", kind):
             options = {name: getattr(workdir_networks, name)(run)} | options
     rows = lookup.load("benchmark", kind, **options)

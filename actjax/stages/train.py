@@ -39,7 +39,7 @@ def train_network(run: runs.Run) -> list[Path]:
         steps_per_epoch=-(-len(train) // config.batch_size),
         options=options.of_config(config, run.config.seed, multilabel),
         workdir=run.workdir,
-        judge=run.judge,
+        watch=loop.Watch(run.judge, run.workdir / "profile" if run.profile else None),
     )
     if before is not None:
         record.check_variables(run.workdir, fitted.variables, module, front, train.clip_samples)

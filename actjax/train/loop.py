@@ -16,6 +16,7 @@ from actjax.train.checkpoint import Checkpoints
 from actjax.train.evaluation import EvalResult, evaluate, predict, recompute_batch_stats
 from actjax.train.log import DivergedError, Log, progress_bar
 from actjax.train.options import TrainOptions, make_optimizer
+from actjax.train.profile import Profile
 from actjax.train.saver import Saver
 from actjax.train.state import init_variables
 from actjax.train.supply import Supply
@@ -27,6 +28,7 @@ __all__ = [
     "EvalResult",
     "FitResult",
     "TrainOptions",
+    "Watch",
     "evaluate",
     "fit",
     "init_variables",
@@ -55,6 +57,21 @@ class FitResult(NamedTuple):
     seconds: float
 
 
+class Watch(NamedTuple):
+    """Who looks on while a network is trained.
+
+    Attributes:
+      judge: asked after each evaluation whether training goes on; the first process's answer holds.
+      profile: a folder for a trace of some steps.
+    """
+
+    judge: Judge | None = None
+    profile: Path | None = None
+
+
+NOBODY = Watch()
+
+
 def fit(
     *,
     model: nn.Module,
@@ -67,7 +84,7 @@ def fit(
     workdir: Path,
     progress: bool = True,
     variables: dict[str, Any] | None = None,
-    judge: Judge | None = None,
+    watch: Watch = NOBODY,
 ) -> FitResult:
     """Trains on all devices, going on from the workdir's newest checkpoint that is whole.
 
@@ -86,7 +103,7 @@ def fit(
       workdir: gets checkpoints/, events/ and metrics.jsonl.
       progress: shows a bar.
       variables: to start from instead of freshly drawn ones.
-      judge: asked after each evaluation whether training goes on; the first process's answer holds.
+      watch: who looks on; nobody by default.
 
     Raises:
       ValueError: a batch that the devices do not divide, or a checkpoint of another model.
@@ -124,15 +141,20 @@ def fit(
                 ),
                 record,
                 best,
-                judge,
+                watch.judge,
+                Profile(watch.profile),
             )
             _run(trainer, state, source, eval_batches, checkpoints, Path(workdir), progress)
-        best, last_step = checkpoints.restore("best"), checkpoints.newest()
+        return FitResult(
+            checkpoints.restore("best"),
+            record.best_step,
+            checkpoints.newest(),
+            record.stopped_early,
+            tuple(record.history),
+            record.seconds,
+        )
     finally:
         checkpoints.close()
-    return FitResult(
-        best, record.best_step, last_step, record.stopped_early, tuple(record.history), record.seconds
-    )
 
 
 def _run(
@@ -153,7 +175,10 @@ def _run(
             contextlib.closing(Log(workdir, first)) as log,
             progress_bar(progress, trainer.pace.num_steps, first) as bar,
         ):
-            trainer.run(state, source, eval_batches, saver, stop, log, bar)
+            try:
+                trainer.run(state, source, eval_batches, saver, stop, log, bar)
+            finally:
+                trainer.profile.close()
     except DivergedError as error:
         advice = _what_to_do(trainer.options, checkpoints.latest())
         raise DivergedError(f"training diverged: {error}, {advice}") from None

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -75,26 +75,14 @@ def fit(
             return
         start = at_common_step(under_way)
         sources = [supply(one.member.train_batches(start)) for one in under_way]
-        firsts, sent = zip(*(peeked(source) for source in sources), strict=True)
-        samples, length = sources[0].clip_samples(firsts[0]), (num_steps, steps_per_epoch)
-        of_each = [initial_state(one, model, frontend, length, samples) for one in under_way]
-        interval = options.eval_every or steps_per_epoch
-        on_device = bool(sources[0].on_device)
-        population = _Population(
-            model,
-            frontend,
-            options,
-            paces.pace(options.log_every, interval, num_steps, on_device),
-            steps_per_epoch,
-            under_way,
-        )
+        on_device, interval = bool(sources[0].on_device), options.eval_every or steps_per_epoch
+        pace = paces.pace(options.log_every, interval, num_steps, on_device)
         for one in under_way:
             one.log = stack.enter_context(contextlib.closing(Log(one.member.workdir, start)))
             one.saver = stack.enter_context(Saver(one.checkpoints))
         stop = stack.enter_context(StopRequest())
         bar = stack.enter_context(progress_bar(progress, num_steps, start))
-        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *of_each)
-        population.run(stacked, sources[0], sent, stop, bar)
+        _Population(model, frontend, options, pace, steps_per_epoch, under_way).run(sources, stop, bar)
 
 
 @dataclasses.dataclass
@@ -109,34 +97,25 @@ class _Population:
     members: Sequence[UnderWay]
     _programs: dict[int, Callable[..., Any]] = dataclasses.field(default_factory=dict)
 
-    def run(
-        self,
-        state: states.TrainState,
-        source: Supply,
-        sent: Sequence[Iterator[Any]],
-        stop: StopRequest,
-        bar: tqdm.tqdm,
-    ) -> None:
+    def run(self, sources: Sequence[Supply], stop: StopRequest, bar: tqdm.tqdm) -> None:
         """Steps until every member has finished, or a request to stop; the arrays' leading axis is [w]."""
-        first_w = np.asarray(state.step)
-        step, last, began = int(first_w[0]), self.pace.num_steps, time.perf_counter()
+        firsts, sent = zip(*map(peeked, sources), strict=True)
+        state = self._initial(sources[0].clip_samples(firsts[0]))
+        step, last, began = int(np.ravel(state.step)[0]), self.pace.num_steps, time.perf_counter()
         replicated, varied_w = parallel.replicate(state), parallel.replicate(self._varied())
         while active := [i for i, one in enumerate(self.members) if not one.record.finished]:
             count = self.pace.steps_from(step)
             batches = [next_batches(one, count, step, last) for one in sent]
-            batches_w = jax.tree.map(lambda *leaves: np.stack(leaves, 1), *batches)
-            active_w = parallel.replicate(np.isin(np.arange(len(self.members)), active))
-            call = self._compiled(source.gather, count)
-            replicated, sums = call(replicated, source.on_device, batches_w, active_w, varied_w)
+            replicated, sums = self._compiled(sources[0].gather, count)(
+                replicated,
+                sources[0].on_device,
+                jax.tree.map(lambda *leaves: np.stack(leaves, 1), *batches),
+                parallel.replicate(np.isin(np.arange(len(self.members)), active)),
+                varied_w,
+            )
             step += count
             bar.update(count)
-            on_host = parallel.unreplicate(sums)
-            for i in active:
-                one = self.members[i]
-                one.pending.append({name: value[i] for name, value in on_host.items()})
-                if self.pace.logs(step) and one.log is not None:
-                    one.log.write(step, "train", means(one.pending))
-                    one.pending = []
+            self._log(step, parallel.unreplicate(sums), active)
             evaluating = self.pace.evaluates(step)
             asked = stop.asked()
             if parallel.process_count() > 1:
@@ -147,6 +126,23 @@ class _Population:
                 began = time.perf_counter()
             if asked:
                 raise KeyboardInterrupt(f"stopped at step {step} of {last}; it is saved")
+
+    def _initial(self, clip_samples: int) -> states.TrainState:
+        """All members' states, stacked [w]."""
+        length = self.pace.num_steps, self.steps_per_epoch
+        of_each = [
+            initial_state(one, self.model, self.frontend, length, clip_samples) for one in self.members
+        ]
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *of_each)
+
+    def _log(self, step: int, sums_w: Mapping[str, np.ndarray], active: Sequence[int]) -> None:
+        """Notes the sums of a call, and writes a line for each member, if it is time to."""
+        for i in active:
+            one = self.members[i]
+            one.pending.append({name: value[i] for name, value in sums_w.items()})
+            if self.pace.logs(step) and one.log is not None:
+                one.log.write(step, "train", means(one.pending))
+                one.pending = []
 
     def _keep(
         self,

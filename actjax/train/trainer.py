@@ -20,6 +20,7 @@ from actjax.train.evaluation import EvalResult, evaluate
 from actjax.train.log import Log
 from actjax.train.options import TrainOptions
 from actjax.train.pace import Pace
+from actjax.train.profile import Profile
 from actjax.train.saver import Saver
 from actjax.train.state import TrainState
 from actjax.train.supply import Supply, to_devices
@@ -74,6 +75,7 @@ class Trainer:
       record: of the evaluations so far.
       best: the variables of the best of them.
       judge: asked after each evaluation whether training goes on, or None.
+      profile: of some steps.
     """
 
     model: nn.Module
@@ -84,6 +86,7 @@ class Trainer:
     record: Record
     best: dict[str, Any]
     judge: Judge | None = None
+    profile: Profile = dataclasses.field(default_factory=lambda: Profile(None))
     _programs: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
 
     def run(
@@ -108,6 +111,7 @@ class Trainer:
             call = self._compiled(source.gather, count)
             replicated, sums = call(replicated, source.on_device, next_batches(sent, count, step, last))
             step += count
+            self.profile.after_call(step, sums)
             bar.update(count)
             pending.append(sums)
             self._write(unwritten, log, bar)

@@ -66,6 +66,8 @@ CREPE = conv(512, 1, 1, 128) + sum(
     conv(64, 1, a, b) for a, b in ((128, 16), (16, 16), (16, 16), (16, 32), (32, 64))
 )
 CREPE += sum(map(norm, (128, 16, 16, 16, 32, 64))) + conv(1, 1, 256, 360)
+BASIC_PITCH = norm(1) + conv(39, 3, 8, 8, False) + norm(8) + conv(5, 5, 8, 1) + conv(7, 7, 1, 32)
+BASIC_PITCH += conv(3, 7, 32, 1) + conv(5, 5, 8, 32, False) + norm(32) + conv(3, 3, 33, 1)
 VGG = conv(5, 5, 1, 24, False) + sum(conv(3, 3, a, b, False) for a, b in ((24, 32), (32, 48), (48, 64)))
 VGG += sum(map(norm, (24, 32, 48, 64))) + conv(1, 1, 2 * 6 * 64, 96)
 
@@ -94,6 +96,7 @@ CASES = [
     ("resnet", {}, (96, 1366), 12, 11_176_396, resnet(12)),
     ("musicnn", {}, (96, 187), 50, 787_159, MUSICNN),
     ("musicnn_vgg", {}, (96, 187), 50, 605_492, MUSICNN_VGG),
+    ("basic_pitch", {}, (1, 43_844), 88, 16_742, BASIC_PITCH),
     ("crepe", {}, (1, 16_000), 360, 486_552, CREPE),
     ("vgg", {}, (96, 141), 12, 124_308, VGG + conv(1, 1, 96, 12)),
 ]

@@ -13,7 +13,7 @@ from jax.experimental import pallas
 
 import actjax
 from actjax import precision
-from actjax.kernels import kth_value, split_product
+from actjax.kernels import both_split, kth_value, split_product
 from actjax.similarity import whole_arrays
 from actjax.similarity.accumulators import whole_moments
 from actjax.similarity.accumulators.moments import correlation
@@ -94,6 +94,23 @@ def test_a_product_of_rows_of_any_size(emulated):
     assert (np.abs(found - exact) / np.where(lengths > 0, lengths, 1)).max() < 3e-7
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_long_side_may_be_split_before(emulated, monkeypatch, masked):
+    """Some rows at a time, the last of which overlap those before; many rows of the short side ask for it."""
+    monkeypatch.setattr(both_split, "_SPLIT_BYTES", 4 * 700 * 128)
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((300, 700), np.float32) + 3, rng.standard_normal((5, 700), np.float32)
+    mask = rng.random(700) < 0.8 if masked else np.ones(700, bool)
+    counts, y = jnp.asarray(mask) if masked else None, np.where(mask, y, 0)
+    origin, scale = x[:, :50].mean(1), np.float32(2.0) ** rng.integers(-1, 2, 300).astype(np.float32)
+    found = jax.jit(both_split.centred_product)(x, y, origin, scale, counts)
+    shifted = np.where(mask, (x.astype(np.float64) - origin[:, None]) * scale[:, None], 0)
+    exact = (shifted @ y.T, shifted.sum(1), (shifted**2).sum(1))
+    for values, expected in zip(found, exact, strict=True):
+        np.testing.assert_allclose(values, expected, rtol=3e-6, atol=5e-4)
+    assert precision.splits_before(1_000) and not precision.splits_before(256)
+
+
 @pytest.mark.parametrize("o", [20_000, 1_300_000])
 def test_kernels_are_programs_for_a_gpu(o):
     """Up to where its driver takes over; places beyond 2^31 bytes are wide."""
@@ -106,16 +123,17 @@ def test_kernels_are_programs_for_a_gpu(o):
         (functools.partial(split_product.centred_product, axis=1), [*arrays, mask]),
         (functools.partial(split_product.centred_product, axis=1, mask_o=None), arrays),
         (kth_value.kth_values, [rows, places]),
+        (both_split.product, arrays[:2]),
     ):
         lowered = jax.jit(program).trace(*inputs).lower(lowering_platforms=("cuda",))
         assert "triton" in lowered.as_text()
 
 
 def test_long_sums_are_shared_between_programs():
-    assert split_product._splits(4_096, 256, 20_000) == (4, 79)
-    splits, steps = split_product._splits(100_000, 1_000, 50_000)
+    assert split_product.splits(4_096, 256, 20_000) == (4, 79)
+    splits, steps = split_product.splits(100_000, 1_000, 50_000)
     assert splits * steps * 64 >= 50_000 and steps <= 200
-    assert split_product._splits(10, 10, 50) == (1, 1)
+    assert split_product.splits(10, 10, 50) == (1, 1)
 
 
 @pytest.mark.parametrize(

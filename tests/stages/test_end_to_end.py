@@ -30,7 +30,8 @@ SMALL = (
 def finished(tmp_path_factory):
     """A run of all stages, as a process of its own on one device."""
     folder = tmp_path_factory.mktemp("run")
-    finish(launch(folder / "run", folder / "data", *SMALL, devices=1))
+    said, _ = finish(launch(folder / "run", folder / "data", *SMALL, devices=1))
+    (folder / "said.txt").write_text(said)
     return folder
 
 
@@ -64,6 +65,13 @@ def test_the_workdir_holds_what_the_design_lists(finished):
     manifest = json.loads((run / "manifest.json").read_text())
     assert manifest["versions"]["jax"] and manifest["dataset_fingerprint"] and manifest["devices"]
     assert not list(run.rglob("*.part*")) and not list(run.glob("scores/.*"))
+
+
+def test_few_programs_are_compiled(finished):
+    # 20 of training and 21 of scoring; a program for each comparison and small step would be 140.
+    counts = re.findall(r"programs: (\d+) compiled.*, (\d+) found", (finished / "said.txt").read_text())
+    [(compiled, read)] = counts
+    assert 10 < int(compiled) + int(read) <= 60
 
 
 def test_every_neuron_meets_every_row_once(finished):

@@ -3,6 +3,7 @@
 import shutil
 import sys
 
+import kills
 import pytest
 import small_runs
 
@@ -115,3 +116,9 @@ def test_a_score_set_grows_by_metrics_and_features(make_run, capsys):
     assert grown.keys() == at_once.keys()
     for key, row in at_once.items():
         assert grown[key] == pytest.approx(row, abs=1e-5, nan_ok=True), key
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("count", "sweep"), [(20, False), (10, True)])
+def test_a_run_killed_at_random_moments_comes_to_the_same_results(tmp_path, count, sweep):
+    assert len(kills.campaign(tmp_path, count, seed=1, sweep=sweep)) == count

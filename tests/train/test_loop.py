@@ -16,7 +16,7 @@ from actjax.train import checkpoint, log, loop, record
 pytestmark = pytest.mark.usefixtures("optimised")
 
 
-def fit(workdir, batches=synthetic.train_batches, num_steps=24, **options):
+def fit(workdir, batches=synthetic.train_batches, num_steps=24, judge=None, profile=None, **options):
     options = {"batch_size": 8, "learning_rate": 5e-3, "log_every": 4, "eval_every": 8, **options}
     return loop.fit(
         model=synthetic.network(parallel.AXIS, dropout=0.2),
@@ -28,6 +28,7 @@ def fit(workdir, batches=synthetic.train_batches, num_steps=24, **options):
         options=synthetic.train_options(**options),
         workdir=workdir,
         progress=False,
+        watch=loop.Watch(judge, profile),
     )
 
 
@@ -42,7 +43,19 @@ def same(a, b):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("whole")
-    return workdir, fit(workdir)
+    return workdir, fit(workdir, profile=workdir / "profile")
+
+
+def test_a_trace_of_some_steps_is_written(whole):
+    [trace] = (whole[0] / "profile").rglob("*.xplane.pb")
+    assert trace.stat().st_size > 1000
+
+
+def test_a_judge_ends_training_after_an_evaluation(tmp_path):
+    asked = []
+    result = fit(tmp_path, judge=lambda step, measured: asked.append((step, *measured)) or step < 16)
+    assert asked == [(8, "loss", "accuracy"), (16, "loss", "accuracy")]
+    assert result.stopped_early and result.last_step == 16
 
 
 def test_it_learns_and_leaves_its_files(whole):

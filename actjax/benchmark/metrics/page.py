@@ -70,8 +70,22 @@ def _page(results: Mapping[str, list[dict[str, Any]]], drawn: Mapping[str, Path]
             )
             for title, path in drawn.items()
         ),
+        _named_units(results.get("known", [])),
         section("Settings", *_settings(results)),
     )
+
+
+def _named_units(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The track of real networks; nothing where there is none."""
+    if not rows:
+        return ""
+    note = (
+        "Units whose names say what they follow (flute, loud, 440 Hz), written down before they were scored: "
+        "on how many the metric puts the expected row first, the mean of 1 / rank, and the median rank."
+    )
+    columns = ("metric", "units", "first", "reciprocal", "median", "rows")
+    shown = _table("Named units of a real network", rows, columns)
+    return section("Named units of a real network", tag("p", note), shown.html())
 
 
 def _notes(results: Mapping[str, list[dict[str, Any]]]) -> dict[str, str]:

@@ -27,8 +27,9 @@ from actjax.pages.rows import markdown
 from actjax.similarity import api
 from actjax.types import Metric
 
-PARTS = ("sanity", "plants", "causal")
+PARTS = ("sanity", "plants", "causal", "known")
 RANGES = {"parts": Names(PARTS, least=1), "metrics": Names(least=1)}
+KNOWN = ("metric", "units", "first", "reciprocal", "median", "rows")
 # Beside the defaults, in the label checks alone: the published way of breaking ties.
 VARIANTS = ("spearman(ties='random')",)
 
@@ -39,6 +40,7 @@ def benchmark(
     parts: str = "sanity,plants,causal",
     seed: int | None = None,
     networks: Mapping[str, metrics_causal.Units] | None = None,
+    known: Mapping[str, Mapping[str, float]] | None = None,
     clips: int = 64,
     map_clips: int = 24,
     plants: int = 24,
@@ -52,11 +54,13 @@ def benchmark(
 
     Args:
       metrics: comma-separated names, or "all"; each with its default options.
-      parts: comma-separated, of sanity, plants, causal.
+      parts: comma-separated, of sanity, plants, causal, known; the last alone makes nothing anew.
       seed: of the test plants, label draws and dose clips; None draws one. Clusters of features are found on
         clips of another, fixed seed.
       networks: name -> units for the causal check, such as `causal.module_units` makes; mixtures of
         features and random filters by default.
+      known: metric -> how it does on the named units of a real network, the numbers of
+        `hypotheses.known_units.Standing`; a track of its own.
       clips: whose frames, and means, are compared in the vector and binary tracks.
       map_clips: the same in the map track.
       plants: for each SNR, without distortion; half of that in the map track, as of the next two.
@@ -80,7 +84,8 @@ def benchmark(
     sizes = Sizes(clips, map_clips, plants, distorted, negatives, sanity_inputs, sanity_seeds, dose_clips)
     seed = secrets.randbelow(2**31) if seed is None else seed
     results = run(entries_of(metrics), names, seed, networks, sizes)
-    return [{"part": part} | row for part, rows in results._asdict().items() for row in rows]
+    rows = [{"part": part} | row for part, rows in results._asdict().items() for row in rows]
+    return rows + [{"part": "known", "metric": name, **numbers} for name, numbers in (known or {}).items()]
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -90,7 +95,11 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         track_rows = [row for row in rows if row["part"] == "leaderboard" and row["track"] == track]
         columns = {"rank": "rank", "metric": "metric", "total": "total", "low": "from", "high": "to"}
         columns |= {"false_positives": "false positives"} | {name: name for name in weights}
-        texts.append(f"## {track.capitalize()} track\n\n" + markdown(track_rows, columns))
+        if track_rows:
+            texts.append(f"## {track.capitalize()} track\n\n" + markdown(track_rows, columns))
+    named = [row for row in rows if row["part"] == "known"]
+    if named:
+        texts.append("## Named units of a real network\n\n" + markdown(named, {name: name for name in KNOWN}))
     return "\n\n".join(texts)
 
 
@@ -100,7 +109,8 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
 
     written = page.write(rows, path.with_suffix(""))
     print("\n".join(f"  {file}" for file in written))
-    return pictures.leaderboard([row for row in rows if row["part"] == "leaderboard"], path)
+    board = [row for row in rows if row["part"] == "leaderboard"]
+    return pictures.leaderboard(board, path) if board else written[0]
 
 
 def run(
@@ -151,11 +161,11 @@ def _metric_of(spec: str) -> Metric:
 
 
 def main() -> None:
-    """The command line: every option of `benchmark` but networks."""
+    """The command line: every option of `benchmark` but networks and what is known of them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", default="runs/metric_benchmark/benchmark", help="folder of tables and page")
     for name, option in inspect.signature(benchmark).parameters.items():
-        if name != "networks":
+        if name not in ("networks", "known"):
             kind = str if isinstance(option.default, str) else int
             parser.add_argument(f"--{name}", type=kind, default=option.default)
     options = vars(parser.parse_args())

@@ -78,7 +78,7 @@ def presets(path: Path) -> set[Preset]:
         riff, length, kind = struct.unpack("<4sI4s", _exactly(file.read(12), 12))
         if riff != b"RIFF" or kind != b"sfbk" or length + CHUNK > size:
             raise FileError(path, "is no sound font (SF2): its first bytes are another format's")
-        found: set[Preset] = set()
+        every: set[Preset] = set()
         for name, start, end in _chunks(file, 12, size):
             if name != b"LIST":
                 continue
@@ -89,8 +89,8 @@ def presets(path: Path) -> set[Preset]:
                 if of == b"INFO" and inner == b"ifil" and struct.unpack("<H", file.read(2))[0] > 2:
                     raise FileError(path, "is a compressed sound font (SF3): expand it to SF2 first")
                 if of == b"pdta" and inner == b"phdr":
-                    found |= _headers(file.read(stop - begin))
-    return found
+                    every |= _headers(file.read(stop - begin))
+    return every
 
 
 def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -91,10 +91,10 @@ def read(path: Path, bound: int, network: str) -> Imported:
         if one.norm:
             width = one.shape[-1:]
             params[f"{one.name}_bn"] = {
-                own: tensor(f"{one.norm}/{name}", width) for name, own in AFFINE.items()
+                ours: tensor(f"{one.norm}/{name}", width) for name, ours in AFFINE.items()
             }
             stats[f"{one.name}_bn"] = {
-                own: tensor(f"{one.norm}/{name}", width) for name, own in MOMENTS.items()
+                ours: tensor(f"{one.norm}/{name}", width) for name, ours in MOMENTS.items()
             }
         report.append(f"{one.name} <- {network}/{one.kernel or one.norm}")
     tags = TAGS[network.split("_")[0]]

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.kernels import split_product
+from actjax import precision
+from actjax.kernels import both_split, split_product
 from actjax.similarity.accumulators.moments import Moments, beyond, suspicious
 from actjax.similarity.arithmetic import long_counts
 
@@ -142,7 +143,10 @@ def _of_long_and_short(
     short = _less(short, mean_k, mask_o, axis)
     scale_k = split_product.scale_to_one(jnp.sum(jnp.abs(short), axis) / divisor)
     short = short * jnp.expand_dims(scale_k, axis)
-    found = split_product.centred_product(long, short, origin_n, scale_n, mask_o, axis)
+    if axis == 1 and precision.splits_before(len(short)):
+        found = both_split.centred_product(long, short, origin_n, scale_n, mask_o)
+    else:
+        found = split_product.centred_product(long, short, origin_n, scale_n, mask_o, axis)
     mean_n = found.sum_n / divisor
     return Moments(
         count=long_counts.of(count),

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax import precision
-from actjax.kernels import split_product
+from actjax.kernels import both_split, split_product
 from actjax.similarity.arithmetic.all_pairs import seen_at_once
 
 # Observations at a time: products of such length are as fast as longer ones.
@@ -59,8 +59,9 @@ def _of_matrices(a_no: jax.Array, b_ko: jax.Array, *, near_one: bool = False) ->
     if a_no.size * len(b_ko) < _LEAST_FOR_KERNEL:
         return jax.vmap(jax.vmap(_inner, (None, 0)), (0, None))(a_no, b_ko)
     if len(a_no) < len(b_ko):
-        return split_product.product(b_ko, a_no, near_one=near_one).T
-    return split_product.product(a_no, b_ko, near_one=near_one)
+        return _of_matrices(b_ko, a_no, near_one=near_one).T
+    way = both_split if precision.splits_before(len(b_ko)) else split_product
+    return way.product(a_no, b_ko, near_one=near_one)
 
 
 def _of_rows(a_no: jax.Array, b_no: jax.Array) -> jax.Array:

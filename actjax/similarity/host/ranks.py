@@ -125,10 +125,20 @@ def _(axis_size: int, in_batched: list[bool], values: jax.Array) -> tuple[jax.Ar
 def _of_rows(values_no: jax.Array) -> jax.Array:
     """[n, o] twice the mid-ranks; any for infinite values."""
     if precision.kernel_ranks() and values_no.shape[1] <= row_ranks.MOST:
-        keys_no = float_bits(values_no)
-        sorted_no = jax.lax.sort(keys_no, is_stable=False)
-        return row_ranks.twice_ranks(keys_no, sorted_no).astype(jnp.int32)
+        return _by_looking_up(values_no)
     return _by_sorting_places(values_no)
+
+
+def _by_looking_up(values_no: jax.Array) -> jax.Array:
+    """[n, o] twice the mid-ranks, from sorted rows; where many values tie each place gets its rank first."""
+    keys_no = float_bits(values_no)
+    sorted_no = jax.lax.sort(keys_no, is_stable=False)
+    found = row_ranks.look_up(keys_no, sorted_no)
+    return jax.lax.cond(
+        found.runs,
+        lambda: jnp.take_along_axis(_mid_ranks(sorted_no), found.less_no, 1, mode="promise_in_bounds"),
+        lambda: 2 * found.less_no + found.more_no + 2,
+    )
 
 
 def _by_sorting_places(values_no: jax.Array) -> jax.Array:

@@ -1,0 +1,1 @@
+"""Holds named units against what their names promise, written down before anything was scored."""
