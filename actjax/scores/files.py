@@ -182,8 +182,8 @@ def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
             table = of_earlier_version(pq.read_table(file, page_checksum_verification=True))
         if not table.schema.equals(schema()):
             names = sorted(set(schema().names) ^ set(table.schema.names)) or ["column types"]
-            names = names[:3] + ["..."] * (len(names) > 3)
-            raise ScoresError(f"{path} is no score set: it differs in {', '.join(names)}; move or delete it")
+            shown = ", ".join(map(files.printable, names[:3])) + ", ..." * (len(names) > 3)
+            raise ScoresError(f"{path} is no score set: it differs in {shown}; move or delete it")
         with files.reading(path, "a score set"):
             check(table)
             if not len(table):

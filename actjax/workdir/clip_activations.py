@@ -1,7 +1,6 @@
 """Keeps clip_activations.npz: every neuron's mean activation on each scored clip, trained and untrained."""
 
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from actjax import files
+from actjax.npz import read_arrays
 
 NAME = "clip_activations.npz"
 _REMEDY = "delete it and run --stage=atlas again"
@@ -69,14 +69,10 @@ def read(workdir: Path) -> ClipActivations | None:
     path = path_of(workdir)
     if not path.exists():
         return None
-    files.regular_file(path)
-    with files.reading(path, f"mean activations of clips; {_REMEDY}"):
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise ValueError(f"the checksum of {damaged} does not fit")
-        with np.load(path, allow_pickle=False) as archive:
-            return _checked(dict(archive))
+    expected = f"mean activations of clips; {_REMEDY}"
+    arrays = read_arrays(path, compressed=True, expected=expected)
+    with files.reading(path, expected):
+        return _checked(arrays)
 
 
 def _checked(arrays: Mapping[str, np.ndarray]) -> ClipActivations:

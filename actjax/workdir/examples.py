@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from actjax import files
+from actjax.npz import read_arrays
 
 SUFFIX = ".examples.npz"
 # What the JSON of an example must hold, by type.
@@ -91,15 +91,9 @@ def read(folder: Path) -> list[Example]:
 
 
 def _read_one(path: Path) -> list[Example]:
-    files.regular_file(path)
-    with files.reading(path, "examples of maps and features"):
-        with zipfile.ZipFile(path) as archive:
-            # np.load stops reading where an array ends, before the checksum is compared.
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise ValueError(f"the checksum of {damaged} does not fit")
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = dict(archive)
+    expected = "examples of maps and features"
+    arrays = read_arrays(path, expected=expected)
+    with files.reading(path, expected):
         numbers = sorted(int(name.removesuffix("_json")) for name in arrays if name.endswith("_json"))
         return [_checked(arrays, i) for i in numbers]
 

@@ -97,9 +97,9 @@ def compare(workdir: Path, stage: str, config: Mapping[str, Any]) -> dict[str, A
 def _difference(before: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """The first options in which two configs differ, in words."""
     keys = sorted(key for key in before.keys() | asked.keys() if before.get(key) != asked.get(key))[:8]
-    shown = options.shown
+    shown, name = options.shown, files.printable
     return ", ".join(
-        f"{key:.60} = {shown(before.get(key))} there, {shown(asked.get(key))} asked" for key in keys
+        f"{name(key):.60} = {shown(before.get(key))} there, {shown(asked.get(key))} asked" for key in keys
     )
 
 

@@ -152,6 +152,11 @@ def test_loading_says_what_is_missing(tmp_path):
         match="x.parquet is no score set: it differs in ci_high, ci_low, control_score",
     ):
         load_scores(tmp_path)
+    columns = {name: [1.0] for name in ("\u202egnp", *schema.schema().names)}
+    pq.write_table(pa.table(columns), tmp_path / "scores" / "x.parquet")
+    with pytest.raises(ScoresError, match="no score set: it differs in") as error:
+        load_scores(tmp_path)
+    assert str(error.value).isprintable()
 
 
 def test_no_flipped_bit_changes_a_score_unnoticed(tmp_path):

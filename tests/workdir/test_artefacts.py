@@ -47,6 +47,11 @@ def test_config(tmp_path):
     assert recorded_config.is_imported(tmp_path) and recorded_config.imported_sha256(tmp_path) == "0123"
     recorded_config.write(tmp_path, "score", default_config().to_dict())
     assert recorded_config.is_imported(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace('"train.steps"', '"train\\u202e"'))
+    with pytest.raises(ValueError, match=r"another config \(train\\u202e = ") as error:
+        recorded_config.write(tmp_path, "train", default_config().to_dict())
+    assert str(error.value).isprintable()
 
 
 def test_manifest(tmp_path):
@@ -66,6 +71,9 @@ def test_train_record(tmp_path, imported):
     record = TrainRecord("ab", 9, 6, True, 0.5, seconds=1.5, train_clips=8, imported=imported)
     assert train_record.write(tmp_path, record) == train_record.path_of(tmp_path)
     assert train_record.read(tmp_path) == train_record.need(tmp_path) == record
+    train_record.write(tmp_path, dataclasses.replace(record, test_accuracy=10**400))
+    with pytest.raises(FileError, match="train.json.*'test_accuracy' to be a number or null"):
+        train_record.read(tmp_path)
 
 
 @pytest.mark.parametrize("f1", [(), (ExcerptF1(0.5, 2, (0.5, 1.0, 0.75), (0.25, 0.5, 0.375)),)])

@@ -9,11 +9,13 @@ import numpy as np
 
 from actjax import files
 from actjax.data.build import shards
-from actjax.data.build.columns import read_columns
 from actjax.files import FileError
+from actjax.npz import read_arrays
 
 # Kinds of the columns that every shard with examples has.
 KINDS = {"clip_id": "U", "recording_id": "U", "content": "U", "note": "U", "length": "iu"}
+# Of columns that it may have.
+LABEL_KINDS = {"label": "iu", "labels": "iub"}
 FIELDS = ("clip_id", "recording_id", "label", "labels", "content", "length", "note")
 
 
@@ -25,9 +27,10 @@ def read_index(paths: Sequence[pathlib.Path]) -> tuple[dict[str, np.ndarray], li
     """
     columns, skipped = collections.defaultdict(list), []
     for path in shards.pieces_of(paths):
-        shard = read_columns(path, (*FIELDS, "__skipped__", "__parts__"))
+        shard = read_arrays(path, (*FIELDS, "__skipped__", "__parts__"))
         skipped += shards.skipped_and_pieces(path, shard)[0]
-        lacking = any(name not in shard or shard[name].dtype.kind not in KINDS[name] for name in KINDS)
+        lacking = any(name not in shard for name in KINDS)
+        lacking |= any(shard[n].dtype.kind not in k for n, k in (KINDS | LABEL_KINDS).items() if n in shard)
         # Columns of every shard are joined: entries of one shape, whatever their number.
         joined = all(
             column.ndim and column.shape[1:] == columns.get(name, [column])[0].shape[1:]

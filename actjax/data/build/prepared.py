@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from actjax import files
-from actjax.data.build.columns import read_columns
-from actjax.data.build.index import KINDS
+from actjax.data.build.index import KINDS, LABEL_KINDS
+from actjax.npz import read_arrays
 
 # Columns that every index has, beside "label" or "labels"; one entry a clip.
 COLUMNS = ("clip_id", "recording_id", "content", "length")
@@ -40,11 +40,11 @@ def read_index_file(path: Path, clip_samples: int) -> dict[str, np.ndarray]:
       FileError: it is missing, damaged, or lacks a column.
     """
     with _of_prepared(path, "the index of a prepared data set"):
-        columns = read_columns(path)
+        columns = read_arrays(path)
         lacking = [name for name in COLUMNS if name not in columns]
         if lacking or not {"label", "labels"} & set(columns):
             raise ValueError(f"it lacks the column {(lacking or ['label'])[0]}")
-        kinds = {name: kind for name, kind in KINDS.items() if name in columns}
+        kinds = {name: kind for name, kind in (KINDS | LABEL_KINDS).items() if name in columns}
         if any(columns[name].dtype.kind not in kind for name, kind in kinds.items()):
             raise ValueError("a column holds values of another kind")
         counts = {len(column) for column in columns.values()}

@@ -18,7 +18,7 @@ import tqdm
 
 from actjax import files
 from actjax.data.build import pool
-from actjax.data.build.columns import read_columns
+from actjax.npz import read_arrays
 
 Example = dict[str, Any]
 # What a shard holds in memory before it is written: the clips of one long recording can be thousands.
@@ -85,7 +85,7 @@ def read_shards(paths: Sequence[pathlib.Path], names: Collection[str] = ()) -> I
       FileError: a shard is damaged, or its examples have not all of `names`.
     """
     for path in pieces_of(paths):
-        columns = read_columns(path)
+        columns = read_arrays(path)
         skipped_and_pieces(path, columns)
         counts = {len(column) for column in columns.values()}
         if columns and (len(counts) > 1 or set(names) - set(columns)):
@@ -97,7 +97,7 @@ def read_shards(paths: Sequence[pathlib.Path], names: Collection[str] = ()) -> I
 def pieces_of(paths: Sequence[pathlib.Path]) -> Iterator[pathlib.Path]:
     """The files of all shards in the examples' order: the pieces of each, then the shard itself."""
     for path in paths:
-        _, count = skipped_and_pieces(path, read_columns(path, ("__skipped__", "__parts__")))
+        _, count = skipped_and_pieces(path, read_arrays(path, ("__skipped__", "__parts__")))
         yield from (_piece(path, i) for i in range(count))
         yield path
 

@@ -1,4 +1,4 @@
-"""Reads columns of clips from an .npz file, an index or a shard of examples, and checks them."""
+"""Reads the arrays of an .npz file that nothing vouches for, bounded by the size of the file."""
 
 import io
 import zipfile
@@ -9,8 +9,17 @@ import numpy as np
 
 from actjax import files
 
+# How many bytes deflate can make of one.
+_DEFLATES = 1032
 
-def read_columns(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+
+def read_arrays(
+    path: Path,
+    names: Collection[str] | None = None,
+    *,
+    compressed: bool = False,
+    expected: str = "an .npz file",
+) -> dict[str, np.ndarray]:
     """The arrays of a file that np.savez wrote: those of `names` that it has, or all.
 
     Reading a member to its end checks its CRC, which np.load on a path leaves out.
@@ -20,9 +29,10 @@ def read_columns(path: Path, names: Collection[str] | None = None) -> dict[str, 
       FileNotFoundError: it is missing.
     """
     size = files.regular_file(path)
-    with files.reading(path, "an .npz file"), zipfile.ZipFile(path) as archive:
+    with files.reading(path, expected), zipfile.ZipFile(path) as archive:
         # np.savez does not compress: nothing may unpack to more than the file holds.
-        if sum(member.file_size for member in archive.infolist()) > size:
+        most = size * _DEFLATES if compressed else size
+        if sum(member.file_size for member in archive.infolist()) > most:
             raise ValueError("its arrays are said to be larger than the file")
         members = {m.filename.removesuffix(".npy"): m for m in archive.infolist()}
         wanted = members if names is None else [name for name in members if name in names]
