@@ -79,9 +79,9 @@ def place(name: str | None, workdir: str | None = None, *, sounds: bool = True) 
       ValueError: a folder that can be neither.
     """
     is_folder = name is not None and Path(name).is_dir()
-    made = name if is_folder else workdir if name is None else None
-    if made and recorded_config.is_recorded(Path(made)):
-        return Place(f"{folder() / 'of_workdir.py'}:{made}", workdir=made)
+    workdir_asked = name if is_folder else workdir if name is None else None
+    if workdir_asked and recorded_config.is_recorded(Path(workdir_asked)):
+        return Place(f"{folder() / 'of_workdir.py'}:{workdir_asked}", workdir=workdir_asked)
     if name is None:
         return Place(workdir=workdir)
     if sounds and (is_folder or name.endswith(MANIFESTS)):

@@ -82,9 +82,11 @@ class Survey:
         return f"{count}: {said}" + (f"; flags that answer them{without}: {answers}" if answers else "")
 
 
-def flags(options: Mapping[str, Any], given: Collection[str] = ()) -> str:
+def flags(options: Mapping[str, Any], set_by_user: Collection[str] = ()) -> str:
     """The flags to type for options, without those that a person has given."""
-    shown = (f"--config.{name}={_quoted(value)}" for name, value in options.items() if name not in given)
+    shown = (
+        f"--config.{name}={_quoted(value)}" for name, value in options.items() if name not in set_by_user
+    )
     return " ".join(shown)
 
 
@@ -94,12 +96,12 @@ def survey(run: runs.Run, stages: Sequence[str]) -> Survey:
     Each check is the one that a later stage makes. Where it refuses, options are tried that would answer
     it, and the checks that follow are made with them.
     """
-    found = Survey()
+    result = Survey()
     if not hasattr(run.builder.builder_config, "listing"):
-        return found
+        return result
     now: Config = ml_collections.ConfigDict(run.config.to_dict())
     seconds = _durations(run.builder.jobs())
-    found.notes += _cuts(run.builder.jobs())
+    result.notes += _cuts(run.builder.jobs())
     for needed_by, check, remedies in _checks(run, seconds):
         if needed_by not in stages:
             continue
@@ -108,14 +110,14 @@ def survey(run: runs.Run, stages: Sequence[str]) -> Survey:
             continue
         answer = next((one for one in remedies if _refusal(check, run, _with(now, one)) is None), {})
         now.update_from_flattened_dict(dict(answer))
-        found.obstacles.append(Obstacle(refusal, answer))
+        result.obstacles.append(Obstacle(refusal, answer))
     scored = len(_scored(run, now, seconds))
     if "score" in stages and scored < FEW_CLIPS:
         more = "" if now.score.split == ALL else f"; --config.score.split={ALL} scores every clip"
-        found.notes.append(f"only {scored} clips are scored, so intervals are wide{more}")
+        result.notes.append(f"only {scored} clips are scored, so intervals are wide{more}")
     if "train" in stages and now.score.split == ALL:
-        found.notes.append(TRAINED_ON)
-    return found
+        result.notes.append(TRAINED_ON)
+    return result
 
 
 def _checks(

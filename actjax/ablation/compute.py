@@ -20,25 +20,25 @@ def compute(run: runs.Run) -> list[Path]:
     """
     check(run)
     source = run.open_source(run.setup.scored.split)
-    own = open_network(run, source)
-    kept = mean_activations(run, own, source)
-    made_from = files.digest(["ablation", kept.made_from, responses.can_render(run)])
+    opened = open_network(run, source)
+    activations = mean_activations(run, opened, source)
+    made_from = files.digest(["ablation", activations.made_from, responses.can_render(run)])
     before = ablation.read(run.workdir)
     path = ablation.path_of(run.workdir)
     if before is not None and before.made_from == made_from:
         print(f"ablate: done before, {path}")
         return [path]
-    networks: dict[str, dict[str, AblatedLayer]] = {name: {} for name in own.weights}
-    for layer in tqdm(own.layers, desc="ablate", unit="layer", disable=None):
-        means = {name: kept.means[name][layer.name].mean(axis=0) for name in own.weights}
+    networks: dict[str, dict[str, AblatedLayer]] = {name: {} for name in opened.weights}
+    for layer in tqdm(opened.layers, desc="ablate", unit="layer", disable=None):
+        means = {name: activations.means[name][layer.name].mean(axis=0) for name in opened.weights}
         try:
-            found = effects.without_each(own.network, layer, own.weights, source, means)
+            changes = effects.without_each(opened.network, layer, opened.weights, source, means)
         except ValueError as error:
             print(f"ablate: left out, {error}")
             continue
-        for name, of_layer in found.items():
+        for name, of_layer in changes.items():
             networks[name][layer.name] = of_layer
-    slopes = responses.slopes(run, own, kept) if responses.can_render(run) else {}
+    slopes = responses.slopes(run, opened, activations) if responses.can_render(run) else {}
     if not any(networks.values()):
         raise ValueError("ablate: no layer lies on the way to the network's outputs")
     ablation.write(run.workdir, Ablation(made_from, tuple(source.class_names), networks, slopes))

@@ -19,20 +19,24 @@ def can_render(run: runs.Run) -> bool:
     return name == "gm_instruments"
 
 
-def slopes(run: runs.Run, own: Network, kept: ClipActivations) -> dict[str, dict[str, dict[str, np.ndarray]]]:
+def slopes(
+    run: runs.Run, opened: Network, activations: ClipActivations
+) -> dict[str, dict[str, dict[str, np.ndarray]]]:
     """Network -> layer -> what is changed -> [n] the neuron's slope on the dose, from -1 to 1.
 
     The neuron is its mean over a clip, in its own deviations between the clips that were scored; NaN where
     it is constant there.
     """
     out: dict[str, dict[str, dict[str, np.ndarray]]] = {
-        name: {layer.name: {} for layer in own.layers} for name in own.weights
+        name: {layer.name: {} for layer in opened.layers} for name in opened.weights
     }
     for cause_name, cause in causal.CAUSES.items():
-        means = activity.clip_means(own.network, own.layers, own.weights, rendered_clips(run, cause_name))
+        means = activity.clip_means(
+            opened.network, opened.layers, opened.weights, rendered_clips(run, cause_name)
+        )
         for name, layers in means.items():
             for layer, values_bn in layers.items():
-                deviation = kept.means[name][layer].std(axis=0)
+                deviation = activations.means[name][layer].std(axis=0)
                 by_dose = values_bn.reshape(CLIPS, len(cause.doses), -1)
                 slope = causal.slope(np.broadcast_to(_doses(len(cause.doses)), by_dose.shape[:2]), by_dose)
                 varies = deviation > 1e-6

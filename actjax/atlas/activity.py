@@ -93,24 +93,24 @@ def hear(
 ) -> Iterator[Heard]:
     """Yields the chosen clips with every layer's output and the features."""
     compute_layers = forward(network)
-    given = [f for f in features if isinstance(f, tabulated.GivenFeature)]
+    looked_up = [f for f in features if isinstance(f, tabulated.GivenFeature)]
     hosted = [f for f in features if f.host]
-    on_device = [f for f in features if f not in given and f not in hosted]
+    on_device = [f for f in features if f not in looked_up and f not in hosted]
 
     @jax.jit
     def observe(audio_bs: jax.Array, length_b: jax.Array) -> Any:
         image, outputs = compute_layers(variables, audio_bs, length_b)
-        kept = {layer.name: outputs[layer.name] for layer in layers}
-        return image, kept, compute(on_device, audio_bs, length_b) if on_device else {}
+        by_layer = {layer.name: outputs[layer.name] for layer in layers}
+        return image, by_layer, compute(on_device, audio_bs, length_b) if on_device else {}
 
     for batch in loader.batches(source.take(clips), batch_size=network.batch_size):
         image, outputs, values = jax.tree.map(np.asarray, observe(batch.audio, batch.length))
         real = np.flatnonzero(batch.mask)
         index = clips[batch.index[real]]
         known = jax.tree.map(lambda array, real=real: array[real], values)
-        known |= {f.name: tabulated.values_and_validity(f, index) for f in given}
+        known |= {f.name: tabulated.values_and_validity(f, index) for f in looked_up}
         known |= {f.name: compute_host(f, batch.audio[real], batch.length[real]) for f in hosted}
-        for row, b in enumerate(real):
+        for row, b in enumerate(real.tolist()):
             wave = batch.audio[b, : max(int(batch.length[b]), 1)]
             yield Heard(int(index[row]), wave, image[b], _row(outputs, b), _row(known, row))
 

@@ -13,7 +13,7 @@ from actjax.report.neurons import best_of_neurons
 from actjax.report.summary import summarise
 from actjax.scores.files import load_scores
 from actjax.scoring import from_elsewhere, networks
-from actjax.types import Layer
+from actjax.types import Feature, Layer
 from actjax.workdir import ablation, clip_activations, train_record
 from actjax.workdir.clip_activations import ClipActivations
 
@@ -40,31 +40,36 @@ def build(run: runs.Run) -> list[Path]:
       StageLeftOut: the neurons are not channels, or their activations come from a file.
       ScoresError: nothing was scored.
     """
-    options = run.setup.scored
     check(run)
     table = load_scores(run.workdir)
     summary = summarise(table)
-    scored = site.Scored(table, summary, best_of_neurons(table, summary))
-    source = run.open_source(options.split)
-    own = open_network(run, source)
-    kept = mean_activations(run, own, source)
-    means = kept.means[summary.main]
+    source = run.open_source(run.setup.scored.split)
+    opened = open_network(run, source)
+    # Sets scored before may hold layers that score.layers leaves out now.
+    best = best_of_neurons(table, summary).of_layers(summary, [layer.name for layer in opened.layers])
+    scored = site.Scored(table, summary, best)
+    activations = mean_activations(run, opened, source)
+    means = activations.means[summary.main]
     folder, pool = site.empty_folder(folder_of(run.workdir)), chosen.pool_of(list(means.values()))
     beside = described.resembled(summary)
     followed = set(scored.best.feature) | {one.feature for one in beside.values()}
-    features = [f for f in from_elsewhere.features(run.setup.features, options, source) if f.name in followed]
-    heard = activity.hear(own.network, own.layers, own.weights[summary.main], features, source, pool)
+    features = [f for f in _features(run, source) if f.name in followed]
+    heard = activity.hear(opened.network, opened.layers, opened.weights[summary.main], features, source, pool)
     of_neurons = {layer: chosen.clips_of(means_bn, pool) for layer, means_bn in means.items()}
-    asked = shown.wanted(own, of_neurons, scored.best, summary, features, beside)
+    asked = shown.wanted(opened, of_neurons, scored.best, summary, features, beside)
     pictured = shown.write_clips(folder, heard, asked)
-    about = site.About(
+    run_info = site.RunInfo(
         title=f"Atlas of {run.config.model.name} on {run.config.data.name}",
         clip_seconds=source.clip_samples / source.sample_rate_hz,
         facts=page_text.facts(run, summary, source, datetime.date.today()),
-        layers=[described_layer(layer, own.network, source) for layer in own.layers],
+        layers=[described_layer(layer, opened.network, source) for layer in opened.layers],
     )
-    page = site.write_site(folder, scored, kept, pool, pictured, about, ablation.read(run.workdir))
+    page = site.write_site(folder, scored, activations, pool, pictured, run_info, ablation.read(run.workdir))
     return [page, clip_activations.path_of(run.workdir)]
+
+
+def _features(run: runs.Run, source: loader.Source) -> tuple[Feature, ...]:
+    return from_elsewhere.features(run.setup.features, run.setup.scored, source)
 
 
 def check(run: runs.Run) -> None:
@@ -85,18 +90,18 @@ def open_network(run: runs.Run, source: loader.Source) -> Network:
     )
 
 
-def mean_activations(run: runs.Run, own: Network, source: loader.Source) -> ClipActivations:
+def mean_activations(run: runs.Run, opened: Network, source: loader.Source) -> ClipActivations:
     """Reads the mean activations of an earlier atlas, if of the same weights and clips; else makes them."""
     record = train_record.read(run.workdir)
-    names = [layer.name for layer in own.layers]
-    made_from = files.digest([record and record.weights, source.fingerprint, sorted(own.weights), names])
+    names = [layer.name for layer in opened.layers]
+    made_from = files.digest([record and record.weights, source.fingerprint, sorted(opened.weights), names])
     before = clip_activations.read(run.workdir)
     if before is not None and before.made_from == made_from:
         return before
-    means = activity.clip_means(own.network, own.layers, own.weights, source)
-    kept = ClipActivations(made_from, source.clip_ids, source.labels, list(source.class_names), means)
-    clip_activations.write(run.workdir, kept)
-    return kept
+    means = activity.clip_means(opened.network, opened.layers, opened.weights, source)
+    activations = ClipActivations(made_from, source.clip_ids, source.labels, list(source.class_names), means)
+    clip_activations.write(run.workdir, activations)
+    return activations
 
 
 def described_layer(layer: Layer, network: networks.Network, source: loader.Source) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def nearest(means: Mapping[str, np.ndarray]) -> dict[str, list[list[tuple[str, i
     names = [(layer, n) for layer, means_bn in means.items() for n in range(means_bn.shape[1])]
     units = np.concatenate([_unit(means_bn) for means_bn in means.values()], axis=1)
     live = np.flatnonzero(np.square(units).sum(axis=0) > 0.5)
-    found: dict[str, list[list[tuple[str, int, float]]]] = {
+    alike: dict[str, list[list[tuple[str, int, float]]]] = {
         layer: [[] for _ in range(means_bn.shape[1])] for layer, means_bn in means.items()
     }
     for start in range(0, len(live), BLOCK):
@@ -55,8 +55,8 @@ def nearest(means: Mapping[str, np.ndarray]) -> dict[str, list[list[tuple[str, i
         best = np.argsort(-r, axis=1, kind="stable")[:, : min(NEAREST, len(live) - 1)]
         for row, i in enumerate(mine):
             layer, n = names[i]
-            found[layer][n] = [(*names[live[j]], float(r[row, j])) for j in best[row]]
-    return found
+            alike[layer][n] = [(*names[live[j]], float(r[row, j])) for j in best[row]]
+    return alike
 
 
 def class_effects(means_bn: np.ndarray, member_bc: np.ndarray) -> np.ndarray:

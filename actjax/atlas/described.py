@@ -10,7 +10,7 @@ from actjax.atlas.coded import column, rounded
 from actjax.report import neurons as of_report
 from actjax.report.neuron_table import of_neurons
 from actjax.report.neurons import Best
-from actjax.report.score_rows import GIVEN, Rows, is_given, strongest_by
+from actjax.report.score_rows import GIVEN, Rows, is_given, rows_of, strongest_by
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 
 if TYPE_CHECKING:
@@ -78,15 +78,19 @@ def profiles(
     main = rows.where(rows.network == summary.networks.index(summary.main))
     picked = main.where(strongest_by([main.layer, main.neuron, main.set, main.feature], main.strength))
     neurons, each = np.stack([picked.layer, picked.neuron], 1), np.arange(len(picked.at))
-    found = of_report.described(table, summary, rows, picked, neurons, each, each)
-    given = is_given(picked, summary)
+    entries = of_report.described(table, summary, rows, picked, neurons, each, each)
+    of_input_itself = is_given(picked, summary)
     out: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for i, (layer, neuron) in enumerate(neurons.tolist()):
         numbers = ("score", "null_mean", "null_low", "null_high", "twin", "untrained", "input")
-        line: dict[str, Any] = {name: rounded(getattr(found, name)[i]) for name in numbers}
-        line |= {"feature": int(picked.feature[i]), "p": rounded(found.p_maxt[i]), "given": bool(given[i])}
+        line: dict[str, Any] = {name: rounded(getattr(entries, name)[i]) for name in numbers}
+        line |= {
+            "feature": int(picked.feature[i]),
+            "p": rounded(entries.p_maxt[i]),
+            "given": bool(of_input_itself[i]),
+        }
         line |= {"set": int(picked.set[i])}
-        line["row"] = row_name(found.row_name[i], int(found.row[i]), found.feature[i])
+        line["row"] = row_name(entries.row_name[i], int(entries.row[i]), entries.feature[i])
         out.setdefault((layer, neuron), []).append(line)
     return out
 
@@ -94,22 +98,24 @@ def profiles(
 def agreement(
     table: "pyarrow.Table", summary: Summary, best: Best
 ) -> dict[tuple[int, int], list[dict[str, Any]]]:
-    """(layer's code, neuron) -> its best row of the feature that it follows, under every metric and view."""
-    u = summary.units
-    mine = u.network == summary.networks.index(summary.main)
-    names = feature_rows(table, summary)
-    wanted = {
-        (int(layer), int(neuron)): summary.features.index(feature) if feature else -1
-        for layer, neuron, feature in zip(best.layer, best.neuron, best.feature, strict=True)
-    }
+    """(layer's code, neuron) -> the score with the row that it stands with, under every metric and view.
+
+    A metric that compares with a feature as a whole has one score of all its rows.
+    """
+    rows = rows_of(table, summary, range(len(summary.sets)))
+    main = rows.where((rows.network == summary.networks.index(summary.main)) & ~np.isnan(rows.strength))
+    features = [summary.features.index(name) if name else -1 for name in best.feature]
+    asked = np.full((len(summary.layers), int(best.neuron.max(initial=0)) + 1, 2), -2)
+    asked[best.layer, best.neuron] = np.stack([features, best.row], 1)
+    main = main.where(main.neuron < asked.shape[1])
+    feature, row = asked[main.layer, main.neuron].T
+    mine = main.where((main.feature == feature) & ((main.row == row) | (main.row < 0)))
+    score = table["score"].take(mine.at).to_numpy()
     out: dict[tuple[int, int], list[dict[str, Any]]] = {}
-    for i in np.flatnonzero(mine & ~np.isnan(u.strength)):
-        key, feature = (int(u.layer[i]), int(u.neuron[i])), int(u.feature[i])
-        if wanted.get(key) == feature:
-            row = int(u.row[i])
-            name = row_name(names.get((feature, row)), row, summary.features[feature])
-            out.setdefault(key, []).append({"set": int(u.set[i]), "row": name, "score": rounded(u.score[i])})
-    return {key: sorted(lines, key=lambda line: line["set"]) for key, lines in out.items()}
+    for i in np.lexsort((mine.set, mine.neuron, mine.layer)).tolist():
+        line = {"set": int(mine.set[i]), "whole": bool(mine.row[i] < 0), "score": rounded(score[i])}
+        out.setdefault((int(mine.layer[i]), int(mine.neuron[i])), []).append(line)
+    return out
 
 
 class Beside(NamedTuple):
@@ -125,13 +131,15 @@ def resembled(summary: Summary) -> dict[tuple[str, int], Beside]:
     u = summary.units
     sets = [s for s in summary.leading() if summary.sets[s].view == "map"]
     mine = (u.network == summary.networks.index(summary.main)) & np.isin(u.set, sets)
-    given = np.isin(u.feature, [i for i, name in enumerate(summary.features) if GIVEN.get(name, 0) is None])
-    strength = np.where(mine & ~given, u.strength, np.nan)
-    found = {}
+    of_input_itself = np.isin(
+        u.feature, [i for i, name in enumerate(summary.features) if GIVEN.get(name, 0) is None]
+    )
+    strength = np.where(mine & ~of_input_itself, u.strength, np.nan)
+    entries = {}
     for i in strongest_by([u.layer, u.neuron], strength):
         key = (summary.layers[u.layer[i]], int(u.neuron[i]))
-        found[key] = Beside(summary.features[u.feature[i]], float(u.score[i]), int(u.set[i]))
-    return found
+        entries[key] = Beside(summary.features[u.feature[i]], float(u.score[i]), int(u.set[i]))
+    return entries
 
 
 def feature_rows(table: "pyarrow.Table", summary: Summary) -> dict[tuple[int, int], str]:
@@ -186,9 +194,9 @@ def features(
             if layer in summary.layers and (trained := strongest.of(summary.main, layer, f, NAMED)):
                 before = next(iter(strongest.of(UNTRAINED, layer, f, 1)), None)
                 best.append({"layer": number, "trained": trained, "untrained": before})
-        own = [text for (feature, row), text in strongest.names.items() if feature == f and row >= 0]
+        names = [text for (feature, row), text in strongest.names.items() if feature == f and row >= 0]
         of_input = next(iter(strongest.of(INPUT, None, f, 1)), None)
-        out.append({"name": name, "unit": units.get(f, ""), "rows": own, "best": best, "input": of_input})
+        out.append({"name": name, "unit": units.get(f, ""), "rows": names, "best": best, "input": of_input})
     return out
 
 

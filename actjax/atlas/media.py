@@ -1,4 +1,8 @@
-"""Pictures and sounds of the atlas: palette PNG and Ogg Vorbis."""
+"""Pictures and sounds of the atlas: palette PNG and Ogg Vorbis.
+
+They are written in place and not flushed one by one, thousands as they are: the folder is made anew each
+time, and its page comes last.
+"""
 
 import functools
 import struct
@@ -7,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from actjax import files
 from actjax.atlas.coded import levels
 
 # Written at a time: libsndfile's Vorbis encoder takes as much stack as it is given samples.
@@ -56,15 +59,13 @@ def write_sound(path: Path, wave_s: np.ndarray, sample_rate_hz: int) -> Path:
     """A clip as it was recorded, its level too; what exceeds full scale is clipped."""
     import soundfile
 
-    with files.written_whole(path) as aside:
-        out = {"samplerate": sample_rate_hz, "channels": 1, "format": "OGG", "subtype": "VORBIS"}
-        with soundfile.SoundFile(aside, "w", **out) as file:
-            for start in range(0, len(wave_s), BLOCK):
-                file.write(np.clip(wave_s[start : start + BLOCK], -1.0, 1.0))
+    out = {"samplerate": sample_rate_hz, "channels": 1, "format": "OGG", "subtype": "VORBIS"}
+    with soundfile.SoundFile(path, "w", **out) as file:
+        for start in range(0, len(wave_s), BLOCK):
+            file.write(np.clip(wave_s[start : start + BLOCK], -1.0, 1.0))
     return path
 
 
 def _write(path: Path, data: bytes) -> Path:
-    with files.written_whole(path) as aside:
-        aside.write_bytes(data)
+    path.write_bytes(data)
     return path

@@ -115,28 +115,28 @@ def write_clips(folder: Path, heard: Iterable[Heard], asked: Wanted) -> Pictured
         for key in set(asked.follows.values()):
             means.setdefault(key, {})[one.clip] = _mean_of(one, *key)
         for layer, n, role in of_clips.get(one.clip, ()):
-            kept = seen.setdefault((layer, n), _Seen({}, {}, {}, {}))
-            _keep(kept, one, asked, layer, n, role)
+            shown = seen.setdefault((layer, n), _Seen({}, {}, {}, {}))
+            _keep(shown, one, asked, layer, n, role)
     return _pictured(folder, seen, means, asked)
 
 
-def _keep(kept: _Seen, one: Heard, asked: Wanted, layer: str, n: int, role: int) -> None:
+def _keep(shown: _Seen, one: Heard, asked: Wanted, layer: str, n: int, role: int) -> None:
     """Keeps a neuron's map and both curves on one clip, and on its strongest the matrix that it resembles."""
     output = one.layers[layer]
     if output.ndim != 3:
         return
     grid = _grid(asked.opened.network)
     [described] = [one_layer for one_layer in asked.opened.layers if one_layer.name == layer]
-    kept.maps[role] = thinned(output[:, :, n])
+    shown.maps[role] = thinned(output[:, :, n])
     centres = np.asarray(activity.times_s(described, asked.opened.network))
-    kept.curves[role] = np.interp(grid, centres, output[:, :, n].mean(axis=0), left=np.nan, right=np.nan)
-    kept.feature[role] = np.full(len(grid), np.nan)
+    shown.curves[role] = np.interp(grid, centres, output[:, :, n].mean(axis=0), left=np.nan, right=np.nan)
+    shown.feature[role] = np.full(len(grid), np.nan)
     feature, row = asked.follows.get((layer, n), ("", -1))
     if feature in asked.features and row >= 0:
-        kept.feature[role] = curve(one, asked.features[feature], row, grid)
+        shown.feature[role] = curve(one, asked.features[feature], row, grid)
     matrix = asked.beside.get((layer, n))
     if role == 0 and matrix is not None and matrix.feature in asked.features:
-        kept.matrix.update(_matrix(one, asked.features[matrix.feature]))
+        shown.matrix.update(_matrix(one, asked.features[matrix.feature]))
 
 
 def _matrix(one: Heard, feature: Feature) -> dict[str, Any]:
@@ -159,9 +159,9 @@ def curve(one: Heard, feature: Feature, row: int, grid_s: np.ndarray) -> np.ndar
     ok = valid & np.isfinite(values[row])
     if ok.sum() < 2:
         return np.full(len(grid_s), np.nan)
-    found = np.interp(grid_s, times[ok], values[row][ok], left=np.nan, right=np.nan)
+    at_grid = np.interp(grid_s, times[ok], values[row][ok], left=np.nan, right=np.nan)
     nearest = np.clip(np.searchsorted(times, grid_s), 0, len(times) - 1)
-    return np.where(ok[nearest], found, np.nan)
+    return np.where(ok[nearest], at_grid, np.nan)
 
 
 def thinned(map_ft: np.ndarray) -> np.ndarray:
@@ -204,19 +204,19 @@ def _pictured(
     clips = 1 + max((max(of_row) for of_row in means.values()), default=0)
     neurons: dict[tuple[str, int], dict[str, Any]] = {}
     used: dict[str, np.ndarray] = {}
-    for (layer, n), kept in seen.items():
+    for (layer, n), shown in seen.items():
         line: dict[str, Any] = {}
-        if kept.maps:
+        if shown.maps:
             name = f"maps/{number[layer]}-{n}.png"
-            media.write_stack(folder / name, [kept.maps[role] for role in sorted(kept.maps)])
-            line = {"map": name, "curves": _coded_curves(kept)}
-            if kept.matrix:
-                line["beside"] = _written_matrix(folder, name, kept.matrix, asked.beside[layer, n], asked)
-        elif (layer, n) in asked.follows:
+            media.write_stack(folder / name, [shown.maps[role] for role in sorted(shown.maps)])
+            line = {"map": name, "curves": _coded_curves(shown)}
+            if shown.matrix:
+                line["beside"] = _written_matrix(folder, name, shown.matrix, asked.beside[layer, n], asked)
+        if (layer, n) in asked.follows:
             key = "{} {}".format(*asked.follows[layer, n])
             of_row = means[asked.follows[layer, n]]
             used[key] = np.asarray([of_row.get(b, np.nan) for b in range(clips)])
-            line = {"feature_means": key}
+            line["feature_means"] = key
         neurons[layer, n] = line
     return Pictured(neurons, used)
 
@@ -237,9 +237,9 @@ def _written_matrix(
     }
 
 
-def _coded_curves(kept: _Seen) -> dict[str, Any]:
+def _coded_curves(shown: _Seen) -> dict[str, Any]:
     out: dict[str, Any] = {"points": POINTS}
-    for name, of_role in (("activation", kept.curves), ("feature", kept.feature)):
+    for name, of_role in (("activation", shown.curves), ("feature", shown.feature)):
         together = np.stack([of_role[role] for role in sorted(of_role)])
         ends = together[np.isfinite(together)]
         low, high = (float(ends.min()), float(ends.max())) if len(ends) else (0.0, 1.0)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parent / "page"
 
 
-class About(NamedTuple):
+class RunInfo(NamedTuple):
     """What the page says of the run.
 
     Attributes:
@@ -62,10 +62,10 @@ def empty_folder(folder: Path) -> Path:
 def write_site(
     folder: Path,
     scored: Scored,
-    kept: ClipActivations,
+    activations: ClipActivations,
     pool: np.ndarray,
     pictured: Pictured,
-    about: About,
+    run_info: RunInfo,
     cut: Ablation | None = None,
 ) -> Path:
     """Writes index.html and data/; sounds and pictures are there already.
@@ -73,28 +73,30 @@ def write_site(
     Args:
       folder: of the atlas.
       scored: the scores.
-      kept: mean activations of the trained and the untrained network.
+      activations: mean ones of the trained and the untrained network.
       pool: the clips that have sounds and pictures.
       pictured: what is shown of each neuron on them.
-      about: the run.
+      run_info: what the page says of the run.
       cut: what the network loses without each neuron, if that is known.
 
     Returns:
       The page.
     """
-    index = _index(scored, kept, pool, about, cut)
+    index = _index(scored, activations, pool, run_info, cut)
     index["feature_means"] = {key: coded(values) for key, values in pictured.feature_means.items()}
     write_script(folder / "data" / "index.js", "index", index)
-    number = {layer["name"]: i for i, layer in enumerate(about.layers)}
+    number = {layer["name"]: i for i, layer in enumerate(run_info.layers)}
     rows = rows_of(scored.table, scored.summary)
     details = {
         "profile": described.profiles(scored.table, scored.summary, rows),
         "metrics": described.agreement(scored.table, scored.summary, scored.best),
     }
-    means = kept.means[scored.summary.main]
+    means = activations.means[scored.summary.main]
     alike = chosen.nearest(means)
     for layer, means_bn in means.items():
-        code, clips_nr = scored.summary.layers.index(layer), chosen.clips_of(means_bn, pool)
+        clips_nr = chosen.clips_of(means_bn, pool)
+        # -1 for a layer without a score, of which the details know nothing.
+        code = dict(zip(scored.summary.layers, range(len(scored.summary.layers)), strict=True)).get(layer, -1)
         lines = []
         for n in range(means_bn.shape[1]):
             line: dict[str, Any] = {name: of_kind.get((code, n), []) for name, of_kind in details.items()}
@@ -104,7 +106,7 @@ def write_site(
             line |= {} if cut is None else ablation.of_neuron(cut, scored.summary.main, layer, n)
             lines.append(line)
         write_script(folder / "data" / f"layer{number[layer]}.js", f"layer{number[layer]}", lines)
-    return files.write_text(folder / "index.html", page_text.page(PAGE, about.title))
+    return files.write_text(folder / "index.html", page_text.page(PAGE, run_info.title))
 
 
 def _activity(means_b: np.ndarray, clips_r: np.ndarray) -> dict[str, Any]:
@@ -118,17 +120,17 @@ def _activity(means_b: np.ndarray, clips_r: np.ndarray) -> dict[str, Any]:
 
 
 def _index(
-    scored: Scored, kept: ClipActivations, pool: np.ndarray, about: About, cut: Ablation | None
+    scored: Scored, activations: ClipActivations, pool: np.ndarray, run_info: RunInfo, cut: Ablation | None
 ) -> dict[str, Any]:
     """All that the page needs before a neuron is opened."""
     table, summary, best = scored
-    number = {layer["name"]: i for i, layer in enumerate(about.layers)}
-    member = chosen.membership(kept.labels, len(kept.class_names))
+    number = {layer["name"]: i for i, layer in enumerate(run_info.layers)}
+    member = chosen.membership(activations.labels, len(activations.class_names))
     main = summary.main
-    ordered = {main: kept.means[main]} | dict(kept.means)
+    ordered = {main: activations.means[main]} | dict(activations.means)
     class_best, preferred = described.classes(ordered, member, number)
     strongest = {layer: chosen.clips_of(m, pool)[:, 0] for layer, m in ordered[main].items()}
-    columns = described.index_columns(best, summary, number, selectivity(kept))
+    columns = described.index_columns(best, summary, number, selectivity(activations))
     for name, by_layer in (("class", preferred), ("top", strongest)):
         values = neuron_table.of_neurons(best, by_layer, summary)
         columns[name] = np.nan_to_num(values, nan=-1).astype(int).tolist()
@@ -136,24 +138,24 @@ def _index(
         losses = {layer: of_layer.loss for layer, of_layer in cut.networks[main].items()}
         columns["loss"] = [rounded(v) for v in neuron_table.of_neurons(best, losses, summary)]
     return {
-        "title": about.title,
-        "clip_seconds": about.clip_seconds,
+        "title": run_info.title,
+        "clip_seconds": run_info.clip_seconds,
         "sets": [s.title for s in summary.sets],
-        "layers": list(about.layers),
+        "layers": list(run_info.layers),
         "features": described.features(table, summary, rows_of(table, summary), number),
-        "classes": list(kept.class_names),
+        "classes": list(activations.class_names),
         "class_best": class_best,
-        "clips": _clips(kept, member, pool),
+        "clips": _clips(activations, member, pool),
         "columns": columns,
         "words": page_text.words(),
-        "run": dict(about.facts),
+        "run": dict(run_info.facts),
     }
 
 
-def _clips(kept: ClipActivations, member: np.ndarray, pool: np.ndarray) -> list[dict[str, Any]]:
+def _clips(activations: ClipActivations, member: np.ndarray, pool: np.ndarray) -> list[dict[str, Any]]:
     there, out = set(pool.tolist()), []
-    for b, clip in enumerate(kept.clip_ids):
+    for b, clip in enumerate(activations.clip_ids):
         of_clip = np.flatnonzero(member[b]).tolist()
-        label = ", ".join(kept.class_names[c] for c in of_clip)
+        label = ", ".join(activations.class_names[c] for c in of_clip)
         out.append({"id": clip, "label": label, "classes": of_clip, "sound": b in there})
     return out

@@ -7,7 +7,7 @@ CONFIG = config_flags.DEFINE_config_file(
     "config", None, "A file with get_config(), or the name of one of actjax's; the quickstart by default."
 )
 WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/<config's name> by default.")
-STAGE = flags.DEFINE_string("stage", "all", "all (data, train, score, findings, report) or one stage.")
+STAGE = flags.DEFINE_string("stage", "all", "all (data, train, score, findings, atlas, report) or one stage.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets live; TFDS's default otherwise.")
 LIST = flags.DEFINE_string(
     "list", None, "Print what there is, and exit: metrics, features ...; metrics:cka says all of one."

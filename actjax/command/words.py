@@ -60,9 +60,9 @@ def to_flags(arguments: Sequence[str]) -> list[str]:
 
 def _place(name: str | None, flags: Sequence[str], *, sounds: bool) -> list[str]:
     """The flags of what a command names."""
-    given = {one.split("=")[0].lstrip("-"): one.partition("=")[2] for one in flags}
-    place = config_files.place(name, given.get("workdir"), sounds=sounds)
-    named = [] if place.config is None or "config" in given else [f"--config={place.config}"]
+    flag_values = {one.split("=")[0].lstrip("-"): one.partition("=")[2] for one in flags}
+    place = config_files.place(name, flag_values.get("workdir"), sounds=sounds)
+    named = [] if place.config is None or "config" in flag_values else [f"--config={place.config}"]
     options = [f"--config.{option}={value}" for option, value in place.options.items()]
-    where = [] if place.workdir is None or "workdir" in given else [f"--workdir={place.workdir}"]
+    where = [] if place.workdir is None or "workdir" in flag_values else [f"--workdir={place.workdir}"]
     return [*named, *options, *where]

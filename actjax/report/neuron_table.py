@@ -1,7 +1,7 @@
 """The table of all neurons, and how many of them do anything."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,23 +90,21 @@ def neuron_table(
     shares = of_neurons(best, selectivity or {}, summary)
     rows = []
     for i in best.by_gain()[:most].tolist():
-        mark = " *" if best.announced[i] else ""
-        feature = best.feature[i]
-        most_of_all = _named(best.strongest_feature[i], best.strongest_row[i])
+        one = best.of_neuron(i)
+        feature, mark = one["feature"], " *" if one["announced"] else ""
+        strongest = _named(one["strongest_feature"], one["strongest_row"])
         row = (
-            f"{summary.layers[best.layer[i]]} / {best.neuron[i]}",
-            _named(feature, best.row_name[i] or _numbered(int(best.row[i])))
-            if feature
-            else "nothing: constant",
-            summary.sets[best.set[i]].view if feature else "",
-            signed(best.score[i]),
-            _null(best, i),
-            p_value(best.p_maxt[i]),
-            signed(best.untrained[i]),
-            signed(best.input[i]),
-            signed(best.gain[i]) + mark,
-            interval(best.gain_low[i], best.gain_high[i]),
-            f"{most_of_all} {signed(best.strongest_score[i])}" if feature else "",
+            f"{summary.layers[one['layer']]} / {one['neuron']}",
+            _named(feature, one["row_name"] or _numbered(one["row"])) if feature else "nothing: constant",
+            summary.sets[one["set"]].view if feature else "",
+            signed(one["score"]),
+            _null(one),
+            p_value(one["p_maxt"]),
+            signed(one["untrained"]),
+            signed(one["input"]),
+            signed(one["gain"]) + mark,
+            interval(one["gain_low"], one["gain_high"]),
+            f"{strongest} {signed(one['strongest_score'])}" if feature else "",
             f"{shares[i]:.0%}" if np.isfinite(shares[i]) else "-",
         )
         rows.append(row)
@@ -134,9 +132,9 @@ def _named(feature: str, row: str) -> str:
     return feature if row in ("", feature) else f"{feature} {row.removeprefix(feature).strip('_ ')}"
 
 
-def _null(best: Best, i: int) -> str:
-    ends = interval(best.null_low[i], best.null_high[i])
-    return f"{signed(best.null_mean[i])} ({ends})" if ends else "-"
+def _null(one: Mapping[str, Any]) -> str:
+    ends = interval(one["null_low"], one["null_high"])
+    return f"{signed(one['null_mean'])} ({ends})" if ends else "-"
 
 
 def _numbered(row: int) -> str:

@@ -1,6 +1,7 @@
 """One row for every neuron: what it follows beyond the controls, what chance gives, what training gained."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -71,6 +72,15 @@ class Best(NamedTuple):
     strongest_feature: np.ndarray
     strongest_row: np.ndarray
     strongest_score: np.ndarray
+
+    def of_layers(self, summary: Summary, names: Sequence[str]) -> "Best":
+        """The neurons of some layers."""
+        chosen = np.isin(self.layer, [i for i, name in enumerate(summary.layers) if name in names])
+        return Best(*(values[chosen] for values in self))
+
+    def of_neuron(self, i: int) -> dict[str, Any]:
+        """One neuron's entries by name."""
+        return {name: values[i] for name, values in self._asdict().items()}
 
     def by_gain(self) -> np.ndarray:
         """Orders a table: the largest gain first, then the strongest score; neurons without any last."""
@@ -145,12 +155,12 @@ def described(
 
     def control(name: str, also: tuple[str, ...] = ()) -> np.ndarray:
         network = summary.network(name) if name != summary.main else None
-        found = np.full(len(pick), -1)
+        places = np.full(len(pick), -1)
         if network is not None:
-            found[there] = matching(
+            places[there] = matching(
                 rows.where(rows.network == network), picked, ("set", "feature", "row", *also)
             )
-        return found
+        return places
 
     untrained, of_input = control(UNTRAINED), control(INPUT)
     sets = np.full(len(pick), -1)

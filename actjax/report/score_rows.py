@@ -1,5 +1,6 @@
 """Rows of a table of scores as arrays: the strongest, those of the input, those of controls."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ GIVEN = {"log_mel": None, "mel": None, "mfcc": 0}
 
 
 class Rows(NamedTuple):
-    """Rows of the table that belong to the leading score set of each view.
+    """Rows of the table that belong to some of its score sets.
 
     Attributes:
       set, network, layer, neuron, feature, row: codes and numbers; they index the tuples of a Summary.
@@ -38,10 +39,10 @@ class Rows(NamedTuple):
         return Rows(*(column[chosen] for column in self))
 
 
-def rows_of(table: "pyarrow.Table", summary: Summary) -> Rows:
-    """The rows of each view's leading score set."""
+def rows_of(table: "pyarrow.Table", summary: Summary, chosen: Iterable[int] | None = None) -> Rows:
+    """The rows of the chosen score sets, of each view's leading one by default."""
     sets, set_code = sets_of(table)
-    at = np.flatnonzero(np.isin(set_code, summary.leading()))
+    at = np.flatnonzero(np.isin(set_code, summary.leading() if chosen is None else list(chosen)))
 
     def coded(name: str, names: tuple[str, ...]) -> np.ndarray:
         code, known = codes(table, name)
@@ -93,17 +94,19 @@ def strongest_by(labels: list[np.ndarray], strength: np.ndarray) -> np.ndarray:
     return order[np.concatenate([[True], (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)])]
 
 
-def matching(own: Rows, wanted: Rows, names: tuple[str, ...] = ("set", "feature", "row")) -> np.ndarray:
+def matching(
+    candidates: Rows, wanted: Rows, names: tuple[str, ...] = ("set", "feature", "row")
+) -> np.ndarray:
     """The places in the table of the strongest of `own` that agrees with each wanted row in these columns.
 
     -1 where none does.
     """
-    if not len(own.at):
+    if not len(candidates.at):
         return np.full(len(wanted.at), -1)
-    both = np.concatenate([np.stack([getattr(r, name) for name in names], 1) for r in (own, wanted)])
+    both = np.concatenate([np.stack([getattr(r, name) for name in names], 1) for r in (candidates, wanted)])
     code = np.unique(both, axis=0, return_inverse=True)[1].ravel()
-    mine, theirs = code[: len(own.at)], code[len(own.at) :]
-    found = np.full(code.max() + 1, -1)
-    best = strongest_by([mine], own.strength)
-    found[mine[best]] = own.at[best]
-    return found[theirs]
+    mine, theirs = code[: len(candidates.at)], code[len(candidates.at) :]
+    strongest = np.full(code.max() + 1, -1)
+    best = strongest_by([mine], candidates.strength)
+    strongest[mine[best]] = candidates.at[best]
+    return strongest[theirs]

@@ -64,7 +64,7 @@ def read_material(workdir: Path, shown: Sequence[Example] | None = None, command
     Raises:
       FileError: a file that is there but not as its writer makes it.
     """
-    scores, kept = folder_of(workdir), clip_activations.read(workdir)
+    scores, activations = folder_of(workdir), clip_activations.read(workdir)
     return Material(
         evaluation=evaluation_record.read(workdir),
         curve=curve.read(workdir),
@@ -72,16 +72,18 @@ def read_material(workdir: Path, shown: Sequence[Example] | None = None, command
         left_out=left_out.read(scores),
         examples=examples.read(scores) if shown is None else shown,
         config=recorded_config.read(workdir),
-        selectivity=None if kept is None else selectivity(kept),
-        changing=None if kept is None else kept.changing(TRAINED),
+        selectivity=None if activations is None else selectivity(activations),
+        changing=None if activations is None else activations.changing(TRAINED),
         atlas=(workdir / "report" / ATLAS).exists(),
         command=command,
     )
 
 
-def selectivity(kept: ClipActivations) -> dict[str, np.ndarray]:
+def selectivity(activations: ClipActivations) -> dict[str, np.ndarray]:
     """Layer -> [n] the share of each trained neuron's variance between clips that lies between classes."""
-    if kept.labels.ndim != 1:
+    if activations.labels.ndim != 1:
         return {}
-    of_trained = kept.means.get(TRAINED, {})
-    return {layer: controls.eta_squared(means_bn, kept.labels) for layer, means_bn in of_trained.items()}
+    of_trained = activations.means.get(TRAINED, {})
+    return {
+        layer: controls.eta_squared(means_bn, activations.labels) for layer, means_bn in of_trained.items()
+    }

@@ -52,15 +52,15 @@ def run(
     if isinstance(config, str | os.PathLike):
         place = config_files.place(os.fspath(config), None if workdir is None else os.fspath(workdir))
         spec = place.config or "quickstart"
-        made, path = config_files.load(spec), str(config_files.find(config_files.split(spec)[0]))
+        settings, path = config_files.load(spec), str(config_files.find(config_files.split(spec)[0]))
     else:
-        made = ml_collections.ConfigDict(config.to_dict())
-    _change(made, {**place.options, **(options or {})})
+        settings = ml_collections.ConfigDict(config.to_dict())
+    _change(settings, {**place.options, **(options or {})})
     where = Path(workdir or place.workdir or f"runs/{Path(path).stem if path else 'run'}")
     prepared = None if data_dir is None else os.fspath(data_dir)
     set_here = [*place.options, *(options or ())] if quick else None
     where_to = {"workdir": str(where), "config_path": path, "data_dir": prepared}
-    experiment.run(config=made, stage=stage, quick=set_here, **where_to)
+    experiment.run(config=settings, stage=stage, quick=set_here, **where_to)
     return Result(where, prepared)
 
 

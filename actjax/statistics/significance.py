@@ -106,21 +106,23 @@ def significance(
 
     Sources: Phipson and Smyth 2010 (p-values that cannot be 0); Westfall and Young 1993 (max-T).
     """
-    made = metric if isinstance(metric, Metric) else _one_metric(metric, hyper)
+    chosen_metric = metric if isinstance(metric, Metric) else _one_metric(metric, hyper)
     sides = containers.open_sides(activations, features)
     values = sides.activations.values, sides.features.values
-    observed = score(*values, made, clip_ids, mask=mask, seed=seed, memory_gib=memory_gib)
+    observed = score(*values, chosen_metric, clip_ids, mask=mask, seed=seed, memory_gib=memory_gib)
     counts = checks.mask(mask, len(values[0]))
     clips = _by_clip(containers.labels(clip_ids), counts, len(values[0]))
     draws = _draws(null, clips, recording_ids, classes, {"replicates": replicates, "seed": seed})
-    found = metric_nulls.null_of(made, _by_sides(made, values, counts, clips), draws, memory_gib=memory_gib)
-    return _given(sides, np.asarray(observed), found)
+    null_scores = metric_nulls.null_of(
+        chosen_metric, _by_sides(chosen_metric, values, counts, clips), draws, memory_gib=memory_gib
+    )
+    return _in_container(sides, np.asarray(observed), null_scores)
 
 
-def _given(sides: containers.Sides, scores: np.ndarray, found: families.Null) -> Significance:
+def _in_container(sides: containers.Sides, scores: np.ndarray, null_scores: families.Null) -> Significance:
     """The result in the arrays' own container; what is said of a score that is undefined is so too."""
-    [corrected] = families.correct([found])
-    columns = (found.mean, found.std, found.z, found.p, corrected.p_maxt, corrected.q)
+    [corrected] = families.correct([null_scores])
+    columns = (null_scores.mean, null_scores.std, null_scores.z, null_scores.p, corrected.p_maxt, corrected.q)
     blank = [np.where(np.isnan(scores), np.float32(np.nan), np.asarray(one, np.float32)) for one in columns]
     return Significance(*(sides.give(one) for one in (scores, *blank)))
 

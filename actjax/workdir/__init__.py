@@ -17,6 +17,8 @@
 | `findings_table` | findings.json: scores, intervals, p-values, answers | findings | findings, report |
 | `findings_arrays` | findings/arrays.npz: what a table over seeds is made from | findings | findings |
 | `findings_units` | findings/units.parquet: scores of all units | findings | |
+| `clip_activations` | clip_activations.npz: mean activations by clip | atlas | atlas, ablate, report |
+| `ablation` | ablation.parquet: what changes without each neuron | ablate | atlas |
 | `sweep_table` | sweep.parquet, sweep.tsv: one row a trial | sweep | |
 | `sweep_state` | sweep.json: trials that were stopped or failed, values at rungs | sweep | sweep |
 | `benchmark_table` | benchmark/<kind>.csv, .md | benchmark | report |

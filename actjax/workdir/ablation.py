@@ -53,7 +53,7 @@ def path_of(workdir: Path) -> Path:
     return workdir / NAME
 
 
-def write(workdir: Path, made: Ablation) -> Path:
+def write(workdir: Path, result: Ablation) -> Path:
     """Writes the table, whole or not at all."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -73,15 +73,15 @@ def write(workdir: Path, made: Ablation) -> Path:
         for key, values in (("change", change), ("low", low), ("high", high)):
             rows[key] += np.asarray(nothing if values is None else values, np.float64).tolist()
 
-    for network, layers in made.networks.items():
+    for network, layers in result.networks.items():
         for layer, of_layer in layers.items():
             add(network, layer, "loss", "", of_layer.loss, of_layer.low, of_layer.high)
             add(network, layer, "changed", "", of_layer.changed)
-            for name, change in zip(made.class_names, of_layer.outputs.T, strict=True):
+            for name, change in zip(result.class_names, of_layer.outputs.T, strict=True):
                 add(network, layer, "output", name, change)
-            for name, slope in made.responses.get(network, {}).get(layer, {}).items():
+            for name, slope in result.responses.get(network, {}).get(layer, {}).items():
                 add(network, layer, "response", name, slope)
-    table = pa.table(rows).replace_schema_metadata({_MADE_FROM: made.made_from})
+    table = pa.table(rows).replace_schema_metadata({_MADE_FROM: result.made_from})
     path = path_of(workdir)
     with files.written_whole(path) as aside:
         pq.write_table(table, aside, compression="zstd", write_page_checksum=True)
@@ -107,17 +107,17 @@ def read(workdir: Path) -> Ablation | None:
         return _of_rows(made_from, rows)
 
 
-def of_neuron(made: Ablation, main: str, layer: str, neuron: int) -> dict[str, Any]:
+def of_neuron(result: Ablation, main: str, layer: str, neuron: int) -> dict[str, Any]:
     """What the page shows of one neuron; nothing for a layer that was not cut."""
-    if layer not in made.networks.get(main, {}):
+    if layer not in result.networks.get(main, {}):
         return {}
-    line: dict[str, Any] = {"ablation": _numbers(made.networks[main][layer], neuron)}
-    twin = next((name for name in made.networks if name != main), None)
-    if twin is not None and layer in made.networks[twin]:
-        line["ablation"]["twin"] = _numbers(made.networks[twin][layer], neuron)
-    slopes = made.responses.get(main, {}).get(layer, {})
+    line: dict[str, Any] = {"ablation": _numbers(result.networks[main][layer], neuron)}
+    twin = next((name for name in result.networks if name != main), None)
+    if twin is not None and layer in result.networks[twin]:
+        line["ablation"]["twin"] = _numbers(result.networks[twin][layer], neuron)
+    slopes = result.responses.get(main, {}).get(layer, {})
     if slopes:
-        before = made.responses.get(twin or "", {}).get(layer, {})
+        before = result.responses.get(twin or "", {}).get(layer, {})
         line["responses"] = {
             name: {
                 "trained": _number(of_n[neuron]),
@@ -153,8 +153,10 @@ def _of_rows(made_from: str, rows: Mapping[str, np.ndarray]) -> Ablation:
 
         def of(quantity: str, column: str = "change", mine: np.ndarray = mine) -> dict[str, np.ndarray]:
             there = mine & (rows["quantity"] == quantity)
-            found = {str(name): rows[column][there & (rows["name"] == name)] for name in rows["name"][there]}
-            return {name: np.asarray(values, np.float64) for name, values in found.items()}
+            columns = {
+                str(name): rows[column][there & (rows["name"] == name)] for name in rows["name"][there]
+            }
+            return {name: np.asarray(values, np.float64) for name, values in columns.items()}
 
         loss, outputs = of("loss")[""], of("output")
         names = names or tuple(outputs)

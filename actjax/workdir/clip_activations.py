@@ -44,12 +44,16 @@ def path_of(workdir: Path) -> Path:
     return workdir / NAME
 
 
-def write(workdir: Path, kept: ClipActivations) -> Path:
+def write(workdir: Path, activations: ClipActivations) -> Path:
     """Writes the file, whole or not at all."""
-    layers = [(network, layer) for network, of_network in kept.means.items() for layer in of_network]
-    about = {"made_from": kept.made_from, "clip_ids": kept.clip_ids, "class_names": kept.class_names}
-    arrays = {f"means_{i}": kept.means[network][layer] for i, (network, layer) in enumerate(layers)}
-    arrays |= {"labels": kept.labels, "about": np.asarray(json.dumps(about | {"layers": layers}))}
+    layers = [(network, layer) for network, of_network in activations.means.items() for layer in of_network]
+    header = {
+        "made_from": activations.made_from,
+        "clip_ids": activations.clip_ids,
+        "class_names": activations.class_names,
+    }
+    arrays = {f"means_{i}": activations.means[network][layer] for i, (network, layer) in enumerate(layers)}
+    arrays |= {"labels": activations.labels, "about": np.asarray(json.dumps(header | {"layers": layers}))}
     path = path_of(workdir)
     with files.written_whole(path) as aside, open(aside, "wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -76,15 +80,15 @@ def read(workdir: Path) -> ClipActivations | None:
 
 
 def _checked(arrays: Mapping[str, np.ndarray]) -> ClipActivations:
-    about = json.loads(str(arrays["about"]))
-    clips, labels = [str(one) for one in about["clip_ids"]], np.asarray(arrays["labels"])
+    header = json.loads(str(arrays["about"]))
+    clips, labels = [str(one) for one in header["clip_ids"]], np.asarray(arrays["labels"])
     if labels.ndim not in (1, 2) or len(labels) != len(clips) or labels.dtype.kind not in "iub":
         raise ValueError(f"expected the labels of {len(clips)} clips, got {labels.dtype} {labels.shape}")
     means: dict[str, dict[str, np.ndarray]] = {}
-    for i, (network, layer) in enumerate(about["layers"]):
+    for i, (network, layer) in enumerate(header["layers"]):
         means_bn = np.asarray(arrays[f"means_{i}"])
         if means_bn.ndim != 2 or len(means_bn) != len(clips) or means_bn.dtype != np.float32:
             raise ValueError(f"expected [{len(clips)}, n] means of {layer!r}, got {means_bn.shape}")
         means.setdefault(str(network), {})[str(layer)] = means_bn
-    names = [str(one) for one in about["class_names"]]
-    return ClipActivations(str(about["made_from"]), clips, labels, names, means)
+    names = [str(one) for one in header["class_names"]]
+    return ClipActivations(str(header["made_from"]), clips, labels, names, means)

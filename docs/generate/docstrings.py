@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-SECTIONS = ("Args", "Returns", "Raises", "Attributes", "Yields")
+SECTIONS = ("Args", "Returns", "Raises", "Attributes", "Yields", "Example", "Examples")
 
 
 def markdown(docstring: str | None) -> str:
@@ -69,6 +69,8 @@ def _section_of(line: str) -> str | None:
 def _block(block: str) -> str:
     lines = block.split("\n")
     section = _section_of(lines[0])
+    if section in ("Example", "Examples"):
+        return _block(inspect.cleandoc("\n" + "\n".join(lines[1:])))
     if section:
         return f"**{section}**\n\n" + "\n".join(
             _entries(lines[1:], named=section not in ("Returns", "Yields"))

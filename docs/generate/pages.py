@@ -39,7 +39,7 @@ def write(folder: Path, *, draw: bool = True) -> list[Path]:
         pictures.waveform(folder)
         figures = pictures.concepts(folder)
         (folder / "figures.json").write_text(json.dumps(figures))
-    made = {
+    texts = {
         "metrics": metrics(),
         "features": features(folder, draw=draw),
         "models": shelf("model", "Networks", "num_classes", "axis_name"),
@@ -49,7 +49,7 @@ def write(folder: Path, *, draw: bool = True) -> list[Path]:
         "python": python_functions(),
     }
     written = []
-    for name, text in made.items():
+    for name, text in texts.items():
         written.append(folder / f"{name}.md")
         written[-1].write_text(NOTE + text, encoding="utf-8")
     return written
@@ -61,11 +61,13 @@ def metrics() -> str:
     for name in lookup.names("metric"):
         metric = lookup.load("metric", name)
         low, high, none = metric.range
-        span = f"{low:g} .. {high:g}"
-        rows.append((f"[{name}](#{_anchor(name)})", ", ".join(metric.views), span, f"{none:g}", metric.cost))
+        span = f"{low:.3g} .. {high:.3g}"
+        rows.append(
+            (f"[{name}](#{_anchor(name)})", ", ".join(metric.views), span, f"{none:.3g}", metric.cost)
+        )
         facts = [
             ("views", ", ".join(metric.views)),
-            ("range", f"{span}, {none:g} where nothing is related"),
+            ("range", f"{span}, {none:.3g} where nothing is related"),
             ("compares", _compared(metric)),
             ("does not depend on", ", ".join(metric.invariant_to) or "nothing is left out"),
             ("observations", f"at least {metric.min_observations}" + _most(metric)),
@@ -90,16 +92,16 @@ def features(folder: Path, *, draw: bool) -> str:
     rows, sections = [], []
     for name in lookup.names("feature"):
         try:
-            made = lookup.load("feature", name, sample_rate_hz=clip.RATE)
+            feature = lookup.load("feature", name, sample_rate_hz=clip.RATE)
         except ValueError as needs:
             sections.append(_section(name, [("needs", str(needs))], lookup.factory("feature", name)))
             continue
-        shape = f"{made.rows} x {'frames' if made.hop_samples else '1'}"
-        rows.append((f"[{name}](#{_anchor(name)})", shape, made.axis, made.unit))
+        shape = f"{feature.rows} x {'frames' if feature.hop_samples else '1'}"
+        rows.append((f"[{name}](#{_anchor(name)})", shape, feature.axis, feature.unit))
         facts = [
             ("rows x frames", shape),
-            ("rows are", made.axis),
-            ("unit", made.unit),
+            ("rows are", feature.axis),
+            ("unit", feature.unit),
             ("options", _options("feature", name)),
         ]
         picture = ""
@@ -118,10 +120,10 @@ def features(folder: Path, *, draw: bool) -> str:
     )
 
 
-def shelf(kind: str, title: str, *given: str) -> str:
+def shelf(kind: str, title: str, *shared: str) -> str:
     """The page of a shelf: each plug-in with its options and its docstring."""
     sections = [
-        _section(name, [("options", _options(kind, name, given))], lookup.factory(kind, name))
+        _section(name, [("options", _options(kind, name, shared))], lookup.factory(kind, name))
         for name in lookup.names(kind)
     ]
     return f"# {title}\n\n" + "\n\n".join(sections)
@@ -208,12 +210,12 @@ def _anchor(name: str) -> str:
     return "the-" + name.replace("_", "-")
 
 
-def _options(kind: str, name: str, given: Sequence[str] = ()) -> str:
+def _options(kind: str, name: str, shared: Sequence[str] = ()) -> str:
     """A plug-in's options with their defaults, in code."""
     parameters = inspect.signature(lookup.factory(kind, name)).parameters.values()
     shown = []
     for one in parameters:
-        if one.name not in given:
+        if one.name not in shared:
             shown.append(f"`{one.name}`" if one.default is one.empty else f"`{one.name}={one.default!r}`")
     return ", ".join(shown) or "none"
 

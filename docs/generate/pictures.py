@@ -14,7 +14,7 @@ HOP_S = 0.02
 
 def feature(name: str, folder: Path) -> Path | None:
     """Draws a feature of the clip; None for one that has no default (it needs an option)."""
-    made = lookup.load("feature", name, sample_rate_hz=clip.RATE)
+    described = lookup.load("feature", name, sample_rate_hz=clip.RATE)
     values = np.asarray(actjax.feature(name, clip.samples(), sample_rate_hz=clip.RATE))
     seconds = len(clip.samples()) / clip.RATE
     with style.look():
@@ -30,18 +30,20 @@ def feature(name: str, folder: Path) -> Path | None:
                 cmap="magma",
             )
             fig.colorbar(mesh, cax=fig.add_axes((0.92, 0.5 / height, 0.012, 1 - 0.65 / height)))
-            axes.set_ylabel(made.axis or "row", fontsize=8)
+            axes.set_ylabel(described.axis or "row", fontsize=8)
+            if described.axis == "pitch_class":
+                axes.set_yticks((0, 2, 4, 5, 7, 9, 11), "CDEFGAB")
         elif values.shape[1] > 1:
             axes.plot(
                 np.linspace(0, seconds, values.shape[1]), values[0], color=style.COLOURS["trained"], lw=1.3
             )
-            axes.set_ylabel(made.unit, fontsize=8)
+            axes.set_ylabel(described.unit, fontsize=8)
             axes.set_xlim(0, seconds)
         else:
             places = np.arange(len(values))
             axes.bar(places, values[:, 0], color=style.COLOURS["trained"], width=0.5)
             axes.set_xticks(places, [f"{v:.3g}" for v in values[:, 0]])
-            axes.set_ylabel(made.unit, fontsize=8)
+            axes.set_ylabel(described.unit, fontsize=8)
         if values.shape[1] > 1:
             axes.set_xlabel("seconds", fontsize=8, labelpad=1)
         return style.save(fig, folder / f"feature_{name}.png")

@@ -57,8 +57,8 @@ def write(workdir: Path, layers=LAYERS, clips=CLIPS) -> Path:
         {"name": layer.name, "depth": layer.depth, "neurons": layer.neurons, "span": span}
         for layer, span in zip(opened.layers, spans, strict=True)
     ]
-    about = site.About(f"Atlas of {HOSTILE}", SECONDS, {"data": HOSTILE}, about_layers)
-    return site.write_site(folder, scored, kept, pool, pictured, about, ablation(layers))
+    run_info = site.RunInfo(f"Atlas of {HOSTILE}", SECONDS, {"data": HOSTILE}, about_layers)
+    return site.write_site(folder, scored, kept, pool, pictured, run_info, ablation(layers))
 
 
 def network(layers):

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from actjax.defaults import default_config
+from actjax.files import FileError
 from actjax.pages import rows
 from actjax.types import LeftOut
 from actjax.workdir import (
     benchmark_table,
     checkpoint_files,
+    clip_activations,
     curve,
     data_summary,
     evaluation_record,
@@ -26,6 +28,7 @@ from actjax.workdir import (
     sweep_state,
     train_record,
 )
+from actjax.workdir.clip_activations import ClipActivations
 from actjax.workdir.data_summary import DataSummary
 from actjax.workdir.evaluation_record import Evaluation, ExcerptF1
 from actjax.workdir.examples import Example
@@ -174,6 +177,20 @@ def test_findings_table(tmp_path):
     np.testing.assert_equal(findings_table.read(tmp_path / "seed0"), table)
     assert findings_table.read_made_from(tmp_path / "seed0") == "01"
     assert findings_table.folders_below(tmp_path) == [tmp_path / "seed0"]
+
+
+@pytest.mark.parametrize("labels", [np.asarray([0, 1, 1]), np.eye(3, 2, dtype=np.uint8)])
+def test_clip_activations(tmp_path, labels):
+    assert clip_activations.read(tmp_path) is None
+    means = {"trained": {"a/b": np.asarray([[0, 1], [0, 2], [0, 2]], np.float32)}, "untrained": {}}
+    means["untrained"]["a/b"] = np.ones((3, 2), np.float32)
+    kept = ClipActivations("01", ["x", "y", "z"], labels, ["p", "q"], means)
+    path = clip_activations.write(tmp_path, kept)
+    np.testing.assert_equal(clip_activations.read(tmp_path)._asdict(), kept._asdict())
+    assert kept.changing("trained")["a/b"].tolist() == [0, 1] and kept.changing("input") == {}
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(FileError, match="clip_activations.npz: .*run --stage=atlas again"):
+        clip_activations.read(tmp_path)
 
 
 def test_findings_arrays_and_units(tmp_path):

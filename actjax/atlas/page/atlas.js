@@ -147,10 +147,10 @@ const HEADINGS = [
   { name: "gain", key: "gain", n: true },
   { name: "95 %", key: "gain_low", n: true },
   { name: "most of all it follows", key: "strong_score" },
-  { name: "class", key: "eta2", n: true },
-  { name: "most for", key: "class" },
+  { name: "class: share, most for", key: "eta2" },
 ];
-if (columns.loss) HEADINGS.push({ name: "loss without it", key: "loss", n: true });
+const GAIN = HEADINGS.findIndex((heading) => heading.key === "gain_low");
+if (columns.loss) HEADINGS.splice(GAIN + 1, 0, { name: "loss without it", key: "loss", n: true });
 const columnOf = (key) => (key === "place" ? null : columns[key]);
 const DEFAULTS = { layer: "", feature: "", row: "", sign: "", class: "", beyond: "", sort: "gain", order: "down" };
 
@@ -188,7 +188,6 @@ function chosen(state) {
   const value = (i) => {
     if (!by) return i;
     if (state.sort === "feature") return follows(i);
-    if (state.sort === "class") return columns.class[i] < 0 ? null : index.classes[columns.class[i]];
     return by[i];
   };
   const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b) : a - b);
@@ -214,10 +213,9 @@ function neuronRow(i) {
     signed(columns.gain[i]) + (columns.announced[i] ? " *" : ""),
     interval(columns.gain_low[i], columns.gain_high[i]),
     most(i) && `${most(i)} ${signed(columns.strong_score[i])}`,
-    share(columns.eta2[i]),
-    columns.class[i] < 0 ? "" : index.classes[columns.class[i]],
+    columns.class[i] < 0 ? share(columns.eta2[i]) : `${share(columns.eta2[i])} ${index.classes[columns.class[i]]}`,
   ];
-  if (columns.loss) cells.push(signed(columns.loss[i], 3));
+  if (columns.loss) cells.splice(GAIN + 1, 0, signed(columns.loss[i], 3));
   return node("tr", {}, cells.map((cell, k) => node("td", { class: HEADINGS[k].n ? "n" : null }, cell)));
 }
 
@@ -431,12 +429,13 @@ function profile(own, i, set) {
 
 function scatter(own, i) {
   let x, y, words;
-  if (own.curves) {
+  const frames = Boolean(own.curves) && viewOf(i) === "frame";
+  if (frames) {
     [x, y] = [values(own.curves.feature), values(own.curves.activation)];
     words = "frames of the clips above";
   } else if (own.feature_means) {
     [x, y] = [values(index.feature_means[own.feature_means]), values(own.means)];
-    words = "all clips";
+    words = "the clips that have sounds";
   } else return null;
   const pairs = x.map((value, k) => [value, y[k]]).filter(([a, b]) => Number.isFinite(a) && Number.isFinite(b));
   if (!pairs.length) return null;
@@ -457,7 +456,7 @@ function scatter(own, i) {
   text(52, 228, short(left), "start"); text(width - 18, 228, short(right), "end");
   text(44, 210, short(low), "end"); text(44, 22, short(high), "end");
   text(width / 2 + 20, 246, `${follows(i)}${unit ? ` (${unit})` : ""}`, "middle");
-  return section(`Activation against it`, picture, note(`Upwards the activation${own.curves ? ", averaged over frequency" : ""}; ${words}.`));
+  return section(`Activation against it`, picture, note(`Upwards the activation${frames ? ", averaged over frequency" : ", averaged over the clip"}; ${words}.`));
 }
 
 function byClass(own, i) {
@@ -508,8 +507,8 @@ async function showNeuron(i) {
   const step = (to, words) => (to >= 0 && to < count ? link(anchor(columns.layer[to], columns.neuron[to]), words(nameOf(to))) : node("span"));
   const json = new Blob([JSON.stringify({ neuron: nameOf(i), follows: follows(i), ...own }, null, 1)], { type: "application/json" });
   const metrics = table(
-    [{ name: "compared by" }, { name: "row" }, { name: "score", n: true }],
-    own.metrics.map((m) => [index.sets[m.set], m.row, signed(m.score)]), "Agreement of the metrics");
+    [{ name: "compared by" }, { name: "with" }, { name: "score", n: true }],
+    own.metrics.map((m) => [index.sets[m.set], m.whole ? "all rows" : "this row", signed(m.score)]), "Agreement of the metrics");
   const near = own.nearest.map(([layer, neuron, r]) =>
     node("li", {}, link(anchor(layer, neuron), `${index.layers[layer].name} / ${neuron}`), `r ${signed(r)}`));
   const clips = own.clips.map((_, k) => clipFigure(own, k, i));
@@ -524,7 +523,7 @@ async function showNeuron(i) {
     section("What drives it, most to least", told, beside, node("div", { class: "clips" }, clips)),
     ...[...new Set(own.profile.map((row) => row.set))].filter((set) => set === columns.set[i] || !index.sets[set].startsWith("map")).map((set) => profile(own, i, set)),
     node("div", { class: "two" }, scatter(own, i), byClass(own, i),
-      own.metrics.length ? section("Do the metrics agree?", note("The neuron's best row of this feature under each metric."), metrics) : null,
+      own.metrics.length ? section("Do the metrics agree?", note(`The neuron and ${follows(i)} under each metric and view.`), metrics) : null,
       near.length ? section("Neurons most alike over clips", node("ul", { class: "chips" }, near)) : null),
     without(own, i),
     node("p", {}, node("a", { href: URL.createObjectURL(json), download: `${anchor(columns.layer[i], columns.neuron[i])}.json` }, "This neuron as JSON")),

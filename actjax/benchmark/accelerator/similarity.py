@@ -170,11 +170,11 @@ def _observations_first(shape: Shape) -> Job:
 
 
 def _public(shape: Shape, on_host: bool) -> Job:
-    """`actjax.score`, whose scores come back as NumPy arrays."""
+    """`actjax.score`, whose scores are where the sides are."""
     sides = normal(shape)
     x_on, y_ok = (np.ascontiguousarray(np.asarray(s).T) if on_host else jnp.array(s.T) for s in sides)
     both_bytes, scores_bytes = float(x_on.nbytes + y_ok.nbytes), 4.0 * shape.neurons * shape.rows
-    bus_bytes = (both_bytes if on_host else 0.0, scores_bytes)
+    bus_bytes = (both_bytes, scores_bytes) if on_host else (0.0, 0.0)
     return _variant(shape, lambda: score(x_on, y_ok), bus_bytes=bus_bytes)
 
 

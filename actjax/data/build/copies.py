@@ -31,10 +31,10 @@ def copies(builder: Any) -> list[Copy]:
     """The prepared copies of a builder's data set, in order of name."""
     asked = Path(builder.data_path)
     root = asked.parent.parent
-    found = sorted(path.parent for path in root.glob(f"*/*/{DESCRIPTION}"))
+    folders = sorted(path.parent for path in root.glob(f"*/*/{DESCRIPTION}"))
     return [
         Copy(str(folder.relative_to(root)), folder, _size_bytes(folder), folder == asked)
-        for folder in found
+        for folder in folders
         if not folder.name.startswith((".", "incomplete"))
     ]
 
