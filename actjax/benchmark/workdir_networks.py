@@ -13,6 +13,7 @@ from actjax.hypotheses import known_units, statements
 from actjax.imported import network as imported_network
 from actjax.scores.files import load_scores
 from actjax.scoring import networks as scoring_networks
+from actjax.statistics import calibration as mismatch
 from actjax.workdir import recorded_config, train_record
 
 # Neurons of a layer that the calibration takes, evenly spaced: its cost grows with them.
@@ -53,7 +54,9 @@ def known(run: runs.Run) -> dict[str, dict[str, float]]:
 
 
 def real(run: runs.Run) -> dict[str, calibration.Real] | None:
-    """Frames of a deep layer with chroma, and the embedding with scalars; None if nothing was trained.
+    """Frames of a deep layer with chroma, and the embedding with scalars; None if there are none to take.
+
+    There are none where nothing was trained, and, as a line says, where a class has too few recordings.
 
     Raises:
       ValueError: the workdir was trained with another config, or its clips have no single class.
@@ -64,6 +67,9 @@ def real(run: runs.Run) -> dict[str, calibration.Real] | None:
     source = run.open_source(run.setup.scored.split)
     if source.multi_label:
         raise ValueError("mismatched clips of one class need data with one label a clip")
+    if lacking := mismatch.too_few_recordings(source.recording_ids, source.labels):
+        print(f"  real neurons are left out: {lacking}")
+        return None
     network = scoring_networks.open_network(run, len(source.class_names))
     weights = {"trained": scoring_networks.variables(network, "trained", source)}
     planned = observe.plan(run.setup, network)

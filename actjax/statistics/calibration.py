@@ -117,11 +117,10 @@ def mismatched(
       centre: as in `nulls.moment_null`.
     """
     check_replicates(replicates, level)
+    if lacking := too_few_recordings(recording_ids, class_ids):
+        raise StatisticsError(lacking)
     members = _first_clips(recording_ids, class_ids)
-    sizes = [len(m) // 2 for m in members]
-    if min(sizes) < 2:
-        raise StatisticsError("mismatched clips need at least 4 recordings in every class")
-    labels = np.repeat(np.arange(len(sizes)), sizes)
+    labels = np.repeat(np.arange(len(members)), [len(clips) // 2 for clips in members])
     rejected: collections.Counter[str] = collections.Counter()
     for batch, size in enumerate(_batches(sets, 10)):
         rng = np.random.default_rng([seed, 6, batch])
@@ -129,6 +128,16 @@ def mismatched(
         test = _Test(replicates, level, centre)
         rejected.update(_rejected((x_bon[of_x], y_bok[of_y]), labels, kinds, test, rng))
     return [rate("mismatched clips", kind, rejected[kind], sets) for kind in kinds]
+
+
+def too_few_recordings(
+    recording_ids: Sequence[Any] | np.ndarray, class_ids: Sequence[Any] | np.ndarray
+) -> str | None:
+    """Says why the clips cannot be mismatched, or None: each class lends recordings to both sides."""
+    fewest = min(map(len, _first_clips(recording_ids, class_ids)))
+    if fewest >= 4:
+        return None
+    return f"mismatched clips need at least 4 recordings in every class, one class has {fewest}"
 
 
 def false_discoveries(

@@ -54,6 +54,10 @@ def test_real_neurons_against_other_recordings():
     assert rates["circular_shift"].rate > rates["within_class"].rate
     with pytest.raises(StatisticsError, match="at least 4 recordings"):
         calibration.mismatched(x[:12], y[:12], np.arange(12), np.arange(12) % 4)
+    assert calibration.too_few_recordings(np.arange(16), np.arange(16) % 4) is None
+    # Clips of one recording count once.
+    lacking = calibration.too_few_recordings(np.arange(16) // 2, np.arange(16) // 2 % 4)
+    assert lacking and lacking.endswith("one class has 2")
 
 
 def test_sources_of_plants_are_shared_as_said():
