@@ -85,7 +85,7 @@ def seen(lines: Sequence[Line]) -> str:
 def draw(lines: Sequence[Line], path: Path) -> Path:
     """Draws the score of each hypothesis in its expected direction, its null, the twin, and why it failed."""
     drawn = [line for line in lines if line["score"]]
-    top, bottom, left, right, width = 0.75, 0.5, 3.9, 3.2, 12.0
+    top, bottom, left, right, width = 0.75, 0.5, 3.9, 4.7, 13.6
     height = top + bottom + _ROW * max(len(drawn), 1)
     with style.look():
         fig = style.figure(width, height)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from actjax import config_files
+from actjax import config_files, lookup
 from actjax.command import words
 
 SAME = f"--config={config_files.folder() / 'of_workdir.py'}:runs/mine"
@@ -54,4 +54,4 @@ def test_what_is_no_command_is_refused(folder):
 
 
 def test_the_usage_names_every_stage():
-    assert "findings, import, report" in words.usage() and "configs" in words.usage()
+    assert ", ".join(lookup.names("stage")) in words.usage() and "configs" in words.usage()

@@ -200,13 +200,18 @@ function chosen(state) {
   return keyed.map(([, i]) => i);
 }
 
+function nullOf(i) {
+  const ends = interval(columns.null_low[i], columns.null_high[i]);
+  return columns.null_mean[i] === null ? "-" : `${signed(columns.null_mean[i])} (${ends})`;
+}
+
 function neuronRow(i) {
   const cells = [
     link(anchor(columns.layer[i], columns.neuron[i]), nameOf(i)),
     follows(i),
     viewOf(i),
     signed(columns.score[i]),
-    columns.null_mean[i] === null ? "-" : `${signed(columns.null_mean[i])} (${interval(columns.null_low[i], columns.null_high[i])})`,
+    nullOf(i),
     number(columns.p[i], 3),
     signed(columns.untrained[i]),
     signed(columns.input[i]),
@@ -416,7 +421,12 @@ function profile(own, i, set) {
     picture.append(drawn("text", { class: "muted", x: x(value), y: height - 4, "text-anchor": "middle" }, number(value, 0)));
   }
   const key = (colour, words) => node("span", {}, node("span", { class: "key", style: `background: ${colour}` }), words);
-  const legend = note(key(COLOURS.trained, "this neuron"), " ", key("var(--band)", "95 % of its null"), " \u25C7 strongest untrained unit \u25B3 input; both drawn on the side of the score");
+  const legend = note(
+    key(COLOURS.trained, "this neuron"),
+    " ",
+    key("var(--band)", "95 % of its null"),
+    " \u25C7 strongest untrained unit \u25B3 input; both drawn on the side of the score",
+  );
   const headings = ["feature", "score", "null", "p", "before training", "untrained", "input"];
   const rows = lines.map((row) => [
     link(`feature:${encodeURIComponent(index.features[row.feature].name)}`, rowOf(index.features[row.feature].name, row.row)),
@@ -424,7 +434,8 @@ function profile(own, i, set) {
     signed(row.untrained), signed(row.input),
   ]);
   const as = table(headings.map((name, k) => ({ name, n: k > 0 })), rows, "Scores with every feature");
-  return section(`Every feature, ${index.sets[set]}`, picture, legend, node("details", {}, node("summary", {}, "As a table"), as));
+  const folded = node("details", {}, node("summary", {}, "As a table"), as);
+  return section(`Every feature, ${index.sets[set]}`, picture, legend, folded);
 }
 
 function scatter(own, i) {
@@ -451,12 +462,14 @@ function scatter(own, i) {
   const look = { d: path, stroke: COLOURS.trained, "stroke-width": 4, "stroke-linecap": "round", "stroke-opacity": 0.45 };
   picture.append(drawn("path", look));
   picture.append(drawn("path", { class: "axis", d: `M48,12V212H${width - 14}`, fill: "none" }));
-  const text = (x0, y0, words0, anchor0) => picture.append(drawn("text", { x: x0, y: y0, "text-anchor": anchor0, class: "muted" }, words0));
+  const text = (x0, y0, shown, side) =>
+    picture.append(drawn("text", { x: x0, y: y0, "text-anchor": side, class: "muted" }, shown));
   const short = (v) => Number(v.toPrecision(3)).toLocaleString("en").replace("-", MINUS);
   text(52, 228, short(left), "start"); text(width - 18, 228, short(right), "end");
   text(44, 210, short(low), "end"); text(44, 22, short(high), "end");
   text(width / 2 + 20, 246, `${follows(i)}${unit ? ` (${unit})` : ""}`, "middle");
-  return section(`Activation against it`, picture, note(`Upwards the activation${frames ? ", averaged over frequency" : ", averaged over the clip"}; ${words}.`));
+  const over = frames ? "frequency" : "the clip";
+  return section("Activation against it", picture, note(`Upwards the activation, averaged over ${over}; ${words}.`));
 }
 
 function byClass(own, i) {
@@ -466,8 +479,8 @@ function byClass(own, i) {
   const width = roomFor(540), left = width < 460 ? 130 : 190, line = 22, height = index.classes.length * line + 6;
   const x = (value) => left + ((width - left - 12) * (value - low)) / (high - low || 1);
   const picture = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", width });
-  const told = columns.class[i] < 0 ? "" : `, highest for ${index.classes[columns.class[i]]}`;
-  picture.append(drawn("title", {}, `Mean activation of each clip, one line a class${told}`));
+  const highest = columns.class[i] < 0 ? "" : `, highest for ${index.classes[columns.class[i]]}`;
+  picture.append(drawn("title", {}, `Mean activation of each clip, one line a class${highest}`));
   index.classes.forEach((name, c) => {
     const mine = means.filter((value, b) => index.clips[b].classes.includes(c));
     const y = c * line + 4;
@@ -481,7 +494,9 @@ function byClass(own, i) {
       picture.append(drawn("path", { d: `M${x(mean)},${y}v18`, stroke: "var(--ink)", "stroke-width": 3 }));
     }
   });
-  return section("By class", picture, note(`One stroke a clip, its mean activation from ${number(low, 3)} to ${number(high, 3)}; the thick stroke is the class's mean. ${share(columns.eta2[i])} of the variance lies between classes.`));
+  const told = `One stroke a clip, its mean activation from ${number(low, 3)} to ${number(high, 3)}; the thick ` +
+    `stroke is the class's mean. ${share(columns.eta2[i])} of the variance lies between classes.`;
+  return section("By class", picture, note(told));
 }
 
 function without(own, i) {
@@ -492,11 +507,17 @@ function without(own, i) {
   const words = `Set to its mean on held-out clips, the loss changes by ${signed(cut.loss, 4)} nats (95 %: ` +
     `${signed(cut.low, 4)} to ${signed(cut.high, 4)}) and ${number(cut.changed * 100, 1)} % of the clips are named otherwise.`;
   const twin = cut.twin ? ` In its untrained twin: ${signed(cut.twin.loss, 4)}.` : "";
-  const parts = [node("p", {}, words + twin), node("details", {}, node("summary", {}, "Each class's output"), table(headings, rows, "Change of each output"))];
+  const outputs = table(headings, rows, "Change of each output");
+  const parts = [
+    node("p", {}, words + twin),
+    node("details", {}, node("summary", {}, "Each class's output"), outputs),
+  ];
   if (own.responses) {
     const lines = Object.entries(own.responses).map(([name, value]) => [name, signed(value.trained), signed(value.untrained)]);
     const names = ["changed in the sound", "response", "before training"].map((name, k) => ({ name, n: k > 0 }));
-    parts.push(node("p", {}, "Response to one change of the sound alone, in its own deviations between clips, from the least to the strongest dose:"), table(names, lines, "Responses"));
+    const response = "Response to one change of the sound alone, in its own deviations between clips, from the " +
+      "least to the strongest dose:";
+    parts.push(node("p", {}, response), table(names, lines, "Responses"));
   }
   return section("What it does", ...parts);
 }
@@ -504,29 +525,46 @@ function without(own, i) {
 async function showNeuron(i) {
   const data = await layerData(columns.layer[i]);
   const own = data[columns.neuron[i]];
-  const step = (to, words) => (to >= 0 && to < count ? link(anchor(columns.layer[to], columns.neuron[to]), words(nameOf(to))) : node("span"));
-  const json = new Blob([JSON.stringify({ neuron: nameOf(i), follows: follows(i), ...own }, null, 1)], { type: "application/json" });
+  const step = (to, words) =>
+    to >= 0 && to < count
+      ? link(anchor(columns.layer[to], columns.neuron[to]), words(nameOf(to)))
+      : node("span");
+  const entries = JSON.stringify({ neuron: nameOf(i), follows: follows(i), ...own }, null, 1);
+  const json = URL.createObjectURL(new Blob([entries], { type: "application/json" }));
+  const download = `${anchor(columns.layer[i], columns.neuron[i])}.json`;
   const metrics = table(
     [{ name: "compared by" }, { name: "with" }, { name: "score", n: true }],
-    own.metrics.map((m) => [index.sets[m.set], m.whole ? "all rows" : "this row", signed(m.score)]), "Agreement of the metrics");
+    own.metrics.map((m) => [index.sets[m.set], m.whole ? "all rows" : "this row", signed(m.score)]),
+    "Agreement of the metrics",
+  );
   const near = own.nearest.map(([layer, neuron, r]) =>
     node("li", {}, link(anchor(layer, neuron), `${index.layers[layer].name} / ${neuron}`), `r ${signed(r)}`));
   const clips = own.clips.map((_, k) => clipFigure(own, k, i));
-  const told = own.curves ? note("Blue: the activation, averaged over frequency; orange: the feature. Both are drawn from their least to their largest value on these clips. Click a picture to play from there.") : note("Click a picture to play from there.");
+  const sets = [...new Set(own.profile.map((row) => row.set))].filter(
+    (set) => set === columns.set[i] || !index.sets[set].startsWith("map"),
+  );
+  const how = "Click a picture to play from there.";
+  const told = own.curves
+    ? note("Blue: the activation, averaged over frequency; orange: the feature. Both are drawn from their least to " +
+        `their largest value on these clips. ${how}`)
+    : note(how);
   const beside = own.beside
-    ? note(`Below the strongest clip's map: ${index.features[own.beside.feature].name}, which the maps resemble most (${index.sets[own.beside.set]}: ${signed(own.beside.score)}).`)
+    ? note(`Below the strongest clip's map: ${index.features[own.beside.feature].name}, which the maps resemble most ` +
+        `(${index.sets[own.beside.set]}: ${signed(own.beside.score)}).`)
     : null;
   const parts = [
     node("div", { class: "step" }, step(i - 1, (name) => `\u2190 ${name}`), step(i + 1, (name) => `${name} \u2192`)),
     node("h1", {}, nameOf(i)),
     node("p", {}, sentence(i)),
     section("What drives it, most to least", told, beside, node("div", { class: "clips" }, clips)),
-    ...[...new Set(own.profile.map((row) => row.set))].filter((set) => set === columns.set[i] || !index.sets[set].startsWith("map")).map((set) => profile(own, i, set)),
+    ...sets.map((set) => profile(own, i, set)),
     node("div", { class: "two" }, scatter(own, i), byClass(own, i),
-      own.metrics.length ? section("Do the metrics agree?", note(`The neuron and ${follows(i)} under each metric and view.`), metrics) : null,
+      own.metrics.length
+        ? section("Do the metrics agree?", note(`The neuron and ${follows(i)} under each metric and view.`), metrics)
+        : null,
       near.length ? section("Neurons most alike over clips", node("ul", { class: "chips" }, near)) : null),
     without(own, i),
-    node("p", {}, node("a", { href: URL.createObjectURL(json), download: `${anchor(columns.layer[i], columns.neuron[i])}.json` }, "This neuron as JSON")),
+    node("p", {}, node("a", { href: json, download }, "This neuron as JSON")),
   ];
   main.replaceChildren(...parts.filter(Boolean));
 }
