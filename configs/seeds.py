@@ -18,6 +18,7 @@ def get_config():
     config.findings.untrained = 10
     config.findings.replicates = 1000
     config.findings.splits = 10
+    config.train.population = 5  # one program trains all five
     return config
 
 

@@ -94,7 +94,8 @@ def _parallel(
     for x, (_, labels) in enumerate(axes_of):
         axes.axvline(x, color="0.6", linewidth=0.8, zorder=0)
         for y, label in labels:
-            axes.text(x + 0.03, y, label, fontsize=8, va="center", color="0.25")
+            behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
+            axes.text(x + 0.03, y, label, fontsize=8, va="center", color="0.1", bbox=behind)
     axes.set_xticks(range(len(axes_of)), [*names, metric], fontsize=9)
     axes.set_xlim(-0.1, len(axes_of) - 0.6)
     axes.set_yticks([])

@@ -2,13 +2,13 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax import parallel
+from actjax import costs, parallel
 from actjax.interruption import StopRequest
 from actjax.scoring.observations import Place
 from actjax.statistics import families
@@ -56,7 +56,7 @@ class PassPieces:
         state = states[self._newest]
         return step, [] if state is None else _stands(state)
 
-    def after_batch(self, step: int, last: int, stop: StopRequest, stands: "Any") -> None:
+    def after_batch(self, step: int, last: int, stop: StopRequest, stands: Callable[[], list[Stand]]) -> None:
         """Writes the state if it is time to; every process calls it after every batch.
 
         Args:
@@ -75,8 +75,9 @@ class PassPieces:
             return
         began = time.monotonic()
         self._newest = 1 - self._newest
-        arrays, note = _flat(stands())
-        self._pieces.write(_GENERATIONS[self._newest], arrays, {"step": step, "stands": note})
+        with costs.section("keeping"):
+            arrays, note = _flat(stands())
+            self._pieces.write(_GENERATIONS[self._newest], arrays, {"step": step, "stands": note})
         self._pace.took(time.monotonic() - began)
         if asked:
             raise KeyboardInterrupt(f"stopped after {step} of {last} batches; it is saved")
@@ -109,11 +110,13 @@ class TaskPieces:
             columns = [[int(column) for column in at] for at, _ in outputs["null"]]
             for i, (_, null) in enumerate(outputs["null"]):
                 arrays |= {f"null.{i}.{name}": value for name, value in _sparse(null).items()}
-        self._log.add(key, arrays, {"null": columns})
+        with costs.section("keeping"):
+            self._log.add(key, arrays, {"null": columns})
 
     def flush(self) -> None:
         """Writes what waits."""
-        self._log.flush()
+        with costs.section("keeping"):
+            self._log.flush()
 
 
 def json_of_all(value: Any) -> list[Any]:

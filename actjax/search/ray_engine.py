@@ -34,16 +34,12 @@ def run(every: Sequence[trials.Trial], search: Search | None, workdir: Path, opt
     """
     ray, tune = (lookup.package(name, "sweep.engine=ray") for name in ("ray", "ray.tune"))
     _join(ray, options.address)
-    # On the driver's node, which outlives the others; the state that it keeps is on the shared file system.
-    here = ray.get_runtime_context().get_node_id()
-    strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=True)
-    judging = (
-        ray.remote(trials.Judging)
-        .options(num_cpus=0, scheduling_strategy=strategy)
-        .remote(workdir.absolute(), search)
-    )
+    asked = None
+    if search is not None and search.asha is not None:
+        # Its state is on the shared file system: on another node it goes on from there.
+        judge = ray.remote(trials.Judging).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+        asked = judge.remote(workdir.absolute(), search)
     plans = {one.name: _plan(one.run) for one in every}
-    asked = judging if search is not None and search.asha is not None else None
     trainable = tune.with_resources(
         tune.with_parameters(_trial, plans=plans, judging=asked), {"cpu": options.cpus, "gpu": options.gpus}
     )
@@ -65,13 +61,14 @@ def run(every: Sequence[trials.Trial], search: Search | None, workdir: Path, opt
                 ),
             )
         results = tuner.fit()
-        for result in results:
-            name = (result.config or {}).get("trial") or (result.metrics or {}).get("trial")
-            why = result.error and trials.said(result.error).splitlines()[-1]
-            if name:
-                ray.get(judging.note_failure.remote(name, why))
     finally:
         ray.shutdown()
+    # Read after the actor has written its last.
+    judging = trials.Judging(workdir, search)
+    for result in results:
+        name = (result.config or {}).get("trial") or (result.metrics or {}).get("trial")
+        if name:
+            judging.note_failure(name, result.error and trials.said(result.error).splitlines()[-1])
     return []
 
 

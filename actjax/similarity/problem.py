@@ -83,7 +83,8 @@ def of_vectors(metric: Metric, problem: Problem) -> Outputs | Array:
 def _of_library(values: Array, problem: Problem) -> Array:
     """An array of JAX if the sides are; counts beyond 32 bits are of NumPy, as JAX has none."""
     if problem.stay:
-        return values if values.dtype == np.int64 else jnp.asarray(values)
+        is_there = isinstance(values, jax.Array) or values.dtype == np.int64
+        return values if is_there else jnp.asarray(values)
     return np.asarray(values)
 
 

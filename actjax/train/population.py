@@ -38,7 +38,7 @@ from actjax.train.members import (
 from actjax.train.options import TrainOptions, make_optimizer
 from actjax.train.saver import Saver
 from actjax.train.supply import Supply, supply
-from actjax.train.trainer import means, next_batches
+from actjax.train.trainer import as_lists, means, next_batches
 from actjax.types import Batch, Frontend
 
 
@@ -78,6 +78,7 @@ def fit(
         on_device, interval = bool(sources[0].on_device), options.eval_every or steps_per_epoch
         pace = paces.pace(options.log_every, interval, num_steps, on_device)
         for one in under_way:
+            one.pending = list(one.record.pending)
             one.log = stack.enter_context(contextlib.closing(Log(one.member.workdir, start)))
             one.saver = stack.enter_context(Saver(one.checkpoints))
         stop = stack.enter_context(StopRequest())
@@ -168,6 +169,7 @@ class _Population:
                     one.log.write(step, "eval", {"loss": result.loss, "accuracy": result.accuracy})
                 record.finished = step == self.pace.num_steps or record.stopped_early
             record.seconds += seconds
+            record.pending = [as_lists(sums) for sums in one.pending]
             if one.saver is not None:
                 one.saver.save(step, dataclasses.asdict(record), state=state, best=one.best)
 

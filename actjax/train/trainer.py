@@ -40,6 +40,8 @@ class Record:
     seconds: float = 0.0
     finished: bool = False
     stopped_early: bool = False
+    # Sums of the calls since the last line of the log, which an interval of saving may cut in two.
+    pending: list[dict[str, list[float]]] = dataclasses.field(default_factory=list)
 
     def add(self, step: int, result: EvalResult, options: TrainOptions) -> bool:
         """Adds an evaluation; True if it is the best so far, which an equal later one is not."""
@@ -129,7 +131,7 @@ class Trainer:
                 self._write(unwritten, log, bar)
                 self.record.seconds += time.perf_counter() - began
                 began = time.perf_counter()
-                self._save(step, replicated, saver)
+                self._save(step, replicated, saver, pending)
             if asked and not self.record.finished:
                 raise KeyboardInterrupt(f"stopped at step {step} of {last}; it is saved")
 
@@ -151,7 +153,8 @@ class Trainer:
         """Writes and forgets the lines that are waiting."""
         while unwritten:
             step, sums = unwritten.pop(0)
-            log.write(step, "train", values := means([parallel.unreplicate(call) for call in sums]))
+            carried, self.record.pending = self.record.pending, []
+            log.write(step, "train", values := means([*carried, *map(parallel.unreplicate, sums)]))
             bar.set_postfix(loss=f"{values['loss']:.3f}", accuracy=f"{values['accuracy']:.3f}")
 
     def _evaluate(
@@ -171,9 +174,11 @@ class Trainer:
             asked = self.judge(step, measured) if parallel.process_index() == 0 else True
             self.record.stopped_early |= not parallel.gather_hosts(asked)[0]
 
-    def _save(self, step: int, replicated: TrainState, saver: Saver) -> None:
+    def _save(self, step: int, replicated: TrainState, saver: Saver, pending: list[dict[str, Any]]) -> None:
         state = parallel.unreplicate(replicated)
-        saver.save(step, dataclasses.asdict(self.record), state=state, best=self.best)
+        since = self.record.pending + [as_lists(parallel.unreplicate(call)) for call in pending]
+        meta = dataclasses.asdict(self.record) | {"pending": since}
+        saver.save(step, meta, state=state, best=self.best)
 
 
 def next_batches(sent: Iterator[Any], count: int, step: int, last: int) -> Any:
@@ -183,6 +188,11 @@ def next_batches(sent: Iterator[Any], count: int, step: int, last: int) -> Any:
         ended = step + len(batches)
         raise ValueError(f"expected batches for {last} steps, they ended after {ended}; repeat the data")
     return batches[0] if count == 1 else jax.tree.map(lambda *leaves: np.stack(leaves, 1), *batches)
+
+
+def as_lists(sums: Mapping[str, Any]) -> dict[str, list[float]]:
+    """The sums of a call as JSON can hold them."""
+    return {name: np.ravel(value).tolist() for name, value in sums.items()}
 
 
 def means(sums: list[dict[str, Any]]) -> dict[str, float]:

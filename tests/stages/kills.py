@@ -66,7 +66,7 @@ def campaign(folder: Path, kills: int, seed: int, settings: str = "tones", sweep
     )
     began = time.monotonic()
     assert start(folder, "straight", settings, sweep, folder / "straight.log").wait() == 0
-    whole, rng, rows = time.monotonic() - began, random.Random(seed), []
+    whole, rng, rows, ended = time.monotonic() - began, random.Random(seed), [], 0
     while len(rows) < kills:
         log = folder / f"killed{len(rows):02d}.log"
         process, began = start(folder, "killed", settings, sweep, log), time.monotonic()
@@ -81,8 +81,9 @@ def campaign(folder: Path, kills: int, seed: int, settings: str = "tones", sweep
         assert status == 0, log.read_text()[-2000:]
         compare(folder / "straight", folder / "killed")
         # It has come to its end: on with a fresh workdir and fresh data.
+        ended += 1
         for name in ("killed", "data_killed"):
-            (folder / name).rename(folder / f"{name}_{len(rows):02d}")
+            (folder / name).rename(folder / f"{name}_{ended:02d}")
     last = folder / "last.log"
     assert start(folder, "killed", settings, sweep, last).wait() == 0, last.read_text()[-2000:]
     compare(folder / "straight", folder / "killed")

@@ -116,6 +116,8 @@ def test_ctrl_c_saves_and_the_next_start_goes_on_to_the_same_end(whole, tmp_path
 
     result = fit(tmp_path, batches=watched)
     assert starts == [11]
+    # Also the line of a step whose interval the stop cut in two.
+    assert lines(tmp_path) == lines(whole[0])
     same(result.variables, expected.variables)
     assert result.history == expected.history
     steps = [(line["step"], line["split"]) for line in lines(tmp_path)]
