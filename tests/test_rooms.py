@@ -110,7 +110,7 @@ EDGES = {
     "config_files": {"defaults", "lookup", "workdir"},
     "costs": {"compilation"},
     "data": {"capacity", "data/build", "parallel", "types"},
-    "data/build": {"files", "lookup", "workdir"},
+    "data/build": {"files", "lookup", "npz", "workdir"},
     "data/gm": {"data/build", "files"},
     "data/recordings": {"data/build", "files", "lookup"},
     "datasets": {"data/build", "data/gm", "data/recordings", "files"},
@@ -190,6 +190,7 @@ EDGES = {
     "nn": {"dsp", "layer_axis", "types"},
     "nn/keras": {"external/formats", "files", "lookup", "nn"},
     "nn/published": {"external/formats", "files", "nn", "nn/keras"},
+    "npz": {"files"},
     "pages": {"files"},
     "peers": {"files", "interruption", "parallel"},
     "precision": {"kernels"},
@@ -338,7 +339,7 @@ EDGES = {
     "train": {"data", "defaults", "files", "interruption", "nn", "options", "parallel", "types", "workdir"},
     "types": {"layer_axis"},
     "validation": {"defaults", "dsp", "lookup", "network", "options", "parallel", "types"},
-    "workdir": {"defaults", "files", "interruption", "options", "types"},
+    "workdir": {"defaults", "files", "interruption", "npz", "options", "types"},
 }
 BARE = (
     "similarity",
