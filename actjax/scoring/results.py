@@ -28,7 +28,7 @@ def compute(
       pieces: where what is done is kept, and from which a stopped run goes on.
 
     Returns:
-      The scores, and the comparisons that could not be made.
+      The scores, of which there are none where no comparison can be made, and those that could not be made.
     """
     setup, scored = run.setup, run.setup.scored
     draws = nulls.draws(scored.null, source)
@@ -39,6 +39,8 @@ def compute(
         train = run.open_source("train") if "untrained" in scored.run_networks else source
         weights = {name: networks.variables(network, name, train) for name in scored.run_networks}
     planned = plan.plan(setup, features, network, weights, elsewhere, len(source))
+    if not any(comparison.pairs for _, comparisons in planned.families for comparison in comparisons):
+        return [], planned.left_out
     families = [family for family, _ in planned.families]
     read_layers = from_elsewhere.layer_reader(elsewhere, families, source)
     observer = make_observer(families, features, setup.frontend, read_layers)

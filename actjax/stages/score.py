@@ -27,12 +27,20 @@ def score(run: runs.Run) -> list[Path]:
         print(f"score: no clip of class {absent}")
     if not left:
         pieces.clear(run.workdir, "score")
-    made = [_scored(one, source, elsewhere) for one in left]
-    return [path for table in (*used, *made) for path in _beside(table)]
+    tables = [*used, *(table for one in left if (table := _scored(one, source, elsewhere)))]
+    if not tables:
+        raise ValueError(
+            f"score: no metric of {run.config.score.metrics!r} can compare a layer with a feature"
+        )
+    return [path for table in tables for path in _beside(table)]
 
 
-def _scored(run: runs.Run, source: loader.Source, elsewhere: Activations | None) -> Path:
-    """Makes one score set, going on where an earlier call of the program was stopped."""
+def _scored(run: runs.Run, source: loader.Source, elsewhere: Activations | None) -> Path | None:
+    """Makes one score set, going on where an earlier call of the program was stopped.
+
+    Returns:
+      Its table; None where no comparison can be made.
+    """
     made_from = unscored.made_from(run, source)
     table, pictures, reasons_file = _beside(score_set.path_of(run.workdir, made_from))
     key = files.digest([made_from.key(), parallel.device_count(), parallel.process_count()])
@@ -42,9 +50,12 @@ def _scored(run: runs.Run, source: loader.Source, elsewhere: Activations | None)
         left_out.write(reasons_file, reasons)
         if reasons:
             print(f"score: {len(reasons)} comparisons left out; the report says which and why")
-        score_set.write(run, made_from, source, tasks)
+        if tasks:
+            score_set.write(run, made_from, source, tasks)
+        else:
+            print(f"score: nothing to compare by {run.config.score.metrics}")
     kept.close()
-    return table
+    return table if tasks else None
 
 
 def _beside(table: Path) -> tuple[Path, Path, Path]:

@@ -68,7 +68,10 @@ class Watch:
         # Removing a tree names its files beside an opened folder.
         place = os.readlink(f"/proc/self/fd/{beside}") if isinstance(beside, int) and beside > 0 else ""
         full = os.path.realpath(os.path.join(place, os.fsdecode(path)))
-        if not full.startswith((self.folder + os.sep, "/dev/")) and full != self.folder:
+        if (
+            not full.startswith((self.folder + os.sep, "/dev/", f"/proc/{os.getpid()}/"))
+            and full != self.folder
+        ):
             self.seen.append(f"{event} of {full}")
 
 
