@@ -36,7 +36,7 @@ def collected():
     rms = hosted("rms", sample_rate_hz=12_000, n_fft=512, hop_samples=256)
     setting = comparisons.Setting(FRONT, np.arange(1.0, 9.0), SAMPLES, frozenset({("clip", False)}))
     problems = tuple(comparisons.plan([Layer("units", neurons=1, depth=1.0)], [rms], setting)[0])
-    planned = observe.Planned(FRONT, {"rms": rms}, problems, (), [])
+    planned = observe.Planned(FRONT, FRONT, {"rms": rms}, problems, (), [])
     module = Loudest()
     network = Network(module, module, FRONT, (8, 17), ".*", None, 0, 4)
     return lambda weights: observe.collect(planned, network, source, weights, 4)

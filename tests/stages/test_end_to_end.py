@@ -68,10 +68,10 @@ def test_the_workdir_holds_what_the_design_lists(finished):
 
 
 def test_few_programs_are_compiled(finished):
-    # 20 of training and 21 of scoring; a program for each comparison and small step would be 140.
+    # 20 of training, 21 of scoring, some 30 of findings and pictures; scoring alone took 119 before its stacks.
     counts = re.findall(r"programs: (\d+) compiled.*, (\d+) found", (finished / "said.txt").read_text())
     [(compiled, read)] = counts
-    assert 10 < int(compiled) + int(read) <= 60
+    assert 10 < int(compiled) + int(read) <= 90
 
 
 def test_every_neuron_meets_every_row_once(finished):
