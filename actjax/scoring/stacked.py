@@ -104,7 +104,7 @@ def update_items(
     def update(item: tuple[State, jax.Array, jax.Array | None, jax.Array]) -> State:
         before, x_b, ranked_b, member = item
         (y, nuisance, counts), ranked = jax.tree.map(lambda leaf: leaf[member], (of_member, ranked_of_member))
-        both = None if ranked is None else (ranked_b, ranked[0])
+        both = None if ranked is None or ranked_b is None else (ranked_b, ranked[0])
         at = _context(stream, context, nuisance, counts.shape[1])
         return stream.update(before, x_b, y, counts, mask_b, at, both)
 

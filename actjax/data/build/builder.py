@@ -113,7 +113,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         unfinished = self.data_path.parent.glob(f"incomplete.*_{self.version}")
         if not os.access(self.data_path.parent.parent, os.W_OK):
             return []
-        return [path for path in (*unfinished, self._shard_folder()) if path.exists()]
+        return [pathlib.Path(path) for path in (*unfinished, self._shard_folder()) if path.exists()]
 
     def _taken_up(self, kwargs: dict[str, Any]) -> bool:
         """Whether the data set is there and is not to be made anew; it may be younger than this builder."""
