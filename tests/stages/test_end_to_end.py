@@ -68,7 +68,7 @@ def test_the_workdir_holds_what_the_design_lists(finished):
 
 
 def test_few_programs_are_compiled(finished):
-    # 20 of training, 21 of scoring, some 30 of findings and pictures; scoring alone took 119 before its stacks.
+    # 20 of training, 21 of scoring, 30 of findings and pictures; scoring alone took 119 before its stacks.
     counts = re.findall(r"programs: (\d+) compiled.*, (\d+) found", (finished / "said.txt").read_text())
     [(compiled, read)] = counts
     assert 10 < int(compiled) + int(read) <= 90
