@@ -243,7 +243,7 @@ SECTIONS = "|".join(
 )
 # What looks like an option in a text and is none: files, and modules or values that docstrings name.
 NO_OPTIONS = re.compile(
-    r"\.(json|parquet|tsv|recordings|npz|png|html|pkl|step|state|log|y_ok|x_on|x_no|y_ko|apply|init|weights|sample_rate_hz)$"
+    r"\.(json|parquet|tsv|csv|md|known_units|recordings|npz|png|html|pkl|step|state|log|y_ok|x_on|x_no|y_ko|apply|init|weights|sample_rate_hz)$"
 )
 
 

@@ -22,8 +22,10 @@ def log_power(wave_bs: jax.Array) -> jax.Array:
     """[b, s] -> [b, bins, t], the decibels of each bin put to 0 .. 1 over each clip; t = 1 + s // HOP.
 
     Each octave is the highest one's kernels on a wave of half the rate, as in Schoerkhuber and Klapuri,
-    "Constant-Q transform toolbox for music processing", 2010; scaled by the window's length.
+    "Constant-Q transform toolbox for music processing", 2010; scaled by the window's length. In float32,
+    whatever the precision of the network behind it, and handed on in the wave's.
     """
+    dtype, wave_bs = wave_bs.dtype, wave_bs.astype(jnp.float32)
     kernels, lowpass = jnp.asarray(_kernels()), jnp.asarray(_lowpass())
     octaves = []
     for octave in range(OCTAVES):
@@ -35,7 +37,7 @@ def log_power(wave_bs: jax.Array) -> jax.Array:
     level = 10 * jnp.log10(power + 1e-10)
     level = level - level.min((1, 2), keepdims=True)
     highest = level.max((1, 2), keepdims=True)
-    return jnp.where(highest > 0, level / jnp.where(highest > 0, highest, 1.0), 0.0)
+    return jnp.where(highest > 0, level / jnp.where(highest > 0, highest, 1.0), 0.0).astype(dtype)
 
 
 def window_samples() -> np.ndarray:

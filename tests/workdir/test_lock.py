@@ -12,6 +12,7 @@ import time
 
 import ml_collections
 import pytest
+from launching import ROOT
 
 from actjax import experiment, files, lookup
 from actjax.defaults import default_config
@@ -205,6 +206,8 @@ def test_every_stage_is_refused_in_a_workdir_in_use(tmp_path, stage):
     if stage == "import":
         config.weights = str(tmp_path / "w.h5")
         (tmp_path / "w.h5").touch()
+    elif stage == "hypotheses":
+        config.hypotheses.update({"file": str(ROOT / "configs/outside.csv"), "network": "MTT_vgg"})
     folder = tmp_path / "run"
     with another_run(folder / ".lock"), pytest.raises(lock.LockedError, match=r"workdir .*run is in use by"):
         experiment.run(config=ml_collections.ConfigDict(config), workdir=str(folder), stage=stage)
