@@ -9,6 +9,7 @@ from actjax import files
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK, MUTED, FAINT = "#1b2733", "#5f6b76", "#d9dee3"
@@ -82,6 +83,13 @@ def figure(width: float, height: float) -> "Figure":
     result = Figure(figsize=(width, height))
     FigureCanvasAgg(result)
     return result
+
+
+def axes_within(fig: "Figure", *, left: float, right: float, bottom: float, top: float) -> "Axes":
+    """Axes that leave margins of that many inches."""
+    width, height = fig.get_size_inches()
+    wide, tall = width - left - right, height - bottom - top
+    return fig.add_axes((left / width, bottom / height, wide / width, tall / height))
 
 
 def heading(fig: "Figure", title: str, subtitle: str, left: float = 0.12) -> None:

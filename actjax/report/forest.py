@@ -47,13 +47,7 @@ def forest(table: FindingsTable, path: Path) -> Path:
     width, left, right = 12.2, 2.75, 3.6
     with style.look():
         fig = style.figure(width, height)
-        box = (
-            left / width,
-            bottom / height,
-            (width - left - right) / width,
-            (height - top - bottom) / height,
-        )
-        axes = fig.add_axes(box)
+        axes = style.axes_within(fig, left=left, right=right, bottom=bottom, top=top)
         y = 0.0
         for finding in table["findings"]:
             _head(axes, finding, y + gap / 2)

@@ -89,13 +89,7 @@ def draw(lines: Sequence[Line], path: Path) -> Path:
     height = top + bottom + _ROW * max(len(drawn), 1)
     with style.look():
         fig = style.figure(width, height)
-        box = (
-            left / width,
-            bottom / height,
-            (width - left - right) / width,
-            (height - top - bottom) / height,
-        )
-        axes = fig.add_axes(box)
+        axes = style.axes_within(fig, left=left, right=right, bottom=bottom, top=top)
         for y, line in enumerate(drawn):
             _row(axes, line, y)
         axes.set_ylim(max(len(drawn), 1) - 0.4, -0.6)
