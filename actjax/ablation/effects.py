@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax import dsp
 from actjax.ablation.cut import Forward, replaced
 from actjax.activations import capture
 from actjax.data import loader
+from actjax.nn.frontend import images
 from actjax.scoring.networks import Network
 from actjax.statistics.bootstrap import t_quantile
 from actjax.types import Layer
@@ -60,7 +60,7 @@ def _program(network: Network, layer: Layer, multi_label: bool) -> Callable[...,
     def changes(
         variables: Any, audio_bs: jax.Array, length_b: jax.Array, label_b: jax.Array, mean_n: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        image = jax.vmap(lambda wave, length: dsp.log_mel_image(wave, front, length))(audio_bs, length_b)
+        image = images(audio_bs, front, length_b)
         logits, layers = whole(variables, image)
         loss_b, output_bc, named_b = _judged(logits, label_b, multi_label)
         numbers = jnp.arange(layer.neurons)

@@ -54,7 +54,8 @@ def build(run: runs.Run) -> list[Path]:
     beside = described.resembled(summary)
     followed = set(scored.best.feature) | {one.feature for one in beside.values()}
     features = [f for f in _features(run, source) if f.name in followed]
-    heard = activity.hear(opened.network, opened.layers, opened.weights[summary.main], features, source, pool)
+    trained, picture = opened.weights[summary.main], run.setup.analysis
+    heard = activity.hear(opened.network, opened.layers, trained, features, source, pool, picture)
     of_neurons = {layer: chosen.clips_of(means_bn, pool) for layer, means_bn in means.items()}
     asked = shown.wanted(opened, of_neurons, scored.best, summary, features, beside)
     pictured = shown.write_clips(folder, heard, asked)
