@@ -92,8 +92,9 @@ class Best(NamedTuple):
 def best_of_neurons(table: "pyarrow.Table", summary: Summary) -> Best:
     """Finds on which feature row each neuron exceeds the controls most, and which it follows most.
 
-    Rows that the input is made of are left out unless nothing else was scored. Where there is a null, a row counts only at a max-T p below
-    0.05; a neuron without such a row, or without controls, stands with the row that it follows most.
+    Rows that the input is made of are left out unless nothing else was scored. Where there is a null, a row
+    counts only at a max-T p below 0.05; a neuron without such a row, or without controls, stands with the row
+    that it follows most.
     """
     rows = rows_of(table, summary)
     main = rows.where(rows.network == summary.networks.index(summary.main))
