@@ -90,8 +90,7 @@ def hear(
     """Yields the chosen clips with every layer's output and the features; `picture` makes their images."""
     compute_layers = forward(network)
     looked_up = [f for f in features if isinstance(f, tabulated.GivenFeature)]
-    hosted = [f for f in features if f.host]
-    on_device = [f for f in features if f not in looked_up and f not in hosted]
+    on_device = [f for f in features if f not in looked_up and not f.host]
 
     @jax.jit
     def observe(audio_bs: jax.Array, length_b: jax.Array) -> Any:
@@ -105,7 +104,7 @@ def hear(
         index = clips[batch.index[real]]
         known = jax.tree.map(lambda array, real=real: array[real], values)
         known |= {f.name: tabulated.values_and_validity(f, index) for f in looked_up}
-        known |= {f.name: compute_host(f, batch.audio[real], batch.length[real]) for f in hosted}
+        known |= {f.name: compute_host(f, batch.audio[real], batch.length[real]) for f in features if f.host}
         for row, b in enumerate(real.tolist()):
             wave = batch.audio[b, : max(int(batch.length[b]), 1)]
             yield Heard(int(index[row]), wave, image[b], _row(outputs, b), _row(known, row))
