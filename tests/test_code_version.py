@@ -3,7 +3,11 @@
 import importlib.util
 import shutil
 
-from actjax import code_version
+import pytest
+
+from actjax import code_version, lookup, runs
+from actjax.defaults import default_config
+from actjax.findings import networks, observe, table
 
 
 def version_of(folder):
@@ -37,3 +41,40 @@ def test_docstrings_and_pages_change_nothing_and_code_of_computing_rooms_does(tm
         after = version_of(folder)
         assert (after != before) == (name != "report/page.py"), name
         before = after
+
+
+@pytest.fixture
+def change(monkeypatch):
+    """(module) -> its code counts as another from now on, and no other module's does."""
+    hash_of = code_version._hash
+
+    def of(name):
+        monkeypatch.setattr(code_version, "_hash", lambda one: "another" if one == name else hash_of(one))
+        code_version.version.cache_clear()
+
+    yield of
+    code_version.version.cache_clear()
+
+
+def test_a_findings_table_is_made_from_its_features_metric_network_and_precision(
+    tmp_path, monkeypatch, change
+):
+    class Test:
+        fingerprint = "clips"
+
+    monkeypatch.setattr(networks, "label_control", lambda run: None)
+    config = default_config()
+
+    def made():
+        return table.made_from(runs.open_run(config, tmp_path / "run"), Test())
+
+    first = made()
+    features = [f"actjax.features.{name}" for name, _ in lookup.parse_specs(observe.FEATURES)]
+    network = f"actjax.models.{lookup.parse_specs(config.model.name)[0][0]}"
+    for name in (*features, "actjax.metrics.cka", network, "actjax.findings.summary"):
+        change(name)
+        assert made() != first, name
+    change("actjax.metrics.kendall")
+    assert made() == first
+    config.score.precision = "tf32" if config.score.precision != "tf32" else "exact"
+    assert made() != first
