@@ -153,6 +153,7 @@ EDGES = {
         "files",
         "findings/claims",
         "findings/cross_fitting",
+        "lookup",
         "parallel",
         "runs",
         "scoring",
