@@ -504,7 +504,7 @@ function without(own, i) {
   if (!cut) return null;
   const rows = index.classes.map((name, c) => [name, signed(cut.outputs[c], 3), cut.twin ? signed(cut.twin.outputs[c], 3) : "-"]);
   const headings = ["output of class", "trained", "untrained twin"].map((name, k) => ({ name, n: k > 0 }));
-  const words = `Set to its mean on held-out clips, the loss changes by ${signed(cut.loss, 4)} nats (95 %: ` +
+  const words = `Set to its mean on the scored clips, the loss changes by ${signed(cut.loss, 4)} nats (95 %: ` +
     `${signed(cut.low, 4)} to ${signed(cut.high, 4)}) and ${number(cut.changed * 100, 1)} % of the clips are named otherwise.`;
   const twin = cut.twin ? ` In its untrained twin: ${signed(cut.twin.loss, 4)}.` : "";
   const outputs = table(headings, rows, "Change of each output");
