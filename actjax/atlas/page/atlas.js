@@ -515,8 +515,8 @@ function without(own, i) {
   if (own.responses) {
     const lines = Object.entries(own.responses).map(([name, value]) => [name, signed(value.trained), signed(value.untrained)]);
     const names = ["changed in the sound", "response", "before training"].map((name, k) => ({ name, n: k > 0 }));
-    const response = "Response to one change of the sound alone, in its own deviations between clips, from the " +
-      "least to the strongest dose:";
+    const response = "Response to one change of the sound alone, in its own deviations between clips: half of " +
+      "what changes from the least to the strongest dose.";
     parts.push(node("p", {}, response), table(names, lines, "Responses"));
   }
   return section("What it does", ...parts);
