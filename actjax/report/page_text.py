@@ -2,7 +2,8 @@
 
 READ = """
 A <em>unit</em> is a channel of a convolution layer or one unit of an embedding. A <em>score</em> is the
-similarity of one unit to one row of a feature (or to the whole feature: row “all”), on {clips}. <b>Clip view</b>: both averaged over a clip; what differs between clips.
+similarity of one unit to one row of a feature (or to the whole feature: row “all”), on {clips}.
+<b>Clip view</b>: both averaged over a clip; what differs between clips.
 <b>Frame view</b>: frame by frame inside the clips. <b>Map view</b>: both as images of frequency and
 time. The sign of a correlation is direction only: units that fall while the feature rises count like
 units that rise with it.
