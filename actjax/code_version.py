@@ -15,10 +15,12 @@ _ROOT = pathlib.Path(__file__).parent
 COMPUTING = (
     "activations",
     "dsp",
+    "external",
     "extraction",
     "features",
     "findings",
     "kernels",
+    "layer_axis",
     "metrics",
     "models",
     "nn",

@@ -3,16 +3,23 @@
 from pathlib import Path
 from typing import Any
 
-from actjax import code_version, files, runs
+from actjax import code_version, files, lookup, runs
 from actjax.data import loader
-from actjax.findings import networks, summary
+from actjax.findings import networks, observe, summary
 from actjax.findings.claims.setting import Setting
 from actjax.findings.claims.sides import Sides
 from actjax.findings.cross_fit import Result
+from actjax.scoring import unscored
 from actjax.workdir import findings_arrays, findings_table, findings_units, manifest, train_record
 from actjax.workdir.findings_table import FindingsTable
 
-_SUMMARY = "actjax.findings.summary"
+# Beside the features and the network: what makes the numbers. The metric is looked up by its name.
+_CODE = (
+    "actjax.findings.cross_fit",
+    "actjax.findings.networks",
+    "actjax.findings.summary",
+    "actjax.metrics.cka",
+)
 # Grows when a table says other things, so that one of an older version is made again.
 VERSION = 2
 
@@ -27,8 +34,10 @@ def made_from(run: runs.Run, test: loader.Source) -> str:
     control = networks.label_control(run)
     records = [train_record.read(folder) for folder in (run.workdir, control) if folder is not None]
     trained = [record and record.weights for record in records]
-    code = code_version.version("actjax.findings.cross_fit", "actjax.findings.networks", _SUMMARY)
-    return files.digest([VERSION, _options(run), test.fingerprint, code, *trained])
+    features = [f"actjax.features.{name}" for name, _ in lookup.parse_specs(observe.FEATURES)]
+    code = code_version.version(*_CODE, unscored.network_module(run), *features)
+    precision = run.config.score.precision
+    return files.digest([VERSION, _options(run), precision, test.fingerprint, code, *trained])
 
 
 def is_made(folder: Path, made_from: str) -> bool:

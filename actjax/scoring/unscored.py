@@ -45,8 +45,7 @@ def made_from(run: runs.Run, source: Source) -> MadeFrom:
     """What the scores of a run, of all its metrics and features, are made from."""
     config = run.config
     shared = {name: value for name, value in config.score.items() if name not in _OF_METRICS}
-    model = run.setup.model
-    network = model.name if model.is_users else f"actjax.models.{model.name}"
+    held = [[spec, code_version.version(_feature_module(name))] for spec, name in _held(run)]
     base = [
         scores_files.VERSION,
         shared,
@@ -55,7 +54,8 @@ def made_from(run: runs.Run, source: Source) -> MadeFrom:
         *from_elsewhere.fingerprint(run.setup.scored),
         config.frontend.to_dict(),
         [config.data.clip_seconds, config.data.sample_rate_hz, config.seed],
-        code_version.version(_MACHINERY, network),
+        code_version.version(_MACHINERY, network_module(run)),
+        *held,
     ]
     null, tested, metrics = run.setup.scored.null, [], {}
     for spec, name in _specs(config.score.metrics):
@@ -73,6 +73,12 @@ def weights(run: runs.Run) -> str:
     if "trained" not in run.setup.scored.networks:
         return "none"
     return train_record.need(run.workdir).weights
+
+
+def network_module(run: runs.Run) -> str:
+    """The module that builds the run's network, of ours or of a user's."""
+    model = run.setup.model
+    return model.name if model.is_users else f"actjax.models.{model.name}"
 
 
 def missing(run: runs.Run, wanted: MadeFrom, sets: Mapping[Path, MadeFrom]) -> list[runs.Run]:
@@ -105,14 +111,21 @@ def serves(one: MadeFrom, wanted: MadeFrom) -> bool:
 
 
 def _narrowed(run: runs.Run, metrics: Sequence[str], features: Sequence[str]) -> runs.Run:
-    """The run with some of its metrics and features."""
-    named = {"metrics": ",".join(metrics), "features": ",".join(features)}
+    """The run with some of its metrics and features, and the features that are held fixed."""
+    chosen = dict.fromkeys((*features, *(spec for spec, _ in _held(run))))
+    named = {"metrics": ",".join(metrics), "features": ",".join(chosen)}
     if all(run.config.score[option] == value for option, value in named.items()):
         return run
     config = ml_collections.ConfigDict(run.config.to_dict())
     config.update({"score": named})
     frozen = ml_collections.FrozenConfigDict(config)
     return dataclasses.replace(run, config=frozen, setup=resolve(frozen))
+
+
+def _held(run: runs.Run) -> list[tuple[str, str]]:
+    """(spec, name) of the features that score.nuisances holds fixed, in any order of the features."""
+    fixed = run.setup.scored.nuisances
+    return sorted((spec, name) for spec, name in _specs(run.config.score.features) if name in fixed)
 
 
 def _specs(text: str) -> list[tuple[str, str]]:

@@ -7,9 +7,10 @@ import kills
 import pytest
 import small_runs
 
-from actjax import runs
+from actjax import lookup, runs
 from actjax.defaults import default_config
 from actjax.scores.files import load_scores
+from actjax.scoring import unscored
 from actjax.stages import data, score, train
 from actjax.workdir import pieces
 from actjax.workdir.piece_log import PieceLog
@@ -116,6 +117,45 @@ def test_a_score_set_grows_by_metrics_and_features(make_run, capsys):
     assert grown.keys() == at_once.keys()
     for key, row in at_once.items():
         assert grown[key] == pytest.approx(row, abs=1e-5, nan_ok=True), key
+
+
+HELD = {"score.metrics": "partial_pearson", "score.nuisances": "rms", "score.null": "none"}
+
+
+def test_what_is_held_fixed_is_in_every_piece_of_a_run_and_in_its_key(make_run):
+    """Nuisances are scored features too: a piece holds them, and their options are of all scores."""
+    few, more, other = (
+        make_run("run", **HELD, **{"score.features": features})
+        for features in (
+            "rms,zero_crossing_rate",
+            "rms,zero_crossing_rate,spectral_flatness",
+            "rms(n_fft=1024),zero_crossing_rate",
+        )
+    )
+    source = few.open_source("train")
+    before, wanted, changed = (unscored.made_from(one, source) for one in (few, more, other))
+    (piece,) = unscored.missing(more, wanted, {few.workdir / "a": before})
+    assert [spec for spec, _ in lookup.parse_specs(piece.config.score.features)] == [
+        "spectral_flatness",
+        "rms",
+    ]
+    assert unscored.made_from(piece, source).base == wanted.base == before.base
+    # The loudness is another one: all that it was held fixed in is scored again.
+    assert not unscored.serves(before, changed)
+    assert unscored.missing(other, changed, {few.workdir / "a": before}) == [other]
+
+
+@pytest.mark.long
+def test_what_is_held_fixed_stays_where_a_score_set_grows(make_run):
+    trained = make_run("run").workdir
+    shutil.copytree(trained, make_run("held").workdir, ignore=shutil.ignore_patterns("scores"))
+    scored = {}
+    for features in ("rms,zero_crossing_rate", "rms,zero_crossing_rate,spectral_flatness"):
+        run = make_run("held", **HELD, **{"score.features": features})
+        score.score(run)
+        scored[features] = {row["feature"] for row in load_scores(run.workdir).to_pylist()}
+    before, after = scored.values()
+    assert after - before == {"spectral_flatness"}
 
 
 @pytest.mark.long
