@@ -75,7 +75,7 @@ class Result:
         return summarise(self.table)
 
     def best(self, count: int | None = 20) -> "pandas.DataFrame":
-        """The neurons with what each follows most, the largest gain over the controls first.
+        """The neurons with what each follows beyond the controls, the largest gain over them first.
 
         Args:
           count: how many neurons; None for all.
@@ -84,7 +84,8 @@ class Result:
           One row per neuron: its layer and number, the view, the feature with its row and unit, the score,
           what chance gives (null_mean, the central 95 % from null_low to null_high, p_maxt), the strongest
           untrained unit and the input for the same row, the gain over the stronger of both with its 95 %
-          interval, and whether the report announces it.
+          interval, and whether the report announces it. A neuron that is constant follows nothing: its names
+          are empty and its numbers NaN.
         """
         pandas = lookup.package("pandas", "Result.best")
         best, summary = neurons.best_of_neurons(self.table, self.summary), self.summary
@@ -92,8 +93,8 @@ class Result:
         columns: dict[str, Any] = {
             "layer": [summary.layers[i] for i in best.layer[order]],
             "neuron": best.neuron[order],
-            "view": [summary.sets[i].view for i in best.set[order]],
-            "metric": [summary.sets[i].metric for i in best.set[order]],
+            "view": [summary.sets[i].view if i >= 0 else "" for i in best.set[order]],
+            "metric": [summary.sets[i].metric if i >= 0 else "" for i in best.set[order]],
         }
         columns |= {name: getattr(best, name)[order] for name in (*BEST, *CONTROLS)}
         return pandas.DataFrame(columns)

@@ -37,6 +37,17 @@ def test_the_best_neurons_are_those_of_the_report(result):
     assert (best.gain.diff().dropna() <= 0).all()
 
 
+def test_a_constant_neuron_has_no_view_and_no_metric(result, monkeypatch):
+    from actjax.report import neurons
+
+    whole = neurons.best_of_neurons(result.table, result.summary)
+    constant = whole._replace(set=np.where(whole.neuron == 0, -1, whole.set))
+    monkeypatch.setattr(neurons, "best_of_neurons", lambda table, summary: constant)
+    best = result.best(None).set_index("neuron")
+    assert best.loc[0, ["view", "metric"]].tolist() == ["", ""]
+    assert best.loc[2, "view"] in ("clip", "frame") and best.loc[2, "metric"] == "pearson"
+
+
 def test_the_scores_are_the_tables(result):
     scores = result.scores
     assert len(scores) == result.table.num_rows and {"layer", "score", "p_maxt"} <= set(scores.columns)
