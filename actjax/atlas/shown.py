@@ -142,11 +142,12 @@ def _keep(shown: _Seen, one: Heard, asked: Wanted, layer: str, n: int, role: int
 def _matrix(one: Heard, feature: Feature) -> dict[str, Any]:
     """A feature of several rows on one clip, and the span of the clip that its frames cover, in seconds."""
     values, valid = one.features[feature.name]
-    if feature.hop_samples is None or len(values) < 2:
+    defined = valid[None, :] & np.isfinite(values)
+    if feature.hop_samples is None or len(values) < 2 or not defined.any():
         return {}
     hop_s = feature.hop_samples / feature.sample_rate_hz
     first = feature.first_frame_s - hop_s / 2
-    filled = np.where(valid[None, :] & np.isfinite(values), values, values[np.isfinite(values)].min())
+    filled = np.where(defined, values, values[defined].min())
     return {"image": thinned(filled), "span": (first, first + hop_s * values.shape[1])}
 
 

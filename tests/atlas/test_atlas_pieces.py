@@ -106,6 +106,19 @@ def test_maps_are_thinned_by_their_largest_cell():
     assert found.shape == (34, 100) and found[17, 99] == 7.0 and found.sum() == 7.0
 
 
+def test_a_matrix_that_is_undefined_on_a_clip_is_not_shown_beside_it():
+    from types import SimpleNamespace
+
+    feature = SimpleNamespace(
+        name="chroma", hop_samples=10, sample_rate_hz=100, first_frame_s=0.0, rows=2, host=False
+    )
+    values = np.arange(8.0).reshape(2, 4)
+    one = activity.Heard(0, np.zeros(40), np.zeros((2, 4)), {}, {"chroma": (values, np.arange(4) > 0)})
+    np.testing.assert_array_equal(shown._matrix(one, feature)["image"], [[1, 1, 2, 3], [1, 5, 6, 7]])
+    for undefined in ((values, np.zeros(4, bool)), (values * np.nan, np.ones(4, bool))):
+        assert shown._matrix(one._replace(features={"chroma": undefined}), feature) == {}
+
+
 def test_rows_have_names_where_they_tell_something():
     assert described.row_name("C#", 1, "chroma_stft") == "C#" and described.row_name("rms", 0, "rms") == ""
     assert described.row_name("", 3, "mfcc") == "3" and described.row_name(None, -1, "cka") == "all"

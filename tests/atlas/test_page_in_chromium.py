@@ -6,6 +6,8 @@ import time
 import made_up_site
 import pytest
 
+from actjax.atlas import site
+
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="no chromium and chromedriver: apt-get install chromium chromium-driver"
@@ -159,6 +161,40 @@ def test_a_deep_link_with_a_strange_name_opens_its_neuron(browser, page):
     assert text(browser, "h1").startswith("c/<img") and "What drives it" in text(browser)
     visit(browser, page + "#conv9-1")
     assert "does not have the neuron conv9-1" in text(browser)
+
+
+def test_a_page_that_was_left_while_its_data_came_does_not_come_back(browser, page):
+    visit(browser, page)
+    slow = """const append = document.head.append.bind(document.head);
+      document.head.append = (script) => setTimeout(() => append(script), 150);
+      location.hash = "conv1-3";
+      setTimeout(() => { location.hash = "about"; }, 50);
+      setTimeout(() => arguments[0](document.querySelector("h1").innerText), 500);"""
+    assert browser.execute_async_script(slow) == "About"
+
+
+def test_a_feature_counts_the_neurons_that_its_link_shows(browser, page):
+    visit(browser, page + "#features")
+    cells = "(row) => [row.cells[0].innerText, row.cells[3].innerText]"
+    rows = browser.execute_script(f"return [...document.querySelectorAll('tbody tr')].map({cells})")
+    assert len(rows) > 1
+    for name, followers in rows:
+        visit(browser, f"{page}#?feature={name}")
+        assert text(browser, "[role=status]").startswith(f"{followers} of ")
+
+
+def test_intervals_have_the_digits_that_the_report_gives_them(browser, page):
+    from actjax.pages.numbers import interval
+
+    visit(browser, page)
+    ends = [(0.0015, 0.1514), (-0.25, 0.5), (0.00001, 0.2), (-0.001, 0.0)]
+    source = (site.PAGE / "atlas.js").read_text()
+    start = source.index("function interval")
+    function = source[start : source.index("\n}", start) + 2]
+    number = source[source.index("const MINUS") : source.index("const STEP")]
+    number += source[source.index("const number") : source.index("const signed")]
+    said = browser.execute_script(f"{number}{function} return arguments[0].map((e) => interval(...e))", ends)
+    assert said == [interval(*of_one) for of_one in ends]
 
 
 def test_a_clip_sounds_and_the_cursor_moves(browser, page):

@@ -15,8 +15,13 @@ const number = (value, digits = 2) => {
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", MINUS);
 };
 const signed = (value, digits = 2) => (Number(number(value, digits)) > 0 ? "+" : "") + number(value, digits);
-const interval = (low, high) =>
-  Number.isFinite(low) && low !== null && high !== null ? `${number(low)} to ${number(high)}` : "";
+// With the digits that tell on which side of 0 each end lies, as the report writes it.
+function interval(low, high) {
+  if (!Number.isFinite(low) || !Number.isFinite(high)) return "";
+  let digits = 2;
+  while (digits < 4 && [low, high].some((end) => end !== 0 && Number(end.toFixed(digits)) === 0)) digits += 1;
+  return `${number(low, digits)} to ${number(high, digits)}`;
+}
 const share = (value) => (value === null ? "-" : `${Math.round(100 * value)} %`);
 
 function node(name, attributes = {}, ...children) {
@@ -522,8 +527,7 @@ function without(own, i) {
   return section("What it does", ...parts);
 }
 
-async function showNeuron(i) {
-  const data = await layerData(columns.layer[i]);
+function showNeuron(i, data) {
   const own = data[columns.neuron[i]];
   const step = (to, words) =>
     to >= 0 && to < count
@@ -580,10 +584,10 @@ function hear(i) {
 function showFeatures(name) {
   if (name === null) {
     const items = index.features.map((f) => {
-      const followers = columns.feature.filter((value) => index.features[value]?.name === f.name).length;
+      const followers = chosen({ ...DEFAULTS, feature: f.name }).length;
       return [link(`feature:${encodeURIComponent(f.name)}`, f.name), f.unit || "-", String(f.rows.length), String(followers)];
     });
-    const headings = [{ name: "feature" }, { name: "unit" }, { name: "rows", n: true }, { name: "neurons that follow it most", n: true }];
+    const headings = [{ name: "feature" }, { name: "unit" }, { name: "rows", n: true }, { name: "neurons that follow it", n: true }];
     return main.replaceChildren(node("h1", {}, "Features"), table(headings, items, "Features"));
   }
   const feature = index.features.find((f) => f.name === name);
@@ -598,7 +602,7 @@ function showFeatures(name) {
   main.replaceChildren(
     node("h1", {}, name),
     node("p", {}, `${feature.rows.length} rows${feature.unit ? `, in ${feature.unit}` : ""}. ${given} `,
-      link(hashOf({ ...DEFAULTS, feature: name }), "The neurons that follow it most")),
+      link(hashOf({ ...DEFAULTS, feature: name }), "The neurons that follow it")),
     note("The play button sounds the clip that drives the neuron most."),
     table([{ name: "layer" }, { name: "strongest neurons" }, { name: "strongest untrained", n: true }], rows, `Best neurons for ${name}`),
   );
@@ -650,6 +654,7 @@ async function show() {
   const named = rest.length ? decoded(rest.join(":")) : null;
   let section0 = "neurons";
   let title = "Neurons";
+  const left = () => location.hash.slice(1) !== hash; // while a layer's data came
   try {
     if (hash === "" || hash.startsWith("?")) showNeurons(hash);
     else if (kind === "features" || kind === "feature") { section0 = "features"; title = named ?? "Features"; showFeatures(named); }
@@ -658,9 +663,15 @@ async function show() {
     else {
       const place = places.get(hash) ?? places.get(anchorOf(hash));
       if (place === undefined) showMissing(`the neuron ${decoded(hash)}`);
-      else { title = nameOf(place); await showNeuron(place); }
+      else {
+        title = nameOf(place);
+        const data = await layerData(columns.layer[place]);
+        if (left()) return;
+        showNeuron(place, data);
+      }
     }
   } catch (error) {
+    if (left()) return;
     main.replaceChildren(node("p", { class: "warning" }, String(error.message ?? error)));
   }
   document.title = `${title} - ${index.title}`;
