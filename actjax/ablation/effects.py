@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax import dsp
 from actjax.ablation.cut import Forward, replaced
 from actjax.activations import capture
 from actjax.data import loader
+from actjax.nn.frontend import images
 from actjax.scoring.networks import Network
 from actjax.statistics.bootstrap import t_quantile
 from actjax.types import Layer
@@ -60,7 +60,7 @@ def _program(network: Network, layer: Layer, multi_label: bool) -> Callable[...,
     def changes(
         variables: Any, audio_bs: jax.Array, length_b: jax.Array, label_b: jax.Array, mean_n: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        image = jax.vmap(lambda wave, length: dsp.log_mel_image(wave, front, length))(audio_bs, length_b)
+        image = images(audio_bs, front, length_b)
         logits, layers = whole(variables, image)
         loss_b, output_bc, named_b = _judged(logits, label_b, multi_label)
         numbers = jnp.arange(layer.neurons)
@@ -70,7 +70,7 @@ def _program(network: Network, layer: Layer, multi_label: bool) -> Callable[...,
                 variables, image, lambda x: jnp.where(numbers == n, mean_n[n].astype(x.dtype), x)
             )
             loss, output, named = _judged(there, label_b, multi_label)
-            return loss - loss_b, named != named_b, output - output_bc
+            return loss - loss_b, (named != named_b).any(axis=1), output - output_bc
 
         value = layers[layer.name]
         at_once = max(1, min(layer.neurons, MOST_BYTES // max(value.size * value.dtype.itemsize, 1)))
@@ -82,20 +82,15 @@ def _program(network: Network, layer: Layer, multi_label: bool) -> Callable[...,
 def _judged(
     logits: jax.Array, label_b: jax.Array, multi_label: bool
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """(loss [b] in nats, outputs [b, c] as probabilities, what is named [b])."""
+    """(loss [b] in nats, outputs [b, c] as probabilities, what is named: [b, c] bool, or [b, 1] a class)."""
     logits = logits.astype(jnp.float32)
     if multi_label:
         cross = jax.nn.softplus(logits) - label_b * logits
         output = jax.nn.sigmoid(logits)
-        weight = (
-            2.0 ** jnp.arange(logits.shape[1])
-            if logits.shape[1] < 24
-            else jnp.arange(1.0, logits.shape[1] + 1)
-        )
-        return cross.mean(axis=1), output, ((output > 0.5) * weight[None, :]).sum(axis=1)
+        return cross.mean(axis=1), output, output > 0.5
     log_p = jax.nn.log_softmax(logits)
     loss = -jnp.take_along_axis(log_p, label_b[:, None], axis=1)[:, 0]
-    return loss, jnp.exp(log_p), logits.argmax(axis=1).astype(jnp.float32)
+    return loss, jnp.exp(log_p), logits.argmax(axis=1, keepdims=True)
 
 
 def _summed(by_network: Sequence[tuple[np.ndarray, ...]], source: loader.Source) -> AblatedLayer:

@@ -7,16 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax import dsp
 from actjax.activations import capture
 from actjax.data import loader
 from actjax.extraction import tabulated
 from actjax.extraction.compute import compute, compute_host
+from actjax.nn.frontend import images
 from actjax.scoring.networks import Network
-from actjax.types import Feature, Layer
+from actjax.types import Feature, Frontend, Layer
 
-# (variables, audio [b, s], length [b]) -> image [b, f, t], layer -> outputs.
-Forward = Callable[[Any, jax.Array, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
+# (variables, audio [b, s], length [b]) -> layer -> outputs.
+Forward = Callable[[Any, jax.Array, jax.Array], dict[str, jax.Array]]
 
 
 class Heard(NamedTuple):
@@ -25,7 +25,7 @@ class Heard(NamedTuple):
     Attributes:
       clip: its place in the source.
       wave_s: its samples of signal.
-      image_ft: the network's input.
+      image_ft: its log-mel image, for the eye; the network may take another.
       layers: layer -> [f, t, c], or [c] of an embedding.
       features: name -> ([rows, frames], [frames] bool).
     """
@@ -38,16 +38,11 @@ class Heard(NamedTuple):
 
 
 def forward(network: Network) -> Forward:
-    """Makes what computes the image of clips and all layers of them."""
-    apply, front = capture.network_outputs(network.module), network.frontend
-
-    def run(
-        variables: Any, audio_bs: jax.Array, length_b: jax.Array
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        image = jax.vmap(lambda wave, length: dsp.log_mel_image(wave, front, length))(audio_bs, length_b)
-        return image, apply(variables, image)
-
-    return run
+    """Makes what computes all layers of clips."""
+    apply = capture.network_outputs(network.module)
+    return lambda variables, audio_bs, length_b: apply(
+        variables, images(audio_bs, network.frontend, length_b)
+    )
 
 
 def clip_means(
@@ -65,7 +60,7 @@ def clip_means(
 
     @jax.jit
     def means(variables: Any, audio_bs: jax.Array, length_b: jax.Array) -> dict[str, jax.Array]:
-        outputs = compute_layers(variables, audio_bs, length_b)[1]
+        outputs = compute_layers(variables, audio_bs, length_b)
         length_s = length_b.astype(jnp.float32) / rate
         return {
             layer.name: mean_of_cells(outputs[layer.name], times_s(layer, network), length_s)
@@ -90,16 +85,16 @@ def hear(
     features: Sequence[Feature],
     source: loader.Source,
     clips: np.ndarray,
+    picture: Frontend,
 ) -> Iterator[Heard]:
-    """Yields the chosen clips with every layer's output and the features."""
+    """Yields the chosen clips with every layer's output and the features; `picture` makes their images."""
     compute_layers = forward(network)
     looked_up = [f for f in features if isinstance(f, tabulated.GivenFeature)]
-    hosted = [f for f in features if f.host]
-    on_device = [f for f in features if f not in looked_up and f not in hosted]
+    on_device = [f for f in features if f not in looked_up and not f.host]
 
     @jax.jit
     def observe(audio_bs: jax.Array, length_b: jax.Array) -> Any:
-        image, outputs = compute_layers(variables, audio_bs, length_b)
+        image, outputs = images(audio_bs, picture, length_b), compute_layers(variables, audio_bs, length_b)
         by_layer = {layer.name: outputs[layer.name] for layer in layers}
         return image, by_layer, compute(on_device, audio_bs, length_b) if on_device else {}
 
@@ -109,7 +104,7 @@ def hear(
         index = clips[batch.index[real]]
         known = jax.tree.map(lambda array, real=real: array[real], values)
         known |= {f.name: tabulated.values_and_validity(f, index) for f in looked_up}
-        known |= {f.name: compute_host(f, batch.audio[real], batch.length[real]) for f in hosted}
+        known |= {f.name: compute_host(f, batch.audio[real], batch.length[real]) for f in features if f.host}
         for row, b in enumerate(real.tolist()):
             wave = batch.audio[b, : max(int(batch.length[b]), 1)]
             yield Heard(int(index[row]), wave, image[b], _row(outputs, b), _row(known, row))

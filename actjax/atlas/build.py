@@ -1,7 +1,7 @@
 """Builds the atlas of a run: passes over the clips, then the folder of a page that opens from a file."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,8 +41,7 @@ def build(run: runs.Run) -> list[Path]:
       ScoresError: nothing was scored.
     """
     check(run)
-    table = load_scores(run.workdir)
-    summary = summarise(table)
+    summary = summarise(table := load_scores(run.workdir))
     source = run.open_source(run.setup.scored.split)
     opened = open_network(run, source)
     # Sets scored before may hold layers that score.layers leaves out now.
@@ -52,9 +51,9 @@ def build(run: runs.Run) -> list[Path]:
     means = activations.means[summary.main]
     folder, pool = site.empty_folder(folder_of(run.workdir)), chosen.pool_of(list(means.values()))
     beside = described.resembled(summary)
-    followed = set(scored.best.feature) | {one.feature for one in beside.values()}
-    features = [f for f in _features(run, source) if f.name in followed]
-    heard = activity.hear(opened.network, opened.layers, opened.weights[summary.main], features, source, pool)
+    features = _features(run, source, {*scored.best.feature, *(one.feature for one in beside.values())})
+    weights = opened.weights[summary.main]
+    heard = activity.hear(opened.network, opened.layers, weights, features, source, pool, run.setup.analysis)
     of_neurons = {layer: chosen.clips_of(means_bn, pool) for layer, means_bn in means.items()}
     asked = shown.wanted(opened, of_neurons, scored.best, summary, features, beside)
     pictured = shown.write_clips(folder, heard, asked)
@@ -68,8 +67,9 @@ def build(run: runs.Run) -> list[Path]:
     return [page, clip_activations.path_of(run.workdir)]
 
 
-def _features(run: runs.Run, source: loader.Source) -> tuple[Feature, ...]:
-    return from_elsewhere.features(run.setup.features, run.setup.scored, source)
+def _features(run: runs.Run, source: loader.Source, names: Collection[str]) -> list[Feature]:
+    known = from_elsewhere.features(run.setup.features, run.setup.scored, source)
+    return [feature for feature in known if feature.name in names]
 
 
 def check(run: runs.Run) -> None:

@@ -92,8 +92,9 @@ class Best(NamedTuple):
 def best_of_neurons(table: "pyarrow.Table", summary: Summary) -> Best:
     """Finds on which feature row each neuron exceeds the controls most, and which it follows most.
 
-    Rows that the input is made of are left out. Where there is a null, a row counts only at a max-T p below
-    0.05; a neuron without such a row, or without controls, stands with the row that it follows most.
+    Rows that the input is made of are left out unless nothing else was scored. Where there is a null, a row
+    counts only at a max-T p below 0.05; a neuron without such a row, or without controls, stands with the row
+    that it follows most.
     """
     rows = rows_of(table, summary)
     main = rows.where(rows.network == summary.networks.index(summary.main))
@@ -123,8 +124,9 @@ def control_strength(rows: Rows, wanted: Rows, summary: Summary) -> np.ndarray:
 
 
 def _candidates(main: Rows, summary: Summary) -> Rows:
-    """The main network's rows that a neuron may stand with."""
-    defined = main.where(~is_given(main, summary) & ~np.isnan(main.strength))
+    """The main network's rows that a neuron may stand with; those of the input where there are no others."""
+    given = is_given(main, summary)
+    defined = main.where((~given | given.all()) & ~np.isnan(main.strength))
     tested = np.isin(defined.set, [s for s in summary.leading() if summary.sets[s].view in TESTED])
     layers = np.unique(defined.layer[tested])
     return defined.where(tested | ~np.isin(defined.layer, layers))

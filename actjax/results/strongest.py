@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from actjax import config_files, dsp, runs
+from actjax import config_files, runs
 from actjax.activations.capture import input_outputs, network_outputs
+from actjax.nn.frontend import images
 from actjax.results.picture import Clip
 from actjax.scoring import networks
 
@@ -22,16 +23,16 @@ def activations(workdir: Path, data_dir: str | None, network: str, layer: str) -
     """
     run = _opened(workdir, data_dir)
     source = run.open_source(run.setup.scored.split)
-    apply, variables = input_outputs, None
+    apply, variables, front = input_outputs, None, run.setup.analysis
     if network != "input":
         opened = networks.open_network(run, len(source.class_names))
         train = run.open_source("train") if network == "untrained" else source
-        apply, variables = network_outputs(opened.module), networks.variables(opened, network, train)
+        apply, front = network_outputs(opened.module), opened.frontend
+        variables = networks.variables(opened, network, train)
 
     @jax.jit
     def means(audio_bs: jax.Array, length_b: jax.Array) -> jax.Array:
-        image = jax.vmap(lambda wave, length: dsp.log_mel_image(wave, run.setup.frontend, length))
-        output = apply(variables, image(audio_bs, length_b))[layer]
+        output = apply(variables, images(audio_bs, front, length_b))[layer]
         return output.mean(axis=tuple(range(1, output.ndim - 1)))
 
     batches = runs.batches(source, run.setup.scored.batch_size)

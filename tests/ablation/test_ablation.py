@@ -1,5 +1,7 @@
 """What a neuron is worth: cuts of networks beside plain arithmetic, intervals, the table that is kept."""
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -118,6 +120,25 @@ def test_changes_of_loss_and_outputs_are_those_of_the_cut_network(multi_label, s
         assert found.loss[n] == pytest.approx((loss - plain_loss).mean(), rel=2e-3, abs=2e-4)
         np.testing.assert_allclose(found.outputs[n], (p - plain_p).mean(axis=0), rtol=2e-3, atol=2e-4)
     assert (found.low < found.loss).all() and (found.loss < found.high).all()
+
+
+def test_label_sets_of_many_labels_are_told_apart(standard_promotion):
+    """Labels 0 and 3 named instead of 1 and 2 are other names, among thirty as among four."""
+
+    class Swaps(nn.Module):
+        @nn.compact
+        def __call__(self, mel_bft, *, train):
+            layer = jnp.ones((len(mel_bft), 1)) + 0.0 * mel_bft.mean((1, 2))[:, None]
+            sides = jnp.asarray([-1.0, 1.0, 1.0, -1.0] + [-9.0] * 26)
+            return jnp.where(jnp.arange(30) < 4, layer * sides, -9.0), {"only": layer}
+
+    front = Frontend(sample_rate_hz=RATE, n_fft=128, hop_samples=64, n_mels=6)
+    source, module = clips(multi_label=True), Swaps()
+    source = dataclasses.replace(source, labels=np.zeros((6, 30), np.uint8))
+    network = Network(module, module, front, (6, 16), ".*", None, 0, batch_size=4)
+    means = {"trained": np.full(1, -1.0, np.float32)}
+    found = effects.without_each(network, Layer("only", 1, 0.5), {"trained": {}}, source, means)["trained"]
+    assert found.changed.tolist() == [1.0]
 
 
 def test_intervals_are_over_recordings():

@@ -3,6 +3,7 @@ import pytest
 from synthetic_scores import blocks
 
 from actjax.report import summary
+from actjax.report.neurons import best_of_neurons
 from actjax.report.summary import spread_of, summarise
 from actjax.report.verdicts import sort_features, standard_errors_needed, verdict
 from actjax.scores import files
@@ -70,6 +71,13 @@ def one_score(network, score, layer="conv1", std_error=0.005, p_maxt=None, **lab
             outputs[name] = np.array([[value]])
     labels = {"view": "frame", "metric": "pearson", "feature": "rms", "n_observations": 9} | labels
     return files.score_block(outputs, network=network, layer=layer, depth=0.5, **labels)
+
+
+def test_where_only_the_input_s_own_rows_were_scored_neurons_stand_with_them(tmp_path):
+    made = list(blocks(layers={"conv1": (0.3, 5)}, features={"log_mel": 24}))
+    table = table_of(made, tmp_path)
+    found = best_of_neurons(table, summarise(table))
+    assert set(found.feature) == {"log_mel"} and np.isfinite(found.score).all()
 
 
 @pytest.mark.parametrize(
