@@ -10,7 +10,7 @@ import numpy as np
 from actjax import files
 
 # How many bytes deflate can make of one.
-_DEFLATES = 1032
+DEFLATED = 1032
 
 
 def read_arrays(
@@ -31,7 +31,7 @@ def read_arrays(
     size = files.regular_file(path)
     with files.reading(path, expected), zipfile.ZipFile(path) as archive:
         # np.savez does not compress: nothing may unpack to more than the file holds.
-        most = size * _DEFLATES if compressed else size
+        most = size * DEFLATED if compressed else size
         if sum(member.file_size for member in archive.infolist()) > most:
             raise ValueError("its arrays are said to be larger than the file")
         members = {m.filename.removesuffix(".npy"): m for m in archive.infolist()}
@@ -44,6 +44,7 @@ def _array(data: bytes) -> np.ndarray:
     version = np.lib.format.read_magic(file)
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = header(file)
-    if dtype.hasobject or int(np.prod(shape, dtype=object)) * dtype.itemsize != len(data) - file.tell():
+    whole = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if dtype.hasobject or not dtype.itemsize or whole != len(data) - file.tell():
         raise ValueError("an array is said to have another size than it has")
     return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)

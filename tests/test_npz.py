@@ -32,6 +32,16 @@ def test_a_header_that_says_more_than_there_is_allocates_nothing(tmp_path, compr
             read_arrays(bad, compressed=compressed)
 
 
+def test_an_array_of_nothing_has_no_length(tmp_path):
+    """Values of no bytes could be said to be as many as one likes."""
+    data = io.BytesIO()
+    np.lib.format.write_array_header_1_0(data, {"descr": "<U0", "fortran_order": False, "shape": (10**13,)})
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x.npy", data.getvalue())
+    with pytest.raises(FileError, match="another size than it has"):
+        read_arrays(tmp_path / "x.npz")
+
+
 def test_what_is_not_compressed_unpacks_to_no_more_than_the_file(tmp_path):
     path = tmp_path / "bomb.npz"
     np.savez_compressed(path, x=np.zeros(1 << 20))

@@ -93,7 +93,7 @@ EDGES = {
         "types",
     },
     "capacity": {"parallel"},
-    "capturing": {"activations", "dsp", "external", "failures", "types"},
+    "capturing": {"activations", "containers", "dsp", "external", "failures", "types"},
     "command": {
         "compilation",
         "config_files",
@@ -142,7 +142,7 @@ EDGES = {
         "lookup",
         "types",
     },
-    "external/formats": {"files", "lookup"},
+    "external/formats": {"files", "lookup", "npz"},
     "extraction": {"containers", "dsp", "lookup", "types"},
     "failures": {"files", "interruption"},
     "features": {"dsp", "extraction", "options", "types"},

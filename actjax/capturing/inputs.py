@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from actjax import containers
 from actjax.types import Batch
 
 
@@ -21,7 +22,7 @@ class Inputs:
         if batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
         if hasattr(inputs, "ndim"):
-            array = np.asarray(inputs)
+            array = np.asarray(containers.opened(inputs).values)
             self.clips: int | None = len(array) if array.ndim else 0
             arrays = (array[i : i + batch_size] for i in range(0, self.clips, batch_size))
         elif isinstance(inputs, Iterable):
@@ -66,4 +67,6 @@ class Inputs:
 
 def _clips_of(batch: Any) -> np.ndarray:
     """The clips of one batch, without rows that fill it up."""
-    return np.asarray(batch.audio)[np.asarray(batch.mask)] if isinstance(batch, Batch) else np.asarray(batch)
+    if isinstance(batch, Batch):
+        return np.asarray(batch.audio)[np.asarray(batch.mask)]
+    return np.asarray(containers.opened(batch).values)

@@ -13,7 +13,7 @@ LIST = flags.DEFINE_string(
     "list", None, "Print what there is, and exit: metrics, features ...; metrics:cka says all of one."
 )
 QUICK = flags.DEFINE_bool(
-    "quick", False, "A look in a minute: fewer steps, features and replicates; obstacles are answered."
+    "quick", False, "A short run for a look: fewer steps, features and replicates; obstacles are answered."
 )
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what would run (pairs, memory, disk, time), and exit.")
 CLEAN = flags.DEFINE_list(

@@ -19,7 +19,7 @@ Flags follow the words:
 
   --workdir=DIR               where results go; runs/<name> by default
   --config.OPTION=VALUE       changes an option: --config.train.steps=200
-  --quick                     a look in a minute: fewer steps, features and replicates
+  --quick                     a short run for a look: fewer steps, features and replicates
   --dry_run                   says what would run, and how long it would take
   --help                      every flag
 """

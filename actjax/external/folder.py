@@ -47,6 +47,11 @@ class FolderWriter:
         if stop > self._clips:
             raise ValueError(f"{self._path}: expected {self._clips} clips, one a clip id; got more")
         for name, values in layers.items():
+            above, _, last = name.rpartition("/")
+            if name == "clip_ids" or (above in layers and last in LayerTimes._fields):
+                raise ValueError(
+                    f"layer {name!r} has a name that the folder uses itself: choose others by layers="
+                )
             array = self._array(name, values.shape[1:])
             if values.shape[1:] != array.shape[1:]:
                 raise ValueError(f"layer {name!r}: expected {array.shape[1:]} a clip, got {values.shape[1:]}")

@@ -13,7 +13,7 @@ from actjax.workdir import benchmark_table
 from actjax.workdir.findings_table import QUESTIONS, Answer, ClaimRow, FindingsTable
 
 _EXPLAINED = """
-Every score is that of the best unit, chosen on one half of the held-out recordings and reported on the
+Every score is that of the best unit, chosen on one half of the scored recordings and reported on the
 other; 95 % intervals are over recordings{seeds}. <b>Above chance?</b> The trained score against {permuted},
 the choice repeated in every replicate; p is the largest of a finding's claims, Holm-corrected over the
 findings. <b>Added by training?</b> The trained score less that of the strongest network that has learnt

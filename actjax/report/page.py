@@ -12,7 +12,18 @@ from actjax.pages.table import Table
 from actjax.report import findings
 from actjax.report.first_screen import first_screen
 from actjax.report.neurons import Best
-from actjax.report.page_text import CAUTION, CONTROLS, FEWER, PERMUTED, READ, REARRANGED, STYLE
+from actjax.report.page_text import (
+    CAUTION,
+    CONTROLS,
+    FEWER,
+    HELD_OUT,
+    NOT_HELD_OUT,
+    PERMUTED,
+    READ,
+    REARRANGED,
+    SEEN,
+    STYLE,
+)
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.tables import (
     confusion_table,
@@ -80,14 +91,16 @@ def render(
 
 
 def how_to_read(metadata: Mapping[str, Any]) -> str:
-    """The page's explanation, with what the score sets' nulls rearrange."""
-    kinds = []
+    """The page's explanation, with what the score sets' nulls rearrange and which clips they are of."""
+    chosen: list[dict[str, Any]] = []
     for score_set in metadata.values():
         config = score_set.get("config")
         options = config.get("score") if isinstance(config, dict) else None
-        kinds.append(options.get("null") if isinstance(options, dict) else None)
-    words = dict.fromkeys(REARRANGED.get(str(kind), PERMUTED) for kind in kinds)
-    return READ.format(rearranged=" or ".join(words) or PERMUTED)
+        chosen.append(options if isinstance(options, dict) else {})
+    words = dict.fromkeys(REARRANGED.get(str(options.get("null")), PERMUTED) for options in chosen)
+    seen = any(options.get("split") in SEEN for options in chosen)
+    clips = NOT_HELD_OUT if seen else HELD_OUT
+    return READ.format(rearranged=" or ".join(words) or PERMUTED, clips=clips)
 
 
 def findings_page(table: FindingsTable, pictures: Sequence[Picture]) -> Markup:

@@ -2,8 +2,8 @@
 
 READ = """
 A <em>unit</em> is a channel of a convolution layer or one unit of an embedding. A <em>score</em> is the
-similarity of one unit to one row of a feature (or to the whole feature: row “all”), on clips that
-training never saw. <b>Clip view</b>: both averaged over a clip; what differs between clips.
+similarity of one unit to one row of a feature (or to the whole feature: row “all”), on {clips}.
+<b>Clip view</b>: both averaged over a clip; what differs between clips.
 <b>Frame view</b>: frame by frame inside the clips. <b>Map view</b>: both as images of frequency and
 time. The sign of a correlation is direction only: units that fall while the feature rises count like
 units that rise with it.
@@ -18,6 +18,10 @@ of Student's t at 1 &minus; 0.05 / (2 m), with recordings less one degrees of fr
 without a standard error announces nothing; a control that is not exceeded so is called “as close”. The 95
 % intervals in the tables are those of the one unit, not corrected for its choice.
 """
+
+# The clips that are scored: held out, or, where `score.split` is one of SEEN, not.
+HELD_OUT, NOT_HELD_OUT = "clips that training never saw", "clips of which training saw some"
+SEEN = ("all", "train")
 
 # What the max-T p is against, by `score.null`.
 REARRANGED = {

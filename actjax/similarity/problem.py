@@ -58,18 +58,18 @@ def of_vectors(metric: Metric, problem: Problem) -> Outputs | Array:
         # All rows are one feature, so an observation counts where all of them are there.
         y_present = np.broadcast_to(y_present.all(1, keepdims=True), y_present.shape)
 
-    checked = not checks_itself
+    doubtful = False
 
     def score_pattern(of_x: Pattern, of_y: Pattern) -> Outputs:
-        nonlocal checked
+        nonlocal doubtful
         counts = both(mask, both(of_x.present, of_y.present))
         some_x, some_y = _columns(x.values, of_x.columns), _columns(y.values, of_y.columns)
         outputs, all_numbers = _score_columns(metric, some_x, some_y, counts, problem)
-        checked = checked or all_numbers
+        doubtful = doubtful or not all_numbers
         return outputs
 
     outputs = by_pattern(score_pattern, x.present, y_present)
-    if not checked and _some_nan(outputs["score"]):
+    if checks_itself and doubtful and _some_nan(outputs["score"]):
         finite = all_finite((x, y), mask)
     if not finite:
         _finite_vectors(metric, problem)

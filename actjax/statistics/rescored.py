@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax import parallel
+from actjax import parallel, precision
 from actjax.similarity.accumulators.clip_means import VALID_CLIPS
 from actjax.similarity.host.dispatch import host_allowed
 from actjax.similarity.kernel import clip_scores, pairwise
@@ -238,7 +238,8 @@ def _prepared_pairs(
     needed_m = np.resize(needed_m, min(len(mask), 2 ** (len(needed_m) - 1).bit_length()))
     arrays = x[chosen_c], y[needed_m], mask[chosen_c], mask[needed_m], place.reshape(met_cj.shape)
     safe = parallel.callbacks_are_safe()
-    return _compare_prepared(metric, *arrays, on_host=safe)
+    with precision.products(_way()):
+        return _compare_prepared(metric, *arrays, on_host=safe)
 
 
 @functools.partial(compiled, static_argnames=("metric", "on_host"))
@@ -268,8 +269,15 @@ def _item_size(metric: Metric, sides: Sides) -> int:
     image = metric.observes == "image"
     shape = sides.x.shape[2:] if image else sides.x.shape[1:2]
     mask = jax.ShapeDtypeStruct(sides.mask.shape[1:], bool)
-    prepared = jax.eval_shape(metric.prepare_x, jax.ShapeDtypeStruct(shape, jnp.float32), mask, Context())
+    with precision.products(_way()):
+        prepared = jax.eval_shape(metric.prepare_x, jax.ShapeDtypeStruct(shape, jnp.float32), mask, Context())
     return sum(leaf.size for leaf in jax.tree.leaves(prepared))
+
+
+def _way() -> str:
+    """As in `clip_scores`: a kernel takes one pair of matrices, not one for each clip."""
+    way = precision.current_way()
+    return "exact" if way == "fast" else way
 
 
 def _slot_weights(draws: Draws, chosen_c: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from actjax import files
+from actjax.npz import read_arrays
 
 # claim -> kind of network -> [1 + r] or [members, 1 + r] scores: the observed one, then its resamples. Under
 # "null" stand the trained network's own score and its replicates under the null.
@@ -38,11 +39,10 @@ def read(workdir: Path) -> dict[str, dict[str, np.ndarray]]:
     """
     path = path_of(workdir)
     arrays: dict[str, dict[str, np.ndarray]] = {}
-    files.regular_file(path)
-    expected, remedy = "the arrays of the findings", "run --stage=findings there again"
-    # Compressed members are read to their ends, where the archive's checksums are compared.
-    with files.reading(path, expected, remedy), np.load(path, allow_pickle=False) as archive:
-        for name in archive.files:
+    expected = "the arrays of the findings; run --stage=findings there again"
+    stored = read_arrays(path, compressed=True, expected=expected)
+    with files.reading(path, expected):
+        for name, values in stored.items():
             claim, kind = name.split(".")
-            arrays.setdefault(claim, {})[kind] = archive[name].astype(np.float64)
+            arrays.setdefault(claim, {})[kind] = values.astype(np.float64)
     return arrays

@@ -249,6 +249,8 @@ def test_a_map_stands_beside_the_feature_that_it_resembles(browser, page):
 def test_what_the_network_loses_without_a_neuron_is_told(browser, page):
     visit(browser, page + "#conv1-3")
     assert "the loss changes by +0.0300 nats (95 %: −0.0700 to +0.1300) and 25.0 %" in text(browser)
+    # The slope on doses from -1 to 1 is half of the difference between the ends.
+    assert "half of what changes from the least to the strongest dose" in text(browser)
     visit(browser, page)
     assert "loss without it" in text(browser, "#neurons")
 

@@ -171,6 +171,12 @@ def test_a_front_end_makes_images_of_waves_and_says_hz_and_seconds(tmp_path):
         (lambda _, wave: {"mean": wave}, WAVES, {"prepare": len}, "a network of JAX takes no prepare="),
         (lambda _, wave: {"mean": wave}, WAVES, {"dtype": "int8"}, "dtype must be one of float32, float16"),
         (lambda _, wave: {"mean": wave}, WAVES, {"clip_ids": "abc"}, "expected 5 different clip_ids"),
+        (
+            lambda _, wave: {"block": wave, "block/depth": wave[:, :2]},
+            WAVES,
+            {"folder": "acts", "sample_rate_hz": 100},
+            "layer 'block/depth' has a name that the folder",
+        ),
         (lambda _, wave: {"mean": 1e9 * wave}, WAVES, {"dtype": "float16"}, "beyond the range of float16"),
         (lambda _, wave: {"mean": wave}, WAVES, {"folder": "acts"}, "needs seconds: say sample_rate_hz"),
         (lambda _, wave: {"mean": wave}, iter([WAVES]), {"folder": "acts", "sample_rate_hz": 9}, "clip_ids"),

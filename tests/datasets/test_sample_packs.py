@@ -20,6 +20,9 @@ OPTIONS = {"clip_seconds": 1.0, "sample_rate_hz": 8_000, "workers": 1}
         ("{note}-{dynamics}", "060-v100.wav", {"note": 60, "dynamics": 100}),
         ("{note}v{dynamics}", "Ds2v3.wav", {"note": 39, "dynamics": 3}),
         ("piano/*/{note}", "piano/soft/b3.flac", {"note": 59}),
+        # As a manifest names excerpts.
+        ("*_{note}_{dynamics}", "x_C4_p.wav@0.5-3.0", {"note": 60, "dynamics": 49}),
+        ("*_{note}_{dynamics}", "x_C4_p.wav@2", {"note": 60, "dynamics": 49}),
         ("{dynamics}.{note}*", "pp.c4.take (2).wav", {"dynamics": 33, "note": 60}),
     ],
 )

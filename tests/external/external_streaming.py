@@ -1,6 +1,6 @@
 """Scores a large file of activations and says how fast and in how much memory, as JSON.
 
-python tests/external_streaming.py FOLDER GIB
+python tests/external/external_streaming.py FOLDER GIB
 """
 
 import json
@@ -75,7 +75,7 @@ def read_seconds(path):
 def score_seconds(path, source, folder):
     """How long --stage=score takes, compilation included, with the time of its pass alone."""
     from actjax import runs
-    from actjax.scoring import one_pass
+    from actjax.scoring import running
     from actjax.stages import score
 
     config = default_config()
@@ -84,16 +84,16 @@ def score_seconds(path, source, folder):
     config.data.clip_seconds = source.clip_samples / source.sample_rate_hz
     run, spent = runs.open_run(config, folder), []
 
-    def timed(stream, *args):
+    def timed(stacks, *args):
         spent.append(time.perf_counter())
-        return update(stream, *args)
+        return add(stacks, *args)
 
     forget(path)
-    update, start = one_pass._update, time.perf_counter()
+    add, start = running.Running.add, time.perf_counter()
     patches = (
         mock.patch.object(runs, "make_builder", lambda *_: None),
         mock.patch.object(score.loader, "open_source", lambda *_: source),
-        mock.patch.object(one_pass, "_update", timed),
+        mock.patch.object(running.Running, "add", timed),
     )
     with patches[0], patches[1], patches[2]:
         score.stage.run(run)

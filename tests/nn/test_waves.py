@@ -149,6 +149,9 @@ def test_basic_pitch_out_of_its_package(tmp_path):
     shapes = jax.eval_shape(lambda key: model.init(key, wave, train=False), jax.random.key(0))
     assert jax.tree.map(lambda a: a.shape, shapes) == jax.tree.map(lambda a: a.shape, imported.variables)
     assert imported.classes[48] == "440.0 Hz"
+    theirs = basic_pitch._arrays(tmp_path / "p.tgz", 2**26)["conv2d_2/Conv2D/ReadVariableOp"]
+    ours = imported.variables["params"]["note_conv"]["kernel"]
+    np.testing.assert_array_equal(ours[1, 2], theirs[2, 1])
 
 
 @pytest.mark.parametrize(

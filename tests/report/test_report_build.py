@@ -334,3 +334,14 @@ def test_p_values_of_shifts_are_labelled_as_such():
     assert "(recordings permuted; in every" in how_to_read(permuted)
     shifted = {"a": {"config": {"score": {"null": "circular_shift"}}}}
     assert "(clips rotated in time, which rejects too often" in how_to_read(shifted)
+
+
+@pytest.mark.parametrize(("split", "seen"), [("test", False), ("all", True), ("train", True), (None, False)])
+def test_clips_that_training_saw_are_not_called_held_out(split, seen):
+    from actjax.report.page import how_to_read
+
+    words = how_to_read({"a": {"config": {"score": {"split": split}}}, "b": {}})
+    assert ("clips of which training saw some" in words, "clips that training never saw" in words) == (
+        seen,
+        not seen,
+    )

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from actjax import lookup
-from actjax.similarity import api
+from actjax.similarity import api, problem
 from actjax.similarity.labels import codes
 from actjax.similarity.narrow import narrow
 
@@ -173,6 +173,22 @@ def test_masked_entries_are_left_out_pair_by_pair(name):
             keep = ~(masked_x[:, i] | masked_y[:, rows].any(1))
             want = api.score(x[keep][:, [i]], y[keep][:, rows], name)[0, 0]
             assert found[i, j] == pytest.approx(want, abs=1e-5)
+
+
+def test_one_pattern_of_numbers_says_nothing_of_another(pair, monkeypatch):
+    """On an accelerator each pattern's scores tell of their own columns alone."""
+    once = problem.score_vectors
+
+    def of_an_accelerator(metric, x, y, mask, *how, **options):
+        return once(metric, x, y, mask, *how, **options)._replace(all_numbers=mask is None)
+
+    monkeypatch.setattr(problem, "score_vectors", of_an_accelerator)
+    monkeypatch.setattr(problem, "takes_blocks", lambda metric: True)
+    x = np.ma.masked_array(np.hstack([pair[0], pair[0]]), False)
+    x[3, 1] = np.ma.masked
+    x.data[5, 1] = np.nan
+    with pytest.raises(ValueError, match="got nan at observation 5 of neuron 1"):
+        api.score(x, pair[1], "pearson")
 
 
 def test_masked_entries_within_clips(pair):

@@ -136,9 +136,7 @@ def test_long_sums_are_shared_between_programs():
     assert split_product.splits(10, 10, 50) == (1, 1)
 
 
-@pytest.mark.parametrize(
-    "name", ["pearson", "cosine", pytest.param("spearman", marks=pytest.mark.long), "auc"]
-)
+@pytest.mark.parametrize("name", ["pearson", "cosine", "spearman", "auc"])
 def test_scores_are_those_of_the_plain_path(emulated, name):
     rng = np.random.default_rng(0)
     x, y = (

@@ -63,7 +63,7 @@ def compare(folder, alone):
             assert line["loss"] == pytest.approx(of_alone["loss"], rel=1e-3)
 
 
-@pytest.mark.long  # tests/stages/test_sweeps.py trains a population in every run
+@pytest.mark.long  # tests/search/test_search.py trains a population in every run
 def test_members_in_turn_come_out_as_alone_after_a_stop_too(tmp_path, alone):
     stopped = []
 

@@ -24,7 +24,7 @@ def test_the_loss_of_many_steps_is_the_same_on_1_2_and_4_devices(steps, counts):
     four, _ = losses.trained(steps, padded=2)
     results = dict(json.loads(launching.finish(process)[0]) for process in started)
     assert tuple(sorted(results)) == counts
-    assert np.mean(four[-10:]) < 0.9 * np.mean(four[:10]), "it learns"
+    assert np.mean(four[-10:]) < (0.8 if steps == 50 else 0.9) * np.mean(four[:10]), "it learns"
     for found in results.values():
         np.testing.assert_allclose(found, four, atol=1e-4)
 

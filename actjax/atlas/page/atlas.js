@@ -504,7 +504,7 @@ function without(own, i) {
   if (!cut) return null;
   const rows = index.classes.map((name, c) => [name, signed(cut.outputs[c], 3), cut.twin ? signed(cut.twin.outputs[c], 3) : "-"]);
   const headings = ["output of class", "trained", "untrained twin"].map((name, k) => ({ name, n: k > 0 }));
-  const words = `Set to its mean on held-out clips, the loss changes by ${signed(cut.loss, 4)} nats (95 %: ` +
+  const words = `Set to its mean on the scored clips, the loss changes by ${signed(cut.loss, 4)} nats (95 %: ` +
     `${signed(cut.low, 4)} to ${signed(cut.high, 4)}) and ${number(cut.changed * 100, 1)} % of the clips are named otherwise.`;
   const twin = cut.twin ? ` In its untrained twin: ${signed(cut.twin.loss, 4)}.` : "";
   const outputs = table(headings, rows, "Change of each output");
@@ -515,8 +515,8 @@ function without(own, i) {
   if (own.responses) {
     const lines = Object.entries(own.responses).map(([name, value]) => [name, signed(value.trained), signed(value.untrained)]);
     const names = ["changed in the sound", "response", "before training"].map((name, k) => ({ name, n: k > 0 }));
-    const response = "Response to one change of the sound alone, in its own deviations between clips, from the " +
-      "least to the strongest dose:";
+    const response = "Response to one change of the sound alone, in its own deviations between clips: half of " +
+      "what changes from the least to the strongest dose.";
     parts.push(node("p", {}, response), table(names, lines, "Responses"));
   }
   return section("What it does", ...parts);

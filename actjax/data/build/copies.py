@@ -52,7 +52,7 @@ def listing(builder: Any) -> str:
 
 
 def remove(builder: Any, names: Sequence[str]) -> list[str]:
-    """Removes copies by name, while nobody prepares; returns what was removed.
+    """Removes copies by name, while nobody prepares the one asked for here; returns what was removed.
 
     Raises:
       UnknownNameError: there is no such copy; nothing is removed.
@@ -62,11 +62,11 @@ def remove(builder: Any, names: Sequence[str]) -> list[str]:
         if name not in there:
             raise lookup.UnknownNameError(f"no prepared copy {name!r}; {lookup.suggest(name, tuple(there))}")
     with one_preparer(builder):
-        for name in names:
+        for name in dict.fromkeys(names):
             shutil.rmtree(there[name].folder)
             if not any(there[name].folder.parent.iterdir()):
                 there[name].folder.parent.rmdir()
-    return list(names)
+    return list(dict.fromkeys(names))
 
 
 def _size_bytes(folder: Path) -> int:

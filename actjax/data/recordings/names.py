@@ -17,6 +17,8 @@ FIELDS = {
 }
 KNOWN = {"note": "midi_note", "dynamics": "midi_velocity"}
 HIGHEST = 127
+# The excerpt of a file that a manifest's clip ids name.
+_EXCERPT = re.compile(r"@\d+(?:\.\d+)?(?:-(?:\d+(?:\.\d+)?)?)?$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +70,7 @@ class NamePattern:
         >>> NamePattern("*_{note}_{dynamics}").facts("flutes/flute_A#4_mf.wav")
         (('midi_note', 70.0), ('midi_velocity', 80.0))
         """
-        path = PurePosixPath(name).with_suffix("")
+        path = PurePosixPath(_EXCERPT.sub("", name)).with_suffix("")
         match = self._form.fullmatch(str(path) if "/" in self.text else path.name)
         if match is None:
             return None

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from actjax.files import FileError, reading, regular_file
+from actjax.npz import DEFLATED
 
 # The longest directory of an archive: some 90,000 entries.
 DIRECTORY = 4 * 2**20
-# Deflate makes at most 1,032 bytes of one.
-DEFLATED = 1032
 
 
 @contextlib.contextmanager

