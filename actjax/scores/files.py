@@ -52,6 +52,12 @@ def path_of(workdir: str | os.PathLike[str], name: str) -> Path:
     return folder_of(workdir) / f"{name}.parquet"
 
 
+def tables_of(workdir: str | os.PathLike[str]) -> list[Path]:
+    """The tables of a workdir's score sets, the newest first, whose rows stand."""
+    paths = folder_of(workdir).glob("*.parquet")
+    return sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+
+
 def score_block(
     outputs: Mapping[str, Any],
     *,
@@ -172,7 +178,7 @@ def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
     hint = f"run `python launch.py --stage=score --workdir={workdir}` first"
     if not Path(workdir).is_dir():
         raise ScoresError(f"no workdir {workdir}: expected a folder with scores/*.parquet; {hint}")
-    paths = sorted(folder.glob("*.parquet"), key=lambda p: (p.stat().st_mtime_ns, p.name), reverse=True)
+    paths = tables_of(workdir)
     if not paths:
         raise ScoresError(f"no score sets in {folder}: expected at least one .parquet file; {hint}")
     tables, notes = [], {}

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 
-from actjax import lookup, parallel, runs
+from actjax import code_version, files, lookup, parallel, runs
 from actjax.activations.linen import AnyNetwork
 from actjax.data.loader import Source
 from actjax.defaults import Config
 from actjax.network import make_module, model_spec
 from actjax.nn.imported import Imported
 from actjax.nn.keras.importer import import_keras
-from actjax.train import checkpoint, loop
+from actjax.train import checkpoint, evaluation, loop
 from actjax.types import Frontend, Layer
 from actjax.workdir import checkpoint_files, recorded_config, train_record
 
@@ -139,7 +139,7 @@ def variables(network: Network, name: str, source: Source) -> Any:
 
     The untrained one has the initial weights of the same seed, and batch-norm statistics computed on
     the training clips (of an imported network on IMPORTED_CLIPS of them); it is kept beside the trained one's
-    checkpoint.
+    checkpoint, under a hash of all that it is made from.
 
     Args:
       network: the run's.
@@ -148,8 +148,10 @@ def variables(network: Network, name: str, source: Source) -> Any:
     """
     if name == "trained":
         return checkpoint.load_best(network.workdir)[0]
-    folder, made_from = checkpoint_files.path_of(network.workdir, "untrained"), {"seed": network.seed}
-    return checkpoint.load_or_make(folder, lambda: _untrained(network, source), made_from)
+    code = code_version.version(type(network.module).__module__, loop.__name__, evaluation.__name__)
+    made_from = [network.seed, source.fingerprint, network.frontend, network.batch_size, code]
+    folder = checkpoint_files.path_of(network.workdir, f"untrained_{files.digest(made_from)}")
+    return checkpoint.load_or_make(folder, lambda: _untrained(network, source), {"seed": network.seed})
 
 
 def _untrained(network: Network, source: Source) -> Any:

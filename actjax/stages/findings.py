@@ -26,11 +26,6 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     recorded_config.write(run.workdir, "findings", run.config.to_dict())
     outputs = list(table.paths(run.workdir))
     setting, test = requirements.opened(run)
-    count = 1 + 2 * options.untrained + bool(options.label_control)
-    network = scoring_networks.open_network(run, len(test.class_names))
-    planned = observe.plan(run.setup, network)
-    observe.check_memory(planned, count, len(test), run.setup.scored.memory_bytes)
-    weights = networks.variables(run, network, run.open_source("train"))
     made_from = table.made_from(run, test)
     if table.is_made(run.workdir, made_from):
         if parallel.process_index() == 0:
@@ -38,6 +33,11 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
         pieces.clear(run.workdir, "findings")
         print(f"findings: done before, {outputs[0]}")
         return outputs
+    count = 1 + 2 * options.untrained + bool(options.label_control)
+    network = scoring_networks.open_network(run, len(test.class_names))
+    planned = observe.plan(run.setup, network)
+    observe.check_memory(planned, count, len(test), run.setup.scored.memory_bytes)
+    weights = networks.variables(run, network, run.open_source("train"))
     key = files.digest([made_from, parallel.device_count(), parallel.process_count()])
     kept = pieces.Pieces(run.workdir, "findings", key, parallel.process_index())
     sides = observe.collect(planned, network, test, weights, run.setup.scored.batch_size)

@@ -21,6 +21,7 @@ def score(run: runs.Run) -> list[Path]:
     left = unscored.missing(run, wanted, sets)
     used = [path for path, one in sets.items() if unscored.serves(one, wanted)]
     if used and parallel.process_index() == 0:
+        score_set.put_first(run.workdir, used, sets, wanted)
         print(f"score: done before, {', '.join(map(str, used))}")
     absent = loader.absent_classes({split: source})
     if left and absent and parallel.process_index() == 0:

@@ -51,10 +51,11 @@ class PieceLog:
         """Writes what waits."""
         if not self._waiting:
             return
-        began, waiting, self._waiting = time.monotonic(), self._waiting, {}
+        began, waiting = time.monotonic(), self._waiting
         arrays = {f"{i}/{k}": v for i, one in enumerate(waiting.values()) for k, v in one.arrays.items()}
         note = {"results": [[key, one.note] for key, one in waiting.items()]}
         self._pieces.write(f"{self._title}-{self._count:06d}", arrays, note)
+        self._waiting = {}
         self._count += 1
         self._pace.took(time.monotonic() - began)
 

@@ -9,7 +9,7 @@ from launching import ROOT, finish, launch
 
 from actjax import experiment, runs
 from actjax.defaults import default_config
-from actjax.findings import networks, requirements
+from actjax.findings import networks, requirements, table
 from actjax.stages import findings
 from actjax.stages import report as report_stage
 from actjax.workdir import recorded_config, train_record
@@ -112,6 +112,17 @@ def test_a_chain_goes_on_without_what_does_not_fit_and_the_stage_alone_refuses(t
     assert "findings: left out, 9 GiB of observations, more than 4" in capsys.readouterr().out
     with pytest.raises(ValueError, match="9 GiB"):
         experiment.run_stages(run, ("findings",))
+
+
+def test_what_was_done_before_is_seen_before_any_network_is_read(tmp_path, monkeypatch, capsys):
+    run = run_of(tmp_path)
+    monkeypatch.setattr(requirements, "opened", lambda run: (None, None))
+    monkeypatch.setattr(table, "made_from", lambda run, test: "same")
+    monkeypatch.setattr(table, "is_made", lambda folder, made_from: made_from == "same")
+    monkeypatch.setattr(table, "record", lambda folder: None)
+    # No network is there to be read, and no clips.
+    assert findings.put_to_the_test(run) == list(table.paths(run.workdir))
+    assert "findings: done before" in capsys.readouterr().out
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 """A stage that is killed at any of its writes goes on from there, to the same result bit for bit."""
 
+import os
 import shutil
 import sys
 
@@ -9,8 +10,8 @@ import small_runs
 
 from actjax import lookup, runs
 from actjax.defaults import default_config
-from actjax.scores.files import load_scores
-from actjax.scoring import unscored
+from actjax.scores.files import load_scores, score_block, tables_of, write_scores
+from actjax.scoring import score_set, unscored
 from actjax.stages import data, score, train
 from actjax.workdir import pieces
 from actjax.workdir.piece_log import PieceLog
@@ -119,6 +120,7 @@ def test_a_score_set_grows_by_metrics_and_features(make_run, capsys):
         assert grown[key] == pytest.approx(row, abs=1e-5, nan_ok=True), key
 
 
+NULLS = {0.3: "unrestricted", 0.01: "within_class", 0.2: "none"}
 HELD = {"score.metrics": "partial_pearson", "score.nuisances": "rms", "score.null": "none"}
 
 
@@ -156,6 +158,33 @@ def test_what_is_held_fixed_stays_where_a_score_set_grows(make_run):
         scored[features] = {row["feature"] for row in load_scores(run.workdir).to_pylist()}
     before, after = scored.values()
     assert after - before == {"spectral_flatness"}
+
+
+def test_scores_that_were_done_before_stand_again(make_run, capsys):
+    """Three nulls, the first one again: its p-values are shown, not the last one's."""
+    options = {"score.metrics": "pearson,cosine", "score.features": "rms", "score.replicates": 20}
+    source = make_run("run").open_source("train")
+    shutil.copytree(
+        make_run("run").workdir, make_run("again").workdir, ignore=shutil.ignore_patterns("scores")
+    )
+    labels = {"network": "trained", "layer": "a", "depth": 0.5, "feature": "rms", "view": "clip"}
+    runs_of = {p: make_run("again", **options, **{"score.null": null}) for p, null in NULLS.items()}
+    for i, (p, run) in enumerate(runs_of.items()):
+        made_from = unscored.made_from(run, source)
+        block = score_block(
+            {"score": [[0.5]], "p_value": [[p]]}, n_observations=9, metric="pearson", **labels
+        )
+        path = write_scores(
+            score_set.path_of(run.workdir, made_from), block, {"made_from": made_from._asdict()}
+        )
+        os.utime(path, (i, i))
+    for p, run in runs_of.items():
+        score.score(run)
+        assert "done before" in capsys.readouterr().out
+        assert load_scores(run.workdir)["p_value"].to_pylist() == [pytest.approx(p)]
+    times = {path: path.stat().st_mtime_ns for path in tables_of(run.workdir)}
+    score.score(run)
+    assert times == {path: path.stat().st_mtime_ns for path in tables_of(run.workdir)}
 
 
 @pytest.mark.long

@@ -66,6 +66,23 @@ def test_a_log_keeps_many_results_in_few_pieces(tmp_path, monkeypatch):
     assert again.take("key 0") is None and again.take("key 1") is None
 
 
+def test_results_wait_until_they_are_written(tmp_path, monkeypatch):
+    """A signal, or a full disk, while a piece is written: the flush at the stage's end writes it."""
+    log = PieceLog(pieces.Pieces(tmp_path, "score", "ab"), "tasks")
+    write = pieces.Pieces.write
+
+    def full(self, name, *args):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(pieces.Pieces, "write", full)
+    with pytest.raises(OSError, match="no space"):
+        log.add("key", {})
+        log.flush()
+    monkeypatch.setattr(pieces.Pieces, "write", write)
+    log.flush()
+    assert PieceLog(pieces.Pieces(tmp_path, "score", "ab"), "tasks").keys() == ["key"]
+
+
 def test_pace_keeps_its_share():
     pace = pieces.Pace(least_seconds=0.0, share=0.5)
     assert pace.due()
