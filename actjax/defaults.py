@@ -242,5 +242,5 @@ def _reporting(config: ml_collections.ConfigDict) -> None:
     config.sweep.retries = 1  # of a trial that fails; it goes on from its checkpoint
 
     config.report = ml_collections.ConfigDict()
-    config.report.examples = 6  # map-view pairs shown as pictures
+    config.report.examples = 6  # map-view pairs shown as pictures, which are drawn while scoring
     config.report.atlas = True  # a page beside the report that plays what drives each neuron

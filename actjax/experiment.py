@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def run(
         return []
     if opened.config.train.population > 1 and stage in ("all", "train"):
         with _one_writer(opened.workdir):
-            written = lookup.module("stage", "sweep").run_seeds(opened)
+            written = lookup.module("stage", "sweep").run_seeds(opened, chosen)
     else:
         written = run_stages(opened, chosen)
     if written and parallel.process_index() == 0:
@@ -136,10 +137,12 @@ def _run_in_order(run: runs.Run, stages: Sequence[str]) -> list[Path]:
     written, took = [], {}
     for i, name in enumerate(stages):
         try:
+            began = time.time()
             with precision.products(run.config.score.precision), costs.measured() as cost:
-                written += _load_stage(name).run(run)
+                outputs = _load_stage(name).run(run)
+            written += outputs
             took[name] = cost.as_json()
-            _keep_cost(run, name, took[name])
+            _keep_cost(run, name, took[name], outputs, began)
         except runs.StageLeftOut as why:
             if len(stages) == 1:
                 raise
@@ -154,9 +157,14 @@ def _run_in_order(run: runs.Run, stages: Sequence[str]) -> list[Path]:
     return written
 
 
-def _keep_cost(run: runs.Run, stage: str, cost: dict[str, Any]) -> None:
-    """Keeps in the manifest what a stage took, unless it found everything done."""
-    if parallel.process_index() == 0 and cost["seconds"] >= costs.LEAST_SECONDS and run.workdir.is_dir():
+def _keep_cost(
+    run: runs.Run, stage: str, cost: dict[str, Any], outputs: Sequence[Path], began: float
+) -> None:
+    """Keeps in the manifest what a stage took, unless it took nothing or wrote none of its outputs."""
+    if parallel.process_index() != 0 or cost["seconds"] < costs.LEAST_SECONDS or not run.workdir.is_dir():
+        return
+    # The clock of a file's time runs up to a tick behind the system's.
+    if any(path.exists() and path.stat().st_mtime >= began - 0.02 for path in outputs):
         stages = manifest.read(run.workdir).get("stages")
         manifest.write(run.workdir, stages={**(stages if isinstance(stages, dict) else {}), stage: cost})
 

@@ -1,6 +1,6 @@
 """Runs the trials of a config's get_sweep, variants by name or a search; a table, pictures, findings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,20 @@ def run_variants(run: runs.Run) -> list[Path]:
     return _run(run, changes, search)
 
 
-def run_seeds(run: runs.Run) -> list[Path]:
-    """Runs as many seeds as `train.population` says, from the config's on, each in a sub-directory."""
+def run_seeds(run: runs.Run, stages: Sequence[str]) -> list[Path]:
+    """Runs as many seeds as `train.population` says, from the config's on, each in a sub-directory.
+
+    Args:
+      run: the run.
+      stages: of each seed; without "score" among them nothing is compared.
+    """
     first = run.config.seed
     names = {f"seed{seed}": {"seed": seed} for seed in range(first, first + run.config.train.population)}
-    return _run(run, names, None)
+    if "score" in stages:
+        return _run(run, names, None)
+    opened = {name: variants.open_variant(run, name, of_name) for name, of_name in names.items()}
+    together.train_groups(opened, names)
+    return [path for one in opened.values() for path in experiment.run_stages(one, stages)]
 
 
 def _run(run: runs.Run, changes: Mapping[str, Mapping[str, Any]], search: space.Search | None) -> list[Path]:

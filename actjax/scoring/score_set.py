@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,10 +61,12 @@ def put_first(workdir: Path, used: Sequence[Path], sets: Mapping[Path, MadeFrom]
         return not otherwise, dict(one.features) == dict(wanted.features), *most, path.stat().st_mtime_ns
 
     last_first = sorted(used, key=rank, reverse=True)
-    if scores_files.tables_of(workdir)[: len(used)] != last_first:
-        now = time.time_ns()
+    there = scores_files.tables_of(workdir)
+    if there[: len(used)] != last_first:
+        # No more than this: a time of today would say that they are scored today.
+        newest = there[0].stat().st_mtime_ns + len(used)
         for i, path in enumerate(last_first):
-            os.utime(path, ns=(now - i, now - i))
+            os.utime(path, ns=(newest - i, newest - i))
 
 
 def write(run: runs.Run, made_from: MadeFrom, source: loader.Source, tasks: Iterable[ScoredTask]) -> None:

@@ -14,8 +14,8 @@ def write(run: runs.Run, every: Sequence[trials.Trial], search: space.Search | N
     judging, metric = trials.Judging(run.workdir, search), search.metric if search else "test_accuracy"
     rows = []
     for name, changes, one in every:
-        record = train_record.read(one.workdir)
-        status = judging.status(name, record is not None)
+        record = train_record.read(one.workdir)  # none where activations come from elsewhere
+        status = judging.status(name, record is not None or trials.is_done(one))
         values = {} if metric == "test_accuracy" else {metric: objective.read(one.workdir, metric)}
         rows.append(sweep_table.Row(name, status, changes, record, values))
     print(sweep_table.text_of(rows).expandtabs(16))

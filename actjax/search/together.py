@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from actjax import experiment, memory, parallel, runs
+from actjax import experiment, failures, memory, parallel, runs
 from actjax.network import make_module
 from actjax.train import clips, options, population
+from actjax.train.log import DivergedError
 from actjax.workdir import recorded_config, train_record, writer
 
 # What the members of a population may differ in.
@@ -67,8 +68,16 @@ def train_all(members: Sequence[runs.Run]) -> None:
 
 
 def train_groups(variants: Mapping[str, runs.Run], changes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Prepares the data of all groups and trains each; the runs' own stages then find themselves trained."""
+    """Prepares the data of all groups and trains each; the runs' own stages then find themselves trained.
+
+    A group of which a network diverges is left: its runs' own stages go on from what is saved.
+    """
     for members in groups(variants, changes):
         for one in members:
             experiment.run_stages(one, ("data",))
-        train_all(members)
+        try:
+            train_all(members)
+        except DivergedError as why:
+            # Each goes on from what it has saved, so that one diverging member ends itself alone.
+            if parallel.process_index() == 0:
+                print(f"train: {failures.said(why)}; one at a time from here")

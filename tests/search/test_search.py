@@ -10,10 +10,22 @@ import small_runs
 from actjax import experiment, runs, sweep
 from actjax.defaults import default_config
 from actjax.report import sweep as pictures
-from actjax.search import Asha, Search, choice, grid, log_uniform, objective, space, together, trials, uniform
+from actjax.search import (
+    Asha,
+    Search,
+    choice,
+    grid,
+    log_uniform,
+    objective,
+    reporting,
+    space,
+    together,
+    trials,
+    uniform,
+)
 from actjax.search import variants as variants_of
 from actjax.train.log import DivergedError
-from actjax.workdir import sweep_state, sweep_table, train_record
+from actjax.workdir import recorded_config, sweep_state, sweep_table, train_record
 from actjax.workdir.train_record import TrainRecord
 
 SPACE = {
@@ -169,6 +181,49 @@ def test_the_same_seeds_train_together(tmp_path, monkeypatch):
     found, expected = (train_record.need(one.workdir) for one in (variants["seed1"], alone))
     assert dataclasses.replace(found, seconds=0) == dataclasses.replace(expected, seconds=0)
     assert train_record.need(variants["seed0"].workdir).weights != expected.weights
+
+
+def test_where_one_network_diverges_the_others_are_trained_alone(tmp_path, monkeypatch, capsys):
+    rates = {f"rate{rate}": {"train.learning_rate": rate} for rate in (0.1, 9.9)}
+    config = default_config()
+    config.train.population = 2
+    run = runs.open_run(config, tmp_path / "sweep")
+    variants = {name: variants_of.open_variant(run, name, changes) for name, changes in rates.items()}
+    together_tried = []
+
+    def diverge(members):
+        together_tried.extend(one.config.train.learning_rate for one in members)
+        raise DivergedError("training diverged at step 2")
+
+    monkeypatch.setattr(together, "train_all", diverge)
+    monkeypatch.setattr(experiment, "run_stages", lambda run, stages: [])
+    together.train_groups(variants, rates)
+    assert together_tried == [0.1, 9.9]
+    assert "train: training diverged at step 2; one at a time" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stages", [("train",), ("data", "train", "score")])
+def test_seeds_that_are_trained_alone_are_not_scored(tmp_path, monkeypatch, stages):
+    config = default_config()
+    config.train.population = 2
+    run = runs.open_run(config, tmp_path / "seeds")
+    monkeypatch.setattr(together, "train_groups", lambda variants, changes: None)
+    monkeypatch.setattr(experiment, "run_stages", lambda run, stages: [(run.workdir.name, stages)])
+    monkeypatch.setattr(sweep, "_run", lambda *args: ["all"])
+    expected = ["all"] if "score" in stages else [("seed0", stages), ("seed1", stages)]
+    assert sweep.run_seeds(run, stages) == expected
+
+
+def test_a_trial_that_trains_nothing_is_done_where_it_is_reported(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(pictures, "draw", lambda *args: [])
+    every = []
+    for name in ("reported", "left"):
+        run = runs.open_run(default_config(), tmp_path / name)
+        every.append(trials.Trial(name, {"seed": 0}, run))
+        recorded_config.write(run.workdir, "report" if name == "reported" else "score", run.config.to_dict())
+    reporting.write(runs.open_run(default_config(), tmp_path), every, None)
+    assert [row["status"] for row in sweep_table.read(tmp_path)] == ["done", "left"]
+    capsys.readouterr()
 
 
 def test_the_best_trial_is_the_best_that_is_known():

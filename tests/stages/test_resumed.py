@@ -23,7 +23,10 @@ class Killed(BaseException):
 
 @pytest.fixture(scope="module")
 def make_run(tmp_path_factory):
-    """(workdir's name, options) -> a run on two classes of tones, of a network that compiles at once."""
+    """(workdir's name, options) -> a run on two classes of tones, of a network that compiles at once.
+
+    `make.copy(name)` copies its workdir as it was before anything was scored.
+    """
     folder = tmp_path_factory.mktemp("resumed")
     small_runs.write_sounds(folder)
     small_runs.write_module(folder)
@@ -45,6 +48,8 @@ def make_run(tmp_path_factory):
         run = make("run")
         data.prepare(run)
         train.train_network(run)
+        shutil.copytree(run.workdir, folder / "trained")
+        make.copy = lambda name: shutil.copytree(folder / "trained", folder / name)
         yield make
 
 
@@ -104,9 +109,8 @@ def test_scoring_killed_at_its_writes_comes_to_the_same_scores(make_run, kill, c
 
 def test_a_score_set_grows_by_metrics_and_features(make_run, capsys):
     whole = {"score.metrics": "pearson,cosine", "score.features": "rms,zero_crossing_rate"}
-    trained = make_run("run").workdir
     for name in ("grown", "at_once"):
-        shutil.copytree(trained, make_run(name).workdir, ignore=shutil.ignore_patterns("scores"))
+        make_run.copy(name)
     tables = []
     for options in ({"score.metrics": "cosine"}, {**whole, "score.features": "rms"}, whole, whole):
         outputs = score.score(make_run("grown", **options))
@@ -149,8 +153,7 @@ def test_what_is_held_fixed_is_in_every_piece_of_a_run_and_in_its_key(make_run):
 
 @pytest.mark.long
 def test_what_is_held_fixed_stays_where_a_score_set_grows(make_run):
-    trained = make_run("run").workdir
-    shutil.copytree(trained, make_run("held").workdir, ignore=shutil.ignore_patterns("scores"))
+    make_run.copy("held")
     scored = {}
     for features in ("rms,zero_crossing_rate", "rms,zero_crossing_rate,spectral_flatness"):
         run = make_run("held", **HELD, **{"score.features": features})
@@ -164,9 +167,7 @@ def test_scores_that_were_done_before_stand_again(make_run, capsys):
     """Three nulls, the first one again: its p-values are shown, not the last one's."""
     options = {"score.metrics": "pearson,cosine", "score.features": "rms", "score.replicates": 20}
     source = make_run("run").open_source("train")
-    shutil.copytree(
-        make_run("run").workdir, make_run("again").workdir, ignore=shutil.ignore_patterns("scores")
-    )
+    make_run.copy("again")
     labels = {"network": "trained", "layer": "a", "depth": 0.5, "feature": "rms", "view": "clip"}
     runs_of = {p: make_run("again", **options, **{"score.null": null}) for p, null in NULLS.items()}
     for i, (p, run) in enumerate(runs_of.items()):
