@@ -222,8 +222,8 @@ def initialize(
 def leave() -> None:
     """Says goodbye to the coordination service of several processes, which the first one runs.
 
-    Here processes do not wait for each other as they leave (`initialize` makes them recoverable), so the first
-    one must be the last to call this or to end; `peers.watched` sees to that. Nothing is gathered afterwards.
+    Processes do not wait for each other as they leave (`initialize` makes them recoverable), so the first one
+    must be the last to call this or to end; `peers.watched` sees to that. Nothing is gathered afterwards.
     """
     jax.distributed.shutdown()
 
