@@ -127,7 +127,9 @@ def fit(
             recipe = Recipe(model, frontend, options, steps, steps_per_epoch)
             if variables is None:
                 variables = init_variables(model, frontend, options.seed, clip_samples)
-            state = states.create(variables, make_optimizer(options, num_steps, steps_per_epoch), options.seed)
+            state = states.create(
+                variables, make_optimizer(options, num_steps, steps_per_epoch), options.seed
+            )
             if saved:
                 state = checkpoints.fitted(saved, "state", like=state)
             best = saved.items["best"] if saved else variables
