@@ -10,14 +10,14 @@ import flax.linen as nn
 
 from actjax import parallel
 from actjax.interruption import StopRequest
-from actjax.train import pace, supply
+from actjax.train import supply
 from actjax.train import state as states
 from actjax.train.checkpoint import Checkpoints
 from actjax.train.evaluation import EvalResult, evaluate, predict, recompute_batch_stats
 from actjax.train.log import DivergedError, Log, progress_bar
-from actjax.train.options import TrainOptions, make_optimizer
+from actjax.train.options import TrainOptions
 from actjax.train.profile import Profile
-from actjax.train.recipe import Recipe
+from actjax.train.recipe import recipe_of
 from actjax.train.saver import Saver
 from actjax.train.state import init_variables
 from actjax.train.supply import Supply
@@ -122,14 +122,10 @@ def fit(
         record = Record(**(saved.meta if saved else {}))
         if not record.finished:
             source, clip_samples = _open(train_batches, saved.step if saved else 0)
-            interval = options.eval_every or steps_per_epoch
-            steps = pace.pace(options.log_every, interval, num_steps, bool(source.on_device))
-            recipe = Recipe(model, frontend, options, steps, steps_per_epoch)
+            recipe = recipe_of(model, frontend, options, num_steps, steps_per_epoch, bool(source.on_device))
             if variables is None:
                 variables = init_variables(model, frontend, options.seed, clip_samples)
-            state = states.create(
-                variables, make_optimizer(options, num_steps, steps_per_epoch), options.seed
-            )
+            state = states.create(variables, recipe.optimizer(), options.seed)
             if saved:
                 state = checkpoints.fitted(saved, "state", like=state)
             best = saved.items["best"] if saved else variables

@@ -14,7 +14,6 @@ import tqdm
 
 from actjax import parallel
 from actjax.interruption import StopRequest
-from actjax.train import pace as paces
 from actjax.train import state as states
 from actjax.train.evaluation import evaluate
 from actjax.train.log import Log, progress_bar
@@ -28,7 +27,7 @@ from actjax.train.members import (
     open_member,
     peeked,
 )
-from actjax.train.recipe import Recipe, Sums, varied
+from actjax.train.recipe import Recipe, Sums, recipe_of, varied
 from actjax.train.saver import Saver
 from actjax.train.supply import Supply, supply
 from actjax.train.trainer import as_lists, means, next_batches
@@ -68,15 +67,14 @@ def fit(
             return
         start = at_common_step(under_way)
         sources = [supply(one.member.train_batches(start)) for one in under_way]
-        on_device, interval = bool(sources[0].on_device), options.eval_every or steps_per_epoch
-        pace = paces.pace(options.log_every, interval, num_steps, on_device)
+        on_device = bool(sources[0].on_device)
         for one in under_way:
             one.pending = list(one.record.pending)
             one.log = stack.enter_context(contextlib.closing(Log(one.member.workdir, start)))
             one.saver = stack.enter_context(Saver(one.checkpoints))
         stop = stack.enter_context(StopRequest())
         bar = stack.enter_context(progress_bar(progress, num_steps, start))
-        recipe = Recipe(model, frontend, options, pace, steps_per_epoch)
+        recipe = recipe_of(model, frontend, options, num_steps, steps_per_epoch, on_device)
         _Population(recipe, under_way).run(sources, stop, bar)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from actjax import parallel
+from actjax.train import pace as paces
 from actjax.train import step
 from actjax.train.options import TrainOptions, make_optimizer
 from actjax.train.pace import Pace
@@ -41,8 +42,8 @@ class Recipe(NamedTuple):
     pace: Pace
     steps_per_epoch: int
 
-    def optimizer(self, varied: Mapping[str, jax.Array]) -> optax.GradientTransformation:
-        """With the learning rate and the weight decay of `varied`."""
+    def optimizer(self, varied: Mapping[str, jax.Array] | None = None) -> optax.GradientTransformation:
+        """With the learning rate and the weight decay of `varied`, or of the options."""
         return make_optimizer(self.options, self.pace.num_steps, self.steps_per_epoch, varied)
 
     def steps(
@@ -73,6 +74,20 @@ class Recipe(NamedTuple):
     def program(self, gather: Callable[[Any, Any], Batch], count: int) -> Callable[..., Any]:
         """`steps` on every device; the state is donated."""
         return parallel.pmap(functools.partial(self.steps, gather=gather, count=count), donate=(0,))
+
+
+def recipe_of(
+    model: nn.Module,
+    frontend: Frontend,
+    options: TrainOptions,
+    num_steps: int,
+    steps_per_epoch: int,
+    clips_on_device: bool,
+) -> Recipe:
+    """The recipe of a run of `num_steps`, evaluated once an epoch if `options` do not say otherwise."""
+    interval = options.eval_every or steps_per_epoch
+    pace = paces.pace(options.log_every, interval, num_steps, clips_on_device)
+    return Recipe(model, frontend, options, pace, steps_per_epoch)
 
 
 def varied(options: TrainOptions) -> dict[str, np.ndarray]:
