@@ -10,8 +10,8 @@ import flax.linen as nn
 
 from actjax import parallel
 from actjax.interruption import StopRequest
-from actjax.train import supply
 from actjax.train import state as states
+from actjax.train import supply
 from actjax.train.checkpoint import Checkpoints
 from actjax.train.evaluation import EvalResult, evaluate, predict, recompute_batch_stats
 from actjax.train.log import DivergedError, Log, progress_bar

@@ -16,7 +16,7 @@ from actjax.train.evaluation import EvalResult, evaluate
 from actjax.train.log import Log
 from actjax.train.options import TrainOptions
 from actjax.train.profile import Profile
-from actjax.train.recipe import Recipe, varied
+from actjax.train.recipe import Recipe, Sums, varied
 from actjax.train.saver import Saver
 from actjax.train.state import TrainState
 from actjax.train.supply import Supply, to_devices
@@ -80,7 +80,6 @@ class Trainer:
     best: dict[str, Any]
     judge: Judge | None = None
     profile: Profile = dataclasses.field(default_factory=lambda: Profile(None))
-    _programs: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
 
     def run(
         self,
@@ -97,14 +96,11 @@ class Trainer:
         A log line is written while the next call runs: devices do not wait for it.
         """
         pace, step = self.recipe.pace, int(state.step)
-        last, sent = pace.num_steps, to_devices(source)
-        replicated, values = parallel.replicate(state), parallel.replicate(varied(self.recipe.options))
+        last, replicated, call = pace.num_steps, parallel.replicate(state), self._calls(source)
         pending, unwritten, began = [], [], time.perf_counter()
         while not self.record.finished:
             count = pace.steps_from(step)
-            call = self._compiled(source.gather, count)
-            batches = next_batches(sent, count, step, last)
-            replicated, sums = call(replicated, source.on_device, batches, values)
+            replicated, sums = call(replicated, count, step)
             step += count
             self.profile.after_call(step, sums)
             bar.update(count)
@@ -128,10 +124,17 @@ class Trainer:
             if asked and not self.record.finished:
                 raise KeyboardInterrupt(f"stopped at step {step} of {last}; it is saved")
 
-    def _compiled(self, gather: Callable[[Any, Any], Batch], count: int) -> Callable[..., Any]:
-        if (gather, count) not in self._programs:
-            self._programs[gather, count] = self.recipe.program(gather, count)
-        return self._programs[gather, count]
+    def _calls(self, source: Supply) -> Callable[[TrainState, int, int], tuple[TrainState, Sums]]:
+        """(state, count, step) -> what `count` steps after `step` make of it, and their sums."""
+        sent, values, programs = to_devices(source), parallel.replicate(varied(self.recipe.options)), {}
+
+        def call(replicated: TrainState, count: int, step: int) -> tuple[TrainState, Sums]:
+            if count not in programs:
+                programs[count] = self.recipe.program(source.gather, count)
+            batches = next_batches(sent, count, step, self.recipe.pace.num_steps)
+            return programs[count](replicated, source.on_device, batches, values)
+
+        return call
 
     def _write(self, unwritten: list[Unwritten], log: Log, bar: tqdm.tqdm) -> None:
         """Writes and forgets the lines that are waiting."""
