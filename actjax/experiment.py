@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-from actjax import costs, lookup, parallel, precision, runs
+from actjax import config_files, costs, lookup, parallel, precision, runs
 from actjax.defaults import Config
 from actjax.stages import Stage
 from actjax.types import Batch
@@ -40,7 +40,7 @@ def run(
 
     Args:
       config: see `actjax.defaults.default_config`.
-      workdir: where results go; runs/<config file's name> by default.
+      workdir: where results go; runs/<config file's name> by default, of a quick run with _quick behind.
       stage: "all" or a stage's name (`python launch.py --list=stages`).
       config_path: the config file, for stages that read its `get_sweep`.
       data_dir: where prepared data sets live; TFDS's default otherwise.
@@ -56,7 +56,8 @@ def run(
             f"unknown stage {stage!r}; {lookup.suggest(stage, ('all', *lookup.names('stage')))}"
         )
     name = Path(config_path.split(":")[0]).stem if config_path else "run"
-    opened = runs.open_run(config, workdir or f"runs/{name}", config_path=config_path, data_dir=data_dir)
+    where = workdir or config_files.workdir_of(name, quick=quick is not None)
+    opened = runs.open_run(config, where, config_path=config_path, data_dir=data_dir)
     if profile:
         opened = dataclasses.replace(opened, profile=True)
     for option, folder in (("--workdir", workdir), ("--data_dir", data_dir)):
