@@ -118,6 +118,7 @@ EDGES = {
     "defaults": {"lookup", "options", "precision", "types"},
     "dsp": {"types"},
     "experiment": {
+        "config_files",
         "costs",
         "data",
         "data/build",
@@ -222,11 +223,11 @@ EDGES = {
     "report": {"code_version", "files", "lookup", "pages", "scores", "statistics", "types", "workdir"},
     "results": {
         "activations",
+        "atlas",
         "config_files",
         "defaults",
         "experiment",
         "lookup",
-        "nn",
         "pages",
         "report",
         "runs",
