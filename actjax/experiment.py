@@ -23,6 +23,7 @@ from actjax.workdir import manifest, recorded_config, writer
 
 # stage -> the one under whose name it claims the workdir.
 CLAIMS = {stage: stage for stage in recorded_config.STAGES} | {"import": "train"}
+FINDINGS_OF = "gm_instruments"
 
 
 def run(
@@ -99,8 +100,11 @@ def _look_ahead(run: runs.Run, stages: Sequence[str]) -> None:
     found = preflight.survey(run, stages)
     if found.obstacles:
         raise ValueError(found.refusal())
+    notes = list(found.notes)
+    if "findings" not in stages and run.config.findings.untrained > 0:
+        notes.append(f"findings are tested on {FINDINGS_OF}, on other data by --stage=findings")
     if parallel.process_index() == 0:
-        for note in found.notes:
+        for note in notes:
             print(f"note: {note}")
 
 
@@ -275,8 +279,13 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
 
 
 def stages_of_all(config: Config) -> tuple[str, ...]:
-    """Names every stage, in order; weights and activations made elsewhere need no training."""
+    """Names every stage, in order; weights and activations made elsewhere need no training.
+
+    The paper's findings are tested on FINDINGS_OF, and on other data on request.
+    """
     stages: list[str] = list(recorded_config.STAGES)
+    if not config.findings.always and lookup.parse_specs(config.data.name)[0][0] != FINDINGS_OF:
+        stages.remove("findings")
     if config.hypotheses.file:
         stages.insert(stages.index("report"), "hypotheses")
     if config.score.activations:
