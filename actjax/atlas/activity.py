@@ -128,7 +128,7 @@ def _row(tree: Any, row: int) -> Any:
 
 
 def times_s(layer: Layer, front: Frontend) -> np.ndarray | None:
-    """[t] the centres of a layer's cells in seconds, of a network behind a front end; None for an embedding."""
+    """[t] the centres of the cells of a layer behind a front end, in seconds; None for an embedding."""
     if layer.time is None:
         return None
     return layer.time.centres() * front.hop_samples / front.sample_rate_hz
