@@ -31,6 +31,7 @@ EDGES = {
     "arguments": {"options"},
     "atlas": {
         "activations",
+        "code_version",
         "data",
         "extraction",
         "files",
@@ -218,7 +219,7 @@ EDGES = {
         "similarity/host",
         "workdir",
     },
-    "report": {"files", "lookup", "pages", "scores", "statistics", "types", "workdir"},
+    "report": {"code_version", "files", "lookup", "pages", "scores", "statistics", "types", "workdir"},
     "results": {
         "activations",
         "config_files",
