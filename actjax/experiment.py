@@ -96,11 +96,11 @@ def _look_ahead(run: runs.Run, stages: Sequence[str]) -> None:
         return  # a stage by itself says what it lacks
     from actjax import preflight
 
-    found = preflight.survey(run, stages)
-    if found.obstacles:
-        raise ValueError(found.refusal())
+    survey = preflight.survey(run, stages)
+    if survey.obstacles:
+        raise ValueError(survey.refusal())
     if parallel.process_index() == 0:
-        for note in found.notes:
+        for note in survey.notes:
             print(f"note: {note}")
 
 
