@@ -97,10 +97,10 @@ def _look_ahead(run: runs.Run, stages: Sequence[str]) -> None:
         return  # a stage by itself says what it lacks
     from actjax import preflight
 
-    found = preflight.survey(run, stages)
-    if found.obstacles:
-        raise ValueError(found.refusal())
-    notes = list(found.notes)
+    survey = preflight.survey(run, stages)
+    if survey.obstacles:
+        raise ValueError(survey.refusal())
+    notes = list(survey.notes)
     if "findings" not in stages and run.config.findings.untrained > 0:
         notes.append(f"findings are tested on {FINDINGS_OF}, on other data by --stage=findings")
     if parallel.process_index() == 0:
