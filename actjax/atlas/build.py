@@ -126,7 +126,7 @@ def mean_activations(run: runs.Run, opened: Network, source: loader.Source) -> C
 
 def described_layer(layer: Layer, network: networks.Network, source: loader.Source) -> dict[str, Any]:
     """A layer, and the span of a clip that its maps cover, as shares of the clip."""
-    centres = activity.times_s(layer, network)
+    centres = activity.times_s(layer, network.frontend)
     span = None
     if centres is not None:
         half = (centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.0

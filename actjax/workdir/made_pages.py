@@ -25,17 +25,19 @@ def is_made(workdir: Path, page: str, made_from: str) -> bool:
     Raises:
       FileError: manifest.json is damaged.
     """
-    kept, written = _entry(workdir).get(page), outputs(workdir, page)
-    if not written or not isinstance(kept, dict) or kept.get("made_from") != made_from:
+    entry, written = _entry(workdir).get(page), outputs(workdir, page)
+    if not written or not isinstance(entry, dict) or entry.get("made_from") != made_from:
         return False
     return all(path.is_file() for path in written)
 
 
 def outputs(workdir: Path, page: str) -> list[Path]:
     """The files that were written with the page, the page first; none where none was kept."""
-    kept = _entry(workdir).get(page)
-    names = kept.get("files") if isinstance(kept, dict) else None
-    return [workdir / str(name) for name in names] if isinstance(names, list) else []
+    entry = _entry(workdir).get(page)
+    names = entry.get("files") if isinstance(entry, dict) else None
+    relative = [Path(str(name)) for name in names] if isinstance(names, list) else []
+    inside = not any(path.is_absolute() or ".." in path.parts for path in relative)
+    return [workdir / path for path in relative] if inside else []
 
 
 def keep(workdir: Path, page: str, made_from: str, written: Iterable[Path]) -> None:

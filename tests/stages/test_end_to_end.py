@@ -6,6 +6,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from launching import TINY, finish, launch
 
@@ -284,10 +285,15 @@ def test_another_config_in_the_same_workdir_is_refused(finished, again):
 
 def test_python_hears_what_drives_a_neuron(finished):
     import actjax
+    from actjax.results import strongest
+    from actjax.workdir import clip_activations
 
     result = actjax.load_run(finished / "run", data_dir=finished / "data")
     clips = result.unit("conv1", 0).clips(2)
     assert clips[0].activation >= clips[1].activation and len(clips[0].wave_s) == 36_000
     assert 0.01 < abs(clips[0].wave_s).max() <= 1 and clips[0].label.endswith(("Performance", "Music"))
+    for network, means in clip_activations.read(finished / "run").means.items():
+        same = strongest.activations(finished / "run", str(finished / "data"), network, "conv1")
+        np.testing.assert_allclose(same, means["conv1"], atol=1e-6)
     of_input = result.unit("bands", 64, "input").clips(1)  # the mean of all bands: the loudest clip
     assert of_input[0].activation > 0

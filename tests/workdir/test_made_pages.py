@@ -39,3 +39,12 @@ def test_contents_are_those_of_the_files_in_their_order(tmp_path):
     assert made_pages.contents([two, one]) != before
     two.write_text("3")
     assert made_pages.contents([one, two]) != before
+
+
+def test_no_file_outside_is_a_pages(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (tmp_path / "secret").write_text("s")
+    manifest.write(folder, pages={"report": {"made_from": "key", "files": ["../secret"]}})
+    assert made_pages.outputs(folder, "report") == []
+    assert not made_pages.is_made(folder, "report", "key")
