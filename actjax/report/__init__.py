@@ -36,14 +36,16 @@ def build(
       ScoresError, FileError: what is missing or malformed; one line that names the file.
     """
     from actjax.pages.markup import join
-    from actjax.report import findings, hypotheses, page, tables
+    from actjax.report import emergence, findings, hypotheses, page, tables
     from actjax.report.neurons import best_of_neurons
     from actjax.report.summary import summarise
     from actjax.report.workdir_files import read_material
     from actjax.scores.files import load_scores, scores_metadata
+    from actjax.scores.schema import without_checkpoints
     from actjax.workdir import findings_table, hypotheses_table
 
-    table = load_scores(workdir)
+    every = load_scores(workdir, checkpoints=True)
+    table = without_checkpoints(every)
     summary, material = summarise(table), read_material(Path(workdir), examples, command)
     best = best_of_neurons(table, summary)
     folder = Path(workdir) / "report"
@@ -58,11 +60,14 @@ def build(
     if promised:
         drawn = hypotheses.draw(promised, folder / "hypotheses.png")
         pictures.append(page.Picture("hypotheses", drawn, seen=hypotheses.seen(promised)))
+    emerged = emergence.write(every, material, folder) if len(every) > len(table) else []
     front = join(
         hypotheses.part_of_page(promised, folder / "hypotheses.png"),
         page.front(four_findings, calibration, pictures),
+        emergence.part_of_page(emerged),
     )
-    markdown = "\n".join(t.markdown() for t in tables.all_tables(summary, material, best))
+    shown = [*tables.all_tables(summary, material, best), *(emergence.table_of(one) for one, _ in emerged)]
+    markdown = "\n".join(t.markdown() for t in shown)
     written = [
         files.write_text(
             folder / "index.html",
@@ -71,6 +76,7 @@ def build(
         files.write_text(folder / "tables.txt", text),
         files.write_text(folder / "tables.md", markdown),
         *(picture.path for picture in pictures),
+        *(path for _, path in emerged),
     ]
     for stale in set(folder.glob("*.png")) - set(written):
         stale.unlink()
