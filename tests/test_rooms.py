@@ -176,7 +176,7 @@ EDGES = {
         "types",
     },
     "findings/cross_fitting": {"precision", "statistics"},
-    "hypotheses": {"files", "lookup", "scores"},
+    "hypotheses": {"extraction", "files", "lookup", "scores"},
     "imported": {"data", "nn", "options", "parallel", "runs", "scoring", "train", "workdir"},
     "lookup": {"arguments", "options"},
     "memory": {"capacity", "failures", "network", "parallel", "setup", "train"},
