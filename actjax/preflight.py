@@ -73,8 +73,9 @@ class Survey:
 
     def refusal(self) -> str:
         """One line with all obstacles, and the flags to type."""
-        said = "; ".join(f"({i}) {one.said}" for i, one in enumerate(self.obstacles, 1))
-        count = f"{len(self.obstacles)} obstacles" if len(self.obstacles) > 1 else "an obstacle"
+        several = len(self.obstacles) > 1
+        said = "; ".join(f"({i}) " * several + one.said for i, one in enumerate(self.obstacles, 1))
+        count = f"{len(self.obstacles)} obstacles" if several else "an obstacle"
         answers, without = (
             flags(self.options),
             "" if all(one.options for one in self.obstacles) else " in part",

@@ -54,7 +54,9 @@ def test_a_folder_that_fits_has_no_obstacle(tmp_path):
 
 def test_one_recording_a_class_is_answered_by_another_null(tmp_path):
     run = opened(folder(tmp_path, classes=4, each=7, seconds=3.0))
-    [null] = preflight.survey(run, STAGES).obstacles
+    found = preflight.survey(run, STAGES)
+    [null] = found.obstacles
+    assert found.refusal().startswith(f"an obstacle: {null.said}; flags that answer them: --config.")
     assert "only one in class0, class1" in null.said and null.options == {"score.split": "all"}
     notes = preflight.survey(opened(tmp_path, **null.options), STAGES).notes
     assert notes == ["only 28 clips are scored, so intervals are wide", preflight.TRAINED_ON]

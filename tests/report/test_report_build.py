@@ -15,7 +15,7 @@ from actjax.defaults import default_config
 from actjax.files import FileError
 from actjax.pages import markup, table
 from actjax.pages.rows import csv_text
-from actjax.report import tables
+from actjax.report import neuron_table, tables
 from actjax.report.summary import summarise
 from actjax.report.verdicts import sort_features
 from actjax.report.workdir_files import paths_read, read_material
@@ -99,6 +99,15 @@ def test_tables_keep_to_their_width(built, capsys):
         max(map(len, lines)) == table.WIDTH and lines[-2].endswith("…  -0.50") and lines[-1].endswith("+0.25")
     )
     assert wide.markdown().count("\n| ") == 4
+
+
+def test_a_console_shows_the_whole_of_what_neurons_are_called():
+    row = ("embedding / 123", "spectral_centroid", "frame", "−0.94", "−0.90 (−0.93 to −0.87)", "0.891")
+    row += ("−0.81", "+0.61", "+0.13 *", "−0.004 to 0.137", "spectral_centroid −0.94", "92%")
+    text = tables._narrow(table.Table("t", neuron_table.COLUMNS, [row])).text()
+    assert "…" not in text and max(map(len, text.splitlines())) <= table.WIDTH
+    assert re.search(r"neuron +follows +view +score +null +max-T p .* 95 %$", text, re.M)
+    assert re.search(r"^embedding / 123 +spectral_centroid +frame +−0.94 +−0.90 +0.891 ", text, re.M)
 
 
 def test_a_workdir_with_scores_alone_gives_a_report(tmp_path, capsys):
