@@ -41,8 +41,8 @@ def read(workdir: Path, step: int) -> dict[str, Any]:
       FileError: they are damaged.
       FileNotFoundError: they were not kept.
     """
-    kept = open_kept(workdir)
+    checkpoints = open_kept(workdir)
     try:
-        return kept.read(step, "variables").items["variables"]
+        return checkpoints.read(step, "variables").items["variables"]
     finally:
-        kept.close()
+        checkpoints.close()

@@ -13,9 +13,9 @@ class Saver:
     Leaving its `with` statement waits until the last one is on disk.
     """
 
-    def __init__(self, checkpoints: Checkpoints, kept: Checkpoints) -> None:
-        """Saves to `checkpoints`, and to `kept` what stays; nobody else may use them meanwhile."""
-        self._checkpoints, self._kept = checkpoints, kept
+    def __init__(self, checkpoints: Checkpoints, staying: Checkpoints) -> None:
+        """Saves to `checkpoints`, and to `staying` what is kept; nobody else may use them meanwhile."""
+        self._checkpoints, self._staying = checkpoints, staying
         self._thread = concurrent.futures.ThreadPoolExecutor(1)
         self._last: concurrent.futures.Future[None] | None = None
 
@@ -35,7 +35,7 @@ class Saver:
 
     def _save(self, step: int, meta: dict[str, Any], keep: Any, items: dict[str, Any]) -> None:
         if keep is not None:
-            self._kept.save(step, {}, variables=keep)
+            self._staying.save(step, {}, variables=keep)
         self._checkpoints.save(step, meta, **items)
 
     def wait(self) -> None:
@@ -56,4 +56,4 @@ class Saver:
             self.wait()
         finally:
             self._thread.shutdown()
-            self._kept.close()
+            self._staying.close()
