@@ -1,6 +1,6 @@
 """The public p-values of images: activation maps and feature matrices from anywhere."""
 
-from typing import Any
+from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -85,15 +85,13 @@ def _on_grid(metric: Metric, maps: Any, matrices: Any, mask: ArrayLike | None, m
     x, y = checks.images(maps, "maps", "n, f, t"), checks.images(matrices, "matrices", "k, rows, frames")
     if x.present is not None or y.present is not None:
         raise ValueError("expected arrays without masked entries; leave frames out by mask=")
-    frames_bt = ImageMask(checks.map_mask(x.values, y.values, mask))
-    parts = []
-    for batch in image_batches(metric, x.values, y.values, frames_bt, memory):
-        same_rows = metric.compares == "cells"
-        on_grid = regrid_images(
-            jnp.asarray(batch.x), jnp.asarray(batch.y), ImageMask(*batch.mask), same_rows=same_rows
-        )
-        parts.append([np.asarray(one)[batch.clip_mask_b] for one in on_grid])
-    x_bnft, y_bkft, counts_bt = (np.concatenate(one) for one in zip(*parts, strict=True))
+    counts_bt = checks.map_mask(x.values, y.values, mask)
+    batches = []
+    for batch in image_batches(metric, x.values, y.values, ImageMask(counts_bt), memory):
+        images, of_clips = map(jnp.asarray, (batch.x, batch.y)), cast(ImageMask, batch.mask)
+        on_grid = regrid_images(*images, of_clips, same_rows=metric.compares == "cells")
+        batches.append([np.asarray(one)[batch.clip_mask_b] for one in on_grid])
+    x_bnft, y_bkft, counts_bt = map(np.concatenate, zip(*batches, strict=True))
     frames = x_bnft.shape[3]
     if metric.observes == "image":
         return Sides(x_bnft, y_bkft, counts_bt, frames)
