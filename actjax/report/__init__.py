@@ -93,7 +93,7 @@ def _front(workdir: Path, folder: Path, pictures: list["Picture"]) -> "Markup":
 
 
 def made_from(workdir: Path, command: str) -> str:
-    """A hash of all that `build` makes the report of: the files that it reads, what stages took, and the code.
+    """A hash of all that `build` makes the report of: files that it reads, what stages took, and the code.
 
     Whether there is an atlas to be linked is of it, what is in the atlas not.
     """
