@@ -48,6 +48,19 @@ def version(*modules: str) -> str:
 
 
 @functools.cache
+def of_rooms(*rooms: str) -> str:
+    """10 hex digits that stand for all files of rooms, pages included, and for what they compute with."""
+    modules, others = [], []
+    for path in sorted(path for room in rooms for path in (_ROOT / room).rglob("*") if path.is_file()):
+        inside = path.relative_to(_ROOT)
+        if path.suffix == ".py":
+            modules.append(".".join(("actjax", *inside.with_suffix("").parts)).removesuffix(".__init__"))
+        elif path.suffix != ".pyc":
+            others.append((inside.as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()))
+    return hashlib.sha256(repr((version(*modules), others)).encode()).hexdigest()[:10]
+
+
+@functools.cache
 def _hash(name: str) -> str:
     tree = _parsed(name)
     return "" if tree is None else hashlib.sha256(ast.dump(tree).encode()).hexdigest()

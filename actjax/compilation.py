@@ -179,10 +179,10 @@ def _mended(folder: Path | None) -> Iterator[None]:
     """
     show = warnings.showwarning
 
-    def remove_or_show(message: Warning | str, *rest: Any, **more: Any) -> None:
+    def remove_or_show(message: Warning | str, *where: Any, **more: Any) -> None:
         unreadable = re.match(UNREADABLE, str(message))
         if folder is None or unreadable is None:
-            show(message, *rest, **more)
+            show(message, *where, **more)
             return
         for path in folder.glob(f"{glob.escape(unreadable[1])}-*-cache"):
             path.unlink(missing_ok=True)

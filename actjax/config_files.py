@@ -19,7 +19,7 @@ class Place(NamedTuple):
     Attributes:
       config: a spec as `load` takes it; None for the quickstart.
       options: of the config, that the name changes.
-      workdir: where results go; None for runs/<config's name>.
+      workdir: where results go; None for the default, `workdir_of` the config's name.
     """
 
     config: str | None = None
@@ -63,7 +63,16 @@ def find(name: str) -> Path:
     raise ValueError(f"the file is not there: name a file with get_config(), or a config of actjax; {near}")
 
 
-def place(name: str | None, workdir: str | None = None, *, sounds: bool = True) -> Place:
+def workdir_of(name: str, *, quick: bool) -> str:
+    """Where results go if nobody says where: a look is kept apart from the run.
+
+    >>> workdir_of("my_sounds", quick=True)
+    'runs/my_sounds_quick'
+    """
+    return f"runs/{name}{'_quick' if quick else ''}"
+
+
+def place(name: str | None, workdir: str | None = None, *, sounds: bool = True, quick: bool = False) -> Place:
     """What a name stands for: a workdir in which a stage ran, sounds, or a config.
 
     >>> place("quickstart")
@@ -74,6 +83,7 @@ def place(name: str | None, workdir: str | None = None, *, sounds: bool = True) 
         for what the workdir was made with, or the quickstart.
       workdir: where results are asked to go.
       sounds: whether it may be sounds.
+      quick: whether it is for a look, see `workdir_of`.
 
     Raises:
       ValueError: a folder that can be neither.
@@ -86,7 +96,9 @@ def place(name: str | None, workdir: str | None = None, *, sounds: bool = True) 
         return Place(workdir=workdir)
     if sounds and (is_folder or name.endswith(MANIFESTS)):
         spec = lookup.format_spec("audio_folder", {"path" if is_folder else "manifest": name})
-        return Place(options={"data.name": spec}, workdir=workdir or f"runs/{Path(name).resolve().stem}")
+        path = Path(name).resolve()
+        where = workdir or workdir_of(path.name if is_folder else path.stem, quick=quick)
+        return Place(options={"data.name": spec}, workdir=where)
     if is_folder:
         raise ValueError(
             f"{name} is a folder in which no stage ran: name a config, and it by --workdir={name}"

@@ -76,6 +76,7 @@ RULES = {
     "hypotheses.network": Text(),
     "benchmark.kind": Specs(most=1),
     "benchmark.full": Flag(),
+    "findings.always": Flag(),
     "findings.untrained": Number(0, 1000, whole=True),
     "findings.label_control": Text(),
     "findings.rotations": Number(1, 10**4, whole=True),
@@ -227,6 +228,7 @@ def _reporting(config: ml_collections.ConfigDict) -> None:
     config.benchmark.full = False  # large shapes, everything; takes long
 
     config.findings = ml_collections.ConfigDict()  # the four findings, trained against controls
+    config.findings.always = False  # in a run of any data; on request, by --stage=findings, where False
     config.findings.untrained = 3  # initialisations, the first its own, and shuffles; 0 leaves the stage out
     config.findings.label_control = ""  # a workdir beside this one, trained with train.shuffled_labels
     config.findings.rotations = 20  # random rotations of each layer's channels

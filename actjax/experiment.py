@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-from actjax import costs, lookup, parallel, precision, runs
+from actjax import config_files, costs, lookup, parallel, precision, runs
 from actjax.defaults import Config
 from actjax.stages import Stage
 from actjax.types import Batch
@@ -23,6 +23,7 @@ from actjax.workdir import manifest, recorded_config, writer
 
 # stage -> the one under whose name it claims the workdir.
 CLAIMS = {stage: stage for stage in recorded_config.STAGES} | {"import": "train"}
+FINDINGS_OF = "gm_instruments"
 
 
 def run(
@@ -40,7 +41,7 @@ def run(
 
     Args:
       config: see `actjax.defaults.default_config`.
-      workdir: where results go; runs/<config file's name> by default.
+      workdir: where results go; runs/<config file's name> by default, of a quick run with _quick behind.
       stage: "all" or a stage's name (`python launch.py --list=stages`).
       config_path: the config file, for stages that read its `get_sweep`.
       data_dir: where prepared data sets live; TFDS's default otherwise.
@@ -56,7 +57,8 @@ def run(
             f"unknown stage {stage!r}; {lookup.suggest(stage, ('all', *lookup.names('stage')))}"
         )
     name = Path(config_path.split(":")[0]).stem if config_path else "run"
-    opened = runs.open_run(config, workdir or f"runs/{name}", config_path=config_path, data_dir=data_dir)
+    where = workdir or config_files.workdir_of(name, quick=quick is not None)
+    opened = runs.open_run(config, where, config_path=config_path, data_dir=data_dir)
     if profile:
         opened = dataclasses.replace(opened, profile=True)
     for option, folder in (("--workdir", workdir), ("--data_dir", data_dir)):
@@ -95,11 +97,14 @@ def _look_ahead(run: runs.Run, stages: Sequence[str]) -> None:
         return  # a stage by itself says what it lacks
     from actjax import preflight
 
-    found = preflight.survey(run, stages)
-    if found.obstacles:
-        raise ValueError(found.refusal())
+    survey = preflight.survey(run, stages)
+    if survey.obstacles:
+        raise ValueError(survey.refusal())
+    notes = list(survey.notes)
+    if "findings" not in stages and run.config.findings.untrained > 0:
+        notes.append(f"findings are tested on {FINDINGS_OF}, on other data by --stage=findings")
     if parallel.process_index() == 0:
-        for note in found.notes:
+        for note in notes:
             print(f"note: {note}")
 
 
@@ -274,8 +279,13 @@ def join_processes(coordinator: str | None, num_processes: int | None, process_i
 
 
 def stages_of_all(config: Config) -> tuple[str, ...]:
-    """Names every stage, in order; weights and activations made elsewhere need no training."""
+    """Names every stage, in order; weights and activations made elsewhere need no training.
+
+    The paper's findings are tested on FINDINGS_OF, and on other data on request.
+    """
     stages: list[str] = list(recorded_config.STAGES)
+    if not config.findings.always and lookup.parse_specs(config.data.name)[0][0] != FINDINGS_OF:
+        stages.remove("findings")
     if config.hypotheses.file:
         stages.insert(stages.index("report"), "hypotheses")
     if config.score.activations:

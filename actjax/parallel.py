@@ -219,6 +219,15 @@ def initialize(
     jax.distributed.initialize(coordinator, num_processes, process_id)
 
 
+def leave() -> None:
+    """Says goodbye to the coordination service of several processes, which the first one runs.
+
+    Processes do not wait for each other as they leave (`initialize` makes them recoverable), so the first one
+    must be the last to call this or to end; `peers.watched` sees to that. Nothing is gathered afterwards.
+    """
+    jax.distributed.shutdown()
+
+
 def gather_bytes(payload: bytes) -> list[bytes]:
     """The bytes that each process passed, in process order, at every process; lengths may differ."""
     if process_count() == 1:

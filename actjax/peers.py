@@ -27,7 +27,8 @@ class _Watch:
 
     def __init__(self) -> None:
         self.lines: dict[int, socket.socket] = {}
-        self.ended: set[int] = set()
+        self.messages: dict[int, Iterator[dict[str, Any]]] = {}
+        self.listening: list[threading.Thread] = []
         self.closing = threading.Event()
         self.sending = threading.Lock()
 
@@ -50,10 +51,13 @@ def watched(coordinator: str | None) -> Iterator[None]:
     _watching.append(watch)
     _connect(watch, coordinator)
     threading.Thread(target=_beat, args=(watch,), name="beat", daemon=True).start()
-    for index, line in watch.lines.items():
-        threading.Thread(target=_listen, args=(watch, index, line), name=f"peer {index}", daemon=True).start()
+    for index in watch.lines:
+        thread = threading.Thread(target=_listen, args=(watch, index), name=f"peer {index}", daemon=True)
+        watch.listening.append(thread)
+        thread.start()
     yield
     say_end(0, "")
+    _leave(watch)
     _watching.remove(watch)
 
 
@@ -91,14 +95,16 @@ def _connect(watch: _Watch, coordinator: str) -> None:
         host, port = json.loads(parallel.gather_bytes(json.dumps([host, port]).encode())[0])
         if server is None:
             watch.lines[0] = socket.create_connection((host, port), timeout=SILENT_SECONDS)
+            watch.messages[0] = _messages(watch.lines[0])
             _send(watch, watch.lines[0], {"process": me})
             return
         server.settimeout(SILENT_SECONDS)
         for _ in range(count - 1):
             line, _ = server.accept()
             line.settimeout(SILENT_SECONDS)
-            first = next(_messages(line))
-            watch.lines[int(first["process"])] = line
+            messages = _messages(line)  # read on by its listener: more may have come with the first
+            index = int(next(messages)["process"])
+            watch.lines[index], watch.messages[index] = line, messages
 
 
 def _beat(watch: _Watch) -> None:
@@ -106,22 +112,35 @@ def _beat(watch: _Watch) -> None:
         _send_all(watch, {})
 
 
-def _listen(watch: _Watch, index: int, line: socket.socket) -> None:
-    """Reads what a process says until its end, and ends this one if that is a bad one."""
-    line.settimeout(SILENT_SECONDS)
-    why = "died, or its host did"
+def _leave(watch: _Watch) -> None:
+    """Leaves JAX's coordination service, the first process last: it serves the others.
+
+    JAX aborts a process that cannot say goodbye because the service has gone.
+    """
+    if parallel.process_index() == 0:
+        for thread in watch.listening:
+            thread.join()
+    else:
+        parallel.leave()
+    for line in watch.lines.values():
+        with contextlib.suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)  # at once, though a listener still reads it
+        line.close()
+
+
+def _listen(watch: _Watch, index: int) -> None:
+    """Reads what a process says until it has left, and ends this one if its end is a bad one."""
+    why, well = "died, or its host did", False
     try:
-        for message in _messages(line):
-            if message.get("status") == 0:
-                watch.ended.add(index)
-                return
-            if "status" in message:
+        for message in watch.messages[index]:
+            well = well or message.get("status") == 0
+            if message.get("status", 0) != 0:
                 _end(watch, message)
     except TimeoutError:
         why = f"has given no sign of life for {SILENT_SECONDS:.0f} s"
     except (OSError, ValueError):
         pass
-    if not watch.closing.is_set():
+    if not (well or watch.closing.is_set()):
         _end(watch, {"process": index, "status": STATUS, "message": f"it {why}"})
 
 

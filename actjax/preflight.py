@@ -73,8 +73,9 @@ class Survey:
 
     def refusal(self) -> str:
         """One line with all obstacles, and the flags to type."""
-        said = "; ".join(f"({i}) {one.said}" for i, one in enumerate(self.obstacles, 1))
-        count = f"{len(self.obstacles)} obstacles" if len(self.obstacles) > 1 else "an obstacle"
+        several = len(self.obstacles) > 1
+        said = "; ".join(f"({i}) " * several + one.said for i, one in enumerate(self.obstacles, 1))
+        count = f"{len(self.obstacles)} obstacles" if several else "an obstacle"
         answers, without = (
             flags(self.options),
             "" if all(one.options for one in self.obstacles) else " in part",
@@ -93,11 +94,13 @@ def flags(options: Mapping[str, Any], set_by_user: Collection[str] = ()) -> str:
 def survey(run: runs.Run, stages: Sequence[str]) -> Survey:
     """Surveys a run over a listing of sound files; other data sets give an empty survey.
 
-    Each check is the one that a later stage makes. Where it refuses, options are tried that would answer
-    it, and the checks that follow are made with them.
+    What has to be downloaded before it can be listed, as sets of the TFDS catalogue, is not surveyed. Each
+    check is the one that a later stage makes. Where it refuses, options are tried that would answer it, and
+    the checks that follow are made with them.
     """
     result = Survey()
-    if not hasattr(run.builder.builder_config, "listing"):
+    listing = getattr(run.builder.builder_config, "listing", None)
+    if listing is None or not any(listing.recordings.values()):
         return result
     now: Config = ml_collections.ConfigDict(run.config.to_dict())
     seconds = _durations(run.builder.jobs())
@@ -111,7 +114,7 @@ def survey(run: runs.Run, stages: Sequence[str]) -> Survey:
         answer = next((one for one in remedies if _refusal(check, run, _with(now, one)) is None), {})
         now.update_from_flattened_dict(dict(answer))
         result.obstacles.append(Obstacle(refusal, answer))
-    scored = len(_scored(run, now, seconds))
+    scored = len(_scored(_opened(run, now), seconds))
     if "score" in stages and scored < FEW_CLIPS:
         more = "" if now.score.split == ALL else f"; --config.score.split={ALL} scores every clip"
         result.notes.append(f"only {scored} clips are scored, so intervals are wide{more}")
@@ -129,15 +132,14 @@ def _checks(
         asked = one.setup.scored.null
         if asked is not None:
             check_replicates(asked.replicates, asked.level)
-        nulls.draws(asked, _scored(one, one.config, seconds))
+        nulls.draws(asked, _scored(one, seconds))
 
     def findings(one: runs.Run) -> None:
         if requirements.left_out(one.setup) is None:
-            setting.settings(one.setup.findings, _scored(one, one.config, seconds))
+            setting.settings(one.setup.findings, _scored(one, seconds))
 
     def splits(one: runs.Run) -> None:
-        lacking = [name for name in ("train", "validation", "test") if not one.builder.jobs().get(name)]
-        if lacking and "train" in lacking:
+        if not one.builder.jobs().get("train"):
             raise ValueError(
                 "nothing is in the split train: put each class in a folder of its own, or give a manifest "
                 "with labels; loose files can be scored with --config.score.activations"
@@ -159,10 +161,14 @@ def _checks(
 def _refusal(check: Callable[[runs.Run], None], run: runs.Run, config: Config) -> str | None:
     """What a check says of a run with that config; None where nothing stands in the way."""
     try:
-        check(runs.open_run(config, run.workdir, config_path=run.config_path, data_dir=run.data_dir))
+        check(_opened(run, config))
     except ValueError as error:
         return " ".join(str(error).split())
     return None
+
+
+def _opened(run: runs.Run, config: Config) -> runs.Run:
+    return runs.open_run(config, run.workdir, config_path=run.config_path, data_dir=run.data_dir)
 
 
 def _with(config: Config, options: Mapping[str, Any]) -> Config:
@@ -202,13 +208,12 @@ def _shorter(seconds: Mapping[str, float]) -> float:
     return max(float(f"{np.floor(tenth * 100) / 100:.2g}"), 0.01)
 
 
-def _scored(run: runs.Run, config: Config, seconds: Mapping[str, float]) -> Source:
+def _scored(run: runs.Run, seconds: Mapping[str, float]) -> Source:
     """The clips that would be scored, without their sound: ids and labels alone."""
-    opened = runs.open_run(config, run.workdir, data_dir=run.data_dir)
-    jobs = opened.builder.jobs()
-    if config.score.split == ALL:
-        return joined([_source(opened, of_split, seconds) for of_split in jobs.values()])
-    return _source(opened, jobs.get(config.score.split, ()), seconds)
+    jobs, split = run.builder.jobs(), run.config.score.split
+    if split == ALL:
+        return joined([_source(run, of_split, seconds) for of_split in jobs.values()])
+    return _source(run, jobs.get(split, ()), seconds)
 
 
 def _source(run: runs.Run, recordings: Sequence[Recording], seconds: Mapping[str, float]) -> Source:

@@ -169,6 +169,8 @@ def resolve(config: Config) -> Setup:
     validation.check(config)
     analysis, model = make_frontend(config), model_spec(config.model.name)
     takes_wave = not config.score.activations and takes_of(model) == "wave"
+    # When they are tested says nothing of what comes out.
+    tested = {name: value for name, value in config.findings.items() if name != "always"}
     setup = Setup(
         frontend=_of_wave(analysis.sample_rate_hz) if takes_wave else analysis,
         analysis=analysis,
@@ -177,7 +179,7 @@ def resolve(config: Config) -> Setup:
         features=make_features(config.score.features, analysis),
         metrics=_metrics(config.score.metrics),
         scored=_scored(config.score, _null(config.score, config.seed)),
-        findings=FindingOptions(**config.findings, seed=config.seed, data_seed=config.data.seed),
+        findings=FindingOptions(**tested, seed=config.seed, data_seed=config.data.seed),
     )
     validation.check_metrics([chosen.metric for chosen in setup.metrics], config.score)
     validation.check_sizes(config)

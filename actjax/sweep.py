@@ -22,6 +22,13 @@ def run_variants(run: runs.Run) -> list[Path]:
     return _run(run, changes, search)
 
 
+def check_options(run: runs.Run) -> None:
+    """Refuses a sweep of which any variant changes what cannot be."""
+    changes, _ = variants.read(run)
+    for name, of_name in changes.items():
+        variants.open_variant(run, name, of_name)
+
+
 def run_seeds(run: runs.Run, stages: Sequence[str]) -> list[Path]:
     """Runs as many seeds as `train.population` says, from the config's on, each in a sub-directory.
 
@@ -68,4 +75,4 @@ def _of_a_seed(changes: Mapping[str, Any]) -> bool:
     return "seed" in changes and set(changes) <= {"seed", "findings.label_control"}
 
 
-stage = Stage("sweep", check_options=refuse_nothing, check=refuse_nothing, run=run_variants)
+stage = Stage("sweep", check_options=check_options, check=refuse_nothing, run=run_variants)

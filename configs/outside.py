@@ -34,6 +34,7 @@ BASIC_PITCH = PITCH | {
     "score.layers": "contour|note|onset",
     "data.name": "gm_instruments(clips=480)",
     "data.sample_rate_hz": 22_050,
+    "frontend.n_fft": 1024,  # f0_yin needs two periods of 65 Hz
 }
 
 

@@ -5,7 +5,7 @@
 Renders 2,400 clips of twelve instrument classes, trains a four-layer VGG, scores its 264 neurons, their
 untrained twins and the input spectrogram, and writes runs/quickstart/report/index.html. On two CPU cores
 beside other jobs it took 6 minutes and 3.5 GB, test accuracy 0.908.
-A second run makes only atlas and report again.
+A second run finds everything done.
 """
 
 from actjax.defaults import default_config

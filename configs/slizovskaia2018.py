@@ -40,6 +40,7 @@ def get_config(arguments: str = "data=fcvid_instruments"):
     config.train.label_smoothing = 0.0
     config.train.eval_every = steps_per_epoch
     config.train.patience = 10
+    config.findings.always = True
     config.score.batch_size = 4
     config.score.features = (
         "log_mel,harmonic(scale='db'),percussive(scale='db'),chroma_stft(n_fft=2048),chroma_cqt,mfcc,rms,"

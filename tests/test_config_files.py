@@ -5,7 +5,7 @@ import shutil
 import pytest
 from launching import ROOT
 
-from actjax import config_files
+from actjax import config_files, runs, sweep
 from actjax.defaults import default_config
 from actjax.workdir import recorded_config
 
@@ -35,6 +35,20 @@ def test_a_config_is_made_with_its_argument():
     assert config_files.load("slizovskaia2018:data=gm_instruments").data.name.startswith("gm_instruments")
     with pytest.raises(ValueError, match="config 'zzz': the file is not there: .* known: metric_bench"):
         config_files.load("zzz")
+
+
+SWEPT = [path.stem for path in (ROOT / "configs").glob("*.py") if "def get_sweep" in path.read_text()]
+
+
+@pytest.mark.parametrize("name", SWEPT)
+def test_every_variant_of_a_sweep_can_be(name, tmp_path, monkeypatch):
+    config, path = config_files.load(name), str(ROOT / "configs" / f"{name}.py")
+    sweep.check_options(runs.open_run(config, tmp_path / "run", config_path=path))
+    monkeypatch.setattr(
+        sweep.variants, "read", lambda run: ({"wrong": {"seed": 1, "frontend.n_fft": 0}}, None)
+    )
+    with pytest.raises(ValueError, match="variant 'wrong' changes what"):
+        sweep.check_options(runs.open_run(config, tmp_path / "run", config_path=path))
 
 
 def test_the_config_of_a_workdir_is_what_it_was_made_with(tmp_path):

@@ -89,21 +89,23 @@ def test_initialize_alone_does_nothing():
 
 
 PROGRAM = """
-import json, sys
+import json, sys, time
 import numpy as np
-from actjax import parallel
-me = int(sys.argv[2])
-parallel.initialize("localhost:" + sys.argv[1], 2, me)
-tree = {"a": np.arange(3 + me, dtype=np.float64) + np.pi, "n": np.int64(2**40 + me)}
-gathered = parallel.gather_hosts(tree)
-step = parallel.pmap(lambda x: (parallel.psum(x.sum()), parallel.device_index()))
-sums, index = step(parallel.shard(np.arange(4, dtype=np.float32) + 10 * me))
-print(json.dumps({
-    "a": [t["a"].tolist() for t in gathered], "n": [int(t["n"]) for t in gathered],
-    "psum": float(parallel.unreplicate(sums)),
-    "index": parallel.unshard(index[:, None]).tolist(),
-    "counts": [parallel.process_count(), parallel.local_device_count(), parallel.device_count()],
-}))
+from actjax import parallel, peers
+me, coordinator = int(sys.argv[2]), "localhost:" + sys.argv[1]
+parallel.initialize(coordinator, 2, me)
+with peers.watched(coordinator):
+    tree = {"a": np.arange(3 + me, dtype=np.float64) + np.pi, "n": np.int64(2**40 + me)}
+    gathered = parallel.gather_hosts(tree)
+    step = parallel.pmap(lambda x: (parallel.psum(x.sum()), parallel.device_index()))
+    sums, index = step(parallel.shard(np.arange(4, dtype=np.float32) + 10 * me))
+    print(json.dumps({
+        "a": [t["a"].tolist() for t in gathered], "n": [int(t["n"]) for t in gathered],
+        "psum": float(parallel.unreplicate(sums)),
+        "index": parallel.unshard(index[:, None]).tolist(),
+        "counts": [parallel.process_count(), parallel.local_device_count(), parallel.device_count()],
+    }))
+    time.sleep(me)  # the first process, which serves the other, waits for it
 """
 
 

@@ -1,5 +1,7 @@
 """A look at a folder of sounds names all obstacles at once, and the flags that answer them do."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from dataset_trees import write
@@ -52,7 +54,9 @@ def test_a_folder_that_fits_has_no_obstacle(tmp_path):
 
 def test_one_recording_a_class_is_answered_by_another_null(tmp_path):
     run = opened(folder(tmp_path, classes=4, each=7, seconds=3.0))
-    [null] = preflight.survey(run, STAGES).obstacles
+    found = preflight.survey(run, STAGES)
+    [null] = found.obstacles
+    assert found.refusal().startswith(f"an obstacle: {null.said}; flags that answer them: --config.")
     assert "only one in class0, class1" in null.said and null.options == {"score.split": "all"}
     notes = preflight.survey(opened(tmp_path, **null.options), STAGES).notes
     assert notes == ["only 28 clips are scored, so intervals are wide", preflight.TRAINED_ON]
@@ -92,3 +96,19 @@ def test_a_data_set_that_is_no_folder_is_not_looked_at(tmp_path):
 @pytest.mark.parametrize(("value", "shown"), [("all", "all"), (0.5, "0.5"), ("a(b=(7,))", '"a(b=(7,))"')])
 def test_flags_are_as_a_shell_takes_them(value, shown):
     assert preflight.flags({"score.split": value}) == f"--config.score.split={shown}"
+
+
+def test_what_is_not_listed_before_a_download_is_not_surveyed(tmp_path):
+    """A set of the TFDS catalogue has a listing without recordings, and would be downloaded to list it."""
+
+    class Builder:
+        builder_config = SimpleNamespace(listing=SimpleNamespace(recordings={}))
+
+        def jobs(self):
+            raise AssertionError("downloaded")
+
+    run = opened(tmp_path)
+    vars(run)["builder"] = Builder()
+    assert preflight.survey(run, STAGES) == preflight.Survey()
+    run.builder.builder_config = SimpleNamespace(listing=None)
+    assert preflight.survey(run, STAGES) == preflight.Survey()

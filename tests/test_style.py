@@ -8,6 +8,8 @@ from launching import ROOT
 PACKAGE = ROOT / "actjax"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MODULE_LINES, FUNCTION_LINES, LOCALS = 300, 45, 20
+# Words that say nothing of what they name.
+EMPTY_NAMES = {"kept", "own", "found", "made", "given", "rest", "about", "it", "this"}
 # Folders of tests that are no room's, and root files whose subject is no module of the package.
 NO_ROOMS = {"fuzz"}
 NO_MODULES = {"docs", "docstrings", "architecture", "contributing", "launch", "readme", "rooms", "style"}
@@ -66,6 +68,7 @@ def test_a_module_keeps_the_measures(path):
         assert not bare, f"{name}: no annotation of {', '.join(bare)}"
         assert count <= FUNCTION_LINES, f"{name}: {count} lines of code"
         assert len(names := local_names(node)) <= LOCALS, f"{name}: {len(names)} names: {sorted(names)}"
+        assert not names & EMPTY_NAMES, f"{name}: say what it is: {sorted(names & EMPTY_NAMES)}"
 
 
 def test_tests_mirror_the_rooms():

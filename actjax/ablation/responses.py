@@ -6,7 +6,7 @@ from actjax import lookup, runs
 from actjax.atlas import activity
 from actjax.atlas.build import Network
 from actjax.benchmark.metrics import causal, rendered
-from actjax.data.source import Source
+from actjax.data.source import Source, joined
 from actjax.workdir.clip_activations import ClipActivations
 
 # Clips of each intervention; each at five doses.
@@ -30,14 +30,17 @@ def slopes(
     out: dict[str, dict[str, dict[str, np.ndarray]]] = {
         name: {layer.name: {} for layer in opened.layers} for name in opened.weights
     }
-    for cause_name, cause in causal.CAUSES.items():
-        means = activity.clip_means(
-            opened.network, opened.layers, opened.weights, rendered_clips(run, cause_name)
-        )
+    # All interventions are one pass, so that one program is compiled.
+    clips = [rendered_clips(run, cause_name) for cause_name in causal.CAUSES]
+    means = activity.clip_means(opened.network, opened.layers, opened.weights, joined(clips))
+    first = 0
+    for (cause_name, cause), of_cause in zip(causal.CAUSES.items(), clips, strict=True):
+        mine = slice(first, first + len(of_cause))
+        first = mine.stop
         for name, layers in means.items():
             for layer, values_bn in layers.items():
                 deviation = activations.means[name][layer].std(axis=0)
-                by_dose = values_bn.reshape(CLIPS, len(cause.doses), -1)
+                by_dose = values_bn[mine].reshape(CLIPS, len(cause.doses), -1)
                 slope = causal.slope(np.broadcast_to(_doses(len(cause.doses)), by_dose.shape[:2]), by_dose)
                 varies = deviation > 1e-6
                 out[name][layer][cause_name] = np.where(

@@ -39,10 +39,12 @@ class Heard(NamedTuple):
 
 def forward(network: Network) -> Forward:
     """Makes what computes all layers of clips."""
-    apply = capture.network_outputs(network.module)
-    return lambda variables, audio_bs, length_b: apply(
-        variables, images(audio_bs, network.frontend, length_b)
-    )
+    return on_images(capture.network_outputs(network.module), network.frontend)
+
+
+def on_images(apply: Callable[[Any, jax.Array], dict[str, jax.Array]], front: Frontend) -> Forward:
+    """Makes of what computes layers from images what computes them from clips."""
+    return lambda variables, audio_bs, length_b: apply(variables, images(audio_bs, front, length_b))
 
 
 def clip_means(
@@ -56,14 +58,25 @@ def clip_means(
       weights: network's name -> variables.
       source: the clips.
     """
-    compute_layers, rate = forward(network), network.frontend.sample_rate_hz
+    return means_of(forward(network), network.frontend, layers, weights, source, network.batch_size)
+
+
+def means_of(
+    compute_layers: Forward,
+    front: Frontend,
+    layers: Sequence[Layer],
+    weights: Mapping[str, Any],
+    source: loader.Source,
+    batch_size: int,
+) -> dict[str, dict[str, np.ndarray]]:
+    """What `clip_means` gives, of anything that computes layers from the image of a front end."""
 
     @jax.jit
     def means(variables: Any, audio_bs: jax.Array, length_b: jax.Array) -> dict[str, jax.Array]:
         outputs = compute_layers(variables, audio_bs, length_b)
-        length_s = length_b.astype(jnp.float32) / rate
+        length_s = length_b.astype(jnp.float32) / front.sample_rate_hz
         return {
-            layer.name: mean_of_cells(outputs[layer.name], times_s(layer, network), length_s)
+            layer.name: mean_of_cells(outputs[layer.name], times_s(layer, front), length_s)
             for layer in layers
         }
 
@@ -71,7 +84,7 @@ def clip_means(
         name: {layer.name: np.zeros((len(source), layer.neurons), np.float32) for layer in layers}
         for name in weights
     }
-    for batch in loader.batches(source, batch_size=network.batch_size):
+    for batch in loader.batches(source, batch_size=batch_size):
         for name, variables in weights.items():
             for layer, means_bn in means(variables, batch.audio, batch.length).items():
                 out[name][layer][batch.index[batch.mask]] = np.asarray(means_bn)[batch.mask]
@@ -114,11 +127,11 @@ def _row(tree: Any, row: int) -> Any:
     return jax.tree.map(lambda array: array[row], tree)
 
 
-def times_s(layer: Layer, network: Network) -> np.ndarray | None:
-    """[t] the centres of a layer's cells in seconds; None for an embedding."""
+def times_s(layer: Layer, front: Frontend) -> np.ndarray | None:
+    """[t] the centres of the cells of a layer behind a front end, in seconds; None for an embedding."""
     if layer.time is None:
         return None
-    return layer.time.centres() * network.frontend.hop_samples / network.frontend.sample_rate_hz
+    return layer.time.centres() * front.hop_samples / front.sample_rate_hz
 
 
 def mean_of_cells(output: jax.Array, centres_s: np.ndarray | None, length_b: jax.Array) -> jax.Array:

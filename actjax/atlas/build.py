@@ -5,16 +5,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from actjax import files, runs
+from actjax import code_version, files, runs
 from actjax.atlas import activity, chosen, described, page_text, shown, site
 from actjax.atlas.coded import rounded
 from actjax.data import loader
 from actjax.report.neurons import best_of_neurons
 from actjax.report.summary import summarise
-from actjax.scores.files import load_scores
+from actjax.scores.files import load_scores, tables_of
 from actjax.scoring import from_elsewhere, networks
 from actjax.types import Feature, Layer
-from actjax.workdir import ablation, clip_activations, train_record
+from actjax.workdir import ablation, clip_activations, evaluation_record, made_pages, train_record
 from actjax.workdir.clip_activations import ClipActivations
 
 UNTRAINED = "untrained"
@@ -31,6 +31,26 @@ class Network(NamedTuple):
 def folder_of(workdir: Path) -> Path:
     """The atlas's folder, beside the report's page."""
     return workdir / "report" / "atlas"
+
+
+def made_from(run: runs.Run) -> str:
+    """A hash of all that the atlas shows: the run's config, weights and clips, what was scored, and the code.
+
+    Raises:
+      StageLeftOut: as `build`.
+    """
+    check(run)
+    source, record = run.open_source(run.setup.scored.split), train_record.read(run.workdir)
+    others = (ablation.path_of(run.workdir), evaluation_record.path_of(run.workdir))
+    return files.digest(
+        [
+            run.config.to_dict(),
+            record and record.weights,
+            source.fingerprint,
+            made_pages.contents([*tables_of(run.workdir), *others]),
+            code_version.of_rooms("atlas", "pages", "report"),
+        ]
+    )
 
 
 def build(run: runs.Run) -> list[Path]:
@@ -106,7 +126,7 @@ def mean_activations(run: runs.Run, opened: Network, source: loader.Source) -> C
 
 def described_layer(layer: Layer, network: networks.Network, source: loader.Source) -> dict[str, Any]:
     """A layer, and the span of a clip that its maps cover, as shares of the clip."""
-    centres = activity.times_s(layer, network)
+    centres = activity.times_s(layer, network.frontend)
     span = None
     if centres is not None:
         half = (centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.0

@@ -128,7 +128,7 @@ def _keep(shown: _Seen, one: Heard, asked: Wanted, layer: str, n: int, role: int
     grid = _grid(asked.opened.network)
     [described] = [one_layer for one_layer in asked.opened.layers if one_layer.name == layer]
     shown.maps[role] = thinned(output[:, :, n])
-    centres = np.asarray(activity.times_s(described, asked.opened.network))
+    centres = np.asarray(activity.times_s(described, asked.opened.network.frontend))
     shown.curves[role] = np.interp(grid, centres, output[:, :, n].mean(axis=0), left=np.nan, right=np.nan)
     shown.feature[role] = np.full(len(grid), np.nan)
     feature, row = asked.follows.get((layer, n), ("", -1))

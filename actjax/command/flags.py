@@ -6,7 +6,9 @@ from ml_collections import config_flags
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "A file with get_config(), or the name of one of actjax's; the quickstart by default."
 )
-WORKDIR = flags.DEFINE_string("workdir", None, "Where results go; runs/<config's name> by default.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Where results go; runs/<config's name> by default, of a quick run with _quick behind."
+)
 STAGE = flags.DEFINE_string("stage", "all", "all (data, train, score, findings, atlas, report) or one stage.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets live; TFDS's default otherwise.")
 LIST = flags.DEFINE_string(

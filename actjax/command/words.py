@@ -17,7 +17,7 @@ actjax: which hand-crafted audio feature does each neuron listen to?
 
 Flags follow the words:
 
-  --workdir=DIR               where results go; runs/<name> by default
+  --workdir=DIR               where results go; runs/<name> by default, of a look runs/<name>_quick
   --config.OPTION=VALUE       changes an option: --config.train.steps=200
   --quick                     a short run for a look: fewer steps, features and replicates
   --dry_run                   says what would run, and how long it would take
@@ -60,9 +60,20 @@ def to_flags(arguments: Sequence[str]) -> list[str]:
 
 def _place(name: str | None, flags: Sequence[str], *, sounds: bool) -> list[str]:
     """The flags of what a command names."""
-    flag_values = {one.split("=")[0].lstrip("-"): one.partition("=")[2] for one in flags}
-    place = config_files.place(name, flag_values.get("workdir"), sounds=sounds)
+    flag_values = _values(flags)
+    quick = flag_values.get("quick", "false").lower() in ("", "true", "t", "1")
+    place = config_files.place(name, flag_values.get("workdir"), sounds=sounds, quick=quick)
     named = [] if place.config is None or "config" in flag_values else [f"--config={place.config}"]
     options = [f"--config.{option}={value}" for option, value in place.options.items()]
     where = [] if place.workdir is None or "workdir" in flag_values else [f"--workdir={place.workdir}"]
     return [*named, *options, *where]
+
+
+def _values(flags: Sequence[str]) -> dict[str, str]:
+    """Flag -> its value, which stands behind "=" or is the next argument, as --workdir runs/mine."""
+    values = {}
+    for flag, following in itertools.pairwise([*flags, "-"]):
+        name, equals, value = flag.partition("=")
+        if flag.startswith("-"):
+            values[name.lstrip("-")] = value if equals or following.startswith("-") else following
+    return values

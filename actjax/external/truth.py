@@ -9,13 +9,13 @@ import numpy as np
 from actjax import lookup
 from actjax.data.loader import Source
 from actjax.extraction import tabulated
+from actjax.extraction.shared import PITCH_CLASSES
 
 # Notes that begin within this time are one onset: a chord.
 CHORD_S = 0.03
 DRUMS = 128
 # Which data sets know what a truth needs.
 RENDERED, PACKS = "gm_instruments", "audio_folder with a pattern of file names, '*_{note}_{dynamics}' say,"
-PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 def load(name: str, source: Source, **options: Any) -> tabulated.GivenFeature:

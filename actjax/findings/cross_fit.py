@@ -47,10 +47,10 @@ class Result(NamedTuple):
 
 
 def score(
-    sides: Sides, setting: Setting, rotations: int, kept: "Kept | None" = None
+    sides: Sides, setting: Setting, rotations: int, computed: "Computed | None" = None
 ) -> tuple[list[Result], list[str]]:
-    """Every claim that can be tested, and a line for each layer where one cannot; see `Kept`."""
-    results, reasons, kept = [], [], kept or Kept()
+    """Every claim that can be tested, and a line for each layer where one cannot; see `Computed`."""
+    results, reasons, computed = [], [], computed or Computed()
     for comparison in dict.fromkeys(claim.comparison for claim in CLAIMS):
         ready, why = _prepared(comparison, sides.networks[comparison.role], setting)
         of_input, _ = _prepared(comparison, sides.input[comparison.role], setting)
@@ -58,11 +58,11 @@ def score(
         if ready:
             claims = [claim for claim in CLAIMS if claim.comparison == comparison]
             members = _members(comparison, ready, of_input, setting, rotations)
-            results += _compared(claims, ready, members, setting, kept)
+            results += _compared(claims, ready, members, setting, computed)
     return sorted(results, key=lambda result: CLAIMS.index(result.claim)), reasons
 
 
-class Kept:
+class Computed:
     """What was computed before, by key, and what is computed now; without a log nothing is kept."""
 
     def __init__(self, log: PieceLog | None = None) -> None:
@@ -131,7 +131,11 @@ class _Turned:
 
 
 def _compared(
-    claims: Sequence[Claim], ready: list[Any], members: Iterator[_Member], setting: Setting, kept: Kept
+    claims: Sequence[Claim],
+    ready: list[Any],
+    members: Iterator[_Member],
+    setting: Setting,
+    computed: Computed,
 ) -> list[Result]:
     """Each claim's score of every member; the trained network's beside its null."""
     lines: dict[str, dict[str, list[np.ndarray]]] = {claim.name: {} for claim in claims}
@@ -141,7 +145,7 @@ def _compared(
         kind = networks.kind_of(member.name)
         for claim in (c for c in claims if kind != INPUT or c.of_input):
             make = functools.partial(_line, claim, member, setting, predictions)
-            arrays = kept.get(f"{claim.name}.{member.name}", make)
+            arrays = computed.get(f"{claim.name}.{member.name}", make)
             lines[claim.name].setdefault(kind, []).append(arrays["line"])
             if member.name == "trained":
                 trained[claim.name] = arrays
@@ -149,7 +153,7 @@ def _compared(
     results = []
     for claim in claims:
         chosen = trained[claim.name]
-        of_null = kept.get(f"{claim.name}.null", functools.partial(_null, claim, ready, setting, shared))
+        of_null = computed.get(f"{claim.name}.null", functools.partial(_null, claim, ready, setting, shared))
         result = Result(
             claim=claim,
             scores={kind: np.stack(of_kind) for kind, of_kind in lines[claim.name].items()},

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from actjax.extraction.shared import PITCH_CLASSES
 from actjax.scores.schema import codes
 
 if TYPE_CHECKING:
     import pyarrow
 
-NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SOUNDS = 0.2
 NEAR_CENTS = 20.0
 
@@ -32,7 +32,7 @@ class PitchClasses(NamedTuple):
 
 
 def follow(table: "pyarrow.Table", outputs: Sequence[str]) -> PitchClasses | None:
-    """Counts the bins; None where the outputs are not named by their frequencies ("440.0 Hz").
+    """Counts the bins of the deepest layer; None where the outputs are not named by frequencies ("440.0 Hz").
 
     Args:
       table: from `load_scores`, with chroma_cqt in the frame view.
@@ -46,9 +46,11 @@ def follow(table: "pyarrow.Table", outputs: Sequence[str]) -> PitchClasses | Non
     for name, value in wanted.items():
         numbers, known = codes(table, name)
         keep &= numbers == (known.index(value) if value in known else -1)
+    depths = table["depth"].to_numpy()
+    keep &= depths == depths[keep].max(initial=-np.inf)
     some = table.filter(keep)
     scores = np.full((len(outputs), 12), np.nan)
-    rows = [NAMES.index(name) for name in some["row_name"].to_pylist()]
+    rows = [PITCH_CLASSES.index(name) for name in some["row_name"].to_pylist()]
     scores[some["neuron"].to_numpy(), rows] = some["score"].to_numpy(zero_copy_only=False)
     semitones = np.array([69 + 12 * np.log2(float(match[1]) / 440) for match in hz if match])
     sounding = np.nan_to_num(np.abs(scores), nan=0.0).max(1) > SOUNDS

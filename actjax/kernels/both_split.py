@@ -36,8 +36,8 @@ def product(long_no: jax.Array, short_ko: jax.Array, *, near_one: bool = False) 
     else:
         scales = [split_product.scale_to_one(jnp.max(jnp.abs(side), 1)) for side in (long_no, short_ko)]
     zeros_n = jnp.zeros((len(long_no),), jnp.float32)
-    found = centred_product(long_no, short_ko * scales[1][:, None], zeros_n, scales[0], None)
-    return found.products_nk / scales[0][:, None] / scales[1][None, :]
+    centred = centred_product(long_no, short_ko * scales[1][:, None], zeros_n, scales[0], None)
+    return centred.products_nk / scales[0][:, None] / scales[1][None, :]
 
 
 def centred_product(
@@ -65,11 +65,11 @@ def centred_product(
     if size >= n:
         return of_rows(long_no, origin_n, scale_n)
 
-    def add(i: jax.Array, found: Centred) -> Centred:
+    def add(i: jax.Array, sums: Centred) -> Centred:
         # The last rows overlap those before.
         start = jnp.minimum(i * size, n - size)
         some = (jax.lax.dynamic_slice_in_dim(side, start, size) for side in (long_no, origin_n, scale_n))
-        placed = zip(found, of_rows(*some), strict=True)
+        placed = zip(sums, of_rows(*some), strict=True)
         return Centred(*(jax.lax.dynamic_update_slice_in_dim(a, b, start, 0) for a, b in placed))
 
     shapes = (n, k), (n,), (n,)

@@ -41,8 +41,8 @@ def holds() -> bool:
     """Whether the kernel compiles on this process's device, and finds the values; raises what stops it."""
     rows = np.random.default_rng(0).standard_normal((3, 1500)).astype(np.float32)
     places = np.array([0, 700, 1499], np.int32)
-    found = computed(kth_values, rows, places)
-    return bool((np.asarray(found) == np.sort(rows, 1)[np.arange(3), places]).all())
+    values = computed(kth_values, rows, places)
+    return bool((np.asarray(values) == np.sort(rows, 1)[np.arange(3), places]).all())
 
 
 def _bisect(values_ref: Any, places_ref: Any, out_ref: Any, *, o: int, size: int) -> None:
@@ -62,5 +62,5 @@ def _bisect(values_ref: Any, places_ref: Any, out_ref: Any, *, o: int, size: int
         return jnp.where(jnp.sum((keys < middle).astype(jnp.int32)) <= place, middle, low)
 
     low = jax.lax.fori_loop(0, 32, decide, jnp.int32(_SIGN))
-    found = jnp.where(low < 0, low ^ _ALL_BUT_SIGN, low)
-    gpu.store(out_ref.at[row], jax.lax.bitcast_convert_type(found, jnp.float32))
+    kth = jnp.where(low < 0, low ^ _ALL_BUT_SIGN, low)
+    gpu.store(out_ref.at[row], jax.lax.bitcast_convert_type(kth, jnp.float32))

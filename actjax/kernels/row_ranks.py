@@ -66,14 +66,16 @@ def holds() -> bool:
     """Whether the kernel compiles on this process's device, and finds the places; raises what stops it."""
     keys = np.random.default_rng(0).integers(0, 3000, (3, 1500), np.uint32)
     ascending = np.sort(keys, 1)
-    found = computed(look_up, keys, ascending)
+    counts = computed(look_up, keys, ascending)
     ends = [
         [np.searchsorted(row, of_row, side) for row, of_row in zip(ascending, keys, strict=True)]
         for side in ("left", "right")
     ]
     less, more = np.stack(ends[0]), np.stack(ends[1]) - np.stack(ends[0]) - 1
-    right = (np.asarray(found.less_no) == less) & (np.asarray(found.more_no) == np.minimum(more, MOST_EQUAL))
-    return bool(right.all() and bool(found.runs) == (more >= MOST_EQUAL).any())
+    right = (np.asarray(counts.less_no) == less) & (
+        np.asarray(counts.more_no) == np.minimum(more, MOST_EQUAL)
+    )
+    return bool(right.all() and bool(counts.runs) == (more >= MOST_EQUAL).any())
 
 
 def _look_up(keys_ref: Any, sorted_ref: Any, both_ref: Any, most_ref: Any, *, o: int, chunk: int) -> None:

@@ -61,11 +61,11 @@ def product(long_no: jax.Array, short_ko: jax.Array, *, near_one: bool = False) 
     With `near_one` the largest value of each row is near 1 in size already, which need not be looked for.
     """
     if near_one:
-        (found,) = _launched(long_no, short_ko, _AboutLong(jnp.ones((len(long_no),), jnp.float32)), 1)
-        return found
+        (product_nk,) = _launched(long_no, short_ko, _AboutLong(jnp.ones((len(long_no),), jnp.float32)), 1)
+        return product_nk
     scales = [scale_to_one(jnp.max(jnp.abs(side), 1)) for side in (long_no, short_ko)]
-    (found,) = _launched(long_no, short_ko * scales[1][:, None], _AboutLong(scales[0]), 1)
-    return found / scales[0][:, None] / scales[1][None, :]
+    (product_nk,) = _launched(long_no, short_ko * scales[1][:, None], _AboutLong(scales[0]), 1)
+    return product_nk / scales[0][:, None] / scales[1][None, :]
 
 
 def centred_product(
@@ -98,14 +98,14 @@ def holds() -> bool:
     x, y = rng.standard_normal((2, 40, 328), np.float32)
     y -= y.mean(1, keepdims=True)
     exact = x.astype(np.float64) @ y.T.astype(np.float64)
-    found = [computed(product, x, y)]
+    products = [computed(product, x, y)]
     origin, scale, everywhere = np.zeros(40, np.float32), np.ones(40, np.float32), np.ones(328, bool)
     for axis in (0, 1):
         sides = (x, y) if axis else (np.ascontiguousarray(x.T), np.ascontiguousarray(y.T))
         for mask_o in (everywhere, None):
             along = functools.partial(centred_product, axis=axis, mask_o=mask_o)
-            found.append(computed(along, *sides, origin, scale).products_nk)
-    return all(bool(np.abs(np.asarray(each) - exact).max() < 1e-3) for each in found)
+            products.append(computed(along, *sides, origin, scale).products_nk)
+    return all(bool(np.abs(np.asarray(each) - exact).max() < 1e-3) for each in products)
 
 
 class _AboutLong(NamedTuple):
@@ -137,13 +137,13 @@ def _launched(long: jax.Array, short: jax.Array, about_long: _AboutLong, axis: i
     # Zeros up to whole blocks and steps: the short side is then loaded without asking where it ends.
     after_o, after_k = shares * steps * _STEP - o, -k % _COLUMNS
     short = jnp.pad(short, ((0, after_k), (0, after_o)) if axis == 1 else ((0, after_o), (0, after_k)))
-    found = pl.pallas_call(
+    partial_sums = pl.pallas_call(
         functools.partial(_multiply, plan=plan),
         out_shape=[jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes],
         grid=(-(-k // _COLUMNS) * -(-n // _ROWS) * shares,),
         compiler_params=gpu.CompilerParams(num_warps=_WARPS, num_stages=_STAGES),
-    )(long, *halves(short), *(about for about in about_long if about is not None))
-    return tuple(jnp.sum(values, 0) for values in found)
+    )(long, *halves(short), *(each for each in about_long if each is not None))
+    return tuple(jnp.sum(values, 0) for values in partial_sums)
 
 
 def splits(n: int, k: int, o: int) -> tuple[int, int]:

@@ -39,10 +39,10 @@ def metric() -> Metric:
 
 
 def _prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
-    about = deviations(values_o, mask_o)
+    centred = deviations(values_o, mask_o)
     # The first value deviates by minus the mean, so that what is masked adds no extreme here. Sums and
     # extremes of the same numbers are one pass.
-    apart_o = jnp.where(mask_o, values_o - about.first, jnp.zeros_like(values_o))
-    largest = jnp.maximum(jnp.max(apart_o) - about.mean, about.mean - jnp.min(apart_o))
+    apart_o = jnp.where(mask_o, values_o - centred.first, jnp.zeros_like(values_o))
+    largest = jnp.maximum(jnp.max(apart_o) - centred.mean, centred.mean - jnp.min(apart_o))
     # Sixth powers leave float32 unless the largest is about 1.
-    return unit_length((about.values / jnp.where(largest > 0, largest, jnp.ones_like(largest))) ** 3)
+    return unit_length((centred.values / jnp.where(largest > 0, largest, jnp.ones_like(largest))) ** 3)

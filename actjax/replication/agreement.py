@@ -129,13 +129,16 @@ def finding_rows(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterato
 
 def _aligned(first: Profiles, second: Profiles) -> tuple[Profiles, Profiles]:
     """Both on the neurons and rows that they share."""
-    neurons = [n for n in first.neurons if n in set(second.neurons)]
-    features = [f for f in first.features if f in set(second.features)]
+    neurons, features = (
+        tuple(name for name in mine if name in theirs)
+        for mine, theirs in ((first.neurons, set(second.neurons)), (first.features, set(second.features)))
+    )
 
     def of(one: Profiles) -> Profiles:
-        rows = [one.neurons.index(n) for n in neurons]
-        columns = [one.features.index(f) for f in features]
-        return Profiles(tuple(neurons), tuple(features), one.score_nk[np.ix_(rows, columns)])
+        row_of = {name: i for i, name in enumerate(one.neurons)}
+        column_of = {name: i for i, name in enumerate(one.features)}
+        places = np.ix_([row_of[n] for n in neurons], [column_of[f] for f in features])
+        return Profiles(neurons, features, one.score_nk[places])
 
     return of(first), of(second)
 

@@ -78,6 +78,20 @@ def build(
     return written
 
 
+def made_from(workdir: Path, command: str) -> str:
+    """A hash of all that `build` makes the report of: the files that it reads, and the code.
+
+    Whether there is an atlas to be linked is of it, what is in the atlas not.
+    """
+    from actjax import code_version
+    from actjax.report import workdir_files
+    from actjax.workdir import made_pages
+
+    read = made_pages.contents(workdir_files.paths_read(workdir))
+    atlas = (workdir / "report" / workdir_files.ATLAS).exists()
+    return files.digest([read, atlas, command, code_version.of_rooms("pages", "report")])
+
+
 def build_findings(workdir: str | os.PathLike) -> list[Path]:
     """Prints findings and writes their report, of a workdir without scores such as a sweep's."""
     from actjax.report import findings, page

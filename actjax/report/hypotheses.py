@@ -9,6 +9,7 @@ from actjax.pages import style
 from actjax.pages.markup import Markup, document, image, section, tag, trusted
 from actjax.pages.numbers import p_value, signed
 from actjax.pages.table import Table
+from actjax.report.neurons import BAND
 from actjax.report.page_text import STYLE
 from actjax.workdir import hypotheses_table
 
@@ -79,7 +80,8 @@ def build(workdir: Path) -> list[Path]:
 def seen(lines: Sequence[Line]) -> str:
     """What the picture shows, in words."""
     failed = [f"{_unit(line)} ({line['verdict']})" for line in lines if line["verdict"] != "confirmed"]
-    return f"Score of every hypothesis with its null. {_counts(lines)} Not confirmed: {', '.join(failed)}."
+    not_confirmed = f" Not confirmed: {', '.join(failed)}." if failed else ""
+    return f"Score of every hypothesis with its null. {_counts(lines)}{not_confirmed}"
 
 
 def draw(lines: Sequence[Line], path: Path) -> Path:
@@ -107,7 +109,7 @@ def _row(axes: "Axes", line: Line, y: int) -> None:
     colour = _COLOURS.get(line["verdict"], _FAILED)
     axes.text(-0.02, y, f"{line['network']}: {_unit(line)} {_promise(line)}", ha="right", color=colour, **at)
     if line["null_std"]:
-        half = 1.96 * float(line["null_std"])
+        half = BAND * float(line["null_std"])
         axes.plot([-half, half], [y, y], color="#c9d0d6", linewidth=5, solid_capstyle="butt", zorder=1)
     if line["twin"]:
         twin = toward * float(line["twin"])

@@ -125,8 +125,8 @@ def control_strength(rows: Rows, wanted: Rows, summary: Summary) -> np.ndarray:
 
 def _candidates(main: Rows, summary: Summary) -> Rows:
     """The main network's rows that a neuron may stand with; those of the input where there are no others."""
-    given = is_given(main, summary)
-    defined = main.where((~given | given.all()) & ~np.isnan(main.strength))
+    inputs_rows = is_given(main, summary)
+    defined = main.where((~inputs_rows | inputs_rows.all()) & ~np.isnan(main.strength))
     tested = np.isin(defined.set, [s for s in summary.leading() if summary.sets[s].view in TESTED])
     layers = np.unique(defined.layer[tested])
     return defined.where(tested | ~np.isin(defined.layer, layers))

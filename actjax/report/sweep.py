@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from actjax import files
+from actjax.pages import style
 from actjax.workdir.sweep_table import Row
 
 PARALLEL, IMPORTANCE = "sweep_parallel.png", "sweep_importance.png"
@@ -79,58 +79,45 @@ def _parallel(
     path: Path, options: Sequence[Mapping[str, Any]], values: np.ndarray, names: Sequence[str], metric: str
 ) -> Path:
     """One line a trial over one axis an option; its colour and the last axis are the metric."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     axes_of = [_places([one.get(name) for one in options]) for name in names] + [_places(values.tolist())]
-    figure = Figure(figsize=(max(4.5, 1.9 * len(axes_of)), 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
     lines = np.stack([places for places, _ in axes_of], axis=1)
     span = max(float(np.ptp(values)), 1e-300)
     colours = _colours((values - values.min()) / span)
-    for i in np.argsort(values):
-        axes.plot(range(len(axes_of)), lines[i], color=colours[i], linewidth=1.4, alpha=0.85)
-    for x, (_, labels) in enumerate(axes_of):
-        axes.axvline(x, color="0.6", linewidth=0.8, zorder=0)
-        for y, label in labels:
-            behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
-            axes.text(x + 0.03, y, label, fontsize=8, va="center", color="0.1", bbox=behind)
-    axes.set_xticks(range(len(axes_of)), [*names, metric], fontsize=9)
-    axes.set_xlim(-0.1, len(axes_of) - 0.6)
-    axes.set_yticks([])
-    for side in ("top", "right", "left", "bottom"):
-        axes.spines[side].set_visible(False)
-    axes.set_title(f"{len(values)} trials, coloured by {metric}", fontsize=10, loc="left")
-    return _save(figure, path)
+    with style.look():
+        fig = style.figure(max(4.5, 1.9 * len(axes_of)), 4.0)
+        axes = style.axes_within(fig, left=0.6, right=0.35, bottom=0.35, top=0.8)
+        for i in np.argsort(values):
+            axes.plot(range(len(axes_of)), lines[i], color=colours[i], linewidth=1.4, alpha=0.85)
+        for x, (_, labels) in enumerate(axes_of):
+            axes.axvline(x, color=style.MUTED, linewidth=0.8, zorder=0)
+            for y, label in labels:
+                behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
+                axes.text(x + 0.03, y, label, fontsize=8, va="center", bbox=behind)
+        axes.set_xticks(range(len(axes_of)), [*names, metric])
+        axes.set_xlim(-0.1, len(axes_of) - 0.6)
+        axes.set_yticks([])
+        for side in ("bottom", "left"):
+            axes.spines[side].set_visible(False)
+        style.heading(fig, f"{len(values)} trials", f"one line each, coloured by {metric}")
+        return style.save(fig, path)
 
 
 def _importance(path: Path, shares: Mapping[str, float], metric: str) -> Path:
     """A bar for each option, the largest share of the variance first."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     names = sorted(shares, key=lambda name: shares[name])
-    figure = Figure(figsize=(5.5, 0.9 + 0.42 * len(names)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.barh(names, [shares[name] for name in names], color="#31688e", height=0.6)
-    for y, name in enumerate(names):
-        axes.text(shares[name] + 0.01, y, f"{shares[name]:.2f}", va="center", fontsize=8)
-    axes.set_xlim(0, 1.1)
-    axes.set_xlabel(f"share of the variance of {metric} (epsilon squared)", fontsize=9)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    return _save(figure, path)
+    with style.look():
+        fig = style.figure(6.6, 1.6 + 0.42 * len(names))
+        axes = style.axes_within(fig, left=2.2, right=0.3, bottom=0.6, top=0.8)
+        axes.barh(names, [shares[name] for name in names], color=style.COLOURS["trained"], height=0.6)
+        for y, name in enumerate(names):
+            axes.text(shares[name] + 0.01, y, f"{shares[name]:.2f}", va="center", fontsize=8)
+        axes.set_xlim(0, 1.1)
+        axes.set_xlabel(f"share of the variance of {metric} (epsilon squared)")
+        style.heading(fig, "How much each option matters", f"to {metric}, over the trials of the sweep")
+        return style.save(fig, path)
 
 
 def _colours(places: np.ndarray) -> Any:
     import matplotlib
 
     return matplotlib.colormaps["viridis"](places)
-
-
-def _save(figure: Any, path: Path) -> Path:
-    with files.written_whole(path) as aside:
-        figure.savefig(aside, format="png", dpi=130)
-    return path

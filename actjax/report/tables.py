@@ -16,6 +16,8 @@ from actjax.workdir.evaluation_record import Evaluation
 
 _LONGEST_LIST = 20
 _MOST_CLASSES = 14
+# Of the table of neurons: what it follows most of all, and its class.
+_LEFT_TO_THE_PAGE = 2
 _MOST_NEURONS = 10  # of which a line is printed
 
 
@@ -102,9 +104,9 @@ def left_out_table(material: Material) -> Table:
 
 def console(summary: Summary, material: Material, best: Best) -> str:
     """What is printed: the largest gains, each view's leading score set, the confusion, what was left out."""
-    first = neuron_table(best, summary, material.selectivity, _MOST_NEURONS)
+    first = _narrow(neuron_table(best, summary, material.selectivity, _MOST_NEURONS))
     title = f"The {len(first.rows)} largest gains of {len(best.neuron)} neurons"
-    texts = [dataclasses.replace(first, title=title, note="").text()]
+    texts = [dataclasses.replace(first, title=title).text()]
     for s in summary.leading():
         texts += [feature_table(summary, s).text(), layer_table(summary, s).text()]
     if material.evaluation is not None:
@@ -115,6 +117,14 @@ def console(summary: Summary, material: Material, best: Best) -> str:
         if table.rows:
             texts.append(table.text() + (f"... and {more} more, in the report\n" if more > 0 else ""))
     return "\n".join(texts)
+
+
+def _narrow(neurons: Table) -> Table:
+    """The table of neurons as a console has room for: without its last columns, of the null its mean."""
+    columns = list(neurons.columns[:-_LEFT_TO_THE_PAGE])
+    columns[1], columns[4] = ("follows", "<"), ("null", ">")
+    rows = [(*row[:4], row[4].split(" ")[0], *row[5 : len(columns)]) for row in neurons.rows]
+    return dataclasses.replace(neurons, columns=tuple(columns), rows=rows, note="")
 
 
 def all_tables(summary: Summary, material: Material, best: Best) -> list[Table]:

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from actjax.report.summary import TRAINED
-from actjax.scores.files import folder_of
+from actjax.scores.files import folder_of, tables_of
 from actjax.statistics import controls
 from actjax.types import LeftOut
 from actjax.workdir import (
+    benchmark_table,
     clip_activations,
     curve,
     evaluation_record,
     examples,
+    findings_table,
+    hypotheses_table,
     left_out,
     recorded_config,
     skipped,
@@ -56,6 +59,23 @@ class Material:
     changing: Mapping[str, np.ndarray] | None = None
     atlas: bool = False
     command: str = ""
+
+
+def paths_read(workdir: Path) -> list[Path]:
+    """The files that a report is made of, there or not; score sets in the order in which their rows stand."""
+    tables, scores = tables_of(workdir), folder_of(workdir)
+    names = (curve.NAME, skipped.NAME, recorded_config.NAME)
+    return [
+        *tables,
+        *examples.paths_of(scores),
+        *map(left_out.path_of, tables),
+        *(workdir / name for name in names),
+        clip_activations.path_of(workdir),
+        evaluation_record.path_of(workdir),
+        findings_table.path_of(workdir),
+        hypotheses_table.path_of(workdir),
+        benchmark_table.path_of(workdir, "calibration"),
+    ]
 
 
 def read_material(workdir: Path, shown: Sequence[Example] | None = None, command: str = "") -> Material:

@@ -36,7 +36,7 @@ def run(
       config: the name of a config of actjax ("quickstart"), a file with get_config(), a folder of sounds
         with a folder of files for each class, a .csv or .jsonl that lists them, a workdir that goes on with
         its own config, or a config as `actjax.defaults.default_config()` makes it.
-      workdir: where results go; runs/<name> by default.
+      workdir: where results go; runs/<name> by default, of a quick run runs/<name>_quick.
       stage: "all", or one of `actjax list stages`.
       options: what differs from the config, by the options' names: {"train.steps": 200}.
       data_dir: where prepared data sets live; TFDS's default otherwise.
@@ -50,13 +50,15 @@ def run(
     """
     place, path = config_files.Place(), None
     if isinstance(config, str | os.PathLike):
-        place = config_files.place(os.fspath(config), None if workdir is None else os.fspath(workdir))
+        asked = None if workdir is None else os.fspath(workdir)
+        place = config_files.place(os.fspath(config), asked, quick=quick)
         spec = place.config or "quickstart"
         settings, path = config_files.load(spec), str(config_files.find(config_files.split(spec)[0]))
     else:
         settings = ml_collections.ConfigDict(config.to_dict())
     _change(settings, {**place.options, **(options or {})})
-    where = Path(workdir or place.workdir or f"runs/{Path(path).stem if path else 'run'}")
+    name = Path(path).stem if path else "run"
+    where = Path(workdir or place.workdir or config_files.workdir_of(name, quick=quick))
     prepared = None if data_dir is None else os.fspath(data_dir)
     set_here = [*place.options, *(options or ())] if quick else None
     where_to = {"workdir": str(where), "config_path": path, "data_dir": prepared}

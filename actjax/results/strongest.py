@@ -1,42 +1,49 @@
 """What a run's neurons do on the scored clips, computed when it is asked for, and those clips' sounds."""
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from actjax import config_files, runs
-from actjax.activations.capture import input_outputs, network_outputs
-from actjax.nn.frontend import images
+from actjax.activations.capture import input_layers, input_outputs
+from actjax.atlas.activity import clip_means, means_of, on_images
 from actjax.results.picture import Clip
 from actjax.scoring import networks
+from actjax.workdir import train_record
 
 
-@functools.lru_cache(maxsize=32)
 def activations(workdir: Path, data_dir: str | None, network: str, layer: str) -> np.ndarray:
-    """[clips, neurons] the mean of every activation map, or the unit's value, on each scored clip.
+    """[clips, neurons] the mean of every activation map over the signal, or the unit's value, on each clip.
+
+    They are computed once for each layer and the weights that the workdir holds.
 
     Raises:
       FileNotFoundError: the data set is not prepared, or the network is not there.
     """
+    record = train_record.read(workdir)
+    return _means(workdir, data_dir, network, layer, record and record.weights)
+
+
+@functools.lru_cache(maxsize=32)
+def _means(
+    workdir: Path, data_dir: str | None, network: str, layer: str, trained_weights: str | None
+) -> np.ndarray:
+    """What `activations` gives; the hash of the weights tells results of one workdir apart."""
     run = _opened(workdir, data_dir)
     source = run.open_source(run.setup.scored.split)
-    apply, variables, front = input_outputs, None, run.setup.analysis
-    if network != "input":
-        opened = networks.open_network(run, len(source.class_names))
-        train = run.open_source("train") if network == "untrained" else source
-        apply, front = network_outputs(opened.module), opened.frontend
-        variables = networks.variables(opened, network, train)
-
-    @jax.jit
-    def means(audio_bs: jax.Array, length_b: jax.Array) -> jax.Array:
-        output = apply(variables, images(audio_bs, front, length_b))[layer]
-        return output.mean(axis=tuple(range(1, output.ndim - 1)))
-
-    batches = runs.batches(source, run.setup.scored.batch_size)
-    return np.concatenate([np.asarray(means(b.audio, b.length))[b.mask] for b in batches])
+    if network == "input":
+        compute_layers, front = on_images(input_outputs, run.setup.analysis), run.setup.analysis
+        layers = [one for one in input_layers(run.setup.analysis_shape_ft) if one.name == layer]
+        batch_size = run.setup.scored.batch_size
+        return means_of(compute_layers, front, layers, {network: None}, source, batch_size)[network][layer]
+    # Sets scored before may hold layers that score.layers leaves out now.
+    opened = networks.open_network(run, len(source.class_names))._replace(chosen_layers=re.escape(layer))
+    train = run.open_source("train") if network == "untrained" else source
+    weights = {network: networks.variables(opened, network, train)}
+    return clip_means(opened, opened.layers(), weights, source)[network][layer]
 
 
 def read_clips(workdir: Path, data_dir: str | None, order: np.ndarray, values: np.ndarray) -> list[Clip]:

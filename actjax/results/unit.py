@@ -10,6 +10,7 @@ import numpy as np
 
 from actjax import lookup
 from actjax.pages import style
+from actjax.report.neurons import BAND
 from actjax.results import strongest
 from actjax.results.picture import Clip, Picture, Sounds
 from actjax.scores.schema import codes
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-# The null's central 95 %, in standard deviations.
-BAND = 1.96
 ORDER = ("frame", "clip", "map")  # the view that is shown, if there are several
 
 

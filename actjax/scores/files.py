@@ -12,6 +12,7 @@ all rows of the block, so that the [n, k] scores of one layer and one feature ne
 
 import json
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -175,9 +176,9 @@ def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
     import pyarrow.parquet as pq
 
     folder = folder_of(workdir)
-    hint = f"run `python launch.py --stage=score --workdir={workdir}` first"
+    hint = f"run `actjax score {shlex.quote(str(workdir))}` first"
     if not Path(workdir).is_dir():
-        raise ScoresError(f"no workdir {workdir}: expected a folder with scores/*.parquet; {hint}")
+        raise ScoresError(f"no workdir {workdir}: expected the folder of a run, with scores/*.parquet")
     paths = tables_of(workdir)
     if not paths:
         raise ScoresError(f"no score sets in {folder}: expected at least one .parquet file; {hint}")

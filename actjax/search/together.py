@@ -6,12 +6,12 @@ from typing import Any
 
 from actjax import experiment, failures, memory, parallel, runs
 from actjax.network import make_module
-from actjax.train import clips, options, population
+from actjax.train import clips, options, population, recipe
 from actjax.train.log import DivergedError
 from actjax.workdir import recorded_config, train_record, writer
 
 # What the members of a population may differ in.
-FREE = ("seed", *(f"train.{name}" for name in population.VARIED))
+FREE = ("seed", *(f"train.{name}" for name in recipe.VARIED))
 
 
 def groups(

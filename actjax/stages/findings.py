@@ -39,11 +39,11 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     observe.check_memory(planned, count, len(test), run.setup.scored.memory_bytes)
     weights = networks.variables(run, network, run.open_source("train"))
     key = files.digest([made_from, parallel.device_count(), parallel.process_count()])
-    kept = pieces.Pieces(run.workdir, "findings", key, parallel.process_index())
+    unfinished = pieces.Pieces(run.workdir, "findings", key, parallel.process_index())
     sides = observe.collect(planned, network, test, weights, run.setup.scored.batch_size)
-    log = PieceLog(kept, "scores")
+    log = PieceLog(unfinished, "scores")
     try:
-        results, not_made = cross_fit.score(sides, setting, options.rotations, cross_fit.Kept(log))
+        results, not_made = cross_fit.score(sides, setting, options.rotations, cross_fit.Computed(log))
     finally:
         # Also what was computed when a signal came is kept.
         log.flush()
@@ -58,7 +58,7 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
         table.write_beside(run.workdir, results)
         table.write(run, findings)
         print(report_findings.console(findings))
-    kept.close()
+    unfinished.close()
     return outputs
 
 

@@ -45,8 +45,8 @@ def _scored(run: runs.Run, source: loader.Source, elsewhere: Activations | None)
     made_from = unscored.made_from(run, source)
     table, pictures, reasons_file = _beside(score_set.path_of(run.workdir, made_from))
     key = files.digest([made_from.key(), parallel.device_count(), parallel.process_count()])
-    kept = pieces.Pieces(run.workdir, "score", key, parallel.process_index())
-    tasks, reasons = results.compute(run, source, elsewhere, pictures, kept)
+    unfinished = pieces.Pieces(run.workdir, "score", key, parallel.process_index())
+    tasks, reasons = results.compute(run, source, elsewhere, pictures, unfinished)
     if parallel.process_index() == 0:
         left_out.write(reasons_file, reasons)
         if reasons:
@@ -55,7 +55,7 @@ def _scored(run: runs.Run, source: loader.Source, elsewhere: Activations | None)
             score_set.write(run, made_from, source, tasks)
         else:
             print(f"score: nothing to compare by {run.config.score.metrics}")
-    kept.close()
+    unfinished.close()
     return table if tasks else None
 
 

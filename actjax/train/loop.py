@@ -10,13 +10,14 @@ import flax.linen as nn
 
 from actjax import parallel
 from actjax.interruption import StopRequest
-from actjax.train import pace, supply
 from actjax.train import state as states
+from actjax.train import supply
 from actjax.train.checkpoint import Checkpoints
 from actjax.train.evaluation import EvalResult, evaluate, predict, recompute_batch_stats
 from actjax.train.log import DivergedError, Log, progress_bar
-from actjax.train.options import TrainOptions, make_optimizer
+from actjax.train.options import TrainOptions
 from actjax.train.profile import Profile
+from actjax.train.recipe import recipe_of
 from actjax.train.saver import Saver
 from actjax.train.state import init_variables
 from actjax.train.supply import Supply
@@ -120,30 +121,15 @@ def fit(
         saved = checkpoints.newest_whole("state", "best")
         record = Record(**(saved.meta if saved else {}))
         if not record.finished:
-            optimizer = make_optimizer(options, num_steps, steps_per_epoch)
             source, clip_samples = _open(train_batches, saved.step if saved else 0)
+            recipe = recipe_of(model, frontend, options, num_steps, steps_per_epoch, bool(source.on_device))
             if variables is None:
                 variables = init_variables(model, frontend, options.seed, clip_samples)
-            state = states.create(variables, optimizer, options.seed)
+            state = states.create(variables, recipe.optimizer(), options.seed)
             if saved:
                 state = checkpoints.fitted(saved, "state", like=state)
             best = saved.items["best"] if saved else variables
-            trainer = Trainer(
-                model,
-                frontend,
-                optimizer,
-                options,
-                pace.pace(
-                    options.log_every,
-                    options.eval_every or steps_per_epoch,
-                    num_steps,
-                    bool(source.on_device),
-                ),
-                record,
-                best,
-                watch.judge,
-                Profile(watch.profile),
-            )
+            trainer = Trainer(recipe, record, best, watch.judge, Profile(watch.profile))
             _run(trainer, state, source, eval_batches, checkpoints, Path(workdir), progress)
         return FitResult(
             checkpoints.restore("best"),
@@ -173,14 +159,14 @@ def _run(
             StopRequest() as stop,
             Saver(checkpoints) as saver,
             contextlib.closing(Log(workdir, first)) as log,
-            progress_bar(progress, trainer.pace.num_steps, first) as bar,
+            progress_bar(progress, trainer.recipe.pace.num_steps, first) as bar,
         ):
             try:
                 trainer.run(state, source, eval_batches, saver, stop, log, bar)
             finally:
                 trainer.profile.close()
     except DivergedError as error:
-        advice = _what_to_do(trainer.options, checkpoints.latest())
+        advice = _what_to_do(trainer.recipe.options, checkpoints.latest())
         raise DivergedError(f"training diverged: {error}, {advice}") from None
 
 

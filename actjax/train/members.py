@@ -14,14 +14,12 @@ from actjax.train import state as states
 from actjax.train.checkpoint import Checkpoints, Saved
 from actjax.train.log import Log
 from actjax.train.options import TrainOptions, make_optimizer
+from actjax.train.recipe import VARIED
 from actjax.train.saver import Saver
 from actjax.train.supply import Supply
 from actjax.train.trainer import Record
 from actjax.types import Batch, Frontend
 from actjax.workdir import checkpoint_files
-
-# Of the options, what members may differ in beside their seed.
-VARIED = ("learning_rate", "weight_decay", "label_smoothing")
 
 
 class Member(NamedTuple):

@@ -1,30 +1,26 @@
 """One training run from step to step: calls of the devices, log lines, evaluations, checkpoints."""
 
 import dataclasses
-import functools
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import numpy as np
-import optax
 import tqdm
 
 from actjax import parallel
 from actjax.interruption import StopRequest
-from actjax.train import step as steps
 from actjax.train.evaluation import EvalResult, evaluate
 from actjax.train.log import Log
 from actjax.train.options import TrainOptions
-from actjax.train.pace import Pace
 from actjax.train.profile import Profile
+from actjax.train.recipe import Recipe, Sums, varied
 from actjax.train.saver import Saver
 from actjax.train.state import TrainState
 from actjax.train.supply import Supply, to_devices
-from actjax.types import Batch, Frontend
+from actjax.types import Batch
 
 # (step, what an evaluation measured) -> whether training goes on.
 Judge = Callable[[int, Mapping[str, float]], bool]
@@ -72,24 +68,18 @@ class Trainer:
     """What does not change from step to step of one run, and its record.
 
     Attributes:
-      model, frontend, optimizer, options: of `fit`.
-      pace: which steps are logged, which evaluated, which taken in one call.
+      recipe: of `fit`'s arguments.
       record: of the evaluations so far.
       best: the variables of the best of them.
       judge: asked after each evaluation whether training goes on, or None.
       profile: of some steps.
     """
 
-    model: nn.Module
-    frontend: Frontend
-    optimizer: optax.GradientTransformation
-    options: TrainOptions
-    pace: Pace
+    recipe: Recipe
     record: Record
     best: dict[str, Any]
     judge: Judge | None = None
     profile: Profile = dataclasses.field(default_factory=lambda: Profile(None))
-    _programs: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
 
     def run(
         self,
@@ -105,28 +95,27 @@ class Trainer:
 
         A log line is written while the next call runs: devices do not wait for it.
         """
-        step, last = int(state.step), self.pace.num_steps
-        replicated, sent = parallel.replicate(state), to_devices(source)
+        pace, step = self.recipe.pace, int(state.step)
+        last, replicated, call = pace.num_steps, parallel.replicate(state), self._calls(source)
         pending, unwritten, began = [], [], time.perf_counter()
         while not self.record.finished:
-            count = self.pace.steps_from(step)
-            call = self._compiled(source.gather, count)
-            replicated, sums = call(replicated, source.on_device, next_batches(sent, count, step, last))
+            count = pace.steps_from(step)
+            replicated, sums = call(replicated, count, step)
             step += count
             self.profile.after_call(step, sums)
             bar.update(count)
             pending.append(sums)
             self._write(unwritten, log, bar)
-            if self.pace.logs(step):
+            if pace.logs(step):
                 unwritten, pending = [Unwritten(step, pending)], []
-            if evaluating := self.pace.evaluates(step):
+            if evaluating := pace.evaluates(step):
                 self._write(unwritten, log, bar)
                 self._evaluate(step, replicated, eval_batches, log)
                 self.record.finished = step == last or self.record.stopped_early
             # Several processes may only ask each other at steps that all of them reach.
             asked = stop.asked()
             if parallel.process_count() > 1:
-                asked = self.pace.logs(step) and any(parallel.gather_hosts(asked))
+                asked = pace.logs(step) and any(parallel.gather_hosts(asked))
             if evaluating or asked:
                 self._write(unwritten, log, bar)
                 self.record.seconds += time.perf_counter() - began
@@ -135,19 +124,17 @@ class Trainer:
             if asked and not self.record.finished:
                 raise KeyboardInterrupt(f"stopped at step {step} of {last}; it is saved")
 
-    def _compiled(self, gather: Callable[[Any, Any], Batch], count: int) -> Callable[..., Any]:
-        if (gather, count) not in self._programs:
-            settings = {
-                "model": self.model,
-                "frontend": self.frontend,
-                "optimizer": self.optimizer,
-                "label_smoothing": self.options.label_smoothing,
-                "multilabel": self.options.multilabel,
-                "precision": self.options.precision,
-            }
-            steps_of_call = functools.partial(steps.train_steps, count=count, gather=gather, **settings)
-            self._programs[gather, count] = parallel.pmap(steps_of_call, donate=(0,))
-        return self._programs[gather, count]
+    def _calls(self, source: Supply) -> Callable[[TrainState, int, int], tuple[TrainState, Sums]]:
+        """(state, count, step) -> what `count` steps after `step` make of it, and their sums."""
+        sent, values, programs = to_devices(source), parallel.replicate(varied(self.recipe.options)), {}
+
+        def call(replicated: TrainState, count: int, step: int) -> tuple[TrainState, Sums]:
+            if count not in programs:
+                programs[count] = self.recipe.program(source.gather, count)
+            batches = next_batches(sent, count, step, self.recipe.pace.num_steps)
+            return programs[count](replicated, source.on_device, batches, values)
+
+        return call
 
     def _write(self, unwritten: list[Unwritten], log: Log, bar: tqdm.tqdm) -> None:
         """Writes and forgets the lines that are waiting."""
@@ -164,13 +151,14 @@ class Trainer:
         eval_batches: Callable[[], Iterable[Batch] | Supply],
         log: Log,
     ) -> None:
-        variables, multilabel = parallel.unreplicate(replicated.variables), self.options.multilabel
-        result = evaluate(self.model, self.frontend, variables, eval_batches(), multilabel=multilabel)
-        if self.record.add(step, result, self.options):
+        recipe, variables = self.recipe, parallel.unreplicate(replicated.variables)
+        multilabel = recipe.options.multilabel
+        result = evaluate(recipe.model, recipe.frontend, variables, eval_batches(), multilabel=multilabel)
+        if self.record.add(step, result, recipe.options):
             self.best = variables
         measured = {"loss": result.loss, "accuracy": result.accuracy}
         log.write(step, "eval", measured)
-        if self.judge is not None and step < self.pace.num_steps:
+        if self.judge is not None and step < recipe.pace.num_steps:
             asked = self.judge(step, measured) if parallel.process_index() == 0 else True
             self.record.stopped_early |= not parallel.gather_hosts(asked)[0]
 

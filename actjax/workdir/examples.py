@@ -86,8 +86,13 @@ def read(folder: Path) -> list[Example]:
     Raises:
       FileError: a file that is not as `write` makes it.
     """
-    paths = sorted(folder.glob(f"*{SUFFIX}"), key=lambda p: (p.stat().st_mtime_ns, p.name), reverse=True)
-    return [example for path in paths for example in _read_one(path)]
+    return [example for path in paths_of(folder) for example in _read_one(path)]
+
+
+def paths_of(folder: Path) -> list[Path]:
+    """The files of all score sets of a folder, the newest first."""
+    paths = folder.glob(f"*{SUFFIX}")
+    return sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
 
 
 def _read_one(path: Path) -> list[Example]:

@@ -7,6 +7,7 @@ import pytest
 from actjax import config_files, lookup
 from actjax.command import words
 
+SOUNDS = ["--config.data.name=audio_folder(path='sounds')"]
 SAME = f"--config={config_files.folder() / 'of_workdir.py'}:runs/mine"
 
 
@@ -14,7 +15,8 @@ SAME = f"--config={config_files.folder() / 'of_workdir.py'}:runs/mine"
 def folder(tmp_path, monkeypatch):
     """A folder with sounds, and a workdir in which a stage ran."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "sounds").mkdir()
+    for name in ("sounds", "kit.v2"):
+        (tmp_path / name).mkdir()
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     (tmp_path / "runs" / "mine" / "config.json").write_text(json.dumps({"latest": {"seed": 3}}))
     return tmp_path
@@ -28,12 +30,17 @@ def folder(tmp_path, monkeypatch):
         ("run", []),
         ("run quickstart", ["--config=quickstart"]),
         ("run mine.py:small --config.seed=1", ["--config=mine.py:small", "--config.seed=1"]),
-        ("run sounds", ["--config.data.name=audio_folder(path='sounds')", "--workdir=runs/sounds"]),
-        ("run sounds --workdir=w", ["--config.data.name=audio_folder(path='sounds')", "--workdir=w"]),
+        ("run sounds", [*SOUNDS, "--workdir=runs/sounds"]),
+        ("run sounds --workdir=w", [*SOUNDS, "--workdir=w"]),
+        ("run sounds --quick", [*SOUNDS, "--workdir=runs/sounds_quick", "--quick"]),
+        ("run sounds --quick=false", [*SOUNDS, "--workdir=runs/sounds", "--quick=false"]),
+        ("run sounds --quick --workdir=w", [*SOUNDS, "--quick", "--workdir=w"]),
+        ("run kit.v2", ["--config.data.name=audio_folder(path='kit.v2')", "--workdir=runs/kit.v2"]),
         ("run a/b.csv", ["--config.data.name=audio_folder(manifest='a/b.csv')", "--workdir=runs/b"]),
         ("run runs/mine", [SAME, "--workdir=runs/mine"]),
         ("report runs/mine", ["--stage=report", SAME, "--workdir=runs/mine"]),
         ("score --workdir=runs/mine", ["--stage=score", SAME, "--workdir=runs/mine"]),
+        ("score --workdir runs/mine", ["--stage=score", SAME, "--workdir", "runs/mine"]),
         ("report runs/mine --config=a.py", ["--stage=report", "--workdir=runs/mine", "--config=a.py"]),
         ("sweep seeds", ["--stage=sweep", "--config=seeds"]),
         ("list metrics", ["--list=metrics"]),

@@ -202,6 +202,19 @@ def test_gain_scales_the_whole_recording():
     np.testing.assert_allclose(louder, base * 10 ** (6 / 20), rtol=1e-5, atol=1e-7)
 
 
+def test_the_unchanged_clip_is_rendered_once_for_all_interventions(monkeypatch):
+    from actjax.data.gm import render
+
+    played, play = [], render._play
+    monkeypatch.setattr(render, "_play", lambda *a, **options: played.append(1) or play(*a, **options))
+    render._unchanged.cache_clear()
+    for ratio in (1.5, 1.2):
+        gm_instruments.clip(VIOLIN, seed=SEED, intervention=Intervention(tempo_ratio=ratio))
+    assert len(played) == 3
+    gm_instruments.clip(VIOLIN, seed=SEED + 1, intervention=Intervention(tempo_ratio=1.2))
+    assert len(played) == 5
+
+
 def test_transposition_and_tempo_change_the_notes_alone():
     base = gm_instruments.clip(VIOLIN, seed=SEED)
     for change in (Intervention(transpose_semitones=3), Intervention(tempo_ratio=1.5)):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from actjax.extraction.shared import PITCH_CLASSES
 from actjax.files import FileError
 from actjax.hypotheses import judged, known_units, pitch_classes, statements
 from actjax.report import hypotheses as pages
@@ -105,9 +106,14 @@ def test_pitch_classes_of_bins(tmp_path):
     scores[3, 2] = 0.9  # A#, which follows D
     scores[30:] = 0.15
     labels = {"network": "trained", "layer": "pitch", "depth": 1, "feature": "chroma_cqt", "view": "frame"}
-    rows = list(pitch_classes.NAMES)
-    block = score_block({"score": scores}, n_observations=9, row_names=rows, metric="pearson", **labels)
-    write_scores(tmp_path / "scores" / "x.parquet", [block], {})
+    of_block = {"n_observations": 9, "row_names": list(PITCH_CLASSES), "metric": "pearson"}
+    # A shallower layer, of more units than there are outputs, is not of the bins.
+    shallow = labels | {"layer": "conv", "depth": 0.5}
+    blocks = [
+        score_block({"score": scores}, **of_block, **labels),
+        score_block({"score": np.full((50, 12), 0.9, np.float32)}, **of_block, **shallow),
+    ]
+    write_scores(tmp_path / "scores" / "x.parquet", blocks, {})
     assert pitch_classes.follow(load_scores(tmp_path), names) == pitch_classes.PitchClasses(30, 29, 10, 9)
     assert pitch_classes.follow(load_scores(tmp_path), OUTPUTS) is None
 
@@ -141,6 +147,8 @@ def test_the_table_is_read_as_written_and_shown(table, tmp_path):
     page = written[0].read_text()
     assert "Confirmed: 1 of 3 (0.33)." in page and "tags quiet" in page and "abc 2026" in page
     assert written[2].stat().st_size > 10_000
+    assert pages.seen(lines).endswith("Not confirmed: tags quiet (other sign), tags dead (undefined).")
+    assert pages.seen(lines[:1]).endswith("Confirmed: 1 of 1 (1.00).")
     again = hypotheses_table.join(tmp_path / "both", [tmp_path, tmp_path / "nothing"])
     assert again is not None and hypotheses_table.read(tmp_path / "both") == lines
     hypotheses_table.path_of(tmp_path).write_text("network,score\na,b\n")

@@ -55,6 +55,14 @@ def test_agreement_is_what_was_planted(tmp_path):
     assert np.isclose(trained["best_neuron"], np.mean(place < 5)) and trained["neurons"] == NEURONS
 
 
+def test_what_only_one_side_has_is_left_out():
+    x = agreement.Profiles((("a", 0), ("a", 1), ("b", 0)), (("f", 0), ("g", 0)), np.arange(6.0).reshape(3, 2))
+    y = agreement.Profiles((("b", 0), ("a", 0)), (("g", 0), ("h", 0)), np.arange(4.0).reshape(2, 2))
+    one, other = agreement._aligned(x, y)
+    assert one.neurons == other.neurons == (("a", 0), ("b", 0)) and one.features == (("g", 0),)
+    assert one.score_nk.tolist() == [[1.0], [5.0]] and other.score_nk.tolist() == [[2.0], [0.0]]
+
+
 def claim(verdict, effect, value):
     answer = {"verdict": verdict, "effect": effect, "low": 0.0, "high": 1.0, "control": "untrained"}
     scores = {"trained": {"value": value, "low": 0.0, "high": 1.0}}

@@ -3,6 +3,7 @@ import html
 import json
 import os
 import re
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,10 +15,10 @@ from actjax.defaults import default_config
 from actjax.files import FileError
 from actjax.pages import markup, table
 from actjax.pages.rows import csv_text
-from actjax.report import tables
+from actjax.report import neuron_table, tables
 from actjax.report.summary import summarise
 from actjax.report.verdicts import sort_features
-from actjax.report.workdir_files import read_material
+from actjax.report.workdir_files import paths_read, read_material
 from actjax.scores.files import load_scores, write_scores
 from actjax.types import LeftOut
 from actjax.workdir import (
@@ -98,6 +99,15 @@ def test_tables_keep_to_their_width(built, capsys):
         max(map(len, lines)) == table.WIDTH and lines[-2].endswith("…  -0.50") and lines[-1].endswith("+0.25")
     )
     assert wide.markdown().count("\n| ") == 4
+
+
+def test_a_console_shows_the_whole_of_what_neurons_are_called():
+    row = ("embedding / 123", "spectral_centroid", "frame", "−0.94", "−0.90 (−0.93 to −0.87)", "0.891")
+    row += ("−0.81", "+0.61", "+0.13 *", "−0.004 to 0.137", "spectral_centroid −0.94", "92%")
+    text = tables._narrow(table.Table("t", neuron_table.COLUMNS, [row])).text()
+    assert "…" not in text and max(map(len, text.splitlines())) <= table.WIDTH
+    assert re.search(r"neuron +follows +view +score +null +max-T p .* 95 %$", text, re.M)
+    assert re.search(r"^embedding / 123 +spectral_centroid +frame +−0.94 +−0.90 +0.891 ", text, re.M)
 
 
 def test_a_workdir_with_scores_alone_gives_a_report(tmp_path, capsys):
@@ -325,6 +335,30 @@ def test_building_again_gives_the_same_page(tmp_path):
     write_scores(tmp_path / "scores" / "a.parquet", list(made), {})
     first = {path: path.read_bytes() for path in report.build(tmp_path)}
     assert {path: path.read_bytes() for path in report.build(tmp_path)} == first
+
+
+def test_the_reports_key_is_of_every_file_that_it_reads(tmp_path):
+    workdir = write_workdir(tmp_path, layers={"conv1": (0.3, 2)})
+    rate = {"check": "rejections", "family": "a", "null": "b", "sets": "c", "rate": 0.05, "low": 0, "high": 1}
+    benchmark_table.write(workdir, "calibration", csv_text=csv_text([rate]), markdown="")
+    opened, watching = set(), [True]
+
+    def watch(event, arguments):
+        if watching and event == "open" and isinstance(arguments[0], str | os.PathLike):
+            opened.add(os.fspath(arguments[0]))
+
+    sys.addaudithook(watch)
+    report.build(workdir)
+    watching.clear()
+    before, read = report.made_from(workdir, "actjax run a"), paths_read(workdir)
+    within = {path for path in opened if path.startswith(f"{workdir}/") and "/report" not in path}
+    assert len(within) >= 6 and within <= set(map(str, read))
+    assert report.made_from(workdir, "actjax run b") != before == report.made_from(workdir, "actjax run a")
+    for path in filter(os.path.exists, read):
+        content = path.read_bytes()
+        path.write_bytes(content + b" ")
+        assert report.made_from(workdir, "actjax run a") != before, path
+        path.write_bytes(content)
 
 
 def test_p_values_of_shifts_are_labelled_as_such():

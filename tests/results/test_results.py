@@ -76,6 +76,16 @@ def test_a_neuron_that_is_not_there_is_refused(result, place, message):
         result.unit(*place)
 
 
+def test_a_look_from_python_is_kept_apart_from_the_run(monkeypatch):
+    from actjax import experiment
+
+    asked = []
+    monkeypatch.setattr(experiment, "run", lambda **options: asked.append(options["workdir"]))
+    for quick in (False, True):
+        actjax.run("quickstart", quick=quick)
+    assert asked == ["runs/quickstart", "runs/quickstart_quick"]
+
+
 def test_a_notebook_shows_it_escaped(result):
     html = result._repr_html_()
     assert "&lt;b&gt;run" in html and "<b>run" not in html and "<td>chroma_stft</td>" in html

@@ -138,9 +138,9 @@ def test_the_newest_set_stands_where_keys_meet(tmp_path):
 
 
 def test_loading_says_what_is_missing(tmp_path):
-    with pytest.raises(ScoresError, match="no workdir .*--stage=score"):
+    with pytest.raises(ScoresError, match="no workdir .*expected the folder of a run"):
         load_scores(tmp_path / "nowhere")
-    with pytest.raises(ScoresError, match="no score sets in .*--stage=score"):
+    with pytest.raises(ScoresError, match="no score sets in .*`actjax score "):
         load_scores(tmp_path)
     (tmp_path / "scores").mkdir()
     (tmp_path / "scores" / "x.parquet").write_bytes(b"not parquet at all")

@@ -2,14 +2,19 @@
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from launching import TINY, finish, launch
 
-from actjax import experiment
+from actjax import config_files, defaults, experiment, runs
+from actjax.atlas import build
+from actjax.command import words
 from actjax.defaults import default_config
+from actjax.workdir import ablation, recorded_config
 
 SMALL = (
     *TINY,
@@ -206,7 +211,11 @@ def test_a_dry_run_refuses_a_null_that_the_clips_cannot_support(again):
 def test_a_second_run_recomputes_nothing_and_new_metrics_add_a_score_set(finished, again):
     run = finished / "run"
     before = {p: p.stat().st_mtime_ns for p in (run / "checkpoints").rglob("*") if p.is_file()}
-    assert "train: done before" in again(stage="train") and "score: done before" in again(stage="score")
+    pages = {p: p.stat().st_mtime_ns for p in (run / "report").rglob("*") if p.is_file()}
+    said = again()
+    assert re.findall(r"^(\w+): done before", said, re.M) == ["train", "score", "atlas", "report"]
+    assert (run / "report" / "tables.txt").read_text() in said and said.rstrip().endswith("report/index.html")
+    assert pages == {p: p.stat().st_mtime_ns for p in (run / "report").rglob("*") if p.is_file()}
     fewer = ("--config.score.metrics=pearson", "--config.score.layers=conv1|bands")
     again(*fewer, stage="score")
     assert before == {p: p.stat().st_mtime_ns for p in (run / "checkpoints").rglob("*") if p.is_file()}
@@ -215,6 +224,26 @@ def test_a_second_run_recomputes_nothing_and_new_metrics_add_a_score_set(finishe
         assert len(list((run / "scores").glob(kind))) == 2
     one, two = sorted((run / "scores").glob("*.parquet"), key=lambda p: p.stat().st_mtime_ns)
     compare_devices(one, two)
+
+
+def test_the_command_on_the_page_goes_on_with_the_run(finished):
+    page = (finished / "run" / "report" / "index.html").read_text()
+    [command] = re.findall(r"<code>(actjax run .*?)</code>", page)
+    flags = dict(flag.split("=", 1) for flag in words.to_flags(shlex.split(command)[1:]))
+    assert flags["--workdir"] == str(finished / "run")
+    latest = recorded_config.latest(finished / "run")
+    assert defaults.flattened(config_files.load(flags["--config"])) == latest
+
+
+def test_the_atlas_is_made_again_where_the_ablation_is_new(finished):
+    config = config_files.load(f"of_workdir:{finished / 'run'}")
+    run = runs.open_run(config, finished / "run", data_dir=str(finished / "data"))
+    before, path = build.made_from(run), ablation.path_of(run.workdir)
+    assert build.made_from(run) == before
+    path.write_bytes(b"another")
+    assert build.made_from(run) != before
+    path.unlink()
+    assert build.made_from(run) == before
 
 
 def compare_devices(one, two):
@@ -257,10 +286,15 @@ def test_another_config_in_the_same_workdir_is_refused(finished, again):
 
 def test_python_hears_what_drives_a_neuron(finished):
     import actjax
+    from actjax.results import strongest
+    from actjax.workdir import clip_activations
 
     result = actjax.load_run(finished / "run", data_dir=finished / "data")
     clips = result.unit("conv1", 0).clips(2)
     assert clips[0].activation >= clips[1].activation and len(clips[0].wave_s) == 36_000
     assert 0.01 < abs(clips[0].wave_s).max() <= 1 and clips[0].label.endswith(("Performance", "Music"))
+    for network, means in clip_activations.read(finished / "run").means.items():
+        same = strongest.activations(finished / "run", str(finished / "data"), network, "conv1")
+        np.testing.assert_allclose(same, means["conv1"], atol=1e-6)
     of_input = result.unit("bands", 64, "input").clips(1)  # the mean of all bands: the loudest clip
     assert of_input[0].activation > 0

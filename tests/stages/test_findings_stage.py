@@ -101,6 +101,17 @@ def test_the_stage_is_left_out_where_there_is_nothing_to_test(tmp_path):
         run_of(tmp_path, **{"findings.splits": 0})
 
 
+def test_a_run_of_other_data_tests_them_on_request(tmp_path):
+    def stages(name, **options):
+        return experiment.stages_of_all(run_of(tmp_path, **{"data.name": name, **options}).config)
+
+    assert "findings" in stages("gm_instruments(clips=480)")
+    (tmp_path / "sounds").mkdir()
+    own = f"audio_folder(path={str(tmp_path / 'sounds')!r})"
+    assert stages(own) == ("data", "train", "score", "atlas", "report")
+    assert "findings" in stages(own, **{"findings.always": True})
+
+
 def test_a_chain_goes_on_without_what_does_not_fit_and_the_stage_alone_refuses(tmp_path, monkeypatch, capsys):
     def refuse(run):
         raise runs.StageLeftOut("9 GiB of observations, more than 4")

@@ -69,17 +69,32 @@ def render_clip(
     options = {"clip_seconds": clip_seconds, "holdout_programs": holdout_programs}
     score = write_score(seed, index, intervention=change, **options)
     scene = scenes.draw_scene(seed, index, sample_rate_hz)
-    record = functools.partial(_record, seed, index, scene, clip_seconds, sample_rate_hz, sound_font)
     levels = None
     if change != Intervention(gain_db=change.gain_db):
-        _, levels = record(write_score(seed, index, **options), Intervention(), None)
-    audio, _ = record(score, change, levels)
+        levels = _unchanged(seed, index, clip_seconds, sample_rate_hz, holdout_programs, sound_font)
+    audio, _ = _record(seed, index, scene, clip_seconds, sample_rate_hz, sound_font, score, change, levels)
     scene = dataclasses.replace(
         scene,
         gain_db=scene.gain_db + change.gain_db,
         tilt_db_per_octave=scene.tilt_db_per_octave + change.brightness_db_per_octave,
     )
     return Clip(audio=audio, score=score, scene=scene)
+
+
+@functools.lru_cache(maxsize=512)
+def _unchanged(
+    seed: int,
+    index: int,
+    clip_seconds: float,
+    sample_rate_hz: int,
+    holdout_programs: bool,
+    sound_font: str | None,
+) -> _Levels:
+    """The levels of the unchanged clip, rendered once for all its interventions and their doses."""
+    score = write_score(seed, index, clip_seconds=clip_seconds, holdout_programs=holdout_programs)
+    scene = scenes.draw_scene(seed, index, sample_rate_hz)
+    sound = (clip_seconds, sample_rate_hz, sound_font)
+    return _record(seed, index, scene, *sound, score, Intervention(), None)[1]
 
 
 def _record(

@@ -21,8 +21,8 @@ def opened_wheel(path: Path, project: str, version: str) -> Iterator[zipfile.Zip
     if not zipfile.is_zipfile(path):
         raise FileError(path, f"expected {wanted}, got no wheel")
     with archive.opened_zip(path) as opened:
-        about = [name.split("/")[0] for name in opened.namelist() if name.endswith(".dist-info/METADATA")]
-        said = about[0].removesuffix(".dist-info").replace("-", " ") if len(about) == 1 else "no wheel"
+        folders = [name.split("/")[0] for name in opened.namelist() if name.endswith(".dist-info/METADATA")]
+        said = folders[0].removesuffix(".dist-info").replace("-", " ") if len(folders) == 1 else "no wheel"
         if said != f"{project.replace('-', '_')} {version}":
             raise FileError(path, f"expected {wanted}, got {said}")
         yield opened

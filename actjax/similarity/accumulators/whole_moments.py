@@ -90,14 +90,14 @@ def at_fitting_scales(
         moments = of_whole(x, y, mask_o, axis, 1)
         return finalize(moments), _sides(moments), _unfit(moments)
 
-    found, sums, wrong = jax.lax.cond(
+    moments, sums, wrong = jax.lax.cond(
         sampled.unfit, at_own_scales, lambda: (sampled.scores, sampled.sums, jnp.asarray(False))
     )
     count = _count(mask_o, x.shape[axis]).astype(jnp.float32)
     everywhere = mask_o if mask_o is not None else jnp.ones((x.shape[axis],), bool)
     for (squares, mean), side in zip(sums, (x, y), strict=True):
         wrong = wrong | jnp.any(beyond(squares, mean, count, side, everywhere, axis)[0])
-    return jax.lax.cond(wrong, otherwise, lambda: found)
+    return jax.lax.cond(wrong, otherwise, lambda: moments)
 
 
 def _sides(moments: Moments) -> tuple[jax.Array, jax.Array]:
@@ -144,10 +144,10 @@ def _of_long_and_short(
     scale_k = split_product.scale_to_one(jnp.sum(jnp.abs(short), axis) / divisor)
     short = short * jnp.expand_dims(scale_k, axis)
     if axis == 1 and precision.splits_before(len(short)):
-        found = both_split.centred_product(long, short, origin_n, scale_n, mask_o)
+        products = both_split.centred_product(long, short, origin_n, scale_n, mask_o)
     else:
-        found = split_product.centred_product(long, short, origin_n, scale_n, mask_o, axis)
-    mean_n = found.sum_n / divisor
+        products = split_product.centred_product(long, short, origin_n, scale_n, mask_o, axis)
+    mean_n = products.sum_n / divisor
     return Moments(
         count=long_counts.of(count),
         scale_n=scale_n,
@@ -156,10 +156,10 @@ def _of_long_and_short(
         origin_k=first_k * scale_k,
         mean_n=mean_n,
         mean_k=mean_k * scale_k,
-        xx_n=jnp.maximum(found.squares_n - found.sum_n * mean_n, 0),
+        xx_n=jnp.maximum(products.squares_n - products.sum_n * mean_n, 0),
         yy_k=jnp.sum(short**2, axis),
         # The short side's deviations add up to 0 but for rounding.
-        xy_nk=found.products_nk - mean_n[:, None] * jnp.sum(short, axis)[None, :],
+        xy_nk=products.products_nk - mean_n[:, None] * jnp.sum(short, axis)[None, :],
     )
 
 

@@ -98,8 +98,8 @@ def _in_blocks(of_some: Callable[[Any], jax.Array], items: Any, item_bytes: int)
         # The last items are repeated up to whole blocks.
         return leaf[jnp.minimum(jnp.arange(blocks * size), count - 1)].reshape(blocks, size, *leaf.shape[1:])
 
-    found = jax.lax.map(of_some, jax.tree.map(in_blocks, items))
-    return found.reshape(blocks * size, *found.shape[2:])[:count]
+    memberships = jax.lax.map(of_some, jax.tree.map(in_blocks, items))
+    return memberships.reshape(blocks * size, *memberships.shape[2:])[:count]
 
 
 def _gathered(inputs: Inputs, p_ko: jax.Array, membership: Membership) -> jax.Array:

@@ -133,11 +133,11 @@ def _by_looking_up(values_no: jax.Array) -> jax.Array:
     """[n, o] twice the mid-ranks, from sorted rows; where many values tie each place gets its rank first."""
     keys_no = float_bits(values_no)
     sorted_no = jax.lax.sort(keys_no, is_stable=False)
-    found = row_ranks.look_up(keys_no, sorted_no)
+    counts = row_ranks.look_up(keys_no, sorted_no)
     return jax.lax.cond(
-        found.runs,
-        lambda: jnp.take_along_axis(_mid_ranks(sorted_no), found.less_no, 1, mode="promise_in_bounds"),
-        lambda: 2 * found.less_no + found.more_no + 2,
+        counts.runs,
+        lambda: jnp.take_along_axis(_mid_ranks(sorted_no), counts.less_no, 1, mode="promise_in_bounds"),
+        lambda: 2 * counts.less_no + counts.more_no + 2,
     )
 
 
