@@ -12,14 +12,15 @@ import tempfile
 if "--as-users" in sys.argv:
     os.environ["ACTJAX_TESTS_AS_USERS"] = "1"
 # Compiling is most of what the tests do, so LLVM's expensive passes are off and the backend optimises at
-# level 1, in whatever a test starts too. JAX 0.10's older emitters compile in half the time; later releases
-# do not know that flag.
+# level 1, in whatever a test starts too. JAX 0.10's older emitters compile in half the time, and a program
+# that is not cut in pieces for as many threads in 0.87 of it; later releases do not know the first flag.
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
     + " --xla_force_host_platform_device_count=4"
     + (
         " --xla_llvm_disable_expensive_passes=true --xla_backend_optimization_level=1"
-        + " --xla_cpu_use_fusion_emitters=false" * importlib.metadata.version("jaxlib").startswith("0.10.")
+        + " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+        * importlib.metadata.version("jaxlib").startswith("0.10.")
     )
     * ("ACTJAX_TESTS_AS_USERS" not in os.environ)
 )

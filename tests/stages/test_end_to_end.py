@@ -21,7 +21,7 @@ SMALL = (
     "--config.model.name=vgg(widths=(8, 8, 8, 8), embedding=8)",
     "--config.train.steps=3",
     "--config.train.eval_every=2",
-    "--config.score.layers=conv1|bands|image",
+    "--config.score.layers=conv1|conv4|bands|image",
     "--config.score.features=log_mel,rms,onset_rate",
     "--config.score.metrics=pearson,cka",
     "--config.report.examples=2",
