@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from actjax.results.running import load_run, run
     from actjax.scores.files import load_scores
     from actjax.similarity.api import score, score_maps
+    from actjax.statistics.map_significance import significance_maps
     from actjax.statistics.significance import significance
 
 # Public name -> the module it lives in. Loaded on first use, so that `import actjax` costs nothing and
@@ -24,6 +25,7 @@ _PUBLIC = {
     "load_scores": "actjax.scores.files",
     "run": "actjax.results.running",
     "significance": "actjax.statistics.significance",
+    "significance_maps": "actjax.statistics.map_significance",
 }
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "score",
     "score_maps",
     "significance",
+    "significance_maps",
 ]
 
 

@@ -96,6 +96,17 @@ def test_what_installs_starts_what_is_there(name):
     assert "actjax run quickstart" in text or "actjax.command.program:start_installed" in text
 
 
+def test_the_image_gets_what_the_package_is_built_from():
+    import tomllib
+
+    ignore = (DOCS / "install" / "Dockerfile.dockerignore").read_text().splitlines()
+    inside = {line.removeprefix("!") for line in ignore if line.startswith("!")}
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, folders = pyproject["project"], pyproject["tool"]["setuptools"]["package-dir"].values()
+    needed = {project["readme"], *project["license-files"], "actjax", *folders}
+    assert "*" in ignore and needed <= inside and all((ROOT / name).exists() for name in inside)
+
+
 def test_the_conda_recipe_has_the_packages_dependencies():
     import tomllib
 

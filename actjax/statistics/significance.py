@@ -39,7 +39,7 @@ class Significance(NamedTuple):
     q: Any
 
 
-class _Clips(NamedTuple):
+class Clips(NamedTuple):
     """Observations by clip.
 
     Attributes:
@@ -106,20 +106,20 @@ def significance(
 
     Sources: Phipson and Smyth 2010 (p-values that cannot be 0); Westfall and Young 1993 (max-T).
     """
-    chosen_metric = metric if isinstance(metric, Metric) else _one_metric(metric, hyper)
+    chosen_metric = metric if isinstance(metric, Metric) else one_metric(metric, hyper)
     sides = containers.open_sides(activations, features)
     values = sides.activations.values, sides.features.values
     observed = score(*values, chosen_metric, clip_ids, mask=mask, seed=seed, memory_gib=memory_gib)
     counts = checks.mask(mask, len(values[0]))
     clips = _by_clip(containers.labels(clip_ids), counts, len(values[0]))
-    draws = _draws(null, clips, recording_ids, classes, {"replicates": replicates, "seed": seed})
+    draws = rearrangements(null, clips, recording_ids, classes, {"replicates": replicates, "seed": seed})
     null_scores = metric_nulls.null_of(
         chosen_metric, _by_sides(chosen_metric, values, counts, clips), draws, memory_gib=memory_gib
     )
-    return _in_container(sides, np.asarray(observed), null_scores)
+    return in_container(sides, np.asarray(observed), null_scores)
 
 
-def _in_container(sides: containers.Sides, scores: np.ndarray, null_scores: families.Null) -> Significance:
+def in_container(sides: containers.Sides, scores: np.ndarray, null_scores: families.Null) -> Significance:
     """The result in the arrays' own container; what is said of a score that is undefined is so too."""
     [corrected] = families.correct([null_scores])
     columns = (null_scores.mean, null_scores.std, null_scores.z, null_scores.p, corrected.p_maxt, corrected.q)
@@ -127,7 +127,7 @@ def _in_container(sides: containers.Sides, scores: np.ndarray, null_scores: fami
     return Significance(*(sides.give(one) for one in (scores, *blank)))
 
 
-def _by_sides(metric: Metric, values: tuple[Any, Any], counts: np.ndarray | None, clips: "_Clips") -> Sides:
+def _by_sides(metric: Metric, values: tuple[Any, Any], counts: np.ndarray | None, clips: "Clips") -> Sides:
     """Both sides in float32, by clip; raises ValueError where entries are masked."""
     by_clip = []
     for array, name, axis in zip(values, ("activations", "features"), "nk", strict=True):
@@ -140,7 +140,7 @@ def _by_sides(metric: Metric, values: tuple[Any, Any], counts: np.ndarray | None
     return Sides(*by_clip, mask=clips.valid_bo, frames=clips.valid_bo.shape[1])
 
 
-def _one_metric(spec: str, hyper: dict[str, Any]) -> Metric:
+def one_metric(spec: str, hyper: dict[str, Any]) -> Metric:
     """The metric of a spec; raises ValueError for several."""
     asked, single = chosen(spec, hyper)
     if not single:
@@ -149,7 +149,7 @@ def _one_metric(spec: str, hyper: dict[str, Any]) -> Metric:
     return one.metric
 
 
-def _by_clip(clip_ids: Labels | None, counts: np.ndarray | None, o: int) -> _Clips:
+def _by_clip(clip_ids: Labels | None, counts: np.ndarray | None, o: int) -> Clips:
     """Lays the observations out by clip, each clip's in their order."""
     code = np.arange(o) if clip_ids is None else checks.labels(clip_ids, "clip_ids", o).code_o
     assert code is not None, "there are labels"
@@ -161,12 +161,12 @@ def _by_clip(clip_ids: Labels | None, counts: np.ndarray | None, o: int) -> _Cli
     valid = np.zeros(place.shape, bool)
     place[code[order], within] = order
     valid[code[order], within] = True if counts is None else counts[order]
-    return _Clips(place, valid, order[ends - sizes])
+    return Clips(place, valid, order[ends - sizes])
 
 
-def _draws(
+def rearrangements(
     null: str | None,
-    clips: _Clips,
+    clips: Clips,
     recording_ids: Labels | None,
     classes: Labels | None,
     drawn: dict[str, Any],
@@ -188,7 +188,7 @@ def _draws(
     return permutations.within_class(recordings, labels, **drawn)
 
 
-def _of_clips(values: Labels | None, name: str, clips: _Clips) -> np.ndarray | None:
+def _of_clips(values: Labels | None, name: str, clips: Clips) -> np.ndarray | None:
     """[b] the label of each clip as a whole number, which all its observations must have."""
     if values is None:
         return None
