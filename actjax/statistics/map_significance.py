@@ -88,8 +88,8 @@ def _on_grid(metric: Metric, maps: Any, matrices: Any, mask: ArrayLike | None, m
     counts_bt = checks.map_mask(x.values, y.values, mask)
     batches = []
     for batch in image_batches(metric, x.values, y.values, ImageMask(counts_bt), memory):
-        images, of_clips = map(jnp.asarray, (batch.x, batch.y)), cast(ImageMask, batch.mask)
-        on_grid = regrid_images(*images, of_clips, same_rows=metric.compares == "cells")
+        of_x, of_y, of_mask = jnp.asarray(batch.x), jnp.asarray(batch.y), cast(ImageMask, batch.mask)
+        on_grid = regrid_images(of_x, of_y, of_mask, same_rows=metric.compares == "cells")
         batches.append([np.asarray(one)[batch.clip_mask_b] for one in on_grid])
     x_bnft, y_bkft, counts_bt = map(np.concatenate, zip(*batches, strict=True))
     frames = x_bnft.shape[3]
