@@ -1,8 +1,9 @@
-"""Measures what a stage takes: seconds in all, compiling and in its sections, and the machine's memory."""
+"""Measures what a stage takes: seconds in all, compiling, of CPUs, in its sections; the machine's memory."""
 
 import contextlib
 import contextvars
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -25,12 +26,14 @@ class Cost:
     Attributes:
       seconds: of wall clock.
       compiling_seconds: of these, of all threads together, so that they may be more.
+      cpu_seconds: of all cores together, of processes that it started and that have ended too.
       sections: name -> seconds, of what a stage says of itself; they need not add up.
       peak_gib: the largest resident memory of the process meanwhile; None where the system does not say.
     """
 
     seconds: float = 0.0
     compiling_seconds: float = 0.0
+    cpu_seconds: float = 0.0
     sections: dict[str, float] = dataclasses.field(default_factory=dict)
     peak_gib: float | None = None
 
@@ -41,6 +44,7 @@ class Cost:
         return {
             "seconds": round(self.seconds, 1),
             "compiling_seconds": round(self.compiling_seconds, 1),
+            "cpu_seconds": round(self.cpu_seconds, 1),
             "sections": sections,
             "peak_gib": peak,
         }
@@ -49,7 +53,7 @@ class Cost:
 @contextlib.contextmanager
 def measured() -> Iterator[Cost]:
     """The cost of the block, complete at its end."""
-    cost, programs, began = Cost(), compilation.Programs(), time.perf_counter()
+    cost, programs, began, cpu = Cost(), compilation.Programs(), time.perf_counter(), _cpu_seconds()
     can_reset = _reset_peak()
     token = _current.set(cost)
     try:
@@ -58,6 +62,7 @@ def measured() -> Iterator[Cost]:
         _current.reset(token)
         programs.close()
         cost.seconds, cost.compiling_seconds = time.perf_counter() - began, programs.compiling_seconds
+        cost.cpu_seconds = _cpu_seconds() - cpu
         cost.peak_gib = _peak_gib() if can_reset else None
 
 
@@ -84,6 +89,12 @@ def summary(stages: Mapping[str, Mapping[str, Any]]) -> str:
         within = f" ({', '.join(of)})" if of else ""
         lines.append(f"  {name}: {cost['seconds']:.0f} s{within}{peak}")
     return "\n".join(["time and largest memory:", *lines]) if lines else ""
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _reset_peak() -> bool:

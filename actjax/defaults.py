@@ -7,7 +7,7 @@ import ml_collections
 
 from actjax import lookup
 from actjax.lookup import Specs
-from actjax.options import COUNT, RANGES, SEED, Choice, Flag, Maybe, Names, Number, Pattern, Text
+from actjax.options import COUNT, RANGES, SEED, Choice, Flag, Maybe, Names, Number, Pattern, Steps, Text
 from actjax.precision import WAYS
 from actjax.types import VIEWS
 
@@ -50,10 +50,12 @@ RULES = {
     "train.log_every": COUNT,
     "train.patience": FROM_0,
     "train.monitor": Choice(("loss", "accuracy")),
+    "train.keep": Choice(("none", "log", "all")),
     "train.shuffled_labels": Flag(),
     "train.population": COUNT,
     "score.split": Text(some=True, plain=True),
     "score.networks": Names(("trained", "untrained", "input")),
+    "score.checkpoints": Steps(("log", "all")),
     "score.layers": Pattern(),
     "score.features": Specs(),
     "score.external_features": Names(),
@@ -177,6 +179,7 @@ def _training(config: ml_collections.ConfigDict) -> None:
     config.train.log_every = 20  # steps
     config.train.patience = 10  # evaluations without a better one before training stops; 0 never
     config.train.monitor = "loss"  # or accuracy
+    config.train.keep = "none"  # the weights of which evaluations stay, for score.checkpoints: none, log, all
     config.train.shuffled_labels = False  # a control: labels permuted among the training clips, by the seed
     # Networks trained in one program: of a sweep's variants those that differ in seed, learning rate, weight
     # decay or label smoothing alone; without --stage=sweep as many seeds from `seed` on.
@@ -188,6 +191,8 @@ def _scoring(config: ml_collections.ConfigDict) -> None:
     config.score = ml_collections.ConfigDict()
     config.score.split = "test"
     config.score.networks = "trained,untrained,input"
+    # What also is scored of the weights that training kept (train.keep): all, log, or steps, 100,800.
+    config.score.checkpoints = ""
     config.score.layers = ".*"  # a regular expression that a layer's whole name matches
     # Features (--list=features), and what the data set knows: labels, truth_onset_rate, truth_tempo,
     # truth_pitch_classes, truth_gain; of sample packs truth_note, truth_note_class, truth_dynamics. Labels

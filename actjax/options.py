@@ -133,6 +133,23 @@ class Pattern:
 
 
 @dataclasses.dataclass(frozen=True)
+class Steps:
+    """Training steps: a comma list of whole numbers, or a word that chooses them."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, name: str, value: Any) -> str:
+        """The string; ValueError if it is neither, or a step stands twice."""
+        listed = comma_list(Text()(name, value))
+        if value not in self.words and not all(re.fullmatch(r"[1-9][0-9]{0,9}", one) for one in listed):
+            raise ValueError(
+                f"{name} knows {', '.join(self.words)}, or steps as in 100,800; got {shown(value)}"
+            )
+        refuse_repeats(name, listed, least=0)
+        return value
+
+
+@dataclasses.dataclass(frozen=True)
 class Flag:
     """True or False."""
 

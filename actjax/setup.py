@@ -62,6 +62,7 @@ class Scored(NamedTuple):
     Attributes:
       split: of the data set.
       networks: "trained", "untrained", "input"; "external" in place of the run's own.
+      checkpoints: which weights that training kept are scored too: "all", "log", steps or "".
       layers: a regular expression that the whole name of a layer matches.
       views: in which sides are compared.
       neurons: "channel" or "channel_freq".
@@ -77,6 +78,7 @@ class Scored(NamedTuple):
 
     split: str
     networks: tuple[str, ...]
+    checkpoints: str
     layers: str
     views: tuple[str, ...]
     neurons: str
@@ -248,6 +250,7 @@ def _scored(options: Config, null: NullOptions | None) -> Scored:
     return Scored(
         split=options.split,
         networks=asked if activations is None else (EXTERNAL, *(n for n in asked if n == "input")),
+        checkpoints=options.checkpoints,
         layers=options.layers,
         views=tuple(comma_list(options.views)),
         neurons=options.neurons,

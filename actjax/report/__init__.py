@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from actjax import files
 
 if TYPE_CHECKING:
+    from actjax.pages.markup import Markup
     from actjax.report.page import Picture
     from actjax.report.summary import Summary
     from actjax.report.workdir_files import Material
@@ -36,14 +37,15 @@ def build(
       ScoresError, FileError: what is missing or malformed; one line that names the file.
     """
     from actjax.pages.markup import join
-    from actjax.report import findings, hypotheses, page, tables
+    from actjax.report import emergence, page, tables
     from actjax.report.neurons import best_of_neurons
     from actjax.report.summary import summarise
     from actjax.report.workdir_files import read_material
     from actjax.scores.files import load_scores, scores_metadata
-    from actjax.workdir import findings_table, hypotheses_table
+    from actjax.scores.schema import without_checkpoints
 
-    table = load_scores(workdir)
+    every = load_scores(workdir, checkpoints=True)
+    table = without_checkpoints(every)
     summary, material = summarise(table), read_material(Path(workdir), examples, command)
     best = best_of_neurons(table, summary)
     folder = Path(workdir) / "report"
@@ -51,18 +53,10 @@ def build(
     text = tables.console(summary, material, best)
     print(text)
     pictures = _draw(summary, material, folder)
-    four_findings, calibration = findings_table.read(Path(workdir)), findings.calibration_table(Path(workdir))
-    if four_findings:
-        pictures.append(_forest(four_findings, folder))
-    promised = hypotheses_table.read(Path(workdir))
-    if promised:
-        drawn = hypotheses.draw(promised, folder / "hypotheses.png")
-        pictures.append(page.Picture("hypotheses", drawn, seen=hypotheses.seen(promised)))
-    front = join(
-        hypotheses.part_of_page(promised, folder / "hypotheses.png"),
-        page.front(four_findings, calibration, pictures),
-    )
-    markdown = "\n".join(t.markdown() for t in tables.all_tables(summary, material, best))
+    emerged = emergence.write(every, material, folder) if len(every) > len(table) else []
+    front = join(_front(Path(workdir), folder, pictures), emergence.part_of_page(emerged))
+    shown = [*tables.all_tables(summary, material, best), *(emergence.table_of(one) for one, _ in emerged)]
+    markdown = "\n".join(t.markdown() for t in shown)
     written = [
         files.write_text(
             folder / "index.html",
@@ -71,11 +65,31 @@ def build(
         files.write_text(folder / "tables.txt", text),
         files.write_text(folder / "tables.md", markdown),
         *(picture.path for picture in pictures),
+        *(path for _, path in emerged),
     ]
     for stale in set(folder.glob("*.png")) - set(written):
         stale.unlink()
     print("Written:\n" + "\n".join(f"  {path}" for path in written))
     return written
+
+
+def _front(workdir: Path, folder: Path, pictures: list["Picture"]) -> "Markup":
+    """The sections of hypotheses and findings, as far as the workdir holds them; adds their pictures."""
+    from actjax.pages.markup import join
+    from actjax.report import findings, hypotheses, page
+    from actjax.workdir import findings_table, hypotheses_table
+
+    four_findings, calibration = findings_table.read(workdir), findings.calibration_table(workdir)
+    if four_findings:
+        pictures.append(_forest(four_findings, folder))
+    promised = hypotheses_table.read(workdir)
+    if promised:
+        drawn = hypotheses.draw(promised, folder / "hypotheses.png")
+        pictures.append(page.Picture("hypotheses", drawn, seen=hypotheses.seen(promised)))
+    return join(
+        hypotheses.part_of_page(promised, folder / "hypotheses.png"),
+        page.front(four_findings, calibration, pictures),
+    )
 
 
 def made_from(workdir: Path, command: str) -> str:

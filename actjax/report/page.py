@@ -27,6 +27,7 @@ from actjax.report.page_text import (
 from actjax.report.summary import INPUT, UNTRAINED, Summary
 from actjax.report.tables import (
     confusion_table,
+    costs_table,
     feature_table,
     layer_table,
     left_out_table,
@@ -86,6 +87,7 @@ def render(
         _pictures("Maps beside features", pictures, "maps"),
         _others(summary, pictures),
         _network(material, pictures),
+        _took(material),
         section("Files and settings", _files(summary, material, metadata)),
     )
 
@@ -190,6 +192,11 @@ def _network(material: Material, pictures: Sequence[Picture]) -> Markup:
         table = confusion_table(material.evaluation)
         body.append(folded("As a table", tag("p", table.note), table.html()))
     return section("The network", *body) if body else join()
+
+
+def _took(material: Material) -> Markup:
+    costs = costs_table(material)
+    return section(costs.title, tag("p", costs.note, class_="note"), costs.html()) if costs.rows else join()
 
 
 def _files(summary: Summary, material: Material, metadata: Mapping[str, Any]) -> Markup:

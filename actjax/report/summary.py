@@ -73,6 +73,8 @@ class Units(NamedTuple):
     strength: np.ndarray
     std_error: np.ndarray
     p_maxt: np.ndarray
+    null_mean: np.ndarray
+    null_std: np.ndarray
     ci_low: np.ndarray
     ci_high: np.ndarray
 
@@ -204,7 +206,7 @@ def spread_of(group: np.ndarray, strength: np.ndarray, shape: Sequence[int]) -> 
 
 
 def _best_rows(table: "pyarrow.Table", labels: list[np.ndarray], signed: np.ndarray) -> Units:
-    names = ("neuron", "row", "score", "std_error", "p_maxt", "ci_low", "ci_high")
+    names = ("neuron", "row", "score", "std_error", "p_maxt", "null_mean", "null_std", "ci_low", "ci_high")
     numbers = {name: table[name].to_numpy() for name in names}
     neuron, score = numbers["neuron"], numbers["score"]
     strength = np.where(signed[labels[0]], np.abs(score), score).astype(np.float32)

@@ -102,6 +102,30 @@ def left_out_table(material: Material) -> Table:
     return Table("Comparisons left out", columns, rows, note)
 
 
+def costs_table(material: Material) -> Table:
+    """What each stage took, when it last wrote something."""
+
+    def cell(value: object, form: str) -> str:
+        return format(value, form) if isinstance(value, (int, float)) else ""
+
+    rows = []
+    for stage, cost in material.stages.items():
+        of = cost.get("sections")
+        sections = of if isinstance(of, dict) else {}
+        within = [f"{name} {cell(s, '.1f')}" for name, s in sections.items() if cell(s, ".1f")]
+        names = ("seconds", "compiling_seconds", "cpu_seconds", "peak_gib")
+        forms = (",.1f", ",.1f", ",.1f", ".2f")
+        numbers = (cell(cost.get(name), form) for name, form in zip(names, forms, strict=True))
+        rows.append((stage, *numbers, ", ".join(within)))
+    columns = [("stage", "<"), ("seconds", ">"), ("compiling", ">"), ("CPU", ">"), ("peak GiB", ">")]
+    note = (
+        "Seconds by the clock, of them compiling (of all threads, so that they may be more), and of all "
+        "cores; the largest resident memory. The last time that the stage wrote something; this report's is "
+        "not in."
+    )
+    return Table("What each stage took", (*columns, ("of it", "<")), rows, note)
+
+
 def console(summary: Summary, material: Material, best: Best) -> str:
     """What is printed: the largest gains, each view's leading score set, the confusion, what was left out."""
     first = _narrow(neuron_table(best, summary, material.selectivity, _MOST_NEURONS))

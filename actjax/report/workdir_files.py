@@ -20,6 +20,7 @@ from actjax.workdir import (
     findings_table,
     hypotheses_table,
     left_out,
+    manifest,
     recorded_config,
     skipped,
 )
@@ -45,6 +46,7 @@ class Material:
       config: the options that each stage ran with.
       selectivity: layer -> [n] the share of a neuron's variance between clips that lies between classes.
       changing: layer -> [n] on how many clips a neuron leaves its usual value; None where nobody looked.
+      stages: stage -> what it took, as `costs.Cost.as_json` says.
       atlas: whether there is one beside the page.
       command: what made the report.
     """
@@ -57,6 +59,7 @@ class Material:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     selectivity: Mapping[str, np.ndarray] | None = None
     changing: Mapping[str, np.ndarray] | None = None
+    stages: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     atlas: bool = False
     command: str = ""
 
@@ -94,9 +97,18 @@ def read_material(workdir: Path, shown: Sequence[Example] | None = None, command
         config=recorded_config.read(workdir),
         selectivity=None if activations is None else selectivity(activations),
         changing=None if activations is None else activations.changing(TRAINED),
+        stages=_stages(workdir),
         atlas=(workdir / "report" / ATLAS).exists(),
         command=command,
     )
+
+
+def _stages(workdir: Path) -> dict[str, dict[str, Any]]:
+    """The costs in the manifest, in the order of the stages; those that are not as they are written aside."""
+    stages = manifest.read(workdir).get("stages")
+    there = stages if isinstance(stages, dict) else {}
+    ordered = dict.fromkeys((*recorded_config.STAGES, *sorted(there)))
+    return {stage: there[stage] for stage in ordered if isinstance(there.get(stage), dict)}
 
 
 def selectivity(activations: ClipActivations) -> dict[str, np.ndarray]:

@@ -33,6 +33,7 @@ from actjax.scores.schema import (
     repeated,
     schema,
     table_of,
+    without_checkpoints,
 )
 
 if TYPE_CHECKING:
@@ -154,8 +155,10 @@ def write_scores(
     return path
 
 
-def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
+def load_scores(workdir: str | os.PathLike, *, checkpoints: bool = False) -> "pyarrow.Table":
     """All score sets of a workdir as one pyarrow Table in `schema()`.
+
+    Scores of earlier steps of training, networks "step100" ..., are among them if `checkpoints` is True.
 
     Where several sets hold the same key, the row of the newest file stands. The metadata of the sets of
     which rows stand are read by `scores_metadata(table)`.
@@ -204,7 +207,8 @@ def load_scores(workdir: str | os.PathLike) -> "pyarrow.Table":
         standing = np.diff(np.searchsorted(first, starts)) > 0
         notes = {name: note for (name, note), some in zip(notes.items(), standing, strict=True) if some}
         table = table if len(first) == len(table) else table.take(pa.array(first))
-    return table.replace_schema_metadata({_METADATA_KEY: json.dumps(notes)})
+    table = table.replace_schema_metadata({_METADATA_KEY: json.dumps(notes)})
+    return table if checkpoints else without_checkpoints(table)
 
 
 def read_note(path: Path) -> dict[str, Any] | None:

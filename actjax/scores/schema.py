@@ -16,6 +16,8 @@ NULLABLE = ("std_error", "lag", "shift")
 NAMES = ("row_name", "unit")
 STATISTICS = ("null_mean", "null_std", "p_value", "q_value", "p_maxt", "ci_low", "ci_high", "control_score")
 DEFAULTS = {"options": "{}", "part": "within"}
+# The network of a row that is of training's weights after a step: "step100".
+_CHECKPOINT = "step"
 PARTS = ("within", "between", "total")
 VIEWS = ("clip", "frame", "map")
 
@@ -53,6 +55,26 @@ def schema() -> "pyarrow.Schema":
     fields = [pa.field(name, kind, nullable=False) for name, kind in types.items()]
     fields += [pa.field(name, pa.float32()) for name in NULLABLE + STATISTICS]
     return pa.schema(fields + [pa.field(name, label) for name in NAMES])
+
+
+def checkpoint_name(step: int) -> str:
+    """What a table calls the network after so many steps of training."""
+    return f"{_CHECKPOINT}{step}"
+
+
+def checkpoint_step(network: str) -> int:
+    """The step that `checkpoint_name` wrote; -1 for any other network."""
+    number = network.removeprefix(_CHECKPOINT)
+    return int(number) if number != network and number.isdecimal() else -1
+
+
+def without_checkpoints(table: "pyarrow.Table") -> "pyarrow.Table":
+    """The rows of networks that are no checkpoints of one."""
+    code, networks = codes(table, "network")
+    steps = np.array([checkpoint_step(name) for name in networks] or [-1])
+    import pyarrow as pa
+
+    return table if (steps < 0).all() else table.filter(pa.array(steps[code] < 0))
 
 
 def of_earlier_version(table: "pyarrow.Table") -> "pyarrow.Table":

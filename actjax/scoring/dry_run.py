@@ -4,7 +4,7 @@ import os
 
 from actjax import runs
 from actjax.data.loader import Source
-from actjax.scoring import cost, cost_lines, from_elsewhere, networks, nulls, plan
+from actjax.scoring import checkpoints, cost, cost_lines, from_elsewhere, networks, nulls, plan
 
 
 def describe(run: runs.Run) -> str:
@@ -24,7 +24,8 @@ def _planned(run: runs.Run, source: Source | None) -> plan.Plan:
     if source is not None:
         features = from_elsewhere.features(setup.features, scored, source)
     network = networks.open_network(run, len(run.builder.class_names)) if scored.run_networks else None
-    weights, elsewhere = dict.fromkeys(scored.run_networks), from_elsewhere.activations(scored)
+    weights = dict.fromkeys((*scored.run_networks, *checkpoints.expected_names(run)))
+    elsewhere = from_elsewhere.activations(scored)
     return plan.plan(setup, features, network, weights, elsewhere, len(source) if source else 1)
 
 
@@ -36,14 +37,15 @@ def _compared(run: runs.Run, planned: plan.Plan, source: Source | None) -> dict[
     layers = {p.layer.name: p.layer for family, _ in planned.families for p in family.problems}
     neurons = sum(n for name, n in cost.neurons(planned).items() if name not in ("bands", "image"))
     metrics = ", ".join(chosen.metric.name for chosen in run.setup.metrics)
-    features = planned.features
+    features, earlier = planned.features, checkpoints.expected_names(run)
+    named = ", ".join((*scored.networks, *earlier))
     return {
         "data set": f"{info.full_name}, {f'prepared: {clips}' if clips else 'to be prepared'}",
         "input": f"{bands} bands x {frames} frames",
         "layers": ", ".join(f"{layer.name} ({layer.neurons})" for layer in layers.values()),
-        "neurons": f"{neurons:,} in each of {max(len(scored.run_networks), 1)} networks",
+        "neurons": f"{neurons:,} in each of {max(len(scored.run_networks) + len(earlier), 1)} networks",
         "features": f"{len(features)} with {sum(f.rows for f in features)} rows",
-        "scores": f"{cost.score_rows(planned):,} by {metrics}; networks: {', '.join(scored.networks)}",
+        "scores": f"{cost.score_rows(planned):,} by {metrics}; networks: {named}",
     }
 
 

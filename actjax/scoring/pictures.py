@@ -11,6 +11,7 @@ from actjax.activations.capture import BothSides, Family
 from actjax.activations.clips import Observer, observe_clips
 from actjax.activations.comparisons import Problem
 from actjax.data.loader import Source
+from actjax.scores.schema import checkpoint_step
 from actjax.scoring.columns import CONTROLS
 from actjax.scoring.tasks import Comparison, ScoredTask
 from actjax.types import Feature, Metric
@@ -50,7 +51,7 @@ def choose(families: Families, tasks: Sequence[ScoredTask], most: int) -> list[B
     best: dict[tuple[str, str, str], Best] = {}
     places = {id(c): (i, j) for i, (_, cs) in enumerate(families) for j, c in enumerate(cs)}
     for task in tasks:
-        if task.comparison.problem.view != "map":
+        if task.comparison.problem.view != "map" or checkpoint_step(task.network) >= 0:
             continue
         for one in _best_of_task(task, *places[id(task.comparison)]):
             key = (one.feature.name, one.metric.name, one.network)

@@ -9,7 +9,7 @@ from actjax.activations.clips import make_observer
 from actjax.data import loader
 from actjax.data.loader import Source
 from actjax.external.layers import Activations
-from actjax.scoring import columns, from_elsewhere, networks, nulls, one_pass, pictures, plan
+from actjax.scoring import checkpoints, columns, from_elsewhere, networks, nulls, one_pass, pictures, plan
 from actjax.scoring.tasks import ScoredTask
 from actjax.types import LeftOut
 from actjax.workdir.pieces import Pieces
@@ -38,6 +38,7 @@ def compute(
         network = networks.open_network(run, len(source.class_names))
         train = run.open_source("train") if "untrained" in scored.run_networks else source
         weights = {name: networks.variables(network, name, train) for name in scored.run_networks}
+        weights |= {name: checkpoints.variables(run, name) for name in checkpoints.names(run)}
     planned = plan.plan(setup, features, network, weights, elsewhere, len(source))
     if not any(comparison.pairs for _, comparisons in planned.families for comparison in comparisons):
         return [], planned.left_out

@@ -11,12 +11,14 @@ from actjax import code_version, files, lookup, runs
 from actjax.data.source import Source
 from actjax.external import truth
 from actjax.scores import files as scores_files
-from actjax.scoring import from_elsewhere
+from actjax.scoring import checkpoints, from_elsewhere
 from actjax.setup import resolve
 from actjax.workdir import train_record
 
 # Of config.score, what the scores of one metric do not share with those of another.
 _OF_METRICS = ("metrics", "features", "null", "replicates", "null_metrics", "null_views", "level")
+# Checkpoints count by their weights, however they are chosen.
+_CHECKPOINTS = "checkpoints"
 _OF_NULL = ("null", "replicates", "null_views", "level")
 _MACHINERY = "actjax.scoring.results"
 
@@ -44,7 +46,7 @@ class MadeFrom(NamedTuple):
 def made_from(run: runs.Run, source: Source) -> MadeFrom:
     """What the scores of a run, of all its metrics and features, are made from."""
     config = run.config
-    shared = {name: value for name, value in config.score.items() if name not in _OF_METRICS}
+    shared = {name: value for name, value in config.score.items() if name not in (*_OF_METRICS, _CHECKPOINTS)}
     held = [[spec, code_version.version(_feature_module(name))] for spec, name in _held(run)]
     base = [
         scores_files.VERSION,
@@ -56,6 +58,7 @@ def made_from(run: runs.Run, source: Source) -> MadeFrom:
         [config.data.clip_seconds, config.data.sample_rate_hz, config.seed],
         code_version.version(_MACHINERY, network_module(run)),
         *held,
+        *checkpoints.fingerprint(run),
     ]
     null, tested, metrics = run.setup.scored.null, [], {}
     for spec, name in _specs(config.score.metrics):

@@ -5,7 +5,7 @@ from pathlib import Path
 from actjax import files, memory, parallel, runs
 from actjax.data import loader
 from actjax.external.layers import Activations
-from actjax.scoring import from_elsewhere, nulls, results, score_set, unscored
+from actjax.scoring import checkpoints, from_elsewhere, nulls, results, score_set, unscored
 from actjax.stages import Stage
 from actjax.statistics.requirements import check_replicates
 from actjax.workdir import examples, left_out, pieces, recorded_config
@@ -67,6 +67,7 @@ def _beside(table: Path) -> tuple[Path, Path, Path]:
 def check_options(run: runs.Run) -> None:
     """Refuses batches that no device can hold, and replicates that cannot resolve the asked level."""
     memory.check_scoring(run.setup)
+    checkpoints.check_options(run)
     null = run.setup.scored.null
     if null is not None:
         check_replicates(null.replicates, null.level)

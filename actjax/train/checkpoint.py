@@ -43,9 +43,9 @@ class Checkpoints:
     devices can go on from it. Its files' hashes are compared before anything of it is read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Opens `folder`, which need not exist."""
-        self.folder = Path(folder).absolute()
+    def __init__(self, folder: Path, most: int | None = CHECKPOINTS) -> None:
+        """Opens `folder`, which need not exist, and in which `most` stay (None: all)."""
+        self.folder, self._most = Path(folder).absolute(), most
         self._opened: ocp.CheckpointManager | None = None
 
     def save(self, step: int, meta: dict[str, Any], **items: Any) -> None:
@@ -196,7 +196,7 @@ class Checkpoints:
                 primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
             )
             options = ocp.CheckpointManagerOptions(
-                max_to_keep=CHECKPOINTS,
+                max_to_keep=self._most,
                 create=False,
                 enable_async_checkpointing=False,
                 multiprocessing_options=alone,

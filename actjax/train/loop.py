@@ -10,8 +10,8 @@ import flax.linen as nn
 
 from actjax import parallel
 from actjax.interruption import StopRequest
+from actjax.train import kept, supply
 from actjax.train import state as states
-from actjax.train import supply
 from actjax.train.checkpoint import Checkpoints
 from actjax.train.evaluation import EvalResult, evaluate, predict, recompute_batch_stats
 from actjax.train.log import DivergedError, Log, progress_bar
@@ -157,7 +157,7 @@ def _run(
     try:
         with (
             StopRequest() as stop,
-            Saver(checkpoints) as saver,
+            Saver(checkpoints, kept.open_kept(workdir)) as saver,
             contextlib.closing(Log(workdir, first)) as log,
             progress_bar(progress, trainer.recipe.pace.num_steps, first) as bar,
         ):

@@ -42,6 +42,8 @@ class TrainOptions:
       log_every: steps between log lines.
       patience: evaluations without a better one before stopping, 0 never stops early.
       monitor: what "better" means in evaluation: "loss" or "accuracy".
+      keep: the weights of which evaluations stay: "none", "log" (after 1, 2, 4, 8 ... of them, and the
+        last) or "all".
       multilabel: sigmoid outputs and labels [b, classes], else softmax and labels [b].
       clip_norm: largest global norm of the gradient, None without bound.
       dropout: replaces the model's own rate where it has one, None keeps that.
@@ -61,6 +63,7 @@ class TrainOptions:
     log_every: int
     patience: int
     monitor: str
+    keep: str
     multilabel: bool = False
     clip_norm: float | None = None
     dropout: float | None = None

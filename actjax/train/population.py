@@ -14,6 +14,7 @@ import tqdm
 
 from actjax import parallel
 from actjax.interruption import StopRequest
+from actjax.train import kept
 from actjax.train import state as states
 from actjax.train.evaluation import evaluate
 from actjax.train.log import Log, progress_bar
@@ -71,7 +72,7 @@ def fit(
         for one in under_way:
             one.pending = list(one.record.pending)
             one.log = stack.enter_context(contextlib.closing(Log(one.member.workdir, start)))
-            one.saver = stack.enter_context(Saver(one.checkpoints))
+            one.saver = stack.enter_context(Saver(one.checkpoints, kept.open_kept(one.member.workdir)))
         stop = stack.enter_context(StopRequest())
         bar = stack.enter_context(progress_bar(progress, num_steps, start))
         recipe = recipe_of(model, frontend, options, num_steps, steps_per_epoch, on_device)
@@ -146,4 +147,5 @@ class _Population:
         record.seconds += seconds
         record.pending = [as_lists(sums) for sums in one.pending]
         if one.saver is not None:
-            one.saver.save(step, dataclasses.asdict(record), state=state, best=one.best)
+            keep = state.variables if evaluating and record.keeps(options.keep) else None
+            one.saver.save(step, dataclasses.asdict(record), keep=keep, state=state, best=one.best)

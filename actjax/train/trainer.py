@@ -12,6 +12,7 @@ import tqdm
 
 from actjax import parallel
 from actjax.interruption import StopRequest
+from actjax.train import kept
 from actjax.train.evaluation import EvalResult, evaluate
 from actjax.train.log import Log
 from actjax.train.options import TrainOptions
@@ -49,6 +50,10 @@ class Record:
         self.since_best = 0 if best else self.since_best + 1
         self.stopped_early = 0 < options.patience <= self.since_best
         return best
+
+    def keeps(self, keep: str) -> bool:
+        """Whether the weights of the last evaluation stay."""
+        return kept.keeps(keep, len(self.history), self.finished)
 
 
 class Unwritten(NamedTuple):
@@ -120,7 +125,7 @@ class Trainer:
                 self._write(unwritten, log, bar)
                 self.record.seconds += time.perf_counter() - began
                 began = time.perf_counter()
-                self._save(step, replicated, saver, pending)
+                self._save(step, replicated, saver, pending, evaluating)
             if asked and not self.record.finished:
                 raise KeyboardInterrupt(f"stopped at step {step} of {last}; it is saved")
 
@@ -162,11 +167,19 @@ class Trainer:
             asked = self.judge(step, measured) if parallel.process_index() == 0 else True
             self.record.stopped_early |= not parallel.gather_hosts(asked)[0]
 
-    def _save(self, step: int, replicated: TrainState, saver: Saver, pending: list[dict[str, Any]]) -> None:
+    def _save(
+        self,
+        step: int,
+        replicated: TrainState,
+        saver: Saver,
+        pending: list[dict[str, Any]],
+        evaluated: bool,
+    ) -> None:
         state = parallel.unreplicate(replicated)
         since = self.record.pending + [as_lists(parallel.unreplicate(call)) for call in pending]
         meta = dataclasses.asdict(self.record) | {"pending": since}
-        saver.save(step, meta, state=state, best=self.best)
+        keep = state.variables if evaluated and self.record.keeps(self.recipe.options.keep) else None
+        saver.save(step, meta, keep=keep, state=state, best=self.best)
 
 
 def next_batches(sent: Iterator[Any], count: int, step: int, last: int) -> Any:

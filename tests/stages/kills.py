@@ -33,8 +33,8 @@ TONES = (
 )
 SETTINGS = {"tones": TONES, "quickstart": ()}
 QUICKSTART = ROOT / "configs" / "quickstart.py"
-# What may differ between two runs: times, and hashes of files that hold times.
-TIMES = {"seconds", "stages", "findings"}
+# What may differ between two runs: times, and hashes of what holds times or the workdir's name.
+TIMES = {"seconds", "stages", "findings", "pages"}
 
 
 def command(folder: Path, workdir: str, settings: str, sweep: bool) -> list[str]:
