@@ -70,8 +70,37 @@ NEED_LIBROSA = (
     "test_feature_parity",
     "test_feature_truth",
 )
-# The longest groups first, so that no worker is left alone with one at the end.
-LONGEST = ("test_end_to_end", "librosa", "test_metric_contract")
+# The longest groups first, those of more than 8 CPU seconds: no worker is left alone with one at the end.
+LONGEST = (
+    "librosa",
+    "test_end_to_end",
+    "test_metric_contract",
+    "test_sizes",
+    "test_fuzz",
+    "test_api_inputs",
+    "test_contract",
+    "test_split_products",
+    "test_resumed",
+    "test_metric_nulls",
+    "test_references",
+    "test_compilation",
+    "test_padding",
+    "test_geometry_metrics",
+    "test_loop",
+    "test_dependence_metrics",
+    "test_contributing",
+    "test_import",
+    "test_readme",
+    "test_sanity",
+    "test_concept_metrics",
+    "test_api",
+    "test_keras",
+    "test_docstrings",
+    "test_shared_programs",
+    "test_multi_label",
+    "test_clips_on_devices",
+    "test_search",
+)
 
 
 def _group(nodeid):
