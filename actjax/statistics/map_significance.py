@@ -73,8 +73,8 @@ def significance_maps(
     values = sides.activations.values, sides.features.values
     observed = score_maps(*values, chosen_metric, mask=mask, seed=seed, memory_gib=memory_gib)
     on_grid = _on_grid(chosen_metric, *values, mask, round(memory_gib * 2**30))
-    b = len(on_grid.mask)
-    clips = Clips(np.arange(b)[:, None], np.ones((b, 1), bool), np.arange(b))
+    number_b = np.arange(len(on_grid.mask))
+    clips = Clips(number_b[:, None], np.ones((len(number_b), 1), bool), number_b)
     draws = rearrangements(null, clips, recording_ids, classes, {"replicates": replicates, "seed": seed})
     null_scores = metric_nulls.null_of(chosen_metric, on_grid, draws, memory_gib=memory_gib)
     return in_container(sides, np.asarray(observed), null_scores)
@@ -85,16 +85,20 @@ def _on_grid(metric: Metric, maps: Any, matrices: Any, mask: ArrayLike | None, m
     x, y = checks.images(maps, "maps", "n, f, t"), checks.images(matrices, "matrices", "k, rows, frames")
     if x.present is not None or y.present is not None:
         raise ValueError("expected arrays without masked entries; leave frames out by mask=")
-    counts_bt = checks.map_mask(x.values, y.values, mask)
+    counts = ImageMask(checks.map_mask(x.values, y.values, mask))
     batches = []
-    for batch in image_batches(metric, x.values, y.values, ImageMask(counts_bt), memory):
-        images, of_clips = map(jnp.asarray, (batch.x, batch.y)), cast(ImageMask, batch.mask)
-        on_grid = regrid_images(*images, of_clips, same_rows=metric.compares == "cells")
+    for batch in image_batches(metric, x.values, y.values, counts, memory):
+        images, of_mask = (jnp.asarray(batch.x), jnp.asarray(batch.y)), cast(ImageMask, batch.mask)
+        on_grid = regrid_images(images[0], images[1], of_mask, same_rows=metric.compares == "cells")
         batches.append([np.asarray(one)[batch.clip_mask_b] for one in on_grid])
     x_bnft, y_bkft, counts_bt = map(np.concatenate, zip(*batches, strict=True))
-    frames = x_bnft.shape[3]
-    if metric.observes == "image":
-        return Sides(x_bnft, y_bkft, counts_bt, frames)
-    b, _, f, _ = x_bnft.shape
-    cells = (image.transpose(0, 2, 3, 1).reshape(b, f * frames, -1) for image in (x_bnft, y_bkft))
-    return Sides(*cells, mask=np.repeat(counts_bt[:, None], f, axis=1).reshape(b, -1), frames=frames)
+    whole = Sides(x_bnft, y_bkft, counts_bt, x_bnft.shape[3])
+    return whole if metric.observes == "image" else _cells(whole)
+
+
+def _cells(images: Sides) -> Sides:
+    """Images as vectors of their cells, each frame's from the lowest row on."""
+    b, _, f, t = images.x.shape
+    x, y = (image.transpose(0, 2, 3, 1).reshape(b, f * t, -1) for image in (images.x, images.y))
+    mask = np.repeat(images.mask[:, None], f, axis=1).reshape(b, f * t)
+    return Sides(x, y, mask, images.frames)
