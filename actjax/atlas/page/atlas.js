@@ -328,8 +328,9 @@ function sentence(i) {
   if (columns.gain[i] !== null) {
     const ends = interval(columns.gain_low[i], columns.gain_high[i]);
     const controls = [["strongest untrained unit", columns.untrained[i]], ["input", columns.input[i]]]
-      .filter(([, value]) => value !== null).map(([name, value]) => `the ${name} has ${signed(value)}`).join(", ");
-    words.push(`${controls[0].toUpperCase()}${controls.slice(1)}: a gain of ${signed(columns.gain[i])}${ends ? ` (95 %: ${ends})` : ""}.`);
+      .filter(([, value]) => value !== null)
+      .map(([name, value], k) => `he ${name}${k ? "" : " has"} ${signed(value)}`).join(", t");
+    words.push(`T${controls}: a gain of ${signed(columns.gain[i])}${ends ? ` (95 %: ${ends})` : ""}.`);
   }
   return words.join(" ");
 }
