@@ -1,6 +1,7 @@
 """Every test runs on four simulated CPU devices, in strict promotion modes, with warnings as errors."""
 
 import atexit
+import gc
 import importlib.metadata
 import os
 import shutil
@@ -11,14 +12,15 @@ import tempfile
 if "--as-users" in sys.argv:
     os.environ["ACTJAX_TESTS_AS_USERS"] = "1"
 # Compiling is most of what the tests do, so LLVM's expensive passes are off and the backend optimises at
-# level 1, in whatever a test starts too. JAX 0.10's older emitters compile in half the time; later releases
-# do not know that flag.
+# level 1, in whatever a test starts too. JAX 0.10's older emitters compile in half the time, and a program
+# that is not cut in pieces for as many threads in 0.87 of it; later releases do not know the first flag.
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
     + " --xla_force_host_platform_device_count=4"
     + (
         " --xla_llvm_disable_expensive_passes=true --xla_backend_optimization_level=1"
-        + " --xla_cpu_use_fusion_emitters=false" * importlib.metadata.version("jaxlib").startswith("0.10.")
+        + " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+        * importlib.metadata.version("jaxlib").startswith("0.10.")
     )
     * ("ACTJAX_TESTS_AS_USERS" not in os.environ)
 )
@@ -31,14 +33,22 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = (
 )
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+# Programs say nothing of the lines that they came from, which costs a twentieth of the CPU time.
+os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"
 # librosa's compiled functions go to a folder of each worker: two workers that fill one cache at once read
 # half-written code, which ends in a segmentation fault.
 os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba-")
 os.environ["NUMBA_OPT"] = "0"  # its functions run for less time than their optimisation takes
+# A launch.py that a test starts reads the bytecode that another has written: 0.8 s of each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import jax
 import pytest
 
+sys.dont_write_bytecode = False
+# Tracing makes millions of objects that live as long as their program: to look through them for garbage at
+# Python's thresholds was a seventh of the tests' CPU time.
+gc.set_threshold(100_000, 10, 10)
 atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 if "PYTEST_XDIST_WORKER" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
@@ -53,9 +63,44 @@ def pytest_addoption(parser):
 
 
 # librosa compiles itself for 20 seconds on import, in each worker's folder: one worker runs all that need it.
-NEED_LIBROSA = ("test_dsp", "test_feature_benchmark", "test_feature_parity", "test_feature_truth")
-# The longest groups first, so that no worker is left alone with one at the end.
-LONGEST = ("test_end_to_end", "librosa", "test_metric_contract")
+NEED_LIBROSA = (
+    "test_dsp",
+    "test_feature_benchmark",
+    "test_feature_contract",
+    "test_feature_parity",
+    "test_feature_truth",
+)
+# The longest groups first, those of more than 8 CPU seconds: no worker is left alone with one at the end.
+LONGEST = (
+    "librosa",
+    "test_end_to_end",
+    "test_metric_contract",
+    "test_sizes",
+    "test_fuzz",
+    "test_api_inputs",
+    "test_contract",
+    "test_split_products",
+    "test_resumed",
+    "test_metric_nulls",
+    "test_references",
+    "test_compilation",
+    "test_padding",
+    "test_geometry_metrics",
+    "test_loop",
+    "test_dependence_metrics",
+    "test_contributing",
+    "test_import",
+    "test_readme",
+    "test_sanity",
+    "test_concept_metrics",
+    "test_api",
+    "test_keras",
+    "test_docstrings",
+    "test_shared_programs",
+    "test_multi_label",
+    "test_clips_on_devices",
+    "test_search",
+)
 
 
 def _group(nodeid):
@@ -73,6 +118,12 @@ def pytest_xdist_make_scheduler(config, log):
             return _group(nodeid)
 
     return ByGroup(config, log)
+
+
+def pytest_collection_finish(session):
+    """What was imported and collected stays, so it is not looked through for garbage again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config, items):

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import small_runs
 
-from actjax import compilation
+from actjax import compilation, runs
+from actjax.defaults import default_config
+from actjax.stages import data
 
 ROOT = Path(__file__).parent.parent
 
@@ -96,9 +98,22 @@ def test_the_folder_is_the_users(monkeypatch, tmp_path):
     assert compilation.user_folder() == tmp_path / "Library/Caches/actjax/compiled"
 
 
-def test_another_workdir_and_seed_compile_nothing(tmp_path):
+def prepare(folder, *options):
+    """The data of a run, in this process."""
+    config = default_config()
+    for option in options:
+        name, value = option.removeprefix("--config.").split("=", 1)
+        section, key = name.split(".")
+        config[section][key] = type(config[section][key])(value)
+    data.prepare(runs.open_run(config, folder / "one", data_dir=str(folder / "data")))
+
+
+def test_another_workdir_and_seed_compile_nothing(tmp_path, monkeypatch):
     small_runs.write_sounds(tmp_path)
     small_runs.write_module(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    prepare(tmp_path, *small_runs.OPTIONS, "--config.train.steps=4")
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", compilation.VARIABLE: ""}
     environment |= {
         "XDG_CACHE_HOME": str(tmp_path / "xdg"),
@@ -108,6 +123,7 @@ def test_another_workdir_and_seed_compile_nothing(tmp_path):
     def launch(*options):
         command = [sys.executable, str(ROOT / "launch.py"), f"--config={ROOT / 'configs' / 'quickstart.py'}"]
         command += [
+            "--stage=train",
             f"--data_dir={tmp_path / 'data'}",
             *small_runs.OPTIONS,
             "--config.train.steps=4",
@@ -119,8 +135,7 @@ def test_another_workdir_and_seed_compile_nothing(tmp_path):
             r"programs: (\d+) compiled in [\d.]+ s, (\d+) found compiled and read in", done.stdout
         )
 
-    assert launch("--stage=data", "--workdir=one") == []
-    [(compiled, read)] = launch("--stage=train", "--workdir=one")
+    [(compiled, read)] = launch("--workdir=one")
     assert int(compiled) > 5 and len(list((tmp_path / "xdg/actjax/compiled").glob("*-cache"))) > 5
-    [(compiled, read)] = launch("--stage=train", "--workdir=two", "--config.seed=1")
+    [(compiled, read)] = launch("--workdir=two", "--config.seed=1")
     assert compiled == "0" and int(read) > 5

@@ -81,7 +81,7 @@ def test_the_range_in_decibels_hangs_from_the_signal_alone(name):
     np.testing.assert_allclose(long, short, atol=1e-3)
 
 
-def test_whole_clip_features_say_so(optimised):
+def test_whole_clip_features_say_so():
     """A feature that changes with what follows the signal takes the signal's length."""
     told = {n for n in lookup.names("feature") if made(n).whole_clip}
     assert told >= {"log_mel", "percussive", "chroma_stft", "onset_rate", "tempo", "log_attack_time"}

@@ -14,8 +14,6 @@ import pytest
 from actjax import lookup, parallel
 from actjax.nn.blocks import BatchNorm
 
-pytestmark = pytest.mark.usefixtures("optimised")
-
 NAMES = lookup.names("model")
 # The tests that compile a backward pass or four devices take seconds for each network.
 MAIN = [pytest.param(n, marks=() if n in ("vgg", "singlelayer") else pytest.mark.long) for n in NAMES]
@@ -116,6 +114,7 @@ def test_clips_do_not_mix_and_nothing_compiles_twice(name):
     assert forward(name)._cache_size() == 1
 
 
+@pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize("name", MAIN)
 def test_receptive_fields(name):
     """The inputs that move a cell are those that LayerAxis says, found by differentiating."""
@@ -156,6 +155,7 @@ def train(model, variables, x, mask_b):
     return logits, changed
 
 
+@pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize("name", MAIN)
 def test_batch_norm_is_the_same_on_any_number_of_devices(name):
     """Statistics and output of 4 devices with padding equal those of 1 without, in training mode."""

@@ -104,7 +104,8 @@ def test_masked_frames_change_no_score(images, metrics):
         empty = jax.tree.map(lambda leaf: jnp.zeros((2, *leaf.shape), leaf.dtype), jax.eval_shape(wider.init))
         # Of two members, the second has other neurons.
         sides = [BothSides(x, y, valid), BothSides(x[..., ::-1] if not images else x[:, :, ::-1], y, valid)]
-        state, _ = programs.update_items(
+        update = jax.jit(programs.update_items, static_argnums=(0, 1, 2))
+        state, _ = update(
             wider, size, (1, 1), empty, jnp.asarray(True), sides, None, jnp.ones(5, bool), context
         )
         place = stacks.Place(0, 0, 1, 3, 2)

@@ -202,6 +202,14 @@ def test_scale_and_shift_matter_only_where_declared(metric):
 # One of each way that a stream keeps its state; the others keep theirs in one of these ways.
 EACH_STATE = ("pearson", "cosine_cubed", "partial_pearson", "ridge", "iou", "spearman", "cka", "ssim")
 
+# Kernels that are run clip by clip as those above are, or as auprc, pearson_top_and_random, max_ncc and
+# mutual_information: their streams run with --long. A new metric's stream runs in every run.
+SAME_STREAM = (
+    "accuracy", "auc", "balanced_accuracy", "cca", "cosine", "distance_correlation", "f1",
+    "information_quality_ratio", "inverse_auc", "inverse_auprc", "inverse_balanced_accuracy", "kendall",
+    "knn_jaccard", "mean_activation_difference", "precision", "procrustes", "rank_reorder", "recall", "rsa",
+    "soft_wpmi", "spearman_top_and_random", "svcca", "wpmi",
+)  # fmt: skip
 
 SCALED = [name for name in NAMES if "scale" in make_metric(name).invariant_to]
 
@@ -316,8 +324,12 @@ def batch_states(stream, clips):
     return whole, apart
 
 
-def test_stream_equals_the_kernel_in_any_order(metric):
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.long) if n in SAME_STREAM else n for n in NAMES]
+)
+def test_stream_equals_the_kernel_in_any_order(name):
     """The stream's clips are not padded and the kernel's are: neither must matter."""
+    metric = make_metric(name)
     stream, clips = streamed(metric)
     whole, (a, b, c) = batch_states(stream, clips)
     x, y, mask, clip_mask, context = clips

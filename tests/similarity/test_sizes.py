@@ -189,18 +189,18 @@ def test_streams_count_beyond_words(name):
     y = 1 / (1 + np.exp(-y))
     accumulator = make_metric(name, **STREAMS[name]).accumulator
     context = Context(folds_o=np.arange(400, dtype=np.int32) % 5, nuisance_oq=z)
-    state = accumulator.update(accumulator.init(2, 2), x, y, np.ones(400, bool), context)
-    expected = accumulator.finalize(state)
-    merge = jax.jit(accumulator.merge)
+    update, finalize, merge = map(jax.jit, (accumulator.update, accumulator.finalize, accumulator.merge))
+    state = update(accumulator.init(2, 2), x, y, np.ones(400, bool), context)
+    expected = finalize(state)
     for doublings in (23, 10, 10):
         for _ in range(doublings):
             state = merge(state, state)
-    found = long_counts.on_host(accumulator.finalize(state))
+    found = long_counts.on_host(finalize(state))
     assert (np.asarray(found["n_observations"]) == 400 * 2**43).all()
     np.testing.assert_allclose(found["score"], expected["score"], atol=BOUND)
     # One more batch is counted to the last observation.
-    state = accumulator.update(state, x, y, np.ones(400, bool), context)
-    more = long_counts.on_host(accumulator.finalize(state))
+    state = update(state, x, y, np.ones(400, bool), context)
+    more = long_counts.on_host(finalize(state))
     assert (np.asarray(more["n_observations"]) == 400 * 2**43 + 400).all()
     np.testing.assert_allclose(more["score"], expected["score"], atol=BOUND)
 
@@ -209,12 +209,12 @@ def test_clip_means_count_beyond_words():
     stream = PairStream((make_metric("spearman"),), 2, 2)
     x, y, _ = sides(80)
     batch = (x.reshape(4, 20, 2), y.reshape(4, 20, 2), np.ones((4, 20), bool), np.ones(4, bool))
-    state = stream.update(stream.init(), *batch)
-    expected = stream.finalize(state)["spearman"]["score"]
-    merge = jax.jit(stream.merge)
+    finalize, merge = jax.jit(stream.finalize), jax.jit(stream.merge)
+    state = jax.jit(stream.update)(stream.init(), *batch)
+    expected = finalize(state)["spearman"]["score"]
     for _ in range(40):
         state = merge(state, state)
-    found = long_counts.on_host(stream.finalize(state))["spearman"]
+    found = long_counts.on_host(finalize(state))["spearman"]
     assert (found["n_observations"] == 80 * 2**40).all() and found["n_observations"].dtype == np.int64
     np.testing.assert_allclose(found["score"], expected, atol=BOUND)
 

@@ -18,6 +18,7 @@ from actjax.workdir import ablation, recorded_config
 
 SMALL = (
     *TINY,
+    "--config.model.name=vgg(widths=(8, 8, 8, 8), embedding=8)",
     "--config.train.steps=3",
     "--config.train.eval_every=2",
     "--config.score.layers=conv1|conv4|bands|image",
@@ -255,7 +256,7 @@ def compare_devices(one, two):
         return {tuple(r[k] for k in keys): r["score"] for r in rows if r["metric"] == "pearson"}
 
     a, b = scores(one), scores(two)
-    assert a.keys() > b.keys() and len(b) > 5_000
+    assert a.keys() > b.keys() and len(b) > 2_000
     worst = max(abs(a[k] - b[k]) for k in b if b[k] == b[k])
     assert worst < 1e-5
     assert all((a[k] != a[k]) == (b[k] != b[k]) for k in b)
