@@ -33,10 +33,18 @@ def names(run: runs.Run) -> list[str]:
     """The networks "step100" ... that score.checkpoints chooses among those that are kept.
 
     Raises:
-      ValueError: a step that was not kept; lists those that were.
+      ValueError: a step that was not kept, or none was; lists those that were.
     """
     asked = run.setup.scored.checkpoints
-    return [checkpoint_name(step) for step in chosen(asked, _kept_steps(run))] if asked else []
+    if not asked:
+        return []
+    there = _kept_steps(run)
+    if not there:
+        raise ValueError(
+            f"score.checkpoints = {asked!r}: {run.workdir} keeps no weights of its training; train with "
+            "--config.train.keep=log (or all), in another --workdir"
+        )
+    return [checkpoint_name(step) for step in chosen(asked, there)]
 
 
 def expected_names(run: runs.Run) -> list[str]:

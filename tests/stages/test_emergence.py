@@ -1,5 +1,7 @@
 """Training keeps the weights of some evaluations, and their scores tell when each feature appears."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import small_runs
@@ -62,9 +64,12 @@ def test_checkpoints_are_scored_beside_the_trained_network(make_run, capsys):
     assert checkpoints.names(make_run(**{"score.checkpoints": "log"})) == ["step1", "step2", "step4", "step5"]
 
 
-def test_checkpoints_that_are_not_there_are_refused(make_run):
+def test_checkpoints_that_are_not_there_are_refused(make_run, tmp_path):
     with pytest.raises(ValueError, match="step 3 were not kept; kept are: 1, 2, 4, 5"):
         checkpoints.names(make_run(**{"score.checkpoints": "3"}))
+    empty = dataclasses.replace(make_run(**{"score.checkpoints": "all"}), workdir=tmp_path)
+    with pytest.raises(ValueError, match="keeps no weights of its training; train with"):
+        checkpoints.names(empty)
     with pytest.raises(ValueError, match=r"train with --config.train.keep=log \(or all\)"):
         score.check_options(make_run(**{"score.checkpoints": "all", "train.keep": "none"}))
     with pytest.raises(ValueError, match="wants a network that is trained here"):
