@@ -19,6 +19,7 @@ RULES = {
     "seed": SEED,
     "weights": Text(),
     "classes": Names(),
+    "tracking": Names(("wandb", "mlflow")),
     "data.name": Specs(most=1),
     "data.config": Text(),
     "data.clip_seconds": RANGES["clip_seconds"],
@@ -129,6 +130,7 @@ def default_config() -> ml_collections.ConfigDict:
 
     config.weights = ""  # a Keras file of that model or its package, for --stage=import instead of training
     config.classes = ""  # what the outputs of those weights mean, in order: cel,pia,...
+    config.tracking = ""  # who is told of curves and pictures beside TensorBoard: wandb, mlflow
     _training(config)
     _scoring(config)
     _reporting(config)

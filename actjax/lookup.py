@@ -60,6 +60,8 @@ EXTRAS = {
     "google_crc32c": "formats",
     "mirdata": "mirdata",
     "ray": "ray",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
     "pandas": "notebook",
     "tensorflow": "tensorflow",
 }

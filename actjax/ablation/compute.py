@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from actjax import files, runs
 from actjax.ablation import effects, responses
-from actjax.atlas.build import check, mean_activations, open_network
+from actjax.atlas.build import check, mean_activations, of_network, open_network
 from actjax.workdir import ablation
 from actjax.workdir.ablation import AblatedLayer, Ablation
 
@@ -19,9 +19,11 @@ def compute(run: runs.Run) -> list[Path]:
       ValueError: no layer lies on the way to the outputs.
     """
     check(run)
+    if not run.setup.scored.run_networks:
+        raise runs.StageLeftOut("activations of score.activations have no network that could be cut")
     source = run.open_source(run.setup.scored.split)
     opened = open_network(run, source)
-    activations = mean_activations(run, opened, source)
+    activations = mean_activations(run, of_network(run, opened, next(iter(opened.weights))), source)
     made_from = files.digest(["ablation", activations.made_from, responses.can_render(run)])
     before = ablation.read(run.workdir)
     path = ablation.path_of(run.workdir)

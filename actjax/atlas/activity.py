@@ -37,6 +37,26 @@ class Heard(NamedTuple):
     features: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
+class Listened(NamedTuple):
+    """What an atlas listens to: a network of the run, or activations made elsewhere.
+
+    Attributes:
+      layers: those that are shown.
+      front: by whose hop the layers' cells are counted.
+      seconds: of a clip, as the layers see it.
+      made_from: a hash of what the activations depend on beside the clips.
+      clip_means: the clips -> network -> layer -> [b, n] mean activations.
+      hear: (features, all clips, the chosen ones) -> these, one after the other.
+    """
+
+    layers: tuple[Layer, ...]
+    front: Frontend
+    seconds: float
+    made_from: Any
+    clip_means: Callable[[loader.Source], dict[str, dict[str, np.ndarray]]]
+    hear: Callable[[Sequence[Feature], loader.Source, np.ndarray], Iterator[Heard]]
+
+
 def forward(network: Network) -> Forward:
     """Makes what computes all layers of clips."""
     return on_images(capture.network_outputs(network.module), network.frontend)
@@ -101,17 +121,35 @@ def hear(
     picture: Frontend,
 ) -> Iterator[Heard]:
     """Yields the chosen clips with every layer's output and the features; `picture` makes their images."""
+    by_layer = {layer.name for layer in layers}
     compute_layers = forward(network)
+
+    def chosen(variables: Any, audio_bs: jax.Array, length_b: jax.Array) -> dict[str, jax.Array]:
+        outputs = compute_layers(variables, audio_bs, length_b)
+        return {name: output for name, output in outputs.items() if name in by_layer}
+
+    return heard(chosen, variables, features, source, clips, picture, network.batch_size)
+
+
+def heard(
+    compute_layers: Forward,
+    variables: Any,
+    features: Sequence[Feature],
+    source: loader.Source,
+    clips: np.ndarray,
+    picture: Frontend,
+    batch_size: int,
+) -> Iterator[Heard]:
+    """What `hear` yields, of anything that computes layers from clips."""
     looked_up = [f for f in features if isinstance(f, tabulated.GivenFeature)]
     on_device = [f for f in features if f not in looked_up and not f.host]
 
     @jax.jit
     def observe(audio_bs: jax.Array, length_b: jax.Array) -> Any:
         image, outputs = images(audio_bs, picture, length_b), compute_layers(variables, audio_bs, length_b)
-        by_layer = {layer.name: outputs[layer.name] for layer in layers}
-        return image, by_layer, compute(on_device, audio_bs, length_b) if on_device else {}
+        return image, outputs, compute(on_device, audio_bs, length_b) if on_device else {}
 
-    for batch in loader.batches(source.take(clips), batch_size=network.batch_size):
+    for batch in loader.batches(source.take(clips), batch_size=batch_size):
         image, outputs, values = jax.tree.map(np.asarray, observe(batch.audio, batch.length))
         real = np.flatnonzero(batch.mask)
         index = clips[batch.index[real]]

@@ -1,19 +1,22 @@
 """Builds the atlas of a run: passes over the clips, then the folder of a page that opens from a file."""
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from actjax import code_version, files, runs
-from actjax.atlas import activity, chosen, described, page_text, shown, site
+from actjax.atlas import activity, chosen, described, elsewhere, page_text, shown, site
+from actjax.atlas.activity import Heard, Listened
 from actjax.atlas.coded import rounded
 from actjax.data import loader
 from actjax.report.neurons import best_of_neurons
 from actjax.report.summary import summarise
 from actjax.scores.files import load_scores, tables_of
 from actjax.scoring import from_elsewhere, networks
-from actjax.types import Feature, Layer
+from actjax.types import Feature, Frontend, Layer
 from actjax.workdir import ablation, clip_activations, evaluation_record, made_pages, train_record
 from actjax.workdir.clip_activations import ClipActivations
 
@@ -46,6 +49,7 @@ def made_from(run: runs.Run) -> str:
         [
             run.config.to_dict(),
             record and record.weights,
+            from_elsewhere.fingerprint(run.setup.scored),
             source.fingerprint,
             made_pages.contents([*tables_of(run.workdir), *others]),
             code_version.of_rooms("atlas", "pages", "report"),
@@ -57,31 +61,30 @@ def build(run: runs.Run) -> list[Path]:
     """Writes the atlas of a scored run, and the mean activations that it is made from.
 
     Raises:
-      StageLeftOut: the neurons are not channels, or their activations come from a file.
+      StageLeftOut: the neurons are not channels, or the input alone was scored.
       ScoresError: nothing was scored.
     """
     check(run)
     summary = summarise(table := load_scores(run.workdir))
     source = run.open_source(run.setup.scored.split)
-    opened = open_network(run, source)
+    listened = listen(run, source, summary.main)
     # Sets scored before may hold layers that score.layers leaves out now.
-    best = best_of_neurons(table, summary).of_layers(summary, [layer.name for layer in opened.layers])
+    best = best_of_neurons(table, summary).of_layers(summary, [layer.name for layer in listened.layers])
     scored = site.Scored(table, summary, best)
-    activations = mean_activations(run, opened, source)
+    activations = mean_activations(run, listened, source)
     means = activations.means[summary.main]
     folder, pool = site.empty_folder(folder_of(run.workdir)), chosen.pool_of(list(means.values()))
     beside = described.resembled(summary)
     features = _features(run, source, {*scored.best.feature, *(one.feature for one in beside.values())})
-    weights = opened.weights[summary.main]
-    heard = activity.hear(opened.network, opened.layers, weights, features, source, pool, run.setup.analysis)
+    heard = listened.hear(features, source, pool)
     of_neurons = {layer: chosen.clips_of(means_bn, pool) for layer, means_bn in means.items()}
-    asked = shown.wanted(opened, of_neurons, scored.best, summary, features, beside)
+    asked = shown.wanted(listened, of_neurons, scored.best, summary, features, beside)
     pictured = shown.write_clips(folder, heard, asked)
     run_info = site.RunInfo(
-        title=f"Atlas of {run.config.model.name} on {run.config.data.name}",
+        title=f"Atlas of {page_text.heard_of(run)} on {run.config.data.name}",
         clip_seconds=source.clip_samples / source.sample_rate_hz,
         facts=page_text.facts(run, summary, source, datetime.date.today()),
-        layers=[described_layer(layer, opened.network, source) for layer in opened.layers],
+        layers=[described_layer(layer, listened.front, source) for layer in listened.layers],
     )
     page = site.write_site(folder, scored, activations, pool, pictured, run_info, ablation.read(run.workdir))
     return [page, clip_activations.path_of(run.workdir)]
@@ -93,11 +96,38 @@ def _features(run: runs.Run, source: loader.Source, names: Collection[str]) -> l
 
 
 def check(run: runs.Run) -> None:
-    """Raises StageLeftOut where there is no network whose channels could be listened to."""
-    if run.setup.scored.neurons != "channel" or not run.setup.scored.run_networks:
+    """Raises StageLeftOut where there are no channels that could be listened to."""
+    scored = run.setup.scored
+    if scored.neurons != "channel" or not (scored.run_networks or scored.activations):
         raise runs.StageLeftOut(
-            "it plays what drives the channels of a network: score.neurons=channel, and a network of the run"
+            "it plays what drives channels: score.neurons=channel, and a network or score.activations"
         )
+
+
+def listen(run: runs.Run, source: loader.Source, main: str) -> Listened:
+    """What the atlas listens to; `main` is the network whose maps are shown."""
+    if run.setup.scored.activations is not None:
+        return elsewhere.listen(run, source)
+    return of_network(run, open_network(run, source), main)
+
+
+def of_network(run: runs.Run, opened: Network, main: str) -> Listened:
+    """A network of the run as what the atlas listens to."""
+    network, layers, weights = opened
+    front, record = network.frontend, train_record.read(run.workdir)
+
+    def hear(features: Sequence[Feature], source: loader.Source, clips: np.ndarray) -> Iterator[Heard]:
+        shown_weights, picture = weights[main], run.setup.analysis
+        return activity.hear(network, layers, shown_weights, features, source, clips, picture)
+
+    return Listened(
+        layers=layers,
+        front=front,
+        seconds=network.image_shape_ft[1] * front.hop_samples / front.sample_rate_hz,
+        made_from=[record and record.weights, sorted(weights)],
+        clip_means=lambda source: activity.clip_means(network, layers, weights, source),
+        hear=hear,
+    )
 
 
 def open_network(run: runs.Run, source: loader.Source) -> Network:
@@ -110,23 +140,22 @@ def open_network(run: runs.Run, source: loader.Source) -> Network:
     )
 
 
-def mean_activations(run: runs.Run, opened: Network, source: loader.Source) -> ClipActivations:
+def mean_activations(run: runs.Run, listened: Listened, source: loader.Source) -> ClipActivations:
     """Reads the mean activations of an earlier atlas, if of the same weights and clips; else makes them."""
-    record = train_record.read(run.workdir)
-    names = [layer.name for layer in opened.layers]
-    made_from = files.digest([record and record.weights, source.fingerprint, sorted(opened.weights), names])
+    names = [layer.name for layer in listened.layers]
+    made_from = files.digest([listened.made_from, source.fingerprint, names])
     before = clip_activations.read(run.workdir)
     if before is not None and before.made_from == made_from:
         return before
-    means = activity.clip_means(opened.network, opened.layers, opened.weights, source)
+    means = listened.clip_means(source)
     activations = ClipActivations(made_from, source.clip_ids, source.labels, list(source.class_names), means)
     clip_activations.write(run.workdir, activations)
     return activations
 
 
-def described_layer(layer: Layer, network: networks.Network, source: loader.Source) -> dict[str, Any]:
+def described_layer(layer: Layer, front: Frontend, source: loader.Source) -> dict[str, Any]:
     """A layer, and the span of a clip that its maps cover, as shares of the clip."""
-    centres = activity.times_s(layer, network.frontend)
+    centres = activity.times_s(layer, front)
     span = None
     if centres is not None:
         half = (centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.0

@@ -39,13 +39,19 @@ def words() -> dict[str, object]:
     return {"table": " ".join(NOTE.split()), "about": list(_ABOUT)}
 
 
+def heard_of(run: runs.Run) -> str:
+    """What the atlas is of: the network's name, or the file of activations made elsewhere."""
+    path = run.setup.scored.activations
+    return run.config.model.name if path is None else Path(path).name
+
+
 def facts(run: runs.Run, summary: Summary, source: loader.Source, today: datetime.date) -> dict[str, str]:
     """What was run: data, network, how well it does, when."""
     config, recordings = run.config, len(set(source.recording_ids))
     known = {
         "data": "/".join(filter(None, (config.data.name, config.data.config))),
         "clips": f"{len(source):,} of the {run.setup.scored.split} split, {recordings:,} recordings",
-        "network": config.model.name,
+        "network" if run.setup.scored.activations is None else "activations": heard_of(run),
         "networks scored": ", ".join(summary.networks),
         "made": f"{today:%-d %B %Y}",
     }

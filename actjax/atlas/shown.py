@@ -2,37 +2,22 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from actjax.atlas import activity, media
-from actjax.atlas.activity import Heard
+from actjax.atlas.activity import Heard, Listened
 from actjax.atlas.coded import as_text, levels, rounded
 from actjax.atlas.described import Beside
 from actjax.report.neurons import Best
 from actjax.report.summary import Summary
-from actjax.scoring import networks
-from actjax.types import Feature, Layer
+from actjax.types import Feature
 
 # Points of a curve over a clip.
 POINTS = 96
 # Cells of a map that is shown, at most; larger ones are thinned.
 MOST_CELLS = (48, 128)
-
-
-class Opened(Protocol):
-    """The network and its layers."""
-
-    @property
-    def network(self) -> networks.Network:
-        """What it is."""
-        ...
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """Those that are shown."""
-        ...
 
 
 class Pictured(NamedTuple):
@@ -51,7 +36,7 @@ class Wanted(NamedTuple):
     """What is to be shown of which neurons.
 
     Attributes:
-      opened: the network.
+      listened: the network, or what stands for it.
       clips: layer -> [n, roles] the clips of each neuron.
       follows: (layer, neuron) -> the (feature, row) that is drawn as a curve.
       beside: (layer, neuron) -> the matrix feature that is shown beside its strongest map.
@@ -59,7 +44,7 @@ class Wanted(NamedTuple):
       summary: numbers the features.
     """
 
-    opened: Opened
+    listened: Listened
     clips: Mapping[str, np.ndarray]
     follows: Mapping[tuple[str, int], tuple[str, int]]
     beside: Mapping[tuple[str, int], Beside]
@@ -85,7 +70,7 @@ class _Seen(NamedTuple):
 
 
 def wanted(
-    opened: Opened,
+    listened: Listened,
     clips: Mapping[str, np.ndarray],
     best: Best,
     summary: Summary,
@@ -95,7 +80,7 @@ def wanted(
     """Lists what is to be shown: the curve of what each neuron follows, the matrix that it resembles."""
     columns = zip(best.layer, best.neuron, best.feature, best.row, strict=True)
     follows = {(summary.layers[code], int(n)): (name, int(row)) for code, n, name, row in columns if name}
-    return Wanted(opened, clips, follows, beside, {f.name: f for f in features}, summary)
+    return Wanted(listened, clips, follows, beside, {f.name: f for f in features}, summary)
 
 
 def write_clips(folder: Path, heard: Iterable[Heard], asked: Wanted) -> Pictured:
@@ -106,7 +91,7 @@ def write_clips(folder: Path, heard: Iterable[Heard], asked: Wanted) -> Pictured
       heard: the clips that have sounds, one after the other.
       asked: what is shown of which neurons.
     """
-    rate, of_clips = asked.opened.network.frontend.sample_rate_hz, asked.of_clips()
+    rate, of_clips = asked.listened.front.sample_rate_hz, asked.of_clips()
     seen: dict[tuple[str, int], _Seen] = {}
     means: dict[tuple[str, int], dict[int, float]] = {}
     for one in heard:
@@ -125,10 +110,10 @@ def _keep(shown: _Seen, one: Heard, asked: Wanted, layer: str, n: int, role: int
     output = one.layers[layer]
     if output.ndim != 3:
         return
-    grid = _grid(asked.opened.network)
-    [described] = [one_layer for one_layer in asked.opened.layers if one_layer.name == layer]
+    grid = _grid(asked.listened.seconds)
+    [described] = [one_layer for one_layer in asked.listened.layers if one_layer.name == layer]
     shown.maps[role] = thinned(output[:, :, n])
-    centres = np.asarray(activity.times_s(described, asked.opened.network.frontend))
+    centres = np.asarray(activity.times_s(described, asked.listened.front))
     shown.curves[role] = np.interp(grid, centres, output[:, :, n].mean(axis=0), left=np.nan, right=np.nan)
     shown.feature[role] = np.full(len(grid), np.nan)
     feature, row = asked.follows.get((layer, n), ("", -1))
@@ -179,10 +164,8 @@ def thinned(map_ft: np.ndarray) -> np.ndarray:
     return map_ft
 
 
-def _grid(network: networks.Network) -> np.ndarray:
+def _grid(seconds: float) -> np.ndarray:
     """[points] the times of a curve, the middles of equal shares of a clip."""
-    front = network.frontend
-    seconds = network.image_shape_ft[1] * front.hop_samples / front.sample_rate_hz
     return (np.arange(POINTS) + 0.5) * seconds / POINTS
 
 
@@ -201,7 +184,7 @@ def _pictured(
     asked: Wanted,
 ) -> Pictured:
     """Writes the maps, one picture a neuron, and codes the curves; names the scattered feature of others."""
-    number = {layer.name: i for i, layer in enumerate(asked.opened.layers)}
+    number = {layer.name: i for i, layer in enumerate(asked.listened.layers)}
     clips = 1 + max((max(of_row) for of_row in means.values()), default=0)
     neurons: dict[tuple[str, int], dict[str, Any]] = {}
     used: dict[str, np.ndarray] = {}
@@ -228,7 +211,7 @@ def _written_matrix(
     """Writes the picture of a matrix feature, and says what it is."""
     picture = name.replace(".png", "-feature.png")
     media.write_image(folder / picture, matrix["image"])
-    seconds = _grid(asked.opened.network)[-1] * POINTS / (POINTS - 0.5)
+    seconds = asked.listened.seconds
     return {
         "picture": picture,
         "feature": asked.summary.features.index(beside.feature),

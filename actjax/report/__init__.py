@@ -93,7 +93,7 @@ def _front(workdir: Path, folder: Path, pictures: list["Picture"]) -> "Markup":
 
 
 def made_from(workdir: Path, command: str) -> str:
-    """A hash of all that `build` makes the report of: the files that it reads, and the code.
+    """A hash of all that `build` makes the report of: files that it reads, what stages took, and the code.
 
     Whether there is an atlas to be linked is of it, what is in the atlas not.
     """
@@ -101,7 +101,7 @@ def made_from(workdir: Path, command: str) -> str:
     from actjax.report import workdir_files
     from actjax.workdir import made_pages
 
-    read = made_pages.contents(workdir_files.paths_read(workdir))
+    read = made_pages.contents(workdir_files.paths_read(workdir)), workdir_files.costs_of_stages(workdir)
     atlas = (workdir / "report" / workdir_files.ATLAS).exists()
     return files.digest([read, atlas, command, code_version.of_rooms("pages", "report")])
 

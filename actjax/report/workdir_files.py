@@ -97,17 +97,21 @@ def read_material(workdir: Path, shown: Sequence[Example] | None = None, command
         config=recorded_config.read(workdir),
         selectivity=None if activations is None else selectivity(activations),
         changing=None if activations is None else activations.changing(TRAINED),
-        stages=_stages(workdir),
+        stages=costs_of_stages(workdir),
         atlas=(workdir / "report" / ATLAS).exists(),
         command=command,
     )
 
 
-def _stages(workdir: Path) -> dict[str, dict[str, Any]]:
-    """The costs in the manifest, in the order of the stages; those that are not as they are written aside."""
+def costs_of_stages(workdir: Path) -> dict[str, dict[str, Any]]:
+    """The costs in the manifest, in the order of the stages; those that are not as they are written aside.
+
+    The report's cost is not among them: it is known when the page is there, which would be another with it.
+    """
     stages = manifest.read(workdir).get("stages")
     there = stages if isinstance(stages, dict) else {}
     ordered = dict.fromkeys((*recorded_config.STAGES, *sorted(there)))
+    ordered.pop("report", None)
     return {stage: there[stage] for stage in ordered if isinstance(there.get(stage), dict)}
 
 

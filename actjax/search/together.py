@@ -6,6 +6,7 @@ from typing import Any
 
 from actjax import experiment, failures, memory, parallel, runs
 from actjax.network import make_module
+from actjax.options import comma_list
 from actjax.train import clips, options, population, recipe
 from actjax.train.log import DivergedError
 from actjax.workdir import recorded_config, train_record, writer
@@ -52,9 +53,10 @@ def train_all(members: Sequence[runs.Run]) -> None:
                 clips_of_train, validation, config.batch_size, seed, config.steps, shared
             )
             shared = shared or batches
+            trackers = comma_list(run.config.tracking)
             of_run = options.of_config(run.config.train, seed, clips_of_train.labels.ndim == 2)
             trained.append(
-                population.Member(run.workdir, of_run, batches.train_batches, batches.eval_batches)
+                population.Member(run.workdir, of_run, batches.train_batches, batches.eval_batches, trackers)
             )
         if parallel.process_index() == 0:
             print(f"train: {len(members)} networks at once")

@@ -3,9 +3,10 @@
 import shlex
 from pathlib import Path
 
-from actjax import files, parallel, report, runs
+from actjax import files, parallel, report, runs, tracking
+from actjax.options import comma_list
 from actjax.stages import Stage, refuse_nothing
-from actjax.workdir import made_pages, recorded_config
+from actjax.workdir import made_pages, recorded_config, train_record
 
 
 def build(run: runs.Run) -> list[Path]:
@@ -21,6 +22,9 @@ def build(run: runs.Run) -> list[Path]:
         print(f"report: done before, {outputs[0]}")
         return outputs
     written = report.build(run.workdir, command=command)
+    record = train_record.read(run.workdir)
+    steps = 0 if record is None else record.steps
+    tracking.show_report(comma_list(run.config.tracking), run.workdir, steps, written)
     made_pages.keep(run.workdir, "report", made_from, written)
     return written
 

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from actjax import memory, parallel, runs
+from actjax import memory, parallel, runs, tracking
 from actjax.data import loader
 from actjax.data.loader import Source
 from actjax.network import make_module
+from actjax.options import comma_list
 from actjax.stages import Stage, refuse_nothing
 from actjax.train import checkpoint, clips, evaluation, loop, options, record
 from actjax.workdir import evaluation_record, recorded_config, train_record
@@ -39,7 +40,9 @@ def train_network(run: runs.Run) -> list[Path]:
         steps_per_epoch=-(-len(train) // config.batch_size),
         options=options.of_config(config, run.config.seed, multilabel),
         workdir=run.workdir,
-        watch=loop.Watch(run.judge, run.workdir / "profile" if run.profile else None),
+        watch=loop.Watch(
+            run.judge, run.workdir / "profile" if run.profile else None, comma_list(run.config.tracking)
+        ),
     )
     if before is not None:
         record.check_variables(run.workdir, fitted.variables, module, front, train.clip_samples)
@@ -60,6 +63,7 @@ def train_network(run: runs.Run) -> list[Path]:
 def check_options(run: runs.Run) -> None:
     """Refuses a network that cannot take the image, and batches that no device can hold; one line."""
     memory.check_training(run.setup, run.config.train.batch_size)
+    tracking.check(comma_list(run.config.tracking))
 
 
 def _refuse_imported(run: runs.Run) -> None:

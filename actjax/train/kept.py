@@ -14,7 +14,7 @@ def keeps(keep: str, evaluation: int, last: bool) -> bool:
     [1, 2, 4, 8, 11]
 
     Args:
-      keep: "none", "log" or "all" (see `train.options`).
+      keep: "none", "log" or "all" (see TrainOptions).
       evaluation: its number, from 1 on.
       last: whether training ends with it.
     """

@@ -1,13 +1,14 @@
-"""Writes the numbers of a training run: metrics.jsonl, TensorBoard, the progress bar."""
+"""Writes the numbers of a training run: metrics.jsonl, TensorBoard, trackers, the progress bar."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 import tqdm
 from tensorboardX import SummaryWriter
 
-from actjax import parallel
+from actjax import parallel, tracking
 from actjax.workdir import curve
 
 
@@ -30,14 +31,16 @@ class Log:
     step stands twice in metrics.jsonl.
     """
 
-    def __init__(self, workdir: Path, start_step: int) -> None:
-        """Opens `workdir`/metrics.jsonl and `workdir`/events."""
+    def __init__(self, workdir: Path, start_step: int, trackers: Sequence[str] = ()) -> None:
+        """Opens `workdir`/metrics.jsonl, `workdir`/events and what else is told (see `tracking`)."""
+        self._trackers: tracking.Trackers | None = None
         self._writer: SummaryWriter | None = None
         self._lines: TextIO | None = None
         if parallel.process_index() != 0:
             return
         workdir = Path(workdir)
         workdir.mkdir(parents=True, exist_ok=True)
+        self._trackers = tracking.Trackers(trackers, workdir)
         self._lines = curve.open_at(workdir, start_step)
         self._writer = SummaryWriter(str(workdir / "events"), purge_step=start_step + 1, flush_secs=10)
 
@@ -47,18 +50,19 @@ class Log:
         Raises:
           DivergedError: the loss is not finite.
         """
-        if self._lines is not None and self._writer is not None:
+        if self._lines is not None and self._writer is not None and self._trackers is not None:
             self._lines.write(curve.line(step, split, values))
             for name, value in values.items():
                 self._writer.add_scalar(f"{split}/{name}", value, step)
+            self._trackers.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
         if not math.isfinite(values["loss"]):
             raise DivergedError(f"the {split} loss is {values['loss']} at step {step}")
 
     def close(self) -> None:
-        """Closes both files."""
-        if self._lines is not None and self._writer is not None:
-            self._lines.close()
-            self._writer.close()
+        """Closes all of them."""
+        for one in (self._lines, self._writer, self._trackers):
+            if one is not None:
+                one.close()
 
 
 def progress_bar(show: bool, total: int, start: int) -> tqdm.tqdm:

@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,10 +64,12 @@ class Watch(NamedTuple):
     Attributes:
       judge: asked after each evaluation whether training goes on; the first process's answer holds.
       profile: a folder for a trace of some steps.
+      trackers: who is told of the curve beside TensorBoard (see `tracking`).
     """
 
     judge: Judge | None = None
     profile: Path | None = None
+    trackers: Sequence[str] = ()
 
 
 NOBODY = Watch()
@@ -130,7 +132,7 @@ def fit(
                 state = checkpoints.fitted(saved, "state", like=state)
             best = saved.items["best"] if saved else variables
             trainer = Trainer(recipe, record, best, watch.judge, Profile(watch.profile))
-            _run(trainer, state, source, eval_batches, checkpoints, Path(workdir), progress)
+            _run(trainer, state, source, eval_batches, checkpoints, Path(workdir), progress, watch.trackers)
         return FitResult(
             checkpoints.restore("best"),
             record.best_step,
@@ -151,6 +153,7 @@ def _run(
     checkpoints: Checkpoints,
     workdir: Path,
     progress: bool,
+    trackers: Sequence[str],
 ) -> None:
     """Runs with a log, a bar and checkpoints; a run that diverges says what helps."""
     first = int(state.step)
@@ -158,7 +161,7 @@ def _run(
         with (
             StopRequest() as stop,
             Saver(checkpoints, kept.open_kept(workdir)) as saver,
-            contextlib.closing(Log(workdir, first)) as log,
+            contextlib.closing(Log(workdir, first, trackers)) as log,
             progress_bar(progress, trainer.recipe.pace.num_steps, first) as bar,
         ):
             try:

@@ -29,12 +29,14 @@ class Member(NamedTuple):
       workdir: its own.
       options: its own; they differ from the other members' in `seed` and VARIED alone.
       train_batches, eval_batches: its own; their clips on the devices are the same for all.
+      trackers: who is told of its curve.
     """
 
     workdir: Path
     options: TrainOptions
     train_batches: Callable[[int], Iterable[Batch] | Supply]
     eval_batches: Callable[[], Iterable[Batch] | Supply]
+    trackers: Sequence[str] = ()
 
 
 @dataclasses.dataclass

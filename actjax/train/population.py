@@ -71,7 +71,9 @@ def fit(
         on_device = bool(sources[0].on_device)
         for one in under_way:
             one.pending = list(one.record.pending)
-            one.log = stack.enter_context(contextlib.closing(Log(one.member.workdir, start)))
+            one.log = stack.enter_context(
+                contextlib.closing(Log(one.member.workdir, start, one.member.trackers))
+            )
             one.saver = stack.enter_context(Saver(one.checkpoints, kept.open_kept(one.member.workdir)))
         stop = stack.enter_context(StopRequest())
         bar = stack.enter_context(progress_bar(progress, num_steps, start))

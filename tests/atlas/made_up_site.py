@@ -62,7 +62,7 @@ def write(workdir: Path, layers=LAYERS, clips=CLIPS) -> Path:
 
 
 def network(layers):
-    """What the writers need of a network: its front end and where its layers' cells lie."""
+    """What the writers need of what is listened to: where its layers' cells lie."""
     front = Frontend(sample_rate_hz=RATE, hop_samples=256)
     frames = int(SECONDS * RATE) // 256 + 1
     time, bands = LayerAxis.of_input(frames), LayerAxis.of_input(24)
@@ -70,12 +70,12 @@ def network(layers):
         Layer(name, n, depth, *((None, None) if name == "embedding" else (bands, time)))
         for name, (depth, n) in layers.items()
     )
-    return SimpleNamespace(network=SimpleNamespace(frontend=front, image_shape_ft=(24, frames)), layers=own)
+    return SimpleNamespace(front=front, seconds=frames * 256 / RATE, layers=own)
 
 
 def hear(clip, opened, rng):
     """A tone of its own pitch."""
-    frames = opened.network.image_shape_ft[1]
+    frames = round(opened.seconds * RATE / 256)
     wave = 0.3 * np.sin(2 * np.pi * 220 * (1 + clip % 12) * np.arange(int(RATE * SECONDS)) / RATE)
     outputs = {
         layer.name: np.abs(rng.normal(size=(24, frames, layer.neurons) if layer.is_map else layer.neurons))

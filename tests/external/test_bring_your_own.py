@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib
+import json
+import pathlib
 import types
 
 import flax.linen as nn
@@ -12,6 +14,7 @@ import pytest
 
 from actjax import dsp, lookup, network, runs, setup
 from actjax.activations import comparisons
+from actjax.atlas import build
 from actjax.data.loader import Source
 from actjax.defaults import default_config
 from actjax.external import layers as external_layers
@@ -107,7 +110,10 @@ def scored(tmp_path_factory, source):
         run = make_run(folder / "run", patch, source, **paths)
         files = score.stage.run(run)
         assert score.stage.run(run) == files
-    return load_scores(folder / "run").to_pandas()
+        build.build(run)
+    table = load_scores(folder / "run").to_pandas()
+    table.attrs["workdir"] = str(folder / "run")
+    return table
 
 
 def pick(table, **values):
@@ -244,3 +250,27 @@ def test_of_a_file_only_the_layers_that_are_compared_are_read(tmp_path, source):
     units = read(np.array([4, 2]))
     assert list(units) == ["units"]
     np.testing.assert_array_equal(units["units"], [[4, 16, 1], [2, 4, 0]])
+
+
+def test_the_atlas_plays_what_drives_them(scored, source):
+    """Clips, maps and means are those of the file, whatever the order of its clips."""
+    from actjax.workdir import clip_activations
+
+    run = pathlib.Path(scored.attrs["workdir"])
+    kept = clip_activations.read(run)
+    planted = np.stack([np.arange(CLIPS), np.arange(CLIPS) ** 2, source.labels == 1], 1)
+    np.testing.assert_array_equal(kept.means["external"]["units"], planted)
+    assert kept.means["external"]["maps"].shape == (CLIPS, 1)
+    atlas = run / "report" / "atlas"
+    script = (atlas / "data" / "index.js").read_text()
+    index = json.loads(script.removeprefix('atlasPut("index",').removesuffix(");\n"))
+    assert index["title"].startswith("Atlas of a.npz on ") and index["run"]["activations"] == "a.npz"
+    place = [layer["name"] for layer in index["layers"]].index("units")
+    script = (atlas / "data" / f"layer{place}.js").read_text()
+    lines = json.loads(script.removeprefix(f'atlasPut("layer{place}",').removesuffix(");\n"))
+    strongest = lines[0]["clips"][lines[0]["roles"].index("strongest")]
+    assert index["clips"][strongest]["id"] == f"c{CLIPS - 1}"
+    assert (atlas / "clips" / f"{strongest}.ogg").exists()
+    script = (atlas / "data" / f"layer{1 - place}.js").read_text()
+    [line] = json.loads(script.removeprefix(f'atlasPut("layer{1 - place}",').removesuffix(");\n"))
+    assert (atlas / line["map"]).exists()

@@ -27,6 +27,7 @@ from actjax.workdir import (
     evaluation_record,
     examples,
     left_out,
+    manifest,
     recorded_config,
     skipped,
 )
@@ -359,6 +360,15 @@ def test_the_reports_key_is_of_every_file_that_it_reads(tmp_path):
         path.write_bytes(content + b" ")
         assert report.made_from(workdir, "actjax run a") != before, path
         path.write_bytes(content)
+
+
+def test_the_reports_key_is_of_what_the_other_stages_took(tmp_path):
+    manifest.write(tmp_path, stages={"score": {"seconds": 3.0}, "report": {"seconds": 1.0}})
+    before = report.made_from(tmp_path, "")
+    manifest.write(tmp_path, stages={"score": {"seconds": 3.0}, "report": {"seconds": 2.0}})
+    assert report.made_from(tmp_path, "") == before
+    manifest.write(tmp_path, stages={"score": {"seconds": 4.0}})
+    assert report.made_from(tmp_path, "") != before
 
 
 def test_p_values_of_shifts_are_labelled_as_such():

@@ -327,8 +327,10 @@ function sentence(i) {
   if (most(i) && most(i) !== follows(i)) words.push(`Most of all it follows ${most(i)} (${signed(columns.strong_score[i])}).`);
   if (columns.gain[i] !== null) {
     const ends = interval(columns.gain_low[i], columns.gain_high[i]);
-    words.push(`The strongest untrained unit has ${signed(columns.untrained[i])}, the input ` +
-      `${signed(columns.input[i])}: a gain of ${signed(columns.gain[i])}${ends ? ` (95 %: ${ends})` : ""}.`);
+    const controls = [["strongest untrained unit", columns.untrained[i]], ["input", columns.input[i]]]
+      .filter(([, value]) => value !== null)
+      .map(([name, value], k) => `he ${name}${k ? "" : " has"} ${signed(value)}`).join(", t");
+    words.push(`T${controls}: a gain of ${signed(columns.gain[i])}${ends ? ` (95 %: ${ends})` : ""}.`);
   }
   return words.join(" ");
 }
