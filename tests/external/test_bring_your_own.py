@@ -252,15 +252,19 @@ def test_of_a_file_only_the_layers_that_are_compared_are_read(tmp_path, source):
     np.testing.assert_array_equal(units["units"], [[4, 16, 1], [2, 4, 0]])
 
 
-def test_the_atlas_plays_what_drives_them(scored, source):
+def test_the_atlas_plays_what_drives_them(scored, source, monkeypatch):
     """Clips, maps and means are those of the file, whatever the order of its clips."""
+    from actjax.results import strongest
     from actjax.workdir import clip_activations
 
     run = pathlib.Path(scored.attrs["workdir"])
     kept = clip_activations.read(run)
+    remade = make_run(run, monkeypatch, source, activations=str(run.parent / "a.npz"))
     planted = np.stack([np.arange(CLIPS), np.arange(CLIPS) ** 2, source.labels == 1], 1)
     np.testing.assert_array_equal(kept.means["external"]["units"], planted)
     assert kept.means["external"]["maps"].shape == (CLIPS, 1)
+    monkeypatch.setattr(strongest, "_opened", lambda workdir, data_dir: remade)
+    np.testing.assert_array_equal(strongest.activations(run, None, "external", "units"), planted)
     atlas = run / "report" / "atlas"
     script = (atlas / "data" / "index.js").read_text()
     index = json.loads(script.removeprefix('atlasPut("index",').removesuffix(");\n"))
