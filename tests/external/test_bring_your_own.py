@@ -19,6 +19,8 @@ from actjax.data.loader import Source
 from actjax.defaults import default_config
 from actjax.external import layers as external_layers
 from actjax.external import truth as external_truth
+from actjax.report import first_screen, workdir_files
+from actjax.report.summary import summarise
 from actjax.scores.files import load_scores
 from actjax.scoring import from_elsewhere
 from actjax.stages import score
@@ -278,3 +280,13 @@ def test_the_atlas_plays_what_drives_them(scored, source, monkeypatch):
     script = (atlas / "data" / f"layer{1 - place}.js").read_text()
     [line] = json.loads(script.removeprefix(f'atlasPut("layer{1 - place}",').removesuffix(");\n"))
     assert (atlas / line["map"]).exists()
+
+
+def test_the_report_is_of_the_file(scored):
+    run = pathlib.Path(scored.attrs["workdir"])
+    material = workdir_files.read_material(run)
+    assert material.selectivity is not None and material.changing is not None
+    assert material.selectivity["units"][2] == pytest.approx(1) and material.selectivity["units"][0] < 0.5
+    assert material.changing["units"][2] == 3
+    said = first_screen._ran(summarise(load_scores(run)), material)
+    assert "a.npz" in said[0] and "vgg" not in said[0]
