@@ -235,6 +235,7 @@ EDGES = {
         "runs",
         "scores",
         "scoring",
+        "setup",
         "workdir",
     },
     "runs": {"data", "defaults", "lookup", "parallel", "setup", "types"},

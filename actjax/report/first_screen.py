@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,9 @@ def balance(evaluation: Evaluation) -> str:
 
 def _ran(summary: Summary, material: Material) -> list[str]:
     options: Mapping[str, Any] = material.config.get("latest", {})
-    names = [str(options.get(key, "")) for key in ("data.name", "data.config", "model.name")]
+    of_file = Path(str(options.get("score.activations") or "")).name
+    names = [str(options.get(key, "")) for key in ("data.name", "data.config")]
+    names.append(of_file or str(options.get("model.name", "")))
     what = " · ".join(name for name in ("/".join(filter(None, names[:2])), names[2]) if name)
     pieces: list[str] = [f"{what} · "] if what else []
     recordings = "" if summary.recordings is None else f"{summary.recordings:,} recordings · "

@@ -96,7 +96,7 @@ def read_material(workdir: Path, shown: Sequence[Example] | None = None, command
         examples=examples.read(scores) if shown is None else shown,
         config=recorded_config.read(workdir),
         selectivity=None if activations is None else selectivity(activations),
-        changing=None if activations is None else activations.changing(TRAINED),
+        changing=None if activations is None else activations.changing(_main(activations)),
         stages=costs_of_stages(workdir),
         atlas=(workdir / "report" / ATLAS).exists(),
         command=command,
@@ -116,10 +116,13 @@ def costs_of_stages(workdir: Path) -> dict[str, dict[str, Any]]:
 
 
 def selectivity(activations: ClipActivations) -> dict[str, np.ndarray]:
-    """Layer -> [n] the share of each trained neuron's variance between clips that lies between classes."""
+    """Layer -> [n] the share of each neuron's variance between clips that lies between classes."""
     if activations.labels.ndim != 1:
         return {}
-    of_trained = activations.means.get(TRAINED, {})
-    return {
-        layer: controls.eta_squared(means_bn, activations.labels) for layer, means_bn in of_trained.items()
-    }
+    of_main = activations.means.get(_main(activations), {})
+    return {layer: controls.eta_squared(means_bn, activations.labels) for layer, means_bn in of_main.items()}
+
+
+def _main(activations: ClipActivations) -> str:
+    """The trained network; of activations made elsewhere the only one."""
+    return TRAINED if TRAINED in activations.means else next(iter(activations.means), TRAINED)

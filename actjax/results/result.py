@@ -69,6 +69,18 @@ class Result:
             raise FileNotFoundError(f"no report in {self.workdir}: run the stage report")
         return path
 
+    @property
+    def atlas(self) -> Path:
+        """The atlas's page, to be opened in a browser.
+
+        Raises:
+          FileNotFoundError: the atlas was not made.
+        """
+        path = self.workdir / "report" / "atlas" / "index.html"
+        if not path.exists():
+            raise FileNotFoundError(f"no atlas in {self.workdir}: run the stage atlas")
+        return path
+
     @functools.cached_property
     def summary(self) -> Summary:
         """The scores, grouped."""

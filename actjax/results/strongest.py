@@ -9,9 +9,11 @@ import numpy as np
 
 from actjax import config_files, runs
 from actjax.activations.capture import input_layers, input_outputs
+from actjax.atlas import elsewhere
 from actjax.atlas.activity import clip_means, means_of, on_images
 from actjax.results.picture import Clip
 from actjax.scoring import networks
+from actjax.setup import EXTERNAL
 from actjax.workdir import train_record
 
 
@@ -39,6 +41,8 @@ def _means(
         layers = [one for one in input_layers(run.setup.analysis_shape_ft) if one.name == layer]
         batch_size = run.setup.scored.batch_size
         return means_of(compute_layers, front, layers, {network: None}, source, batch_size)[network][layer]
+    if network == EXTERNAL:
+        return elsewhere.listen(run, source).clip_means(source)[network][layer]
     # Sets scored before may hold layers that score.layers leaves out now.
     opened = networks.open_network(run, len(source.class_names))._replace(chosen_layers=re.escape(layer))
     train = run.open_source("train") if network == "untrained" else source

@@ -19,6 +19,8 @@ from actjax.data.loader import Source
 from actjax.defaults import default_config
 from actjax.external import layers as external_layers
 from actjax.external import truth as external_truth
+from actjax.report import first_screen, workdir_files
+from actjax.report.summary import summarise
 from actjax.scores.files import load_scores
 from actjax.scoring import from_elsewhere
 from actjax.stages import score
@@ -252,15 +254,19 @@ def test_of_a_file_only_the_layers_that_are_compared_are_read(tmp_path, source):
     np.testing.assert_array_equal(units["units"], [[4, 16, 1], [2, 4, 0]])
 
 
-def test_the_atlas_plays_what_drives_them(scored, source):
+def test_the_atlas_plays_what_drives_them(scored, source, monkeypatch):
     """Clips, maps and means are those of the file, whatever the order of its clips."""
+    from actjax.results import strongest
     from actjax.workdir import clip_activations
 
     run = pathlib.Path(scored.attrs["workdir"])
     kept = clip_activations.read(run)
+    remade = make_run(run, monkeypatch, source, activations=str(run.parent / "a.npz"))
     planted = np.stack([np.arange(CLIPS), np.arange(CLIPS) ** 2, source.labels == 1], 1)
     np.testing.assert_array_equal(kept.means["external"]["units"], planted)
     assert kept.means["external"]["maps"].shape == (CLIPS, 1)
+    monkeypatch.setattr(strongest, "_opened", lambda workdir, data_dir: remade)
+    np.testing.assert_array_equal(strongest.activations(run, None, "external", "units"), planted)
     atlas = run / "report" / "atlas"
     script = (atlas / "data" / "index.js").read_text()
     index = json.loads(script.removeprefix('atlasPut("index",').removesuffix(");\n"))
@@ -274,3 +280,13 @@ def test_the_atlas_plays_what_drives_them(scored, source):
     script = (atlas / "data" / f"layer{1 - place}.js").read_text()
     [line] = json.loads(script.removeprefix(f'atlasPut("layer{1 - place}",').removesuffix(");\n"))
     assert (atlas / line["map"]).exists()
+
+
+def test_the_report_is_of_the_file(scored):
+    run = pathlib.Path(scored.attrs["workdir"])
+    material = workdir_files.read_material(run)
+    assert material.selectivity is not None and material.changing is not None
+    assert material.selectivity["units"][2] == pytest.approx(1) and material.selectivity["units"][0] < 0.5
+    assert material.changing["units"][2] == 3
+    said = first_screen._ran(summarise(load_scores(run)), material)
+    assert "a.npz" in said[0] and "vgg" not in said[0]

@@ -94,7 +94,11 @@ def test_a_notebook_shows_it_escaped(result):
 def test_a_picture_is_found_by_the_beginning_of_its_name(result):
     with pytest.raises(FileNotFoundError, match="no report in .*: run the stage report"):
         result.plot()
-    (result.workdir / "report").mkdir()
+    with pytest.raises(FileNotFoundError, match="no atlas in .*: run the stage atlas"):
+        _ = result.atlas
+    (result.workdir / "report" / "atlas").mkdir(parents=True)
+    (result.workdir / "report" / "atlas" / "index.html").write_text("atlas")
+    assert result.atlas.read_text() == "atlas"
     (result.workdir / "report" / "index.html").write_text("page")
     (result.workdir / "report" / "heat_frame_within_pearson.png").write_bytes(b"\x89PNG")
     assert result.plot().png == b"\x89PNG" and result.page.name == "index.html"

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import small_runs
 from dataset_trees import write_irmas
 
 from actjax import experiment
@@ -29,16 +30,19 @@ def test_excerpts_are_files_and_their_clips_are_summed():
 
 
 @pytest.mark.parametrize("scored", [False, pytest.param(True, marks=pytest.mark.long)])
-def test_irmas_trains_is_evaluated_on_several_labels_and_reported(tmp_path, capsys, scored):
+def test_irmas_trains_is_evaluated_on_several_labels_and_reported(tmp_path, monkeypatch, capsys, scored):
     root = tmp_path / "irmas"
+    small_runs.write_module(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
     index = write_irmas(root, CLASS_NAMES, recordings=2, parts=1)
     config = default_config()
     config.data.name = f"irmas(path={str(root)!r},index={index!r})"
     config.data.clip_seconds = 1.0
-    config.model.name = "vgg(widths=(4, 4, 4, 4), embedding=8)"
+    config.model.name = "my_package.my_module"
     config.train.steps, config.train.batch_size, config.train.warmup_steps = 1, 4, 0
     config.score.batch_size, config.score.networks, config.score.null = 4, "trained", "none"
-    config.score.layers, config.score.features, config.score.metrics = "conv1", "rms", "pearson"
+    config.score.layers, config.score.features, config.score.metrics = "frames", "rms", "pearson"
     config.score.views = "clip"
     config.report.examples = 1
     stages = ("data", "train", *(("score", "report") if scored else ()))

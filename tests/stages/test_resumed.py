@@ -109,10 +109,16 @@ def test_scoring_killed_at_its_writes_comes_to_the_same_scores(make_run, kill, c
 
 def test_a_score_set_grows_by_metrics_and_features(make_run, capsys):
     whole = {"score.metrics": "pearson,cosine", "score.features": "rms,zero_crossing_rate"}
+    whole |= {"score.views": "clip"}
     for name in ("grown", "at_once"):
         make_run.copy(name)
     tables = []
-    for options in ({"score.metrics": "cosine"}, {**whole, "score.features": "rms"}, whole, whole):
+    for options in (
+        {"score.metrics": "cosine", "score.views": "clip"},
+        {**whole, "score.features": "rms"},
+        whole,
+        whole,
+    ):
         outputs = score.score(make_run("grown", **options))
         tables.append({path.name for path in outputs if path.suffix == ".parquet"})
     assert [len(names) for names in tables] == [1, 2, 4, 4]

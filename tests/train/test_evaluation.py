@@ -19,9 +19,13 @@ def trained():
     return model, loop.init_variables(model, synthetic.FRONTEND, 0, synthetic.SAMPLES)
 
 
+images_of = jax.jit(images, static_argnums=1)
+
+
 def reference_logits(model, variables, count):
-    image = images(synthetic.AUDIO[:count], synthetic.FRONTEND)
-    return np.asarray(model.apply(variables, image, train=False)[0], np.float64)
+    image = images_of(synthetic.AUDIO[:count], synthetic.FRONTEND)
+    apply = jax.jit(model.apply, static_argnames="train")
+    return np.asarray(apply(variables, image, train=False)[0], np.float64)
 
 
 @pytest.mark.parametrize("size", [8, pytest.param(12, marks=pytest.mark.long)])
@@ -83,7 +87,7 @@ def test_recomputed_statistics_are_averages_of_batch_moments(trained, own):
     for count in sizes:
         batches = list(synthetic.eval_batches(8, count))
         found = evaluation.recompute_batch_stats(model, synthetic.FRONTEND, variables, batches)
-        image = np.asarray(images(synthetic.AUDIO[:count], synthetic.FRONTEND), np.float64)
+        image = np.asarray(images_of(synthetic.AUDIO[:count], synthetic.FRONTEND), np.float64)
         parts = [image[i : i + 8] for i in range(0, count, 8)]
         weights = [len(part) for part in parts]
         stats = found["batch_stats"]["bn0"]
