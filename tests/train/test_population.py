@@ -22,9 +22,15 @@ def members(folder, batches=synthetic.train_batches):
     options = functools.partial(synthetic.train_options, eval_every=2, log_every=2, patience=1, batch_size=8)
     chosen = [options(seed=1), options(seed=2), options(seed=2, learning_rate=3e-2, label_smoothing=0.1)]
     return [
-        population.Member(folder / str(i), one, _of_seed(batches, one.seed), synthetic.eval_batches)
-        for i, one in enumerate(chosen)
+        population.Member(folder / str(i), one, _of_seed(batches, one.seed), evaluated)
+        for i, (one, evaluated) in enumerate(zip(chosen, (*[synthetic.eval_batches] * 2, wrong), strict=True))
     ]
+
+
+def wrong():
+    """Every clip under another class's label: the loss grows while the network learns, which stops early."""
+    for batch in synthetic.eval_batches():
+        yield batch._replace(label=(batch.label + 1) % synthetic.CLASSES)
 
 
 def _of_seed(batches, seed):
