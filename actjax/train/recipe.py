@@ -26,8 +26,8 @@ Sums = dict[str, Any]
 class Recipe(NamedTuple):
     """What the program of a call of steps is made from.
 
-    Options of VARIED are arguments of the program: networks that differ in them alone share it, and each
-    comes out the same to the last bit whether it is trained alone or beside others.
+    Options of VARIED are arguments of the program: networks that differ in them alone share it, and one
+    trained in turn with others comes out as it does alone, to the last bit.
 
     Attributes:
       model, frontend: the network, and what makes its image.
