@@ -5,6 +5,7 @@ import gc
 import importlib.metadata
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -46,6 +47,9 @@ import jax
 import pytest
 
 sys.dont_write_bytecode = False
+# What is started behind nohup or with & ignores these, and so would the tests of signals and their launches.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Tracing makes millions of objects that live as long as their program: to look through them for garbage at
 # Python's thresholds was a seventh of the tests' CPU time.
 gc.set_threshold(100_000, 10, 10)

@@ -70,7 +70,7 @@ def test_training_is_the_same_from_devices_from_the_loader_and_by_several_steps(
 ):
     of_clips = clips.TrainingClips(source(21), source(10, seed=1), batch_size=8, seed=3, num_steps=12)
     if call_steps > 1:
-        monkeypatch.setattr(loop.pace, "pace", lambda *options: pace.Pace(*options[:3], call_steps))
+        monkeypatch.setattr(pace, "pace", lambda *options: pace.Pace(*options[:3], call_steps))
     on_devices = fit(tmp_path / "devices", of_clips)
     assert isinstance(of_clips.train_batches(0), supply.Supply) and not capsys.readouterr().out
     monkeypatch.undo()

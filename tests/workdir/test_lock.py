@@ -208,9 +208,10 @@ def test_every_stage_is_refused_in_a_workdir_in_use(tmp_path, stage):
         (tmp_path / "w.h5").touch()
     elif stage == "hypotheses":
         config.hypotheses.update({"file": str(ROOT / "configs/outside.csv"), "network": "MTT_vgg"})
-    folder = tmp_path / "run"
+    folder, path = tmp_path / "run", str(ROOT / "configs/seeds.py") if stage == "sweep" else None
+    frozen = ml_collections.ConfigDict(config)
     with another_run(folder / ".lock"), pytest.raises(lock.LockedError, match=r"workdir .*run is in use by"):
-        experiment.run(config=ml_collections.ConfigDict(config), workdir=str(folder), stage=stage)
+        experiment.run(config=frozen, config_path=path, workdir=str(folder), stage=stage)
     assert not folder.exists()
 
 
