@@ -27,7 +27,8 @@ def hold(run: runs.Run) -> list[Path]:
     written = hypotheses_table.write(run.workdir, (judged.line_of(one, commit) for one in results))
     print(judged.summary(results))
     print(known_units.text_of(known_units.standings(table, stated, outputs)))
-    if (bins := pitch_classes.follow(table, outputs)) is not None:
+    # None sounds where the deepest layer follows something else, such as onsets.
+    if (bins := pitch_classes.follow(table, outputs)) is not None and bins.bins:
         print(pitch_classes.said(bins))
     return [written]
 
