@@ -99,7 +99,7 @@ def _hearing(
 def _tensor(output: Any) -> torch.Tensor | None:
     """The output, or the first tensor of a tuple or of a named output; None if it holds no floats."""
     if isinstance(output, Mapping):
-        output = next(iter(output.values()), None)
-    while isinstance(output, (tuple, list)) and output:
-        output = output[0]
+        return _tensor(next(iter(output.values()), None))
+    if isinstance(output, (tuple, list)):
+        return _tensor(output[0]) if output else None
     return output if isinstance(output, torch.Tensor) and output.is_floating_point() else None
