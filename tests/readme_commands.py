@@ -46,8 +46,9 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
         "--config.findings.untrained=1",
         "--config.findings.rotations=1",
         "--config.findings.replicates=99",
-        "--config.findings.bootstrap=20",
+        "--config.findings.bootstrap=200",
         "--config.findings.splits=1",
+        "--config.score.split=train",  # which has two clips of each class, to permute
     ),
     "python launch.py --stage=sweep --workdir=runs/seeds": (*TINY, "--config.score.metrics=pearson"),
     "python launch.py --stage=benchmark --config.benchmark.kind=calibration": (

@@ -10,7 +10,8 @@ from actjax import files
 
 NAME = "ablation.parquet"
 _REMEDY = "run --stage=ablate again"
-_COLUMNS = ("network", "layer", "neuron", "quantity", "name", "change", "low", "high")
+_NUMBERS = ("change", "low", "high")
+_COLUMNS = ("network", "layer", "neuron", "quantity", "name", *_NUMBERS)
 _MADE_FROM = b"made_from"
 
 
@@ -103,7 +104,10 @@ def read(workdir: Path) -> Ablation | None:
     with files.reading(path, f"changes by neurons; {_REMEDY}"):
         table = pq.read_table(path, page_checksum_verification=True)
         made_from = (table.schema.metadata or {}).get(_MADE_FROM, b"").decode()
-        rows = {name: np.asarray(table[name].to_pylist()) for name in _COLUMNS}
+        kinds = {name: np.float64 if name in _NUMBERS else None for name in _COLUMNS}
+        rows = {name: np.asarray(table[name].to_pylist(), kind) for name, kind in kinds.items()}
+        if any(values.ndim != 1 for values in rows.values()):
+            raise ValueError("expected one value in each cell")
         return _of_rows(made_from, rows)
 
 

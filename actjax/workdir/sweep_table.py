@@ -10,6 +10,7 @@ from actjax import files
 from actjax.workdir.train_record import TrainRecord
 
 NAME, PARQUET = "sweep.tsv", "sweep.parquet"
+_REMEDY = "run --stage=sweep again"
 COLUMNS = ("test_accuracy", "best_step", "steps", "stopped_early", "seconds")
 
 
@@ -71,16 +72,21 @@ def read(workdir: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     files.regular_file(path)
-    with files.reading(path, "the table of a sweep", "run --stage=sweep again"), open(path, "rb") as file:
+    with files.reading(path, "the table of a sweep", _REMEDY), open(path, "rb") as file:
         return pq.read_table(file, page_checksum_verification=True).to_pylist()
 
 
 def read_text(workdir: Path) -> list[dict[str, str]]:
-    """The rows of sweep.tsv as dicts of text; none where there is no sweep."""
+    """The rows of sweep.tsv as dicts of text; none where there is no sweep.
+
+    Raises:
+      FileError: it is damaged.
+    """
     path = workdir / NAME
     if not path.exists():
         return []
-    return list(csv.DictReader(files.read_text(path).splitlines(), delimiter="\t"))
+    with files.reading(path, "the table of a sweep", _REMEDY):
+        return list(csv.DictReader(files.read_text(path).splitlines(), delimiter="\t"))
 
 
 def _cell(value: Any) -> str:
