@@ -1,12 +1,15 @@
 """The leaderboard: anchors at 0 and 1, ties by interval, and the whole benchmark in small."""
 
+import flax.linen as nn
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from actjax import lookup
-from actjax.benchmark.metrics import causal, judging, leaderboard, run, trials
+from actjax.benchmark.metrics import causal, judging, leaderboard, rendered, run, trials
 from actjax.benchmark.metrics import plants as metrics_plants
 from actjax.pages.rows import csv_text
+from actjax.types import Frontend
 
 SMALL = {
     "clips": 10, "map_clips": 4, "plants": 6, "distorted": 2, "negatives": 4, "sanity_inputs": 4000,
@@ -112,3 +115,21 @@ def test_options_and_names_are_checked_before_anything_runs():
 
 def test_a_new_metric_file_takes_part_by_itself():
     assert set(run.entries_of("all")) == set(lookup.names("metric"))
+
+
+class Loudest(nn.Module):
+    """A network of the raw wave: the largest sample, by two units."""
+
+    @nn.compact
+    def __call__(self, wave_bcs, train=False):
+        peak_b1 = jnp.abs(wave_bcs).max((1, 2))[:, None]
+        return peak_b1, {"peaks": jnp.concatenate([peak_b1, 2 * peak_b1], 1)}
+
+
+def test_units_of_a_network_of_the_raw_wave():
+    frontend = Frontend(12_000, n_fft=1, hop_samples=1, n_mels=1, takes="wave")
+    wave_bs = np.random.default_rng(0).uniform(-0.9, 0.9, (3, 400)).astype(np.float32)
+    units = causal.module_units(Loudest(), {}, frontend)
+    peak_b = np.abs(wave_bs).max(1)
+    values = units(rendered.Clips(wave_bs, np.zeros(3, int), ("a", "b", "c")))
+    np.testing.assert_allclose(values, np.stack([peak_b, 2 * peak_b], 1), rtol=1e-6)

@@ -166,7 +166,7 @@ def module_units(module: nn.Module, variables: Mapping[str, Any], frontend: Fron
 
     @jax.jit
     def pooled(wave_bs: jax.Array) -> jax.Array:
-        image = jax.vmap(lambda wave: dsp.log_mel_image(wave, frontend))(wave_bs)
+        image = jax.vmap(lambda wave: dsp.network_input(wave, frontend))(wave_bs)
         layers = _layers(module.apply(variables, image, train=False)).values()
         return jnp.concatenate([x.mean(tuple(range(1, x.ndim - 1))) for x in layers], axis=1)
 
