@@ -10,7 +10,7 @@ from actjax.scoring.observations import Observations
 from actjax.scoring.tasks import ScoredTask, columns
 from actjax.setup import NullOptions
 from actjax.statistics import bootstrap, families, metric_nulls, permutations
-from actjax.statistics.requirements import check_replicates
+from actjax.statistics.requirements import StatisticsError, check_replicates
 from actjax.statistics.rescored import Sides
 from actjax.types import Metric
 
@@ -43,7 +43,10 @@ def draws(asked: NullOptions | None, source: loader.Source) -> Rearrangements | 
     if asked.kind == "unrestricted" or source.labels.ndim > 1:
         return permutations.unrestricted(source.recording_ids, **drawn)
     labels, names = source.labels.tolist(), source.class_names
-    return permutations.within_class(source.recording_ids, labels, class_names=names, **drawn)
+    try:
+        return permutations.within_class(source.recording_ids, labels, class_names=names, **drawn)
+    except StatisticsError as error:
+        raise StatisticsError(f"{error}; or --config.score.null=unrestricted") from None
 
 
 def is_tested(asked: NullOptions | None, metric: Metric, view: str) -> bool:

@@ -49,7 +49,7 @@ def check_recordings(recordings: Mapping[str, int], level: float) -> None:
     if alone:
         raise StatisticsError(
             f"a permutation needs at least 2 recordings in every class; only one in {', '.join(alone)}: "
-            "score more recordings, leave the class out, or use the unrestricted permutation (score.null)"
+            "score more recordings or leave the class out"
         )
     # ln(m!) of every class; 1e-9 guards the equality 1 / level == product against rounding.
     total = sum(math.lgamma(count + 1) for count in recordings.values())
