@@ -29,9 +29,9 @@ def measure(run: runs.Run) -> list[Path]:
     if parallel.process_index() != 0:
         return []
     outputs = benchmark_table.write(run.workdir, kind, csv_text=csv_text(rows), markdown=text)
-    if hasattr(module, "plot"):
-        outputs.append(module.plot(rows, benchmark_table.path_of(run.workdir, kind, ".png")))
-    return outputs
+    picture = benchmark_table.path_of(run.workdir, kind, ".png")
+    drawn = module.plot(rows, picture) if hasattr(module, "plot") else None  # None: nothing to be drawn
+    return outputs if drawn is None else [*outputs, drawn]
 
 
 stage = Stage("benchmark", check_options=refuse_nothing, check=refuse_nothing, run=measure)
