@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from actjax import experiment, lookup, runs
+from actjax import lookup, runs
 from actjax.defaults import default_config
 from actjax.stages import benchmark
 
@@ -22,4 +22,3 @@ def test_a_benchmark_without_a_picture_ends_with_its_files(tmp_path, monkeypatch
     monkeypatch.setattr(lookup, "module", lambda *_: SimpleNamespace(plot=plot))
     outputs = benchmark.measure(run)
     assert [path.suffix for path in outputs] == [".csv", ".md", ".png"][: 2 + scaling]
-    assert "speed.csv" in experiment.summary_of_files(run.workdir, outputs[:2])
