@@ -71,11 +71,12 @@ def significance_maps(
         raise StatisticsError("maps are not shifted in time; take null = 'unrestricted' or 'within_class'")
     sides = containers.open_sides(maps, matrices)
     values = sides.activations.values, sides.features.values
-    observed = score_maps(*values, chosen_metric, mask=mask, seed=seed, memory_gib=memory_gib)
-    on_grid = _on_grid(chosen_metric, *values, mask, round(memory_gib * 2**30))
-    number_b = np.arange(len(on_grid.mask))
+    number_b = np.arange(len(values[0]))
     clips = Clips(number_b[:, None], np.ones((len(number_b), 1), bool), number_b)
+    # What refuses comes before what takes long.
     draws = rearrangements(null, clips, recording_ids, classes, {"replicates": replicates, "seed": seed})
+    on_grid = _on_grid(chosen_metric, *values, mask, round(memory_gib * 2**30))
+    observed = score_maps(*values, chosen_metric, mask=mask, seed=seed, memory_gib=memory_gib)
     null_scores = metric_nulls.null_of(chosen_metric, on_grid, draws, memory_gib=memory_gib)
     return in_container(sides, np.asarray(observed), null_scores)
 

@@ -109,10 +109,11 @@ def significance(
     chosen_metric = metric if isinstance(metric, Metric) else one_metric(metric, hyper)
     sides = containers.open_sides(activations, features)
     values = sides.activations.values, sides.features.values
-    observed = score(*values, chosen_metric, clip_ids, mask=mask, seed=seed, memory_gib=memory_gib)
     counts = checks.mask(mask, len(values[0]))
     clips = _by_clip(containers.labels(clip_ids), counts, len(values[0]))
+    # What refuses comes before what takes long.
     draws = rearrangements(null, clips, recording_ids, classes, {"replicates": replicates, "seed": seed})
+    observed = score(*values, chosen_metric, clip_ids, mask=mask, seed=seed, memory_gib=memory_gib)
     null_scores = metric_nulls.null_of(
         chosen_metric, _by_sides(chosen_metric, values, counts, clips), draws, memory_gib=memory_gib
     )
