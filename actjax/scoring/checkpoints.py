@@ -50,8 +50,10 @@ def names(run: runs.Run) -> list[str]:
 def expected_names(run: runs.Run) -> list[str]:
     """As `names`, before training too, as far as the config tells which steps will be kept."""
     asked, config = run.setup.scored.checkpoints, run.config.train
+    if not asked:
+        return []
     there = _kept_steps(run) or kept.expected_steps(config.keep, config.eval_every, config.steps)
-    return [checkpoint_name(step) for step in chosen(asked, there)] if asked and there else []
+    return [checkpoint_name(step) for step in chosen(asked, there)] if there else []
 
 
 def chosen(asked: str, there: Sequence[int]) -> list[int]:
