@@ -144,13 +144,13 @@ def heard(
     looked_up = [f for f in features if isinstance(f, tabulated.GivenFeature)]
     on_device = [f for f in features if f not in looked_up and not f.host]
 
-    @jax.jit
-    def observe(audio_bs: jax.Array, length_b: jax.Array) -> Any:
+    @jax.jit  # the weights are an argument: else they would be constants of the program
+    def observe(variables: Any, audio_bs: jax.Array, length_b: jax.Array) -> Any:
         image, outputs = images(audio_bs, picture, length_b), compute_layers(variables, audio_bs, length_b)
         return image, outputs, compute(on_device, audio_bs, length_b) if on_device else {}
 
     for batch in loader.batches(source.take(clips), batch_size=batch_size):
-        image, outputs, values = jax.tree.map(np.asarray, observe(batch.audio, batch.length))
+        image, outputs, values = jax.tree.map(np.asarray, observe(variables, batch.audio, batch.length))
         real = np.flatnonzero(batch.mask)
         index = clips[batch.index[real]]
         known = jax.tree.map(lambda array, real=real: array[real], values)
