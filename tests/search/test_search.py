@@ -182,9 +182,7 @@ def test_the_same_seeds_are_trained_and_scored_together(tmp_path, monkeypatch, c
     keep = score_set.keep
     with monkeypatch.context() as patch:
         # Killed between the tables of the first and the second.
-        patch.setattr(
-            score_set, "keep", lambda run, *a: keep(run, *a) if run.config.seed == 0 else exit("killed")
-        )
+        patch.setattr(score_set, "keep", lambda run, *a: exit("killed") if run.config.seed else keep(run, *a))
         with pytest.raises(SystemExit, match="killed"):
             together.score_groups(variants, seeds)
     together.score_groups(variants, seeds)
