@@ -72,10 +72,12 @@ def _by_network(tests: "pyarrow.Table") -> dict[tuple[str, ...], dict[str, float
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    small = pc.less_equal(tests["group_p_maxt"], LEVEL).cast(pa.float32())
+    small = pc.call_function("less_equal", [tests["group_p_maxt"], pa.scalar(LEVEL)]).cast(pa.float32())
     keys = ["variant", "network", *_GROUP]
     asked = tests.select([*keys, "group_p_maxt", "p_maxt"])
-    asked = asked.append_column("share", small).append_column("strength", pc.abs(tests["score"]))
+    asked = asked.append_column("share", small).append_column(
+        "strength", pc.call_function("abs", [tests["score"]])
+    )
     functions = {"group_p_maxt": "min", "p_maxt": "min", "share": "mean", "strength": "max"}
     grouped = asked.group_by(keys).aggregate(list(functions.items())).to_pylist()
     return {

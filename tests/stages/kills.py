@@ -1,6 +1,6 @@
 """Kills a run of all stages at random moments and starts it again, until it ends; compares with one unkilled.
 
-    python tests/stages/kills.py FOLDER --kills 30 [--seed 0] [--settings tones|quickstart] [--sweep population]
+    python tests/stages/kills.py FOLDER --kills 30 [--seed 0] [--settings tones] [--sweep population]
 
 With --sweep two seeds are swept: embedded, as a population, or by ray, which must be installed.
 
@@ -125,7 +125,7 @@ def compare(straight: Path, killed: Path) -> None:
 
 
 def listed(folder: Path) -> set[Path]:
-    """The files of a workdir by their names in it; Orbax, TensorBoard and Ray give some of theirs random ones."""
+    """The files of a workdir by their names in it; Orbax, TensorBoard and Ray give random ones."""
     names = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
     return {name for name in names if not {"d", "events", "ray"} & set(name.parts)}
 
