@@ -15,7 +15,7 @@ EDGES = {
     "__main__": {"command"},
     "ablation": {
         "activations",
-        "atlas",
+        "atlas_site",
         "benchmark/metrics",
         "data",
         "files",
@@ -29,7 +29,7 @@ EDGES = {
     },
     "activations": {"costs", "dsp", "extraction", "layer_axis", "parallel", "types"},
     "arguments": {"options"},
-    "atlas": {
+    "atlas_site": {
         "activations",
         "code_version",
         "data",
@@ -225,7 +225,7 @@ EDGES = {
     "report": {"code_version", "files", "lookup", "pages", "scores", "statistics", "types", "workdir"},
     "results": {
         "activations",
-        "atlas",
+        "atlas_site",
         "config_files",
         "defaults",
         "experiment",
@@ -310,7 +310,7 @@ EDGES = {
     "similarity/host": {"kernels", "precision"},
     "stages": {
         "ablation",
-        "atlas",
+        "atlas_site",
         "benchmark",
         "data",
         "external",
