@@ -6,7 +6,7 @@ import time
 import made_up_site
 import pytest
 
-from actjax.atlas import site
+from actjax.atlas_site import site
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
