@@ -14,7 +14,7 @@ def score(members: Mapping[str, runs.Run], workdir: Path) -> None:
     """Scores those members of which nothing is scored yet; each workdir then holds what it would alone.
 
     Features are computed once, and the input is scored once, for all of them. Whoever was stopped goes on
-    with the same members; those that have some scores are left to their own stages.
+    with the same members; those that have some scores are left to their stages.
 
     Args:
       members: name -> its run, trained; they differ in nothing that scoring reads but seed and weights.
@@ -52,7 +52,7 @@ def _is_new(run: runs.Run, wanted: unscored.MadeFrom) -> bool:
 
 
 def _pass_over(members: Mapping[str, runs.Run], source: Source, unfinished: pieces.Pieces) -> results.Passed:
-    """One pass with the networks of all members, called by the member's name, a stroke, and their own."""
+    """One pass with the networks of all members, called by the member's name, a stroke, and their names alone."""
     opened = {name: results.weights_of(run, source) for name, run in members.items()}
     weights = {
         f"{name}/{of}": one for name, (_, of_member) in opened.items() for of, one in of_member.items()
@@ -64,13 +64,13 @@ def _pass_over(members: Mapping[str, runs.Run], source: Source, unfinished: piec
 def _of_member(passed: results.Passed, member: str) -> results.Passed:
     """The pass as if the networks of one member had been alone in it, with the input that all share."""
     before, start = passed.planned.families, f"{member}/"
-    own = before[0][0].networks
-    names = {name: name.removeprefix(start) for name in own if name.startswith(start)}
+    every = before[0][0].networks
+    names = {name: name.removeprefix(start) for name in every if name.startswith(start)}
     tasks = [
         task._replace(network=names.get(task.network, task.network), outputs=dict(task.outputs))
         for task in passed.tasks
-        if task.network in names or task.network not in own
+        if task.network in names or task.network not in every
     ]
     shared = [family for family, _ in before[1:]]
-    renamed = dataclasses.replace(before[0][0], networks=tuple(names.get(name, name) for name in own))
+    renamed = dataclasses.replace(before[0][0], networks=tuple(names.get(name, name) for name in every))
     return passed._replace(tasks=tasks, observer=passed.observer._replace(families=(renamed, *shared)))

@@ -146,18 +146,20 @@ def correct(tasks: Sequence[ScoredTask]) -> dict[Family, Replicates]:
         for at, null in outputs.pop("null", []):
             statistic = np.where(undefined[:, at], np.nan, null.statistic)
             members.setdefault(key, []).append((outputs, at, null._replace(statistic=statistic)))
-    replicates = {}
-    for key, family in members.items():
-        of_family = [null for *_, null in family]
-        corrections = families.correct(of_family)
-        counts = np.sum([null.counts for null in of_family], axis=0)
-        bins = np.flatnonzero(counts)
-        replicates[key] = Replicates(np.max([null.max_r for null in of_family], axis=0), bins, counts[bins])
+    for family in members.values():
+        corrections = families.correct([null for *_, null in family])
         for (outputs, at, _), corrected in zip(family, corrections, strict=True):
             for name, value in (("q_value", corrected.q), ("p_maxt", corrected.p_maxt)):
                 whole = outputs.setdefault(name, np.full(outputs["score"].shape, np.nan, np.float32))
                 whole[:, at] = value
-    return replicates
+    return {key: _replicates([null for *_, null in family]) for key, family in members.items()}
+
+
+def _replicates(members: Sequence[families.Null]) -> Replicates:
+    """What is kept of the replicates of a family's members."""
+    counts = np.sum([null.counts for null in members], axis=0)
+    bins = np.flatnonzero(counts)
+    return Replicates(np.max([null.max_r for null in members], axis=0), bins, counts[bins])
 
 
 def _sides(
