@@ -52,7 +52,7 @@ def _is_new(run: runs.Run, wanted: unscored.MadeFrom) -> bool:
 
 
 def _pass_over(members: Mapping[str, runs.Run], source: Source, unfinished: pieces.Pieces) -> results.Passed:
-    """One pass with the networks of all members, called by the member's name, a stroke, and their names alone."""
+    """One pass with the networks of all members, called by the member's name, a stroke, and theirs."""
     opened = {name: results.weights_of(run, source) for name, run in members.items()}
     weights = {
         f"{name}/{of}": one for name, (_, of_member) in opened.items() for of, one in of_member.items()
