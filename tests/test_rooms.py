@@ -38,6 +38,7 @@ EDGES = {
         "files",
         "lookup",
         "nn",
+        "pages",
         "report",
         "runs",
         "scores",
