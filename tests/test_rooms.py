@@ -74,6 +74,7 @@ EDGES = {
     },
     "benchmark/feature_speed": {"benchmark", "extraction", "lookup", "pages", "types"},
     "benchmark/metrics": {
+        "benchmark",
         "data/gm",
         "datasets",
         "dsp",
@@ -321,6 +322,7 @@ EDGES = {
         "ablation",
         "atlas_site",
         "benchmark",
+        "code_version",
         "data",
         "external",
         "files",

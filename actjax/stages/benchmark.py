@@ -7,11 +7,11 @@ from typing import Any
 
 from actjax import code_version, files, lookup, parallel, runs
 from actjax.benchmark import workdir_networks
-from actjax.benchmark.sections import Sections
 from actjax.pages.rows import csv_text, markdown
 from actjax.stages import Stage, refuse_nothing
 from actjax.workdir import benchmark_table, pieces, train_record
 from actjax.workdir.piece_log import PieceLog
+from actjax.workdir.sections import Sections
 
 
 def measure(run: runs.Run) -> list[Path]:

@@ -15,12 +15,12 @@ from actjax.benchmark.feature_speed import run as feature_speed
 from actjax.benchmark.metrics import judged_trials, label_checks, trials
 from actjax.benchmark.metrics import run as metrics_run
 from actjax.benchmark.metrics.plants import Plants
-from actjax.benchmark.sections import Sections
 from actjax.benchmark.speed import cases
 from actjax.benchmark.speed import run as speed
 from actjax.similarity import api
 from actjax.workdir.piece_log import PieceLog
 from actjax.workdir.pieces import Pieces
+from actjax.workdir.sections import Sections
 
 # What no two runs have in common.
 MEASURED = ("seconds", "peak_mib")

@@ -22,7 +22,7 @@ from actjax.benchmark.feature_speed.programs import (
     program,
     synthetic_clips,
 )
-from actjax.benchmark.sections import Sections
+from actjax.workdir.sections import Sections
 
 
 def benchmark(

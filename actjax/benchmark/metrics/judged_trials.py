@@ -10,8 +10,8 @@ from actjax.benchmark.metrics import judging, rendered
 from actjax.benchmark.metrics import plants as metrics_plants
 from actjax.benchmark.metrics import trials as metrics_trials
 from actjax.benchmark.metrics.units import JudgedUnits
-from actjax.benchmark.sections import Arrays, Sections
 from actjax.types import Metric
+from actjax.workdir.sections import Arrays, Sections
 
 # The contest of networks' units, which has no truth.
 _UNITS = "units"

@@ -17,9 +17,9 @@ import numpy as np
 from tqdm import tqdm
 
 from actjax.benchmark.metrics.published import PUBLISHED
-from actjax.benchmark.sections import Sections
 from actjax.similarity import api
 from actjax.types import Metric
+from actjax.workdir.sections import Sections
 
 GAMMAS = (0.499, 0.1, 0.01, 0.001, 0.0001)
 CHECKS = ("missing", "extra")

@@ -22,11 +22,11 @@ from actjax.benchmark.metrics import leaderboard as metrics_leaderboard
 from actjax.benchmark.metrics import plants as metrics_plants
 from actjax.benchmark.metrics.judged_trials import JudgedTrials, Results, Sizes, draw_trials
 from actjax.benchmark.metrics.units import JudgedUnits
-from actjax.benchmark.sections import Sections
 from actjax.options import Names
 from actjax.pages.rows import markdown
 from actjax.similarity import api
 from actjax.types import Metric
+from actjax.workdir.sections import Sections
 
 PARTS = ("sanity", "plants", "causal", "known")
 RANGES = {"parts": Names(PARTS, least=1), "metrics": Names(least=1)}

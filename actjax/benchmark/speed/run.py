@@ -15,11 +15,11 @@ from typing import Any
 
 from actjax import files, parallel
 from actjax.benchmark import timing
-from actjax.benchmark.sections import Sections
 from actjax.benchmark.speed import cases
 from actjax.benchmark.speed import plot as speed_plot
 from actjax.options import Names, Number
 from actjax.pages.rows import csv_text, markdown
+from actjax.workdir.sections import Sections
 
 RANGES = {
     "metrics": Names(least=1),
