@@ -72,9 +72,8 @@ EDGES = {
         "train",
         "types",
     },
-    "benchmark/feature_speed": {"benchmark", "extraction", "lookup", "pages", "types"},
+    "benchmark/feature_speed": {"benchmark", "extraction", "lookup", "pages", "types", "workdir"},
     "benchmark/metrics": {
-        "benchmark",
         "data/gm",
         "datasets",
         "dsp",
@@ -86,6 +85,7 @@ EDGES = {
         "report",
         "similarity",
         "types",
+        "workdir",
     },
     "benchmark/speed": {
         "benchmark",
@@ -97,6 +97,7 @@ EDGES = {
         "precision",
         "similarity",
         "types",
+        "workdir",
     },
     "capacity": {"parallel"},
     "capturing": {"activations", "containers", "dsp", "external", "failures", "types"},
