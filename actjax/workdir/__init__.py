@@ -14,7 +14,7 @@
 | `left_out` | scores/<score set>.left_out.json: comparisons not made, and why | score | report |
 | `examples` | scores/<score set>.examples.npz: maps beside features | score | report |
 | `score_nulls` | scores/<score set>.nulls.npz: largest statistics of replicates | score | sweep |
-| `pieces`, `piece_log`, `sections` | .pieces/<stage>-<key>/: what an unfinished stage has done | most long stages | same |
+| `pieces`, `sections` | .pieces/<stage>-<key>/: what an unfinished stage has done so far | long stages | |
 | `findings_table` | findings.json: scores, intervals, p-values, answers | findings | findings, report |
 | `findings_arrays` | findings/arrays.npz: what a table over seeds is made from | findings | findings |
 | `findings_units` | findings/units.parquet: scores of all units | findings | |
