@@ -325,6 +325,7 @@ EDGES = {
         "benchmark",
         "code_version",
         "data",
+        "data/build",
         "external",
         "files",
         "findings",
