@@ -28,6 +28,7 @@ def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("overlaps")
     whole, drum = noise(8, 0), noise(0.4, 1) * np.exp(-np.arange(round(0.4 * RATE)) / 1500)
     loop = np.tile(np.r_[drum, np.zeros(RATE // 10)], 8)
+    snare = noise(0.4, 15) * np.exp(-np.arange(round(0.4 * RATE)) / 1500)
     tone = 0.3 * np.sin(2 * np.pi * 441 * np.arange(3 * RATE) / RATE)
     sounds = {
         "a/morning": whole[: 4 * RATE],
@@ -37,6 +38,8 @@ def found(tmp_path_factory):
         "b/loop over noise": noise(len(loop) / RATE + 0.5, 3)[: len(loop)] * 0.01 + loop * 0.9,
         "b/one hit": np.r_[noise(2, 4), drum * 0.9, noise(1, 5)],
         "b/another hit": np.r_[noise(1, 6), drum * 0.9, noise(2, 7)],
+        "a/two hits": np.r_[noise(1, 11), drum, noise(0.7, 12), snare],
+        "b/the same two hits": np.r_[noise(0.5, 13), drum, noise(0.7, 14), snare],
         "b/tone": tone,
         "b/longer tone": np.r_[tone, tone[: RATE // 2]],
         "b/silent end": np.r_[noise(1, 8), np.zeros(3 * RATE)],

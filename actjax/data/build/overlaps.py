@@ -1,9 +1,10 @@
 """Finds recordings that share a stretch of the same sound, as cuts of one recording do, by their prints."""
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,7 @@ NAME = "overlaps.json"
 MOST_PRINTS = 2**22
 # Recordings with one print in common: of more, it is material that many use, as a drum's sample.
 MOST_RECORDINGS = 8
-LEAST_PRINTS, LEAST_SECONDS = 3, 1.0
+LEAST_PRINTS, LEAST_SECONDS, MOST_GAP_SECONDS = 3, 1.0, 0.5
 MOST_PAIRS = 1000
 
 
@@ -40,8 +41,8 @@ class Overlap:
 def find(paths: Mapping[str, Sequence[pathlib.Path]]) -> list[Overlap]:
     """The pairs among the recordings of all shards, the longest stretch first.
 
-    Two recordings are a pair where they share LEAST_PRINTS windows in one order and distance, which span
-    LEAST_SECONDS. Equal sounds are none: one of them is no cut of the other.
+    Two recordings are a pair where they share LEAST_PRINTS windows at one distance, which span LEAST_SECONDS
+    without a gap of MOST_GAP_SECONDS. Equal sounds are none: one of them is no cut of the other.
 
     Args:
       paths: the shards of each split.
@@ -49,29 +50,41 @@ def find(paths: Mapping[str, Sequence[pathlib.Path]]) -> list[Overlap]:
     Raises:
       FileError: a shard is damaged.
     """
-    names: list[tuple[str, str]] = []
-    of_recording: dict[tuple[str, str], int] = {}
-    facts: list[tuple[int, int]] = []
-    held = [np.zeros((0, 3), np.uint64)]
+    sounds, held = _collected(paths)
+    pairs = []
+    rates_hz = np.array([one.rate_hz for one in sounds], np.int64)
+    for (a, b), (offset, span) in _stretches(held, rates_hz).items():
+        first, second = sounds[a], sounds[b]
+        equal = offset == 0 and first.samples == second.samples
+        if span >= LEAST_SECONDS * first.rate_hz and not equal and first.recording != second.recording:
+            splits, seconds = (first.split, second.split), round(span / first.rate_hz, 2)
+            pairs.append(Overlap(first.recording, second.recording, splits, seconds))
+    return sorted(pairs, key=lambda one: (-one.seconds, one.first, one.second))
+
+
+class _Sound(NamedTuple):
+    """A recording as it was decoded."""
+
+    split: str
+    recording: str
+    samples: int
+    rate_hz: int
+
+
+def _collected(paths: Mapping[str, Sequence[pathlib.Path]]) -> tuple[list[_Sound], np.ndarray]:
+    """(the recordings; [n, 3] hash, place and the recording's number of all prints)."""
+    sounds: dict[_Sound, int] = {}
+    held, count = [np.zeros((0, 3), np.uint64)], 0
     for split, recording, prints in _prints(paths):
-        if (split, recording) not in of_recording:
-            of_recording[split, recording] = len(names)
-            names.append((split, recording))
-            facts.append((int(prints[0, 0]), int(prints[0, 1])))
-        number = of_recording[split, recording]
+        number = sounds.setdefault(_Sound(split, recording, *map(int, prints[0])), len(sounds))
         own = prints[1:][prints[1:].any(axis=1)]
         held.append(np.concatenate([own, np.full((len(own), 1), number, np.uint64)], axis=1))
-        if sum(map(len, held)) > 2 * MOST_PRINTS:
+        count += len(own)
+        if count > 2 * MOST_PRINTS:
             together = np.concatenate(held)
             held = [together[together[:, 0] < np.partition(together[:, 0], MOST_PRINTS)[MOST_PRINTS]]]
-    found = []
-    for (a, b), (offset, span) in _stretches(np.concatenate(held)).items():
-        (samples, rate), (others, _) = facts[a], facts[b]
-        equal = offset == 0 and samples == others
-        if span >= LEAST_SECONDS * rate and not equal and names[a][1] != names[b][1]:
-            splits = (names[a][0], names[b][0])
-            found.append(Overlap(names[a][1], names[b][1], splits, round(span / rate, 2)))
-    return sorted(found, key=lambda one: (-one.seconds, one.first, one.second))
+            count = len(held[0])
+    return list(sounds), np.concatenate(held)
 
 
 def _prints(paths: Mapping[str, Sequence[pathlib.Path]]) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -88,39 +101,41 @@ def _prints(paths: Mapping[str, Sequence[pathlib.Path]]) -> Iterator[tuple[str, 
             yield from ((split, str(name), of_clip) for name, of_clip in zip(ids, prints, strict=True))
 
 
-def _stretches(held: np.ndarray) -> dict[tuple[int, int], tuple[int, int]]:
+def _stretches(held: np.ndarray, rates_hz: np.ndarray) -> dict[tuple[int, int], tuple[int, int]]:
     """(recording, recording) -> (offset, span) of their longest common stretch, in samples.
 
     Args:
       held: [n, 3] hash, place, recording.
+      rates_hz: [recordings]
     """
-    held = held[np.lexsort((held[:, 2], held[:, 0]))]
-    hashes, first, count = np.unique(held[:, 0], return_index=True, return_counts=True)
-    pairs = []
-    for size in range(2, MOST_RECORDINGS + 1):
-        at = first[count == size]
-        for i in range(size):
-            for j in range(i + 1, size):
-                one, other = held[at + i].astype(np.int64), held[at + j].astype(np.int64)
-                pairs.append(np.stack([one[:, 2], other[:, 2], one[:, 1] - other[:, 1], one[:, 1]], axis=1))
-    if not pairs:
+    shared = _shared(held)
+    if not len(shared):
         return {}
-    every = np.concatenate(pairs)
-    every = every[every[:, 0] != every[:, 1]]
-    every = every[np.lexsort(every.T[::-1])]
-    if not len(every):
-        return {}
-    begins = np.flatnonzero(np.r_[True, (np.diff(every[:, :3], axis=0) != 0).any(axis=1)])
-    ends = np.r_[begins[1:], len(every)]
+    steps, gap = np.diff(shared, axis=0), MOST_GAP_SECONDS * rates_hz[shared[1:, 0]]
+    begins = np.flatnonzero(np.r_[True, (steps[:, :3] != 0).any(axis=1) | (steps[:, 3] > gap)])
+    ends = np.r_[begins[1:], len(shared)]
     longest: dict[tuple[int, int], tuple[int, int]] = {}
-    for begin, end in zip(
-        begins[ends - begins >= LEAST_PRINTS], ends[ends - begins >= LEAST_PRINTS], strict=True
-    ):
-        a, b, offset, low = every[begin].tolist()
-        span = int(every[end - 1, 3]) - low
-        if span > longest.get((a, b), (0, 0))[1]:
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+        a, b, offset, low = shared[begin].tolist()
+        span = int(shared[end - 1, 3]) - low
+        if end - begin >= LEAST_PRINTS and span > longest.get((a, b), (0, 0))[1]:
             longest[a, b] = (offset, span)
     return longest
+
+
+def _shared(held: np.ndarray) -> np.ndarray:
+    """[m, 4] what two recordings share: both, their distance, the place in the first; sorted."""
+    held = held[np.lexsort((held[:, 2], held[:, 0]))]
+    _, first, count = np.unique(held[:, 0], return_index=True, return_counts=True)
+    pairs = [np.zeros((0, 4), np.int64)]
+    for size in range(2, MOST_RECORDINGS + 1):
+        at = first[count == size]
+        for i, j in itertools.combinations(range(size), 2):
+            one, other = held[at + i].astype(np.int64), held[at + j].astype(np.int64)
+            pairs.append(np.stack([one[:, 2], other[:, 2], other[:, 1] - one[:, 1], one[:, 1]], axis=1))
+    every = np.concatenate(pairs)
+    every = every[every[:, 0] != every[:, 1]]
+    return every[np.lexsort(every.T[::-1])]
 
 
 def write(folder: pathlib.Path, overlaps: Sequence[Overlap]) -> pathlib.Path:
