@@ -77,9 +77,9 @@ def _collected(paths: Mapping[str, Sequence[pathlib.Path]]) -> tuple[list[_Sound
     held, count = [np.zeros((0, 3), np.uint64)], 0
     for split, recording, prints in _prints(paths):
         number = sounds.setdefault(_Sound(split, recording, *map(int, prints[0])), len(sounds))
-        own = prints[1:][prints[1:].any(axis=1)]
-        held.append(np.concatenate([own, np.full((len(own), 1), number, np.uint64)], axis=1))
-        count += len(own)
+        taken = prints[1:][prints[1:].any(axis=1)]
+        held.append(np.concatenate([taken, np.full((len(taken), 1), number, np.uint64)], axis=1))
+        count += len(taken)
         if count > 2 * MOST_PRINTS:
             together = np.concatenate(held)
             held = [together[together[:, 0] < np.partition(together[:, 0], MOST_PRINTS)[MOST_PRINTS]]]
