@@ -8,6 +8,7 @@ from actjax import lookup
 if TYPE_CHECKING:
     from actjax.capturing.api import capture
     from actjax.extraction.compute import feature
+    from actjax.results.atlas_of_arrays import atlas
     from actjax.results.running import load_run, run
     from actjax.scores.files import load_scores
     from actjax.similarity.api import score, score_maps
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # Public name -> the module it lives in. Loaded on first use, so that `import actjax` costs nothing and
 # scoring works where pyarrow and librosa are not installed.
 _PUBLIC = {
+    "atlas": "actjax.results.atlas_of_arrays",
     "capture": "actjax.capturing.api",
     "score": "actjax.similarity.api",
     "score_maps": "actjax.similarity.api",
@@ -29,6 +31,7 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "atlas",
     "capture",
     "feature",
     "list_datasets",

@@ -50,6 +50,7 @@ def version(*modules: str) -> str:
 @functools.cache
 def of_rooms(*rooms: str) -> str:
     """10 hex digits that stand for all files of rooms, pages included, and for what they compute with."""
+    assert all((_ROOT / room).is_dir() for room in rooms), f"a room of {rooms} is not there"
     modules, others = [], []
     for path in sorted(path for room in rooms for path in (_ROOT / room).rglob("*") if path.is_file()):
         inside = path.relative_to(_ROOT)

@@ -116,7 +116,8 @@ def survey(run: runs.Run, stages: Sequence[str]) -> Survey:
         result.obstacles.append(Obstacle(refusal, answer))
     scored = len(_scored(_opened(run, now), seconds))
     if "score" in stages and scored < FEW_CLIPS:
-        more = "" if now.score.split == ALL else f"; --config.score.split={ALL} scores every clip"
+        others = any(split != now.score.split for split, of_split in run.builder.jobs().items() if of_split)
+        more = f"; --config.score.split={ALL} scores every clip" if others and now.score.split != ALL else ""
         result.notes.append(f"only {scored} clips are scored, so intervals are wide{more}")
     if "train" in stages and now.score.split == ALL:
         result.notes.append(TRAINED_ON)

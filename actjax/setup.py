@@ -44,7 +44,8 @@ class NullOptions(NamedTuple):
     Attributes:
       kind: "within_class", "unrestricted" or "circular_shift".
       metrics, views: which scores get p-values.
-      replicates, seed: how many rearrangements are drawn, and from which seed.
+      replicates, seed: how many rearrangements are drawn, and from which seed: that of the data, so that
+        replicate r moves the clips alike for every seed of training.
       level: the smallest p-value that they must resolve.
     """
 
@@ -180,7 +181,7 @@ def resolve(config: Config) -> Setup:
         model=model,
         features=make_features(config.score.features, analysis),
         metrics=_metrics(config.score.metrics),
-        scored=_scored(config.score, _null(config.score, config.seed)),
+        scored=_scored(config.score, _null(config.score, config.data.seed)),
         findings=FindingOptions(**tested, seed=config.seed, data_seed=config.data.seed),
     )
     validation.check_metrics([chosen.metric for chosen in setup.metrics], config.score)

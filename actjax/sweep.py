@@ -57,17 +57,19 @@ def _run(run: runs.Run, changes: Mapping[str, Mapping[str, Any]], search: space.
     else:
         if search is None or search.asha is None:
             together.train_groups(opened, changes)
+            together.score_groups(opened, changes)
         outputs = embedded.run(every, search, run.workdir, run.config.sweep.retries)
     if parallel.process_index() != 0:
         return outputs
     outputs = [*reporting.write(run, every, search), *outputs]
     if (joined := hypotheses_table.join(run.workdir, [run.workdir / name for name in changes])) is not None:
         outputs += [joined, *hypotheses.build(run.workdir)]
+    outputs += reporting.write_tests(run.workdir, together.alike(opened, changes))
     folders = [run.workdir / name for name, of_name in changes.items() if _of_a_seed(of_name)]
     folders = [folder for folder in folders if findings_table.path_of(folder).exists()]
     if len(folders) > 1:
-        outputs += [table.write(run, seeds.join(folders)), *report.build_findings(run.workdir)]
-    return outputs
+        outputs += [table.write(run, seeds.join(folders))]
+    return outputs + report.build_sweep(run.workdir)
 
 
 def _of_a_seed(changes: Mapping[str, Any]) -> bool:

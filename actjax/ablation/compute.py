@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from actjax import files, runs
 from actjax.ablation import effects, responses
-from actjax.atlas.build import check, mean_activations, of_network, open_network
+from actjax.atlas_site.build import check, mean_activations, of_network, open_network
 from actjax.workdir import ablation
 from actjax.workdir.ablation import AblatedLayer, Ablation
 

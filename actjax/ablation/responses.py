@@ -3,8 +3,8 @@
 import numpy as np
 
 from actjax import lookup, runs
-from actjax.atlas import activity
-from actjax.atlas.build import Network
+from actjax.atlas_site import activity
+from actjax.atlas_site.build import Network
 from actjax.benchmark.metrics import causal, rendered
 from actjax.data.source import Source, joined
 from actjax.workdir.clip_activations import ClipActivations

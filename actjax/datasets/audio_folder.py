@@ -35,7 +35,8 @@ def dataset(
     are no sound by their name are passed over and listed in skipped.json. With one, each row is a recording
     or a stretch of one: `path` (relative to the manifest's folder and within it, or to and within the option
     `path`), `label` or `labels` (text or whole numbers; separated by ";", or a list in JSONL), `recording_id`
-    (the path when absent), `split` (train, validation or test), `start` and `end` in seconds.
+    (the path when absent), `clip_id` (the path and the stretch when absent), `split` (train, validation or
+    test), `start` and `end` in seconds.
 
     Recordings are split 70 / 15 / 15 at random within each class unless the manifest says how. What is
     unlabelled and has no split all goes to "test": it can be scored, not trained on.
@@ -152,4 +153,4 @@ def _read_folder(folder: pathlib.Path) -> tuple[list[Row], list[tuple[str, str]]
 def _row(path: pathlib.Path, folder: pathlib.Path, labels: tuple[str, ...]) -> Row:
     # A name may be no text at all: bytes that are not UTF-8 are escaped, as everywhere that it is shown.
     name = printable(path.relative_to(folder).as_posix())
-    return Row(path=str(path), recording_id=name, clip_id=name, labels=labels)
+    return Row(path=str(path), place=name, recording_id=name, clip_id=name, labels=labels)

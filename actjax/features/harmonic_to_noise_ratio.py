@@ -28,8 +28,7 @@ def feature(
 
     Raises:
       ValueError: impossible window, hop or sample rate, a pitch range above half the sample rate or of
-      which the
-        window holds less than two periods.
+        which the window holds less than two periods.
 
     Reference: Boersma (1993), Accurate short-term analysis of the fundamental frequency, IFA Proceedings 17.
     """

@@ -29,8 +29,7 @@ def feature(
 
     Raises:
       ValueError: impossible window, hop or sample rate, a pitch range above half the sample rate or of
-      which the
-        window holds less than two periods, or fewer than 2 harmonics.
+        which the window holds less than two periods, or fewer than 2 harmonics.
 
     Reference: Peeters (2004), A large set of audio features for sound description, IRCAM.
     """

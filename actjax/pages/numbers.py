@@ -1,20 +1,54 @@
-"""Numbers as text: one minus sign, no negative zero, a hyphen for what is undefined."""
+"""Numbers as text: one minus sign, no negative zero, a hyphen for what is undefined; a half is rounded up.
 
+Browsers round a half away from zero, so that a page's script and these functions give the same text.
+"""
+
+import decimal
 import math
+from decimal import Decimal
 
 MINUS, UNDEFINED = "−", "-"
+_ALL_DIGITS = decimal.Context(prec=400)  # of any float
 
 
 def number(value: float | None, digits: int = 2) -> str:
     """The value with so many decimals.
 
-    >>> number(-0.25), number(-0.001), number(float("nan"))
-    ('−0.25', '0.00', '-')
+    >>> number(-0.25), number(-0.001), number(0.125), number(float("nan"))
+    ('−0.25', '0.00', '0.13', '-')
     """
     if value is None or not math.isfinite(value):
         return UNDEFINED
-    text = f"{value:.{digits}f}"
-    return (text.lstrip("-") if float(text) == 0 else text).replace("-", MINUS)
+    return _text(Decimal(float(value)), digits)
+
+
+def share(value: float | None) -> str:
+    """A share in whole per cent.
+
+    >>> share(0.125), share(float("nan"))
+    ('13%', '-')
+    """
+    if value is None or not math.isfinite(value):
+        return UNDEFINED
+    return f"{_text(Decimal(float(value)).scaleb(2, _ALL_DIGITS), 0)}%"
+
+
+def shortened(value: float, decimals: int = 6) -> float:
+    """The value with so many decimals, or significant digits below 1, that later rounding comes out the same.
+
+    What is cut off leaves a last digit that is neither 0 nor 5, so that no half arises that was none before.
+
+    >>> shortened(0.28499999999), shortened(0.12500000001), shortened(0.125)
+    (0.2849999, 0.1250001, 0.125)
+    """
+    exact = Decimal(float(value))
+    last = Decimal(1).scaleb(min(0, exact.adjusted()) - decimals)
+    return float(exact.quantize(last, decimal.ROUND_05UP, _ALL_DIGITS))
+
+
+def _text(exact: Decimal, digits: int) -> str:
+    cut = exact.quantize(Decimal(1).scaleb(-digits), decimal.ROUND_HALF_UP, _ALL_DIGITS)
+    return f"{abs(cut) if cut.is_zero() else cut:f}".replace("-", MINUS)
 
 
 def signed(value: float | None, digits: int = 2) -> str:

@@ -106,20 +106,30 @@ def made_from(workdir: Path, command: str) -> str:
     return files.digest([read, atlas, command, code_version.of_rooms("pages", "report")])
 
 
-def build_findings(workdir: str | os.PathLike) -> list[Path]:
-    """Prints findings and writes their report, of a workdir without scores such as a sweep's."""
-    from actjax.report import findings, page
-    from actjax.workdir import findings_table
+def build_sweep(workdir: str | os.PathLike) -> list[Path]:
+    """Prints what the networks of a sweep's folder come to together, findings and tests, and writes the page.
 
-    folder, four_findings = Path(workdir) / "report", findings_table.need(Path(workdir))
+    Returns:
+      The files written; none where the folder holds neither.
+    """
+    from actjax.report import findings, over_networks, page
+    from actjax.workdir import findings_table, sweep_scores
+
+    folder, four_findings = Path(workdir) / "report", findings_table.read(Path(workdir))
+    tests = sweep_scores.read(Path(workdir))
+    if four_findings is None and tests is None:
+        return []
     folder.mkdir(parents=True, exist_ok=True)
-    text = findings.console(four_findings)
+    texts = [findings.console(four_findings)] if four_findings else []
+    texts += [one.text() for one in over_networks.tables(tests)] if tests is not None else []
+    text = "\n".join(texts)
     print(text)
-    picture = _forest(four_findings, folder)
+    pictures = [_forest(four_findings, folder)] if four_findings else []
+    shown = page.sweep_page(four_findings, pictures, over_networks.part_of_page(tests))
     return [
-        files.write_text(folder / "index.html", page.findings_page(four_findings, [picture])),
+        files.write_text(folder / "index.html", shown),
         files.write_text(folder / "tables.txt", text),
-        picture.path,
+        *(picture.path for picture in pictures),
     ]
 
 

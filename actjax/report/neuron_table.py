@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actjax.pages.markup import Markup, tag
-from actjax.pages.numbers import interval, p_value, signed
+from actjax.pages.numbers import interval, p_value, share, signed
 from actjax.pages.table import Table
 from actjax.report.neurons import Best
 from actjax.report.summary import INPUT, UNTRAINED, Summary
@@ -105,7 +105,7 @@ def neuron_table(
             signed(one["gain"]) + mark,
             interval(one["gain_low"], one["gain_high"]),
             f"{strongest} {signed(one['strongest_score'])}" if feature else "",
-            f"{shares[i]:.0%}" if np.isfinite(shares[i]) else "-",
+            share(float(shares[i])),
         )
         rows.append(row)
     return Table("All neurons", COLUMNS, rows, " ".join(NOTE.split()))

@@ -105,9 +105,10 @@ def how_to_read(metadata: Mapping[str, Any]) -> str:
     return READ.format(rearranged=" or ".join(words) or PERMUTED, clips=clips)
 
 
-def findings_page(table: FindingsTable, pictures: Sequence[Picture]) -> Markup:
-    """The page of a workdir that has findings and no scores."""
-    return document(_TITLE, STYLE, tag("h1", "What does training add?"), front(table, None, pictures))
+def sweep_page(table: FindingsTable | None, pictures: Sequence[Picture], tests: Markup) -> Markup:
+    """The page of a sweep: the findings over its seeds, and which features its networks follow."""
+    title = "What does training add?" if table else "What do the networks have in common?"
+    return document(_TITLE, STYLE, tag("h1", title), front(table, None, pictures), tests)
 
 
 def front(table: FindingsTable | None, calibration: Table | None, pictures: Sequence[Picture]) -> Markup:

@@ -9,8 +9,8 @@ import numpy as np
 
 from actjax import config_files, runs
 from actjax.activations.capture import input_layers, input_outputs
-from actjax.atlas import elsewhere
-from actjax.atlas.activity import clip_means, means_of, on_images
+from actjax.atlas_site import elsewhere
+from actjax.atlas_site.activity import clip_means, means_of, on_images
 from actjax.results.picture import Clip
 from actjax.scoring import networks
 from actjax.setup import EXTERNAL

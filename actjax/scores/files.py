@@ -211,6 +211,23 @@ def load_scores(workdir: str | os.PathLike, *, checkpoints: bool = False) -> "py
     return table if checkpoints else without_checkpoints(table)
 
 
+def read_tested(path: Path, columns: Sequence[str]) -> dict[str, np.ndarray]:
+    """Columns of a score set's table, of the rows that have a p-value.
+
+    Raises:
+      FileError: the file is damaged.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    files.regular_file(path)
+    asked = list(dict.fromkeys((*columns, "p_value")))
+    with files.reading(path, "a score set"), open(path, "rb") as file:
+        table = pq.read_table(file, columns=asked, page_checksum_verification=True)
+        table = table.filter(pc.field("p_value").is_valid())
+        return {name: table[name].to_numpy() for name in columns}
+
+
 def read_note(path: Path) -> dict[str, Any] | None:
     """The metadata of a score set; None where the end of the file, which holds it, is damaged."""
     import pyarrow as pa

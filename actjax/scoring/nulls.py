@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from actjax import files
 from actjax.data import loader
 from actjax.scoring.observations import Observations
 from actjax.scoring.tasks import ScoredTask, columns
@@ -13,6 +14,7 @@ from actjax.statistics import bootstrap, families, metric_nulls, permutations
 from actjax.statistics.requirements import StatisticsError, check_replicates
 from actjax.statistics.rescored import Sides
 from actjax.types import Metric
+from actjax.workdir.score_nulls import Family, Replicates
 
 SHIFT = "circular_shift"
 
@@ -47,6 +49,11 @@ def draws(asked: NullOptions | None, source: loader.Source) -> Rearrangements | 
         return permutations.within_class(source.recording_ids, labels, class_names=names, **drawn)
     except StatisticsError as error:
         raise StatisticsError(f"{error}; or --config.score.null=unrestricted") from None
+
+
+def drawn_from(asked: NullOptions, source: loader.Source) -> str:
+    """A hash of all that `draws` depends on."""
+    return files.digest([asked.kind, asked.replicates, asked.seed, source.fingerprint])
 
 
 def is_tested(asked: NullOptions | None, metric: Metric, view: str) -> bool:
@@ -119,16 +126,19 @@ def make(
     return null
 
 
-def correct(tasks: Sequence[ScoredTask]) -> None:
+def correct(tasks: Sequence[ScoredTask]) -> dict[Family, Replicates]:
     """Adds q_value and p_maxt, [n, k], to the outputs; a family is one network, layer, view and metric.
 
     Where a score is undefined everything of its null is NaN: the null is computed from all observations,
     while the score has conditions of its own (enough valid clips). Its replicates still count in the
     largest of its family, which makes no p smaller.
+
+    Returns:
+      What each family keeps of its replicates, for corrections over the networks of several runs.
     """
-    members: dict[tuple[str, ...], list[tuple[Any, list[int], families.Null]]] = {}
+    members: dict[Family, list[tuple[Any, list[int], families.Null]]] = {}
     for network, comparison, metric, outputs in tasks:
-        key = (network, comparison.problem.layer.name, comparison.problem.view, metric.name)
+        key = Family(network, comparison.problem.layer.name, comparison.problem.view, metric.name)
         undefined = np.isnan(outputs["score"])
         for name in ("null_mean", "null_std", "p_value"):
             if name in outputs:
@@ -142,6 +152,14 @@ def correct(tasks: Sequence[ScoredTask]) -> None:
             for name, value in (("q_value", corrected.q), ("p_maxt", corrected.p_maxt)):
                 whole = outputs.setdefault(name, np.full(outputs["score"].shape, np.nan, np.float32))
                 whole[:, at] = value
+    return {key: _replicates([null for *_, null in family]) for key, family in members.items()}
+
+
+def _replicates(members: Sequence[families.Null]) -> Replicates:
+    """What is kept of the replicates of a family's members."""
+    counts = np.sum([null.counts for null in members], axis=0)
+    bins = np.flatnonzero(counts)
+    return Replicates(np.max([null.max_r for null in members], axis=0), bins, counts[bins])
 
 
 def _sides(

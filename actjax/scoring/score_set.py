@@ -11,15 +11,37 @@ import numpy as np
 from actjax import files, parallel, runs
 from actjax.data import loader
 from actjax.scores import files as scores_files
-from actjax.scoring import unscored
+from actjax.scoring import nulls, unscored
+from actjax.scoring.results import Computed
 from actjax.scoring.tasks import ScoredTask, columns
 from actjax.scoring.unscored import MadeFrom
-from actjax.workdir import manifest, train_record
+from actjax.workdir import examples, left_out, manifest, pieces, score_nulls, train_record
+from actjax.workdir.pieces import Pieces
 
 
 def path_of(workdir: Path, made_from: MadeFrom) -> Path:
     """Says where the table of such scores lies."""
     return scores_files.path_of(workdir, made_from.key())
+
+
+def unfinished(workdir: Path, keys: Mapping[str, str], stage: str = "score") -> Pieces:
+    """The pieces of score sets that are made in one pass over the clips.
+
+    Args:
+      workdir: where they lie.
+      keys: whose set -> its key.
+      stage: under which name.
+    """
+    return Pieces(workdir, stage, _key_of(keys), parallel.process_index())
+
+
+def is_unfinished(workdir: Path, keys: Mapping[str, str], stage: str = "score") -> bool:
+    """Whether there are pieces of these score sets."""
+    return pieces.has(workdir, stage, _key_of(keys))
+
+
+def _key_of(keys: Mapping[str, str]) -> str:
+    return files.digest([list(keys.items()), parallel.device_count(), parallel.process_count()])
 
 
 def whole_sets(run: runs.Run) -> dict[Path, MadeFrom]:
@@ -67,6 +89,34 @@ def put_first(workdir: Path, used: Sequence[Path], sets: Mapping[Path, MadeFrom]
         newest = there[0].stat().st_mtime_ns + len(used)
         for i, path in enumerate(last_first):
             os.utime(path, ns=(newest - i, newest - i))
+
+
+def beside(table: Path) -> list[Path]:
+    """A score set's files: the table, examples, what was left out, and nulls where something is tested."""
+    nulls = score_nulls.path_of(table)
+    return [table, examples.path_of(table), left_out.path_of(table), *([nulls] if nulls.exists() else [])]
+
+
+def keep(run: runs.Run, made_from: MadeFrom, source: loader.Source, computed: Computed) -> Path | None:
+    """Writes the scores of a run, the table last; says what is not among them.
+
+    Returns:
+      The table; None where no comparison can be made.
+    """
+    path = path_of(run.workdir, made_from)
+    if parallel.process_index() == 0:
+        left_out.write(left_out.path_of(path), computed.left_out)
+        if computed.left_out:
+            count = len(computed.left_out)
+            print(f"score: {count} comparisons left out; the report says which and why")
+        if computed.nulls and run.setup.scored.null is not None:
+            drawn_from = nulls.drawn_from(run.setup.scored.null, source)
+            score_nulls.write(score_nulls.path_of(path), score_nulls.ScoreNulls(drawn_from, computed.nulls))
+        if computed.tasks:
+            write(run, made_from, source, computed.tasks)
+        else:
+            print(f"score: nothing to compare by {run.config.score.metrics}")
+    return path if computed.tasks else None
 
 
 def write(run: runs.Run, made_from: MadeFrom, source: loader.Source, tasks: Iterable[ScoredTask]) -> None:

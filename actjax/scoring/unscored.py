@@ -65,7 +65,7 @@ def made_from(run: runs.Run, source: Source) -> MadeFrom:
         of_null = None
         if null is not None and name in null.metrics:
             tested.append(spec)
-            of_null = [config.score[option] for option in _OF_NULL]
+            of_null = [config.data.seed, *(config.score[option] for option in _OF_NULL)]
         metrics[spec] = files.digest([code_version.version(f"actjax.metrics.{name}"), of_null])
     features = {spec: code_version.version(_feature_module(n)) for spec, n in _specs(config.score.features)}
     return MadeFrom(files.digest(base), metrics, features, tested)

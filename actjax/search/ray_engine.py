@@ -78,7 +78,7 @@ def _join(ray: Any, address: str) -> None:
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     try:
         ray.init(
-            address=address or None,
+            address=address or "local",  # not a cluster that an earlier sweep left here, dead or alive
             runtime_env={"env_vars": environment},
             log_to_driver=True,
             include_dashboard=False if not address else None,

@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from actjax import experiment, failures, memory, parallel, runs
+from actjax import experiment, failures, lookup, memory, parallel, precision, runs
 from actjax.network import make_module
 from actjax.options import comma_list
+from actjax.scoring import members as scored_together
 from actjax.train import clips, options, population, recipe
 from actjax.train.log import DivergedError
 from actjax.workdir import recorded_config, train_record, writer
@@ -15,25 +16,32 @@ from actjax.workdir import recorded_config, train_record, writer
 FREE = ("seed", *(f"train.{name}" for name in recipe.VARIED))
 
 
-def groups(
+def alike(
     variants: Mapping[str, runs.Run], changes: Mapping[str, Mapping[str, Any]]
-) -> list[list[runs.Run]]:
-    """Variants that can be trained together, at most `train.population` of them in a group.
+) -> list[dict[str, runs.Run]]:
+    """Variants in groups that differ in FREE options alone.
 
-    Labels that are shuffled are shuffled by the seed: such networks see other labels, and are left out.
+    Labels that are shuffled are shuffled by the seed: such networks see other labels, and are left out, as
+    are those that are not trained here.
     """
-    alike: dict[str, list[runs.Run]] = {}
+    by_others: dict[str, dict[str, runs.Run]] = {}
     for name, run in variants.items():
         others = sorted((key, str(value)) for key, value in changes[name].items() if key not in FREE)
-        trained = (
-            train_record.path_of(run.workdir).exists() or run.config.weights or run.config.score.activations
-        )
-        if not (trained or run.config.train.shuffled_labels):
-            alike.setdefault(repr(others), []).append(run)
+        elsewhere = run.config.weights or run.config.score.activations
+        if not (elsewhere or run.config.train.shuffled_labels):
+            by_others.setdefault(repr(others), {})[name] = run
+    return list(by_others.values())
+
+
+def groups(
+    variants: Mapping[str, runs.Run], changes: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, runs.Run]]:
+    """Variants that are trained and scored together, at most `train.population` of them in a group."""
     chosen = []
-    for members in alike.values():
-        most = members[0].config.train.population
-        chosen += [members[i : i + most] for i in range(0, len(members), most)]
+    for of_group in alike(variants, changes):
+        members = list(of_group.items())
+        most = members[0][1].config.train.population
+        chosen += [dict(members[i : i + most]) for i in range(0, len(members), most)]
     return [members for members in chosen if len(members) > 1]
 
 
@@ -74,7 +82,10 @@ def train_groups(variants: Mapping[str, runs.Run], changes: Mapping[str, Mapping
 
     A group of which a network diverges is left: its runs' own stages go on from what is saved.
     """
-    for members in groups(variants, changes):
+    for group in groups(variants, changes):
+        members = [one for one in group.values() if train_record.read(one.workdir) is None]
+        if len(members) < 2:
+            continue
         for one in members:
             experiment.run_stages(one, ("data",))
         try:
@@ -83,3 +94,34 @@ def train_groups(variants: Mapping[str, runs.Run], changes: Mapping[str, Mapping
             # Each goes on from what it has saved, so that one diverging member ends itself alone.
             if parallel.process_index() == 0:
                 print(f"train: {failures.said(why)}; one at a time from here")
+
+
+def score_groups(variants: Mapping[str, runs.Run], changes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Scores the networks of each group in one pass over the clips; their own stages then find it done.
+
+    A network that diverges in training is left out.
+    """
+    for group in groups(variants, changes):
+        members = {}
+        for name, run in group.items():
+            if run.setup.scored.run_networks and _is_trained(run):
+                recorded_config.compare(run.workdir, "score", run.config.to_dict())
+                lookup.module("stage", "score").stage.check(run)
+                members[name] = run
+        if len(members) < 2:
+            continue
+        config = next(iter(members.values())).config
+        with contextlib.ExitStack() as stack:
+            for run in members.values():
+                stack.enter_context(writer.one_writer(run.workdir))
+            stack.enter_context(precision.products(config.score.precision))
+            scored_together.score(members, next(iter(members.values())).workdir.parent)
+
+
+def _is_trained(run: runs.Run) -> bool:
+    """Ends a network's training and tests it; False where it diverges, which its own stages say again."""
+    try:
+        experiment.run_stages(run, ("data", "train"))
+    except DivergedError:
+        return False
+    return True

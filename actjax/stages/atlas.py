@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from actjax import parallel, runs
-from actjax.atlas import build
+from actjax.atlas_site import build
 from actjax.stages import Stage, refuse_nothing
 from actjax.workdir import made_pages, recorded_config
 

@@ -22,7 +22,7 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
         return []
     of_sweep = [] if train_record.path_of(run.workdir).exists() else findings_table.folders_below(run.workdir)
     if of_sweep:
-        return [table.write(run, seeds.join(of_sweep)), *report.build_findings(run.workdir)]
+        return [table.write(run, seeds.join(of_sweep)), *report.build_sweep(run.workdir)]
     recorded_config.write(run.workdir, "findings", run.config.to_dict())
     outputs = list(table.paths(run.workdir))
     setting, test = requirements.opened(run)

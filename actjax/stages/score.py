@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from actjax import files, memory, parallel, runs
+from actjax import memory, parallel, runs
 from actjax.data import loader
 from actjax.external.layers import Activations
 from actjax.scoring import checkpoints, from_elsewhere, nulls, results, score_set, unscored
 from actjax.stages import Stage
 from actjax.statistics.requirements import check_replicates
-from actjax.workdir import examples, left_out, pieces, recorded_config
+from actjax.workdir import examples, pieces, recorded_config
 
 
 def score(run: runs.Run) -> list[Path]:
@@ -33,7 +33,7 @@ def score(run: runs.Run) -> list[Path]:
         raise ValueError(
             f"score: no metric of {run.config.score.metrics!r} can compare a layer with a feature"
         )
-    return [path for table in tables for path in _beside(table)]
+    return [path for table in tables for path in score_set.beside(table)]
 
 
 def _scored(run: runs.Run, source: loader.Source, elsewhere: Activations | None) -> Path | None:
@@ -43,25 +43,12 @@ def _scored(run: runs.Run, source: loader.Source, elsewhere: Activations | None)
       Its table; None where no comparison can be made.
     """
     made_from = unscored.made_from(run, source)
-    table, pictures, reasons_file = _beside(score_set.path_of(run.workdir, made_from))
-    key = files.digest([made_from.key(), parallel.device_count(), parallel.process_count()])
-    unfinished = pieces.Pieces(run.workdir, "score", key, parallel.process_index())
-    tasks, reasons = results.compute(run, source, elsewhere, pictures, unfinished)
-    if parallel.process_index() == 0:
-        left_out.write(reasons_file, reasons)
-        if reasons:
-            print(f"score: {len(reasons)} comparisons left out; the report says which and why")
-        if tasks:
-            score_set.write(run, made_from, source, tasks)
-        else:
-            print(f"score: nothing to compare by {run.config.score.metrics}")
+    pictures = examples.path_of(score_set.path_of(run.workdir, made_from))
+    unfinished = score_set.unfinished(run.workdir, {"": made_from.key()})
+    computed = results.compute(run, source, elsewhere, pictures, unfinished)
+    table = score_set.keep(run, made_from, source, computed)
     unfinished.close()
-    return table if tasks else None
-
-
-def _beside(table: Path) -> tuple[Path, Path, Path]:
-    """A score set's files: the table, examples and what was left out."""
-    return table, examples.path_of(table), left_out.path_of(table)
+    return table
 
 
 def check_options(run: runs.Run) -> None:

@@ -89,6 +89,21 @@ def correct(members: Sequence[Null]) -> list[Corrected]:
     ]
 
 
+def statistic_of(
+    score: np.ndarray, mean: np.ndarray, std: np.ndarray, replicates: int, *, signed: bool
+) -> np.ndarray:
+    """The statistic of `Null` from what a table keeps: a score, and mean and deviation of its null scores.
+
+    With d = score - mean and R replicates, the mean of all R + 1 values is d R / (R + 1) below the score,
+    and their variance ((R - 1) std^2 + d^2 R / (R + 1)) / (R + 1).
+    """
+    d, std, r = np.asarray(score, np.float64) - mean, np.asarray(std, np.float64), replicates
+    variance = ((r - 1) * std**2 + d**2 * r / (r + 1)) / (r + 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        statistic = d * r / (r + 1) / np.sqrt(variance)
+    return np.abs(statistic) if signed else statistic
+
+
 def bins_of(statistics: np.ndarray) -> np.ndarray:
     """The histogram bin of each statistic (not NaN)."""
     scaled = np.floor((statistics - np.float32(LOWEST)) * np.float32(BINS_PER_UNIT))

@@ -28,6 +28,9 @@ class Significance(NamedTuple):
       p_maxt: the same against the largest of all pairs in each replicate: the chance that any pair of the
         family comes so far, where none is related.
       q: the false discovery rate by Benjamini and Hochberg.
+
+    z, p, p_maxt and q are NaN where the score or that of a replicate is undefined, and where no replicate
+    differs from the score: a neuron that is active in one class alone keeps its score within the classes.
     """
 
     score: Any

@@ -13,13 +13,15 @@
 | `predictions` | predictions_<split>.csv: what an imported network calls every recording | import | |
 | `left_out` | scores/<score set>.left_out.json: comparisons not made, and why | score | report |
 | `examples` | scores/<score set>.examples.npz: maps beside features | score | report |
-| `pieces` | .pieces/<stage>-<key>/: what an unfinished stage has done so far | score, findings | same stage |
+| `score_nulls` | scores/<score set>.nulls.npz: largest statistics of replicates | score | sweep |
+| `pieces`, `sections` | .pieces/<stage>-<key>/: what an unfinished stage has done so far | long stages | |
 | `findings_table` | findings.json: scores, intervals, p-values, answers | findings | findings, report |
 | `findings_arrays` | findings/arrays.npz: what a table over seeds is made from | findings | findings |
 | `findings_units` | findings/units.parquet: scores of all units | findings | |
 | `clip_activations` | clip_activations.npz: mean activations by clip | atlas | atlas, ablate, report |
 | `ablation` | ablation.parquet: what changes without each neuron | ablate | atlas |
 | `sweep_table` | sweep.parquet, sweep.tsv: one row a trial | sweep | |
+| `sweep_scores` | sweep_scores.parquet: tests with p-values over all networks | sweep | sweep |
 | `sweep_state` | sweep.json: trials that were stopped or failed, values at rungs | sweep | sweep |
 | `benchmark_table` | benchmark/<kind>.csv, .md | benchmark | report |
 

@@ -124,6 +124,11 @@ def clear(workdir: Path, stage: str, but: str = "") -> None:
             _remove_empty(folder.parent)
 
 
+def has(workdir: Path, stage: str, key: str) -> bool:
+    """Whether there are pieces of a stage under this key, of any process."""
+    return any((workdir / NAME / f"{stage}-{key}").glob(f"*/[!.]*{_SUFFIX}"))
+
+
 def _remove_empty(folder: Path) -> None:
     """Removes a folder, and the one above it, where nothing is in them; other processes may be faster."""
     with contextlib.suppress(OSError):

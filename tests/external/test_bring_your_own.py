@@ -14,7 +14,7 @@ import pytest
 
 from actjax import dsp, lookup, network, runs, setup
 from actjax.activations import comparisons
-from actjax.atlas import build
+from actjax.atlas_site import build
 from actjax.data.loader import Source
 from actjax.defaults import default_config
 from actjax.external import layers as external_layers

@@ -9,7 +9,7 @@ from actjax.pages import numbers, style
 
 
 def test_the_examples_of_numbers_run():
-    assert doctest.testmod(numbers) == (0, 3)
+    assert doctest.testmod(numbers) == (0, 5)
 
 
 @pytest.mark.parametrize("digits", [1, 2, 3])
@@ -20,6 +20,19 @@ def test_one_minus_sign_and_no_negative_zero(digits):
             back = float(text.replace("−", "-"))
             assert "-" not in text and back == pytest.approx(value, abs=0.5 * 10**-digits)
             assert back != 0 or not text.startswith(("−", "+"))
+
+
+def test_a_number_that_was_shortened_is_rounded_as_the_number_itself():
+    """Values beside a half, halves themselves, float32 and large ones; a browser rounds halves up."""
+    rng = np.random.default_rng(0)
+    near = (rng.integers(-3000, 3000, 300) + 0.5) / 10.0 ** rng.integers(0, 5, 300)
+    beside = np.concatenate([np.nextafter(near, 9), np.nextafter(near, -9), near + 4e-8, near - 4e-8])
+    values = [*near, *beside, *rng.normal(size=300).astype(np.float32), 1e-9, -3e-7, 12345.678949, 1e22]
+    for value in map(float, values):
+        assert numbers.shortened(value) == pytest.approx(value, rel=2e-6)
+        for digits in range(5):
+            assert numbers.number(numbers.shortened(value), digits) == numbers.number(value, digits), value
+    assert numbers.number(0.125) == "0.13" and numbers.number(-0.125) == "−0.13"
 
 
 def test_an_interval_tells_on_which_side_of_zero_it_lies():

@@ -120,7 +120,7 @@ def test_forest_plot_and_section(tmp_path, seeds):
 
 def test_a_sweep_gets_a_page_of_its_own(tmp_path):
     findings_table.write(tmp_path, table(5))
-    written = report.build_findings(tmp_path)
+    written = report.build_sweep(tmp_path)
     assert {p.name for p in written} == {"index.html", "tables.txt", "forest.png"}
     assert "5 seeds" in (tmp_path / "report" / "index.html").read_text()
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import small_runs
 
-from actjax import experiment, runs, sweep
+from actjax import experiment, report, runs, sweep
 from actjax.defaults import default_config
 from actjax.report import sweep as pictures
+from actjax.scores.files import load_scores
+from actjax.scoring import score_set
 from actjax.search import (
     Asha,
     Search,
@@ -25,7 +27,7 @@ from actjax.search import (
 )
 from actjax.search import variants as variants_of
 from actjax.train.log import DivergedError
-from actjax.workdir import recorded_config, sweep_state, sweep_table, train_record
+from actjax.workdir import recorded_config, sweep_scores, sweep_state, sweep_table, train_record
 from actjax.workdir.train_record import TrainRecord
 
 SPACE = {
@@ -160,8 +162,8 @@ def test_the_embedded_engine_stops_retries_and_goes_on(tmp_path, monkeypatch, ca
     assert sweep_state.read(run.workdir).failed == {}
 
 
-def test_the_same_seeds_train_together(tmp_path, monkeypatch):
-    """Two seeds as one population, in place; one of them as alone."""
+def test_the_same_seeds_are_trained_and_scored_together(tmp_path, monkeypatch, capsys):
+    """Two seeds as one population, in place; one of them as alone. Their p-values over both, by hand."""
     small_runs.write_sounds(tmp_path)
     small_runs.write_module(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -171,16 +173,40 @@ def test_the_same_seeds_train_together(tmp_path, monkeypatch):
         section, _, name = option.partition(".")
         config[section][name] = type(config[section][name])(value)
     config.train.update(steps=4, eval_every=2, population=2)
+    config.score.update(metrics="pearson", features="rms", views="clip", split="train")
+    config.score.update(null="unrestricted", replicates=20)
     run = runs.open_run(config, tmp_path / "sweep", data_dir=str(tmp_path / "data"))
     seeds = {f"seed{i}": {"seed": i} for i in range(2)}
     variants = {name: variants_of.open_variant(run, name, changes) for name, changes in seeds.items()}
     together.train_groups(variants, seeds)
+    keep = score_set.keep
+    with monkeypatch.context() as patch:
+        # Killed between the tables of the first and the second.
+        patch.setattr(score_set, "keep", lambda run, *a: exit("killed") if run.config.seed else keep(run, *a))
+        with pytest.raises(SystemExit, match="killed"):
+            together.score_groups(variants, seeds)
+    together.score_groups(variants, seeds)
+    said = capsys.readouterr().out
+    assert said.count("score: 2 networks at once, seed0, seed1") == 2 and "score: goes on after 2" in said
     alone = runs.open_run(variants["seed1"].config, tmp_path / "alone", data_dir=str(tmp_path / "data"))
     for one in (*variants.values(), alone):
-        experiment.run_stages(one, ("data", "train"))
+        experiment.run_stages(one, ("data", "train", "score"))
+    assert capsys.readouterr().out.count("score: done before") == 2
     found, expected = (train_record.need(one.workdir) for one in (variants["seed1"], alone))
     assert dataclasses.replace(found, seconds=0) == dataclasses.replace(expected, seconds=0)
     assert train_record.need(variants["seed0"].workdir).weights != expected.weights
+    found, expected = (load_scores(one.workdir).to_pylist() for one in (variants["seed1"], alone))
+    assert found == expected and {row["network"] for row in found} == {"trained", "untrained", "input"}
+    assert not list(run.workdir.glob(".pieces*"))
+    # What both come to together, on the sweep's page.
+    assert reporting.write_tests(run.workdir, together.alike(variants, seeds)) != []
+    report.build_sweep(run.workdir)
+    rows = sweep_scores.read(run.workdir).to_pylist()
+    assert {(row["variant"], row["network"]) for row in rows} == {
+        (seed, network) for seed in seeds for network in ("trained", "untrained")
+    }
+    assert all(row["group_p_maxt"] >= row["p_maxt"] - 1e-6 for row in rows)
+    assert "of 2 (" in capsys.readouterr().out
 
 
 def test_where_one_network_diverges_the_others_are_trained_alone(tmp_path, monkeypatch, capsys):

@@ -1,6 +1,8 @@
 """Kills a run of all stages at random moments and starts it again, until it ends; compares with one unkilled.
 
-    python tests/stages/kills.py FOLDER --kills 30 [--seed 0] [--settings tones|quickstart] [--sweep]
+    python tests/stages/kills.py FOLDER --kills 30 [--seed 0] [--settings tones] [--sweep population]
+
+With --sweep two seeds are swept: embedded, as a population, or by ray, which must be installed.
 
 prints a line for each kill, and at the end whether all that the runs made is that of the unkilled one.
 """
@@ -33,31 +35,37 @@ TONES = (
     "--config.score.null=unrestricted",
     "--config.score.replicates=50",
 )
+SWEEPS = {
+    "embedded": (),
+    "population": ("--config.train.population=2",),
+    "ray": ("--config.sweep.engine=ray", "--config.sweep.cpus=1.0"),
+}
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 SETTINGS = {"tones": TONES, "quickstart": ()}
 QUICKSTART = ROOT / "configs" / "quickstart.py"
 # What may differ between two runs: times, and hashes of what holds times or the workdir's name.
 TIMES = {"seconds", "stages", "findings", "pages"}
 
 
-def command(folder: Path, workdir: str, settings: str, sweep: bool) -> list[str]:
+def command(folder: Path, workdir: str, settings: str, sweep: str) -> list[str]:
     config = folder / "seeds.py" if sweep else QUICKSTART
     return [
         sys.executable, str(ROOT / "launch.py"), f"--config={config}", f"--workdir={folder / workdir}",
         f"--data_dir={folder / f'data_{workdir}'}", f"--stage={'sweep' if sweep else 'all'}",
-        *SETTINGS[settings],
+        *SETTINGS[settings], *SWEEPS.get(sweep, ()),
     ]  # fmt: skip
 
 
-def start(folder: Path, workdir: str, settings: str, sweep: bool, log: Path) -> subprocess.Popen:
+def start(folder: Path, workdir: str, settings: str, sweep: str, log: Path) -> subprocess.Popen:
     paths = os.pathsep.join((str(ROOT), str(folder)))
     with open(log, "ab") as out:
         return subprocess.Popen(
             command(folder, workdir, settings, sweep),
-            cwd=folder, env=os.environ | {"PYTHONPATH": paths}, stdout=out, stderr=subprocess.STDOUT,
+            cwd=folder, env=os.environ | QUIET | {"PYTHONPATH": paths}, stdout=out, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
 
-def campaign(folder: Path, kills: int, seed: int, settings: str = "tones", sweep: bool = False) -> list[dict]:
+def campaign(folder: Path, kills: int, seed: int, settings: str = "tones", sweep: str = "") -> list[dict]:
     """A dict a kill: when it came, what was going on; raises AssertionError where the results differ."""
     folder.mkdir(parents=True, exist_ok=True)
     small_runs.write_sounds(folder)
@@ -117,9 +125,9 @@ def compare(straight: Path, killed: Path) -> None:
 
 
 def listed(folder: Path) -> set[Path]:
-    """The files of a workdir by their names in it; Orbax and TensorBoard give some of theirs random ones."""
+    """The files of a workdir by their names in it; Orbax, TensorBoard and Ray give random ones."""
     names = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
-    return {name for name in names if not {"d", "events"} & set(name.parts)}
+    return {name for name in names if not {"d", "events", "ray"} & set(name.parts)}
 
 
 def without_times(path: Path) -> dict:
@@ -139,7 +147,7 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--settings", choices=SETTINGS, default="tones")
-    parser.add_argument("--sweep", action="store_true")
+    parser.add_argument("--sweep", choices=SWEEPS, default="")
     asked = parser.parse_args()
     campaign(asked.folder, asked.kills, asked.seed, asked.settings, asked.sweep)
     print("equal")

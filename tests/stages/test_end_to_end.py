@@ -11,7 +11,7 @@ import pytest
 from launching import TINY, finish, launch
 
 from actjax import config_files, defaults, experiment, runs
-from actjax.atlas import build
+from actjax.atlas_site import build
 from actjax.command import words
 from actjax.defaults import default_config
 from actjax.workdir import ablation, recorded_config

@@ -195,6 +195,6 @@ def test_scores_that_were_done_before_stand_again(make_run, capsys):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("count", "sweep"), [(20, False), (10, True)])
+@pytest.mark.parametrize(("count", "sweep"), [(20, ""), (10, "population")])
 def test_a_run_killed_at_random_moments_comes_to_the_same_results(tmp_path, count, sweep):
     assert len(kills.campaign(tmp_path, count, seed=1, sweep=sweep)) == count

@@ -22,6 +22,7 @@ from actjax.benchmark.feature_speed.programs import (
     program,
     synthetic_clips,
 )
+from actjax.workdir.sections import Sections
 
 
 def benchmark(
@@ -35,6 +36,7 @@ def benchmark(
     repeats: int = 5,
     peer_clips: int = 16,
     workers: int | None = None,
+    sections: Sections | None = None,
 ) -> list[dict[str, Any]]:
     """Times features on synthetic clips, compiled and warm, and what peers there are on the same machine.
 
@@ -46,6 +48,7 @@ def benchmark(
       repeats: alternating runs, of which medians are taken.
       peer_clips: how many clips librosa gets per run; its time is scaled by the number.
       workers: processes of librosa; None is one per core.
+      sections: where what was timed is kept, and taken from.
 
     Returns:
       One row per name: feature, clips_per_s, times_real_time, cpu_ms_per_clip, librosa_clips_per_s,
@@ -58,7 +61,11 @@ def benchmark(
     names = [*lookup.names("feature"), *GROUPS] if features is None else list(features)
     names = [name for name in names if name in GROUPS or not lookup.load("feature", name).host]
     with librosa_pool(workers) as pool:
-        return [_row(name, waves, settings, pool, repeats, min(peer_clips, clips)) for name in names]
+        sections, few = sections or Sections(), min(peer_clips, clips)
+        return [
+            sections.value(name, lambda name=name: _row(name, waves, settings, pool, repeats, few))
+            for name in names
+        ]
 
 
 def _row(

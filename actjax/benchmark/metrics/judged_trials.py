@@ -11,6 +11,7 @@ from actjax.benchmark.metrics import plants as metrics_plants
 from actjax.benchmark.metrics import trials as metrics_trials
 from actjax.benchmark.metrics.units import JudgedUnits
 from actjax.types import Metric
+from actjax.workdir.sections import Arrays, Sections
 
 # The contest of networks' units, which has no truth.
 _UNITS = "units"
@@ -83,18 +84,18 @@ class JudgedTrials:
       effects: entry -> how well its scores predict effects.
     """
 
-    def __init__(self, planted: bool, rng: np.random.Generator, results: Results):
+    def __init__(self, planted: bool, rng: np.random.Generator, results: Results, sections: Sections):
         self.planted = planted
         self.judged: dict[tuple[str, str], judging.Judged] = {}
         self.effects: dict[str, np.ndarray] = {}
-        self._rng, self._results = rng, results
+        self._rng, self._results, self._sections = rng, results, sections
 
     def score(
         self, trial: metrics_trials.Trial, entries: Mapping[str, Metric], units: JudgedUnits | None
     ) -> None:
         """Adds what every metric and anchor makes of a trial."""
         for label, metric in tqdm(entries.items(), desc=trial.name, unit="metric", disable=None):
-            scored = metrics_trials.run(trial, metric)
+            scored = self._scored(trial, label, metric)
             if isinstance(scored, str):
                 absent = {"comparison": trial.name, "metric": label, "why": scored}
                 self._results.absent.append(absent)
@@ -113,6 +114,19 @@ class JudgedTrials:
             if self.planted and contest.name != _UNITS:
                 for label, strength_nk in judging.anchors(contest, self._rng).items():
                     self.judged[label, contest.name] = judging.judge(strength_nk, contest)
+
+    def _scored(self, trial: metrics_trials.Trial, label: str, metric: Metric) -> metrics_trials.Scored | str:
+        """What a metric makes of a trial, or why it takes no part; what was scored before is not again."""
+
+        def compute() -> tuple[Arrays, dict[str, Any]]:
+            scored = metrics_trials.run(trial, metric)
+            if isinstance(scored, str):
+                return {}, {"why": scored}
+            numbers = scored._asdict()
+            return {"strength_nk": numbers.pop("strength_nk")}, numbers
+
+        arrays, numbers = self._sections.arrays(f"{trial.name} {label}", compute)
+        return numbers["why"] if "why" in numbers else metrics_trials.Scored(**arrays, **numbers)
 
     def _add_rows(
         self, label: str, contest: str, judged: judging.Judged, scored: metrics_trials.Scored

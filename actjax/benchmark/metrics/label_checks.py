@@ -10,7 +10,7 @@ scores of all other draws are read between them. Metrics that sample run on inde
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from actjax.benchmark.metrics.published import PUBLISHED
 from actjax.similarity import api
 from actjax.types import Metric
+from actjax.workdir.sections import Sections
 
 GAMMAS = (0.499, 0.1, 0.01, 0.001, 0.0001)
 CHECKS = ("missing", "extra")
@@ -54,6 +55,7 @@ def run(
     seeds: int = 1000,
     inputs: int = 500_000,
     quadratic_inputs: int = 2000,
+    sections: Sections | None = None,
 ) -> list[dict[str, Any]]:
     """Both checks of every metric at every frequency, and the continuous version.
 
@@ -63,6 +65,7 @@ def run(
       seeds: how many times labels are drawn.
       inputs: number of observations.
       quadratic_inputs: the same for the continuous version of metrics that compare all pairs of them.
+      sections: where each metric's row of a check is kept, and taken from.
 
     Returns:
       Rows with metric, check, gamma (CONTINUOUS: not binary), before, after (mean scores), delta (mean
@@ -76,13 +79,19 @@ def run(
     judged = [
         Judged(label, entries[label], by_seed) for label, by_seed in dependent.items() if by_seed is not None
     ]
-    rows = []
+    rows, sections = [], sections or Sections()
+
+    def row(one: Judged, check: str, gamma: float, compute: Callable[..., dict[str, Any]], *of: Any) -> Any:
+        name = f"label check {check} {gamma} {one.label}"
+        return sections.value(name, lambda: compute(one, check, *of))
+
     binary = _binary_draws(rng, seeds, inputs)
     total = len(GAMMAS) * len(CHECKS)
     for check, gamma, draws in tqdm(binary, desc="label checks", total=total, disable=None):
-        rows += [_binary_row(one, check, gamma, draws) for one in judged]
+        rows += [row(one, check, gamma, _binary_row, gamma, draws) for one in judged]
     for check, x_o1, y_oq in _continuous_draws(rng, inputs):
-        rows += [_continuous_row(one, check, x_o1, y_oq, quadratic_inputs) for one in judged]
+        continuous = _continuous_row, x_o1, y_oq, quadratic_inputs
+        rows += [row(one, check, CONTINUOUS, *continuous) for one in judged]
     return rows
 
 

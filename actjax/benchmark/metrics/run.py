@@ -26,6 +26,7 @@ from actjax.options import Names
 from actjax.pages.rows import markdown
 from actjax.similarity import api
 from actjax.types import Metric
+from actjax.workdir.sections import Sections
 
 PARTS = ("sanity", "plants", "causal", "known")
 RANGES = {"parts": Names(PARTS, least=1), "metrics": Names(least=1)}
@@ -49,6 +50,7 @@ def benchmark(
     sanity_inputs: int = 500_000,
     sanity_seeds: int = 1000,
     dose_clips: int = 6,
+    sections: Sections | None = None,
 ) -> list[dict[str, Any]]:
     """Runs the benchmark.
 
@@ -68,6 +70,7 @@ def benchmark(
       negatives: of each kind.
       sanity_inputs, sanity_seeds: of the label checks.
       dose_clips: clips of each intervention.
+      sections: where what a metric came to is kept, and taken from; the seed too, if one is drawn.
 
     Returns:
       Rows of several parts, told apart by `part`: "leaderboard" (track, metric, rank, total, low, high,
@@ -82,8 +85,10 @@ def benchmark(
         if name not in PARTS:
             raise ValueError(f"benchmark parts are {', '.join(PARTS)}; got {name!r}")
     sizes = Sizes(clips, map_clips, plants, distorted, negatives, sanity_inputs, sanity_seeds, dose_clips)
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    results = run(entries_of(metrics), names, seed, networks, sizes)
+    sections = sections or Sections()
+    if seed is None:
+        seed = int(sections.value("seed", lambda: secrets.randbelow(2**31)))
+    results = run(entries_of(metrics), names, seed, networks, sizes, sections)
     rows = [{"part": part} | row for part, rows in results._asdict().items() for row in rows]
     return rows + [{"part": "known", "metric": name, **numbers} for name, numbers in (known or {}).items()]
 
@@ -119,6 +124,7 @@ def run(
     seed: int,
     networks: Mapping[str, metrics_causal.Units] | None,
     sizes: Sizes,
+    sections: Sections,
 ) -> Results:
     """All chosen parts, from metrics to results."""
     rng = np.random.default_rng([seed, 1])
@@ -128,9 +134,11 @@ def run(
         variants = [spec for spec in VARIANTS if spec.split("(")[0] in entries]
         checked = dict(entries) | {spec: _metric_of(spec) for spec in variants}
         results.sanity.extend(
-            label_checks.run(checked, seed=seed, seeds=sizes.sanity_seeds, inputs=sizes.sanity_inputs)
+            label_checks.run(
+                checked, seed=seed, seeds=sizes.sanity_seeds, inputs=sizes.sanity_inputs, sections=sections
+            )
         )
-    trials = JudgedTrials("plants" in parts, rng, results)
+    trials = JudgedTrials("plants" in parts, rng, results, sections)
     if "plants" in parts or "causal" in parts:
         definition = metrics_plants.DEFINITION
         clips = rendered.render(seed, range(sizes.clips), definition)
@@ -165,7 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", default="runs/metric_benchmark/benchmark", help="folder of tables and page")
     for name, option in inspect.signature(benchmark).parameters.items():
-        if name not in ("networks", "known"):
+        if name not in ("networks", "known", "sections"):
             kind = str if isinstance(option.default, str) else int
             parser.add_argument(f"--{name}", type=kind, default=option.default)
     options = vars(parser.parse_args())

@@ -19,6 +19,7 @@ from actjax.benchmark.speed import cases
 from actjax.benchmark.speed import plot as speed_plot
 from actjax.options import Names, Number
 from actjax.pages.rows import csv_text, markdown
+from actjax.workdir.sections import Sections
 
 RANGES = {
     "metrics": Names(least=1),
@@ -53,6 +54,7 @@ def benchmark(
     scaling_observations: int = 1000,
     scaling_seconds: float = 3.0,
     full: bool = False,
+    sections: Sections | None = None,
 ) -> list[dict[str, Any]]:
     """Times metrics, their peers and the plain product of the same shapes, compiled and warm.
 
@@ -64,6 +66,7 @@ def benchmark(
       scaling_observations: observations there.
       scaling_seconds: a line ends where its next point would take longer than this.
       full: 4,096 neurons, all metrics, up to 10^9 pairs where they fit.
+      sections: where what was timed is kept, and taken from.
 
     Returns:
       Rows of two parts, "metrics" and "scaling": name, layout, neurons, rows, observations, pairs, seconds,
@@ -76,11 +79,19 @@ def benchmark(
     names = [name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else metrics
     missing: set[str] = set()
     measured: list[dict[str, Any]] = []
+    sections = sections or Sections()
+
+    def timed(case: cases.Case) -> list[dict[str, Any]]:
+        return _metric_rows(cases.make_ready(case, neurons, rows, observations, missing), repeats)
+
     for case in cases.select(names, full):
-        measured += _metric_rows(cases.make_ready(case, neurons, rows, observations, missing), repeats)
+        measured += sections.value(
+            f"{case.metric} {case.layout}",
+            lambda case=case: timed(case),
+        )
         _say(measured[-1])
     if max_pairs:
-        measured += _scaling_rows(max_pairs, scaling_observations, scaling_seconds, missing)
+        measured += _scaling_rows(max_pairs, scaling_observations, scaling_seconds, missing, sections)
     if missing:
         print(f"left out, not installed: {', '.join(sorted(missing))}")
     device = _device()
@@ -130,31 +141,34 @@ def _metric_rows(ready: cases.ReadyCase, repeats: int) -> list[dict[str, Any]]:
     return out
 
 
-def _scaling_rows(max_pairs: int, o: int, limit_s: float, missing: set[str]) -> list[dict[str, Any]]:
+def _scaling_rows(
+    max_pairs: int, o: int, limit_s: float, missing: set[str], sections: Sections
+) -> list[dict[str, Any]]:
     """Each line goes up by tens until the next point would take too long or not fit."""
     rows: list[dict[str, Any]] = []
     last: dict[str, float] = {}
     for n, k in cases.scaling_shapes(max_pairs, o):
-        works = cases.scaling_works(n, k, o, missing)
-        for name, (work, times) in works.items():
-            if 10 * last.get(name, 0.0) > limit_s:
-                continue
-            runs = timing.alternating({name: work}, 3)[0]
-            last[name] = runs[name]
-            rows.append(
-                {
-                    "part": "scaling",
-                    "name": name,
-                    "neurons": n,
-                    "rows": k,
-                    "observations": o,
-                    "pairs": n * k,
-                    "seconds": runs[name] * times,
-                    "pairs_per_s": n * k / (runs[name] * times),
-                }
-            )
-            _say(rows[-1])
+        ended = {name for name, seconds in last.items() if 10 * seconds > limit_s}
+        point = sections.value(
+            f"scaling {n} x {k}", lambda n=n, k=k, ended=ended: _scaling_point(n, k, o, missing, ended)
+        )
+        last |= point["last"]
+        rows += point["rows"]
     return rows
+
+
+def _scaling_point(n: int, k: int, o: int, missing: set[str], ended: set[str]) -> dict[str, Any]:
+    """The rows of one size, and what a run of each line took; lines that have ended aside."""
+    rows, last = [], {}
+    for name, (work, times) in cases.scaling_works(n, k, o, missing).items():
+        if name in ended:
+            continue
+        last[name] = timing.alternating({name: work}, 3)[0][name]
+        seconds = last[name] * times
+        row = {"part": "scaling", "name": name, "neurons": n, "rows": k, "observations": o, "pairs": n * k}
+        rows.append(row | {"seconds": seconds, "pairs_per_s": n * k / seconds})
+        _say(rows[-1])
+    return {"rows": rows, "last": last}
 
 
 def _say(row: Mapping[str, Any]) -> None:

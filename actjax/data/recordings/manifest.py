@@ -20,7 +20,7 @@ import numpy as np
 from actjax.data.recordings.files import SPLITS
 from actjax.files import FileError, printable, read_text, reading, regular_file
 
-COLUMNS = ("path", "label", "labels", "recording_id", "split", "start", "end")
+COLUMNS = ("path", "label", "labels", "recording_id", "clip_id", "split", "start", "end")
 MOST_BYTES = 2**30
 
 
@@ -30,13 +30,15 @@ class Row:
 
     Attributes:
       path: of the file.
-      recording_id, clip_id: made safe to print.
+      place: the path below the folder, made safe to print.
+      recording_id, clip_id: made safe to print; clip_id "" until it is made of the place.
       labels: none, one or several.
       split: "" where the manifest does not say.
       start, end: in seconds; end None is the file's end.
     """
 
     path: str
+    place: str
     recording_id: str
     clip_id: str
     labels: tuple[str, ...]
@@ -96,7 +98,7 @@ def _row(folder: Path, entry: dict[str, Any]) -> Row:
             f"the path {printable(relative)[:80]} leaves the folder {printable(str(folder))}; "
             "name the folder that holds the audio by path="
         )
-    name = printable(path.relative_to(folder).as_posix())
+    place = printable(path.relative_to(folder).as_posix())
     labels = entry["labels"] if _is_filled(entry.get("labels")) else entry.get("label")
     if isinstance(labels, str):
         labels = [label.strip() for label in labels.split(";")]
@@ -107,11 +109,12 @@ def _row(folder: Path, entry: dict[str, Any]) -> Row:
     start, end = _seconds(entry, "start"), _seconds(entry, "end")
     if end is not None and not (start or 0.0) < end:
         raise _BadEntry(f"expected 0 <= start < end; got start {start or 0:g}, end {end:g}")
-    recording_id = entry.get("recording_id")
+    recording_id, clip_id = entry.get("recording_id"), entry.get("clip_id")
     return Row(
         path=os.fspath(path),
-        recording_id=_name(recording_id, "a recording_id") if _is_filled(recording_id) else name,
-        clip_id=name,
+        place=place,
+        recording_id=_name(recording_id, "a recording_id") if _is_filled(recording_id) else place,
+        clip_id=_name(clip_id, "a clip_id") if _is_filled(clip_id) else "",
         labels=tuple(dict.fromkeys(_name(label, "a label") for label in listed if _is_filled(label))),
         split=split if isinstance(split, str) else "",
         start=start or 0.0,
@@ -147,25 +150,25 @@ def _seconds(entry: dict[str, Any], name: str) -> float | None:
 
 
 def _with_ids(manifest: Path, rows: list[Row], lines: list[int]) -> list[Row]:
-    """The rows with clip ids: the path, and the stretch if it is not the whole file.
+    """The rows with clip ids: what a row says, or its path, with the stretch where it is not the whole file.
 
     Times keep all their digits. The end is named only where it tells two stretches apart.
     """
     seen: dict[tuple[str, float, float | None], int] = {}
     for row, line in zip(rows, lines, strict=True):
-        first = seen.setdefault((row.clip_id, row.start, row.end), line)
+        first = seen.setdefault((row.place, row.start, row.end), line)
         if first != line:
-            raise FileError(manifest, f"line {line} repeats line {first}: the same stretch of {row.clip_id}")
-    begins = collections.Counter((row.clip_id, row.start) for row in rows)
-    return [dataclasses.replace(row, clip_id=_clip_id(row, begins)) for row in rows]
+            raise FileError(manifest, f"line {line} repeats line {first}: the same stretch of {row.place}")
+    begins = collections.Counter((row.place, row.start) for row in rows)
+    return [dataclasses.replace(row, clip_id=row.clip_id or _clip_id(row, begins)) for row in rows]
 
 
 def _clip_id(row: Row, begins: collections.Counter) -> str:
     start = np.format_float_positional(row.start, trim="-")
-    if begins[row.clip_id, row.start] > 1:
+    if begins[row.place, row.start] > 1:
         end = "" if row.end is None else np.format_float_positional(row.end, trim="-")
-        return f"{row.clip_id}@{start}-{end}"
-    return f"{row.clip_id}@{start}" if row.start else row.clip_id
+        return f"{row.place}@{start}-{end}"
+    return f"{row.place}@{start}" if row.start else row.place
 
 
 def _entries(manifest: Path) -> Iterator[tuple[int, dict[str, Any]]]:

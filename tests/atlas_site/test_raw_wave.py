@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from actjax.ablation import effects
-from actjax.atlas import activity
+from actjax.atlas_site import activity
 from actjax.data.source import Source
 from actjax.scoring.networks import Network
 from actjax.types import Frontend, Layer, LayerAxis

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax.atlas import activity, media
-from actjax.atlas.activity import Heard, Listened
-from actjax.atlas.coded import as_text, levels, rounded
-from actjax.atlas.described import Beside
+from actjax.atlas_site import activity, media
+from actjax.atlas_site.activity import Heard, Listened
+from actjax.atlas_site.coded import as_text, levels, rounded
+from actjax.atlas_site.described import Beside
 from actjax.report.neurons import Best
 from actjax.report.summary import Summary
 from actjax.types import Feature

@@ -6,7 +6,11 @@ import time
 import made_up_site
 import pytest
 
-from actjax.atlas import site
+from actjax.atlas_site import site
+from actjax.report import neuron_table
+from actjax.report.neurons import best_of_neurons
+from actjax.report.summary import summarise
+from actjax.scores.files import load_scores
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
@@ -110,6 +114,21 @@ def test_every_page_opens_from_a_file_without_an_error(browser, page):
         assert len(text(browser)) > 40 and "undefined" not in text(browser), hash_
     errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert errors == []
+
+
+def test_the_table_is_that_of_the_report_to_the_last_digit(browser, page):
+    table = load_scores(made_up_site.workdir_of(page))
+    summary = summarise(table)
+    [*expected] = neuron_table.neuron_table(best_of_neurons(table, summary), summary, None).rows
+    visit(browser, page)
+    shown = browser.execute_script(
+        "return [...document.querySelectorAll('#neurons tbody tr')].map((row) => "
+        "[...row.cells].map((cell) => cell.innerText))"
+    )
+    # Behind these the atlas alone has the change of loss.
+    numbers = {row[0]: row[3:10] for row in shown}
+    assert len(numbers) == len(expected) == 24
+    assert numbers == {row[0]: list(row[3:10]) for row in expected}
 
 
 def test_names_are_text_and_never_markup(browser, page):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actjax.atlas.coded import levels
+from actjax.atlas_site.coded import levels
 
 # Written at a time: libsndfile's Vorbis encoder takes as much stack as it is given samples.
 BLOCK = 2**14

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actjax import code_version, files, runs
-from actjax.atlas import activity, chosen, described, elsewhere, page_text, shown, site
-from actjax.atlas.activity import Heard, Listened
-from actjax.atlas.coded import rounded
+from actjax.atlas_site import activity, chosen, described, elsewhere, page_text, shown, site
+from actjax.atlas_site.activity import Heard, Listened
+from actjax.atlas_site.coded import rounded
 from actjax.data import loader
 from actjax.report.neurons import best_of_neurons
 from actjax.report.summary import summarise
@@ -52,7 +52,7 @@ def made_from(run: runs.Run) -> str:
             from_elsewhere.fingerprint(run.setup.scored),
             source.fingerprint,
             made_pages.contents([*tables_of(run.workdir), *others]),
-            code_version.of_rooms("atlas", "pages", "report"),
+            code_version.of_rooms("atlas_site", "pages", "report"),
         ]
     )
 
@@ -81,7 +81,7 @@ def build(run: runs.Run) -> list[Path]:
     asked = shown.wanted(listened, of_neurons, scored.best, summary, features, beside)
     pictured = shown.write_clips(folder, heard, asked)
     run_info = site.RunInfo(
-        title=f"Atlas of {page_text.heard_of(run)} on {run.config.data.name}",
+        title=f"Atlas of {page_text.heard_of(run)} on {page_text.sounds_of(run)}",
         clip_seconds=source.clip_samples / source.sample_rate_hz,
         facts=page_text.facts(run, summary, source, datetime.date.today()),
         layers=[described_layer(layer, listened.front, source) for layer in listened.layers],

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from actjax.atlas import activity, chosen, coded, described, media, shown
+from actjax.atlas_site import activity, chosen, coded, described, media, shown
 from actjax.types import LayerAxis
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from actjax import files
+from actjax.pages.numbers import shortened
 
 # Of a byte; 255 stands for undefined.
 LEVELS, UNDEFINED = 254, 255
@@ -32,11 +33,9 @@ def as_text(of_bytes: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(of_bytes, np.uint8).tobytes()).decode()
 
 
-def rounded(value: float | None, digits: int = 4) -> float | None:
-    """Four significant digits at least; None for what is undefined."""
-    if value is None or not np.isfinite(value):
-        return None
-    return round(float(value), digits) if abs(value) >= 0.01 or value == 0 else float(f"{value:.{digits}g}")
+def rounded(value: float | None) -> float | None:
+    """The value in some digits, which the page rounds as the report rounds the value; None if undefined."""
+    return None if value is None or not np.isfinite(value) else shortened(value)
 
 
 def column(values: np.ndarray) -> list[float | None]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from actjax import files
-from actjax.atlas import chosen, described, page_text
-from actjax.atlas.coded import coded, rounded, write_script
-from actjax.atlas.shown import Pictured
+from actjax.atlas_site import chosen, described, page_text
+from actjax.atlas_site.coded import coded, rounded, write_script
+from actjax.atlas_site.shown import Pictured
 from actjax.report import neuron_table
 from actjax.report.neurons import Best
 from actjax.report.score_rows import rows_of

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from actjax.atlas.chosen import class_effects
-from actjax.atlas.coded import column, rounded
+from actjax.atlas_site.chosen import class_effects
+from actjax.atlas_site.coded import column, rounded
 from actjax.report import neurons as of_report
 from actjax.report.neuron_table import of_neurons
 from actjax.report.neurons import Best

@@ -4,7 +4,7 @@ import datetime
 import html
 from pathlib import Path
 
-from actjax import files, runs
+from actjax import files, lookup, runs
 from actjax.data import loader
 from actjax.report.neuron_table import NOTE
 from actjax.report.summary import Summary
@@ -43,6 +43,13 @@ def heard_of(run: runs.Run) -> str:
     """What the atlas is of: the network's name, or the file of activations made elsewhere."""
     path = run.setup.scored.activations
     return run.config.model.name if path is None else Path(path).name
+
+
+def sounds_of(run: runs.Run) -> str:
+    """What the clips are of: the data set's name, or that of the folder or list of a user's sounds."""
+    [(name, options)] = lookup.parse_specs(run.config.data.name)
+    where = options.get("manifest") or options.get("path")
+    return Path(where).name if name == "audio_folder" and where else run.config.data.name
 
 
 def facts(run: runs.Run, summary: Summary, source: loader.Source, today: datetime.date) -> dict[str, str]:

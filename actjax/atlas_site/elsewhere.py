@@ -8,8 +8,8 @@ import numpy as np
 
 from actjax import runs
 from actjax.activations import comparisons
-from actjax.atlas import activity
-from actjax.atlas.activity import Heard, Listened
+from actjax.atlas_site import activity
+from actjax.atlas_site.activity import Heard, Listened
 from actjax.data import loader
 from actjax.external.properties import rows_of
 from actjax.scoring import from_elsewhere

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from actjax.atlas import chosen, described, shown, site
-from actjax.atlas.activity import Heard
+from actjax.atlas_site import chosen, described, shown, site
+from actjax.atlas_site.activity import Heard
 from actjax.report.neurons import best_of_neurons
 from actjax.report.summary import summarise
 from actjax.scores.files import load_scores, write_scores

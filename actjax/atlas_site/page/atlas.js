@@ -22,7 +22,7 @@ function interval(low, high) {
   while (digits < 4 && [low, high].some((end) => end !== 0 && Number(end.toFixed(digits)) === 0)) digits += 1;
   return `${number(low, digits)} to ${number(high, digits)}`;
 }
-const share = (value) => (value === null ? "-" : `${Math.round(100 * value)} %`);
+const share = (value) => (value === null ? "-" : `${number(100 * value, 0)}%`);
 
 function node(name, attributes = {}, ...children) {
   const made = document.createElement(name);
