@@ -105,7 +105,7 @@ def neuron_table(
             signed(one["gain"]) + mark,
             interval(one["gain_low"], one["gain_high"]),
             f"{strongest} {signed(one['strongest_score'])}" if feature else "",
-            share(shares[i]),
+            share(float(shares[i])),
         )
         rows.append(row)
     return Table("All neurons", COLUMNS, rows, " ".join(NOTE.split()))

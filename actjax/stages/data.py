@@ -4,6 +4,7 @@ from pathlib import Path
 
 from actjax import parallel, runs
 from actjax.data import loader
+from actjax.data.build import overlaps
 from actjax.stages import Stage, refuse_nothing
 from actjax.workdir import data_summary, manifest, recorded_config, skipped
 
@@ -28,6 +29,9 @@ def prepare(run: runs.Run) -> list[Path]:
     counts = ", ".join(f"{count} {name}" for name, count in splits.items())
     not_there = f", {len(left_out)} left out (see {skipped.NAME})" if left_out else ""
     print(f"data: {builder.info.full_name}: {counts} clips{not_there}")
+    alike = overlaps.said(overlaps.read(Path(builder.data_dir)))
+    if alike:
+        print(f"data: note: {alike}")
     absent = loader.absent_classes({name: loader.open_source(builder, name) for name in splits})
     if absent:
         print(f"data: no clip of class {absent}")

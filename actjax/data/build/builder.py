@@ -1,7 +1,8 @@
 """Builds data sets as TFDS builders: makes shards first, then ArrayRecord files without TensorFlow.
 
 Beside the records of a prepared data set lie `index_<split>.npz` (clip and recording ids, labels and
-content hashes in the records' order) and `skipped.json` (what was left out, and why).
+content hashes in the records' order), `skipped.json` (what was left out, and why) and `overlaps.json` (which
+recordings hold the same stretch of sound).
 """
 
 import contextlib
@@ -19,7 +20,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from actjax import files
-from actjax.data.build import prepared, preparing, records
+from actjax.data.build import overlaps, prepared, preparing, records
 from actjax.data.build import shards as build_shards
 from actjax.data.build.index import check_index, read_index
 
@@ -176,6 +177,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         for split, columns in index.items():
             np.savez(os.path.join(self.data_dir, f"index_{split}.npz"), **columns)
         files.write_json(pathlib.Path(self.data_dir, "skipped.json"), skipped)
+        overlaps.write(pathlib.Path(self.data_dir), overlaps.find(paths))
         splits = [self._write(split, shards, index[split]) for split, shards in paths.items()]
         self.info.set_splits(tfds.core.SplitDict([split for split in splits if split is not None]))
 

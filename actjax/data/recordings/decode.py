@@ -10,6 +10,7 @@ import numpy as np
 
 from actjax.data.build.example import clip_example
 from actjax.data.build.shards import BadAudio, Example
+from actjax.data.recordings.prints import Prints
 from actjax.data.recordings.sound import SILENCE, Sound, open_sound
 from actjax.files import printable
 
@@ -33,6 +34,9 @@ SUFFIXES = (
     ),
     *(".rf64", ".voc", ".sph", ".m4a", ".aac", ".wma", ".webm", ".mp4", ".mkv"),
 )
+
+# Of every clip, and so of a recording in proportion to its length.
+PRINTS_A_SECOND, PRINTS = 20, (32, 1024)
 
 # Stretches (begin, end) of a recording that make one clip, one after the other.
 Stretches = list[tuple[int, int]]
@@ -103,9 +107,18 @@ def cut_sound(sound: Sound, cutting: Cutting, recording: Recording) -> Iterator[
     if seconds < cutting.min_seconds:
         raise BadAudio(f"too short: {seconds:.3f} s, expected at least {cutting.min_seconds:g} s")
     clips = plan_clips(sound.samples, cutting.clip_samples, cutting.rule)
+    prints = _prints(sound, cutting)
     for number, clip in enumerate(_taken(sound, clips)):
         if np.ptp(clip) / 2 >= SILENCE:
-            yield _example(clip, number, sound.note, cutting, recording)
+            yield _example(clip, number, sound.note, cutting, recording) | {"prints": prints[number]}
+
+
+def _prints(sound: Sound, cutting: Cutting) -> np.ndarray:
+    """[clips, 1 + each, 2] the recording's prints, of which every clip carries a share."""
+    clips = sum(1 for _ in plan_clips(sound.samples, cutting.clip_samples, cutting.rule))
+    seconds = cutting.clip_samples / cutting.sample_rate_hz
+    each = int(np.clip(PRINTS_A_SECOND * seconds, *PRINTS))
+    return (sound.prints or Prints(cutting.sample_rate_hz)).of_clips(clips, each)
 
 
 def cut(wave: np.ndarray, samples: int, rule: str) -> list[np.ndarray]:

@@ -19,6 +19,7 @@ import soundfile
 import soxr
 
 from actjax.data.build.shards import BadAudio
+from actjax.data.recordings.prints import Prints
 from actjax.files import printable
 
 # Outside lies no recording of sound: below, a header is wrong; ultrasound is recorded at up to 500 kHz.
@@ -56,11 +57,13 @@ class Sound:
       samples: how many there are.
       blocks: () -> [n] float32 blocks.
       note: what was done to it beside mixing and resampling; "" for nothing.
+      prints: of the samples before that, or None where they did not come from a file.
     """
 
     samples: int
     blocks: Callable[[], Blocks]
     note: str = ""
+    prints: Prints | None = None
 
     def wave(self) -> np.ndarray:
         """[s] float32, all of it."""
@@ -81,10 +84,11 @@ def open_sound(path: str, sample_rate_hz: int, start_s: float = 0.0, end_s: floa
 
 def of_blocks(decoded: Decoded, sample_rate_hz: int) -> Sound:
     """The mono sound of decoded blocks, as `open_sound`."""
-    held, levels, samples = [], Levels(), 0
+    held, levels, samples, prints = [], Levels(), 0, Prints(decoded.rate_hz)
     resampled = _Resampler(decoded.rate_hz, sample_rate_hz)
     for block in decoded.blocks():
         levels.add(block)
+        prints.add(_mean(block))
         if held is not None:
             held.append(block)
         if held is not None and levels.samples * block.shape[1] > HELD:
@@ -104,8 +108,8 @@ def of_blocks(decoded: Decoded, sample_rate_hz: int) -> Sound:
 
     if held is not None:
         wave = np.concatenate(list(mono()))
-        return Sound(len(wave), lambda: iter([wave]), note)
-    return Sound(samples + len(resampled.remaining()), mono, note)
+        return Sound(len(wave), lambda: iter([wave]), note, prints)
+    return Sound(samples + len(resampled.remaining()), mono, note, prints)
 
 
 class Levels:
