@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import small_runs
 
-from actjax import compilation, runs
+from actjax import compilation, experiment, runs
 from actjax.defaults import default_config
 from actjax.stages import data
 
@@ -98,22 +98,40 @@ def test_the_folder_is_the_users(monkeypatch, tmp_path):
     assert compilation.user_folder() == tmp_path / "Library/Caches/actjax/compiled"
 
 
-def prepare(folder, *options):
-    """The data of a run, in this process."""
+def opened(folder, workdir, *options, seed=0):
+    """A run of the small data in this process."""
     config = default_config()
+    config.seed = seed
     for option in options:
         name, value = option.removeprefix("--config.").split("=", 1)
         section, key = name.split(".")
         config[section][key] = type(config[section][key])(value)
-    data.prepare(runs.open_run(config, folder / "one", data_dir=str(folder / "data")))
+    return runs.open_run(config, folder / workdir, data_dir=str(folder / "data"))
 
 
+def test_another_workdir_and_seed_compile_nothing_here(tmp_path, monkeypatch, standard_promotion):
+    """The small form: one process that forgets its programs between the runs."""
+    small_runs.write_sounds(tmp_path)
+    small_runs.write_module(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    counts = []
+    for seed in range(2):
+        run = opened(tmp_path, f"seed{seed}", *small_runs.OPTIONS, "--config.train.steps=2", seed=seed)
+        jax.clear_caches()
+        with compilation.kept(str(tmp_path / "compiled")) as programs:
+            experiment.run_stages(run, ("data", "train"))
+        counts.append((programs.compiled, programs.read))
+    assert counts[0][0] > 5 and counts[1][0] == 0 and counts[1][1] > 5
+
+
+@pytest.mark.long  # two processes, of which above is the small form
 def test_another_workdir_and_seed_compile_nothing(tmp_path, monkeypatch):
     small_runs.write_sounds(tmp_path)
     small_runs.write_module(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    prepare(tmp_path, *small_runs.OPTIONS, "--config.train.steps=4")
+    data.prepare(opened(tmp_path, "one", *small_runs.OPTIONS, "--config.train.steps=4"))
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", compilation.VARIABLE: ""}
     environment |= {
         "XDG_CACHE_HOME": str(tmp_path / "xdg"),

@@ -37,6 +37,10 @@ WRONG = (
     True,
     1 + 2j,
 )
+# In every run one plug-in of each kind is given all of them and the others, but for networks, these; the
+# others are given all with --long.
+FEW = ("12", -1, NAN, 10**30, 0.5, [1], None)
+EACH_KIND = ("ridge", "log_mel", "vgg")
 SAMPLES = 12_000
 IMAGE = (96, 128)
 
@@ -71,17 +75,25 @@ def plug_ins(*kinds):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(
-    ("kind", "name"),
+    ("kind", "name", "values"),
     [
-        pytest.param(kind, name, marks=pytest.mark.long if kind == "model" and name != "vgg" else ())
-        for kind, name in plug_ins("metric", "feature", "model")
+        *(
+            pytest.param(*one, FEW, id=f"{one[1]}-few")
+            for one in plug_ins("metric", "feature")
+            if one[1] not in EACH_KIND
+        ),
+        *(
+            pytest.param(
+                *one, WRONG, id=f"{one[1]}-all", marks=() if one[1] in EACH_KIND else pytest.mark.long
+            )
+            for one in plug_ins("metric", "feature", "model")
+        ),
     ],
-    ids=lambda v: v,
 )
-def test_a_wrong_option_of_a_plug_in_is_one_line_or_works(kind, name):
+def test_a_wrong_option_of_a_plug_in_is_one_line_or_works(kind, name, values):
     needed = {"num_classes": 3} if kind == "model" else {}
     for option in lookup.options_of(kind, name):
-        for value in WRONG:
+        for value in values:
             try:
                 works(kind, name, lookup.load(kind, name, **needed | {option: value}))
             except ValueError as error:

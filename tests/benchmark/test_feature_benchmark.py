@@ -1,14 +1,27 @@
 """The speed table of the features, on almost nothing."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from actjax import lookup
+from actjax.benchmark.feature_speed import librosa_peers
 from actjax.benchmark.feature_speed.run import benchmark
 from actjax.pages.rows import markdown
 
 
-def test_rows_have_peers_where_there_are_any():
+class InThisProcess(ThreadPoolExecutor):
+    """librosa compiles itself anew in each process, for 13 seconds."""
+
+    def __init__(self, workers, mp_context):
+        super().__init__(workers)
+
+
+@pytest.mark.parametrize("processes", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_rows_have_peers_where_there_are_any(processes, monkeypatch):
+    if not processes:
+        monkeypatch.setattr(librosa_peers, "ProcessPoolExecutor", InThisProcess)
     rows = benchmark(
         features=["rms", "loudness_stevens"], clips=2, seconds=0.3, repeats=1, peer_clips=2, workers=1
     )

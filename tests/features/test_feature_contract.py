@@ -58,6 +58,8 @@ def make(name, rate=RATE):
     options = lookup.options_of("feature", name)
     wanted = {"n_fft": 1024, "hop_samples": 256, "win_frames": 21, "n_mels": 40}
     chosen = {k: v for k, v in wanted.items() if k in options}
+    if name == "f0_pyin":
+        chosen["hop_samples"] = 1024  # librosa searches frame by frame, slowly where it compiled unoptimised
     return lookup.load("feature", name, sample_rate_hz=rate, **chosen)
 
 
