@@ -78,7 +78,7 @@ def run(
         print(scoring_dry_run.describe(opened))
         return []
     if opened.config.train.population > 1 and stage in ("all", "train"):
-        with _one_writer(opened.workdir):
+        with one_writer(opened.workdir):
             written = lookup.module("stage", "sweep").run_seeds(opened, chosen)
     else:
         written = run_stages(opened, chosen)
@@ -115,13 +115,13 @@ def run_stages(run: runs.Run, stages: Sequence[str]) -> list[Path]:
       LockedError: another run is writing into the workdir; what `run` raises.
     """
     _check_options(run, stages)
-    with _one_writer(run.workdir):
+    with one_writer(run.workdir):
         _check_workdir(run, stages)
         return _run_in_order(run, stages)
 
 
 @contextlib.contextmanager
-def _one_writer(folder: Path) -> Iterator[None]:
+def one_writer(folder: Path) -> Iterator[None]:
     """Of all processes of a run the first holds the workdir's lock; where it is refused, all are."""
     with contextlib.ExitStack() as held:
         refusal = None
