@@ -36,7 +36,7 @@ def run(
     dry_run: bool = False,
     profile: bool = False,
     quick: Collection[str] | None = None,
-    closing: Callable[[], None] | None = None,
+    closing: Callable[[], None] = lambda: None,
 ) -> list[Path]:
     """Runs one stage, or all of them, and returns the files written.
 
@@ -84,8 +84,7 @@ def run(
             written = lookup.module("stage", "sweep").run_seeds(opened, chosen)
     else:
         written = run_stages(opened, chosen)
-    if closing is not None:
-        closing()
+    closing()
     if written and parallel.process_index() == 0:
         print(summary_of_files(opened.workdir, written))
     return written
