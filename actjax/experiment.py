@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ def run(
     dry_run: bool = False,
     profile: bool = False,
     quick: Collection[str] | None = None,
+    closing: Callable[[], None] = lambda: None,
 ) -> list[Path]:
     """Runs one stage, or all of them, and returns the files written.
 
@@ -48,6 +49,7 @@ def run(
       dry_run: print what would run and return.
       profile: trace some training steps, in <workdir>/profile.
       quick: for a look in a minute, the names of the options that a person has set and that stay.
+      closing: says more before the last line, which is the page to open.
 
     Raises:
       ValueError: an unknown name or an impossible option, before any expensive work.
@@ -82,6 +84,7 @@ def run(
             written = lookup.module("stage", "sweep").run_seeds(opened, chosen)
     else:
         written = run_stages(opened, chosen)
+    closing()
     if written and parallel.process_index() == 0:
         print(summary_of_files(opened.workdir, written))
     return written
