@@ -53,7 +53,7 @@ def find(name: str) -> Path:
       ValueError: it is a folder, no Python file, or there is none; names the shipped ones.
     """
     path = Path(name)
-    if path.is_file() and path.suffix != ".py":
+    if path.is_file() and path.suffix not in ("", ".py"):
         raise ValueError(f"the file is no Python file: name one with get_config(), {_SOUNDS}")
     if path.is_file():
         return path
