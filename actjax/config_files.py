@@ -11,6 +11,7 @@ from actjax.workdir import recorded_config
 
 # How the name of a list of sounds ends.
 MANIFESTS = (".csv", ".jsonl")
+_SOUNDS = "a folder of sounds, a .csv or .jsonl that lists them"
 
 
 class Place(NamedTuple):
@@ -49,9 +50,11 @@ def find(name: str) -> Path:
       name: "quickstart", "configs/quickstart.py" or a path.
 
     Raises:
-      ValueError: it is a folder, or there is none; names the shipped ones.
+      ValueError: it is a folder, no Python file, or there is none; names the shipped ones.
     """
     path = Path(name)
+    if path.is_file() and path.suffix not in ("", ".py"):
+        raise ValueError(f"the file is no Python file: name one with get_config(), {_SOUNDS}")
     if path.is_file():
         return path
     shipped = path.stem if path.parent.name in ("", "configs") and not path.is_absolute() else ""
@@ -60,7 +63,9 @@ def find(name: str) -> Path:
     if path.is_dir():
         raise ValueError("the file is a folder; name a Python file with get_config()")
     near = lookup.suggest(shipped or path.stem, names())
-    raise ValueError(f"the file is not there: name a file with get_config(), or a config of actjax; {near}")
+    raise ValueError(
+        f"the file is not there: name a file with get_config(), {_SOUNDS}, or a config of actjax; {near}"
+    )
 
 
 def workdir_of(name: str, *, quick: bool) -> str:

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ def run(
     dry_run: bool = False,
     profile: bool = False,
     quick: Collection[str] | None = None,
+    closing: Callable[[], None] = lambda: None,
 ) -> list[Path]:
     """Runs one stage, or all of them, and returns the files written.
 
@@ -48,6 +49,7 @@ def run(
       dry_run: print what would run and return.
       profile: trace some training steps, in <workdir>/profile.
       quick: for a look in a minute, the names of the options that a person has set and that stay.
+      closing: says more before the last line, which is the page to open.
 
     Raises:
       ValueError: an unknown name or an impossible option, before any expensive work.
@@ -78,10 +80,11 @@ def run(
         print(scoring_dry_run.describe(opened))
         return []
     if opened.config.train.population > 1 and stage in ("all", "train"):
-        with _one_writer(opened.workdir):
+        with one_writer(opened.workdir):
             written = lookup.module("stage", "sweep").run_seeds(opened, chosen)
     else:
         written = run_stages(opened, chosen)
+    closing()
     if written and parallel.process_index() == 0:
         print(summary_of_files(opened.workdir, written))
     return written
@@ -115,13 +118,13 @@ def run_stages(run: runs.Run, stages: Sequence[str]) -> list[Path]:
       LockedError: another run is writing into the workdir; what `run` raises.
     """
     _check_options(run, stages)
-    with _one_writer(run.workdir):
+    with one_writer(run.workdir):
         _check_workdir(run, stages)
         return _run_in_order(run, stages)
 
 
 @contextlib.contextmanager
-def _one_writer(folder: Path) -> Iterator[None]:
+def one_writer(folder: Path) -> Iterator[None]:
     """Of all processes of a run the first holds the workdir's lock; where it is refused, all are."""
     with contextlib.ExitStack() as held:
         refusal = None

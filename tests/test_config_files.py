@@ -37,6 +37,14 @@ def test_a_config_is_made_with_its_argument():
         config_files.load("zzz")
 
 
+def test_what_is_no_config_is_answered_with_what_may_be_named(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"RIFF\0")
+    with pytest.raises(ValueError, match="is no Python file: name one with get_config.., a folder of sounds"):
+        config_files.find(str(tmp_path / "a.wav"))
+    with pytest.raises(ValueError, match="is not there: name a file with get_config.., a folder of sounds"):
+        config_files.find(str(tmp_path / "sound"))
+
+
 SWEPT = [path.stem for path in (ROOT / "configs").glob("*.py") if "def get_sweep" in path.read_text()]
 
 

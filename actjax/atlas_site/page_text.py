@@ -6,6 +6,7 @@ from pathlib import Path
 
 from actjax import files, lookup, runs
 from actjax.data import loader
+from actjax.report.first_screen import data_named
 from actjax.report.neuron_table import NOTE
 from actjax.report.summary import Summary
 from actjax.workdir import evaluation_record
@@ -56,7 +57,7 @@ def facts(run: runs.Run, summary: Summary, source: loader.Source, today: datetim
     """What was run: data, network, how well it does, when."""
     config, recordings = run.config, len(set(source.recording_ids))
     known = {
-        "data": "/".join(filter(None, (config.data.name, config.data.config))),
+        "data": data_named(config.data.name, config.data.config),
         "clips": f"{len(source):,} of the {run.setup.scored.split} split, {recordings:,} recordings",
         "network" if run.setup.scored.activations is None else "activations": heard_of(run),
         "networks scored": ", ".join(summary.networks),

@@ -1,6 +1,7 @@
 """The program: runs what a command line asks for, and ends in one line where it cannot."""
 
 import contextlib
+import functools
 import os
 import sys
 from typing import Any, TextIO, cast
@@ -92,8 +93,8 @@ def _run() -> None:
             dry_run=ours.DRY_RUN.value,
             profile=ours.PROFILE.value,
             quick=_options_given() if ours.QUICK.value else None,
+            closing=functools.partial(compilation.say, programs),
         )
-        compilation.say(programs)
 
 
 def _options_given() -> list[str]:

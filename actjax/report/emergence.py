@@ -23,6 +23,7 @@ TITLE = "What appeared when during training"
 # The level at which a unit's max-T p counts, over all units of its layer and all rows of its view.
 LEVEL = 0.05
 _BAND, _LIGHT, _COLOURS = "#dde1e5", "#eff1f3", "viridis"
+_BESIDE = 0.06
 
 
 class Emergence(NamedTuple):
@@ -33,6 +34,7 @@ class Emergence(NamedTuple):
       steps: [t], ascending.
       layers, features: their names.
       best: [t, layers, features] strength of the layer's strongest unit, NaN where it has none.
+      low, high: [t, layers, features] its 95 % interval over recordings, NaN where the metric has none.
       null: [t, layers, features] how strong that unit's pair is at most in 95 % of the null, NaN without one.
       taken: [t, layers, features] share of the layer's units whose best row has a max-T p below LEVEL; NaN
         without a null.
@@ -45,6 +47,8 @@ class Emergence(NamedTuple):
     layers: tuple[str, ...]
     features: tuple[str, ...]
     best: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     null: np.ndarray
     taken: np.ndarray
     limits: tuple[float, float]
@@ -87,6 +91,9 @@ def _of_set(summary: Summary, score_set: int, chosen: Sequence[tuple[int, int]])
     best, unit = summary.spread.best[score_set][at], summary.spread.unit[score_set][at]
     u = summary.units
     null = np.where(unit < 0, np.nan, np.abs(u.null_mean[unit]) + 1.96 * u.null_std[unit])
+    # Of a unit that falls where the feature rises, strength is minus the score.
+    falls = (u.score < 0) & (u.strength > 0)
+    low, high = np.where(falls, -u.ci_high, u.ci_low)[unit], np.where(falls, -u.ci_low, u.ci_high)[unit]
     shape = summary.spread.units.shape
     group = np.ravel_multi_index((u.set, u.network, u.layer, u.feature), shape)
     significant = np.bincount(group[u.p_maxt < LEVEL], minlength=np.prod(shape)).reshape(shape)[score_set][at]
@@ -98,6 +105,8 @@ def _of_set(summary: Summary, score_set: int, chosen: Sequence[tuple[int, int]])
         tuple(summary.layers[i] for i in layers),
         tuple(summary.features[i] for i in features),
         best,
+        np.where(unit < 0, np.nan, low),
+        np.where(unit < 0, np.nan, high),
         null,
         taken,
         scale(summary, score_set),
@@ -133,6 +142,7 @@ def draw(one: Emergence, material: "Material", path: Path) -> Path:
     width, height = max(1.0 + 2.55 * columns, 9.2), 1.9 + 1.9 * lines
     with style.look():
         from matplotlib import colormaps
+        from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
         fig = style.figure(width, height)
@@ -147,8 +157,10 @@ def draw(one: Emergence, material: "Material", path: Path) -> Path:
             axes.set_visible(False)
         for axes in grid.flat[max(0, panels - columns) : panels]:
             axes.set_xlabel("training step")
+        over_recordings = Line2D([], [], color=style.MUTED, linewidth=0.9, label="95 % over recordings")
         handles = [
             *grid.flat[0].get_legend_handles_labels()[0],
+            *([over_recordings] if np.isfinite(one.low).any() else []),
             Patch(color=_BAND, label="95 % of the null of these pairs"),
             Patch(color=_LIGHT, label="of some layers' alone"),
         ]
@@ -173,6 +185,10 @@ def _panel(axes: "Axes", one: Emergence, feature: int, colours: np.ndarray) -> N
     for layer, (name, colour) in enumerate(zip(one.layers, colours, strict=True)):
         best, taken = one.best[:, layer, feature], one.taken[:, layer, feature] > 0
         axes.plot(x, best, color=colour, linewidth=1.6, label=name)
+        # Side by side, as layers may overlap.
+        beside = x + _BESIDE * (layer - (len(one.layers) - 1) / 2)
+        ends = np.clip((one.low[:, layer, feature], one.high[:, layer, feature]), *one.limits)
+        axes.vlines(beside, *ends, color=colour, linewidth=0.9, alpha=0.8)
         axes.plot(x[taken], best[taken], "o", color=colour, markersize=4)
         hollow = {"markerfacecolor": "white", "markeredgecolor": colour, "markersize": 4}
         axes.plot(x[~taken], best[~taken], "o", color="none", **hollow)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from actjax import lookup
 from actjax.pages.markup import Markup, folded, join, section, tag
 from actjax.pages.numbers import number
 from actjax.report import neuron_table
@@ -65,15 +66,24 @@ def balance(evaluation: Evaluation) -> str:
         return f"{classes} classes"
     low, high = int(clips.min()), int(clips.max())
     of_each = f"{low}" if low == high else f"{low} to {high}"
-    return f"chance {clips.max() / clips.sum():.1%}: {classes} classes of {of_each} clips"
+    plural = "" if high == 1 else "s"
+    return f"chance {clips.max() / clips.sum():.1%}: {classes} classes of {of_each} clip{plural}"
+
+
+def data_named(name: str, config: str) -> str:
+    """The data set as an option names it, with its builder's config if it has such."""
+    try:
+        takes_config = "config" in lookup.options_of("dataset", lookup.parse_specs(name)[0][0])
+    except (ValueError, IndexError):  # a set that is no longer here, or that nobody named
+        takes_config = True
+    return "/".join(filter(None, (name, config if takes_config else "")))
 
 
 def _ran(summary: Summary, material: Material) -> list[str]:
     options: Mapping[str, Any] = material.config.get("latest", {})
     of_file = Path(str(options.get("score.activations") or "")).name
-    names = [str(options.get(key, "")) for key in ("data.name", "data.config")]
-    names.append(of_file or str(options.get("model.name", "")))
-    what = " · ".join(name for name in ("/".join(filter(None, names[:2])), names[2]) if name)
+    data = data_named(str(options.get("data.name", "")), str(options.get("data.config", "")))
+    what = " · ".join(filter(None, (data, of_file or str(options.get("model.name", "")))))
     pieces: list[str] = [f"{what} · "] if what else []
     recordings = "" if summary.recordings is None else f"{summary.recordings:,} recordings · "
     pieces.append(f"{recordings}{datetime.date.today():%-d %B %Y}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from actjax import files
 from actjax.pages import style
 from actjax.pages.markup import Markup, document, image, section, tag, trusted
-from actjax.pages.numbers import p_value, signed
+from actjax.pages.numbers import MINUS, number, p_value, signed
 from actjax.pages.table import Table
 from actjax.report.neurons import BAND
 from actjax.report.page_text import STYLE
@@ -21,7 +21,9 @@ TITLE = "What the names of outputs promise"
 NOTE = (
     "Each line was written down before the network was scored. Confirmed: the Pearson correlation has the "
     "expected sign and a max-T p below 0.05 over all units of the layer and all rows. Rank: the place of the "
-    "expected row among all rows by |score|; the twin is the untrained network's unit of the same number."
+    "expected row among all rows by |score|; the twin is the untrained network's unit of the same number. "
+    "Why not: the score in standard deviations of its unit's own null, whose 95 % a score may exceed that is "
+    "not confirmed among all units and rows; what is closer; a twin that has as much."
 )
 _COLOURS = {"confirmed": "#0072B2"}
 _FAILED = "#D55E00"
@@ -33,7 +35,7 @@ def table(lines: Sequence[Line]) -> Table:
     ordered = sorted(lines, key=lambda line: line["verdict"] == "confirmed")
     columns = (
         ("network", "<"), ("unit", "<"), ("must follow", "<"), ("score", ">"), ("null", ">"), ("p", ">"),
-        ("rank", ">"), ("AUC", ">"), ("twin", ">"), ("closest to", "<"), ("verdict", "<"),
+        ("rank", ">"), ("AUC", ">"), ("twin", ">"), ("closest to", "<"), ("verdict", "<"), ("why not", "<"),
     )  # fmt: skip
     rows: list[tuple[str, ...]] = [
         (
@@ -46,12 +48,45 @@ def table(lines: Sequence[Line]) -> Table:
             f"{line['rank']} of {line['rows']}" if line["rank"] else "",
             f"{float(line['auc']):.2f}" if line["auc"] else "",
             _signed(line["twin"]),
-            line["best"],
+            _best(line),
             line["verdict"],
+            reason(line),
         )
         for line in ordered
     ]
     return Table(TITLE, columns, rows, f"{_counts(lines)} {NOTE} Hypotheses of commit {_commits(lines)}.")
+
+
+def reason(line: Line) -> str:
+    """Why a hypothesis is not confirmed, by its numbers; empty where it is.
+
+    The score is held against its unit's own null and against all units and rows (p); named are what is closer
+    to the unit than the expected row, and an untrained twin that has as much.
+    """
+    said = _why_not(line)
+    if not said or not line["twin"] or not line["score"]:
+        return said
+    toward = _toward(line)
+    as_much = toward * float(line["twin"]) >= toward * float(line["score"]) > 0
+    return f"{said}; the untrained twin has {_signed(line['twin'])}" if as_much else said
+
+
+def _why_not(line: Line) -> str:
+    if line["verdict"] == "confirmed":
+        return ""
+    if not line["score"] or not line["p"]:
+        return "the unit is constant, or was not scored"
+    score, spread = _toward(line) * float(line["score"]), float(line["null_std"] or "nan")
+    deviations = f"({number(abs(score) / spread, 1)} deviations)" if spread > 0 else "(no null)"
+    if score <= 0:
+        said = f"the other way {deviations}"
+    elif score > BAND * spread:
+        said = f"beyond its own null alone {deviations}"
+    else:
+        said = f"within its own null {deviations}"
+    if line["against"]:
+        return f"{said}; closest rows on average: {_best(line)}"
+    return f"{said}; " + ("no row is closer" if line["rank"] == "1" else f"closer to {_best(line)}")
 
 
 def part_of_page(lines: Sequence[Line], picture: Path | None) -> Markup:
@@ -87,7 +122,7 @@ def seen(lines: Sequence[Line]) -> str:
 def draw(lines: Sequence[Line], path: Path) -> Path:
     """Draws the score of each hypothesis in its expected direction, its null, the twin, and why it failed."""
     drawn = [line for line in lines if line["score"]]
-    top, bottom, left, right, width = 0.75, 0.5, 3.9, 4.7, 13.6
+    top, bottom, left, right, width = 0.75, 0.5, 3.9, 5.6, 14.5
     height = top + bottom + _ROW * max(len(drawn), 1)
     with style.look():
         fig = style.figure(width, height)
@@ -105,7 +140,7 @@ def draw(lines: Sequence[Line], path: Path) -> Path:
 
 def _row(axes: "Axes", line: Line, y: int) -> None:
     at = {"transform": axes.get_yaxis_transform(), "va": "center", "clip_on": False, "size": 8}
-    toward = -1 if line["sign"] == "-" else 1
+    toward = _toward(line)
     colour = _COLOURS.get(line["verdict"], _FAILED)
     axes.text(-0.02, y, f"{line['network']}: {_unit(line)} {_promise(line)}", ha="right", color=colour, **at)
     if line["null_std"]:
@@ -117,7 +152,15 @@ def _row(axes: "Axes", line: Line, y: int) -> None:
     marker = "o" if line["verdict"] == "confirmed" else "X"
     axes.plot([toward * float(line["score"])], [y], marker, color=colour, markersize=5, zorder=3)
     if line["verdict"] != "confirmed":
-        axes.text(1.02, y, f"{line['verdict']}; closest to {line['best']}", color=colour, **at)
+        axes.text(1.02, y, _why_not(line), color=colour, **at)
+
+
+def _toward(line: Line) -> int:
+    return -1 if line["sign"] == "-" else 1
+
+
+def _best(line: Line) -> str:
+    return line["best"].replace(" -", f" {MINUS}")
 
 
 def _unit(line: Line) -> str:

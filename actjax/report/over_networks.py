@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 TITLE = "Followed in how many networks"
 TRAINED, LEVEL = "trained", 0.05
 _NOTE = (
-    "Networks: in how many of the {count} ({names}) at least one unit has a p-value of at most {level}, by "
+    "Networks: in how many of the {count} ({names}) at least one unit has a p-value below {level}, by "
     "max-T over all of them together: the units of a layer, all rows of all features, in all networks. In "
     "brackets what each network's own table says, where p is corrected over that network alone. "
-    "Units: the share of a layer's pairs with such a p, on average over the networks. "
-    "Strongest: the score that comes out in every network, at least and at most."
+    "Pairs: the share of the pairs of a unit and a row of the feature with such a p, on average over the "
+    "networks. Strongest: the largest |score| of each network, from the smallest to the largest of them."
 )
 _GROUP = ("view", "metric", "feature")
 
@@ -43,7 +43,7 @@ def _table(tests: "pyarrow.Table") -> Table:
     columns = [("view", "<"), ("metric", "<"), ("feature", "<")]
     networks = [name for name in (TRAINED, UNTRAINED) if any(key[1] == name for key in by_network)]
     for name in networks:
-        columns += [(f"{name}: networks", ">"), ("units", ">"), ("strongest", ">")]
+        columns += [(f"{name}: networks", ">"), ("pairs", ">"), ("strongest", ">")]
     rows = []
     for place in sorted({key[2:] for key in by_network}):
         cells = []
@@ -56,8 +56,8 @@ def _table(tests: "pyarrow.Table") -> Table:
 
 
 def _cells(of: "list[dict[str, float]]", count: int) -> list[str]:
-    together = sum(one["group_p_maxt"] <= LEVEL for one in of)
-    alone = sum(one["p_maxt"] <= LEVEL for one in of)
+    together = sum(one["group_p_maxt"] < LEVEL for one in of)
+    alone = sum(one["p_maxt"] < LEVEL for one in of)
     share = sum(one["share"] for one in of) / len(of)
     strengths = [one["strength"] for one in of]
     return [
@@ -72,7 +72,7 @@ def _by_network(tests: "pyarrow.Table") -> dict[tuple[str, ...], dict[str, float
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    small = pc.call_function("less_equal", [tests["group_p_maxt"], pa.scalar(LEVEL)]).cast(pa.float32())
+    small = pc.call_function("less", [tests["group_p_maxt"], pa.scalar(LEVEL)]).cast(pa.float32())
     keys = ["variant", "network", *_GROUP]
     asked = tests.select([*keys, "group_p_maxt", "p_maxt"])
     asked = asked.append_column("share", small).append_column(

@@ -143,10 +143,13 @@ def keep(
       FileError: the workdir holds other arrays, or is that of another run.
     """
     folder, digest = workdir / ARRAYS, _digest(layers, times, clips, sample_rate_hz)
-    if folder.exists() or recorded_config.is_recorded(workdir):
-        if files.read_json(folder / DIGEST, {}).get("digest") != digest:
-            raise files.FileError(workdir, "is that of other arrays: name another workdir, or remove it")
+    recorded = files.read_json(folder / DIGEST, {}).get("digest")
+    if recorded == digest:
         return folder
+    if recorded_config.is_recorded(workdir) or (folder.exists() and recorded is None):
+        raise files.FileError(workdir, "is that of other arrays: name another workdir, or remove it")
+    # Of a call whose run was refused, nothing but the arrays is there.
+    shutil.rmtree(folder, ignore_errors=True)
     aside = workdir / f".{ARRAYS}.{files.RUN}.part"
     try:
         aside.mkdir(parents=True)

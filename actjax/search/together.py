@@ -10,7 +10,7 @@ from actjax.options import comma_list
 from actjax.scoring import members as scored_together
 from actjax.train import clips, options, population, recipe
 from actjax.train.log import DivergedError
-from actjax.workdir import recorded_config, train_record, writer
+from actjax.workdir import recorded_config, train_record
 
 # What the members of a population may differ in.
 FREE = ("seed", *(f"train.{name}" for name in recipe.VARIED))
@@ -54,7 +54,7 @@ def train_all(members: Sequence[runs.Run]) -> None:
     shared, trained = None, []
     with contextlib.ExitStack() as stack:
         for run in members:
-            stack.enter_context(writer.one_writer(run.workdir))
+            stack.enter_context(experiment.one_writer(run.workdir))
             recorded_config.write(run.workdir, "train", run.config.to_dict())
             seed = run.config.seed
             batches = clips.TrainingClips(
@@ -113,7 +113,7 @@ def score_groups(variants: Mapping[str, runs.Run], changes: Mapping[str, Mapping
         config = next(iter(members.values())).config
         with contextlib.ExitStack() as stack:
             for run in members.values():
-                stack.enter_context(writer.one_writer(run.workdir))
+                stack.enter_context(experiment.one_writer(run.workdir))
             stack.enter_context(precision.products(config.score.precision))
             scored_together.score(members, next(iter(members.values())).workdir.parent)
 

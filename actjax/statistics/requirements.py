@@ -11,6 +11,7 @@ from collections.abc import Mapping
 MIN_BOOTSTRAP_RECORDINGS = 10
 # So many bootstrap replicates at least must lie beyond each end of an interval.
 MIN_BEYOND_END = 5
+MOST_NAMED = 8  # classes, in a refusal
 
 
 class StatisticsError(ValueError):
@@ -47,8 +48,10 @@ def check_recordings(recordings: Mapping[str, int], level: float) -> None:
     """
     alone = sorted(str(name) for name, count in recordings.items() if count < 2)
     if alone:
+        more = f" and {len(alone) - MOST_NAMED} more" if len(alone) > MOST_NAMED else ""
         raise StatisticsError(
-            f"a permutation needs at least 2 recordings in every class; only one in {', '.join(alone)}: "
+            "a permutation needs at least 2 recordings in every class; only one in "
+            f"{', '.join(alone[:MOST_NAMED])}{more}: "
             "score more recordings or leave the class out"
         )
     # ln(m!) of every class; 1e-9 guards the equality 1 / level == product against rounding.

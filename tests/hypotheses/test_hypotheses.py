@@ -147,6 +147,7 @@ def test_the_table_is_read_as_written_and_shown(table, tmp_path):
     page = written[0].read_text()
     assert "Confirmed: 1 of 3 (0.33)." in page and "tags quiet" in page and "abc 2026" in page
     assert written[2].stat().st_size > 10_000
+    assert "the unit is constant, or was not scored" in page and "the other way (" in page
     assert pages.seen(lines).endswith("Not confirmed: tags quiet (other sign), tags dead (undefined).")
     assert pages.seen(lines[:1]).endswith("Confirmed: 1 of 1 (1.00).")
     again = hypotheses_table.join(tmp_path / "both", [tmp_path, tmp_path / "nothing"])
@@ -154,3 +155,37 @@ def test_the_table_is_read_as_written_and_shown(table, tmp_path):
     hypotheses_table.path_of(tmp_path).write_text("network,score\na,b\n")
     with pytest.raises(FileError, match="run --stage=hypotheses again"):
         hypotheses_table.read(tmp_path)
+
+
+ALONE, NEARER = "beyond its own null alone (4.0 deviations)", "closer to rms \u22120.30"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, f"{ALONE}; {NEARER}"),
+        ({"rank": "1"}, f"{ALONE}; no row is closer"),
+        ({"score": "0.05", "twin": ""}, f"within its own null (1.0 deviations); {NEARER}"),
+        ({"sign": "-"}, f"the other way (4.0 deviations); {NEARER}"),
+        ({"twin": "0.25"}, f"{ALONE}; {NEARER}; the untrained twin has +0.25"),
+        (
+            {"sign": "-", "score": "-0.2", "twin": "-0.25"},
+            f"{ALONE}; {NEARER}; the untrained twin has \u22120.25",
+        ),
+        ({"against": "timbral", "best": "t 0.1, u 0.2"}, f"{ALONE}; closest rows on average: t 0.1, u 0.2"),
+        ({"verdict": "confirmed"}, ""),
+        ({"score": "", "p": ""}, "the unit is constant, or was not scored"),
+    ],
+)
+def test_every_failure_has_its_reason(changed, said):
+    line = dict.fromkeys(hypotheses_table.COLUMNS, "") | {
+        "sign": "+",
+        "score": "0.2",
+        "null_std": "0.05",
+        "p": "0.2",
+        "rank": "3",
+        "best": "rms -0.30",
+        "verdict": "not beyond chance",
+        "twin": "0.1",
+    }
+    assert pages.reason(line | changed) == said

@@ -15,7 +15,7 @@ from actjax.defaults import default_config
 from actjax.files import FileError
 from actjax.pages import markup, table
 from actjax.pages.rows import csv_text
-from actjax.report import neuron_table, tables
+from actjax.report import first_screen, neuron_table, tables
 from actjax.report.summary import summarise
 from actjax.report.verdicts import sort_features
 from actjax.report.workdir_files import paths_read, read_material
@@ -389,3 +389,16 @@ def test_clips_that_training_saw_are_not_called_held_out(split, seen):
         seen,
         not seen,
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "shown"),
+    [
+        ("gm_instruments(clips=480)", "tiny", "gm_instruments(clips=480)/tiny"),
+        ("audio_folder(path='x')", "small", "audio_folder(path='x')"),
+        ("gone", "small", "gone/small"),
+        ("", "", ""),
+    ],
+)
+def test_a_data_set_has_its_config_beside_it_if_it_has_one(name, config, shown):
+    assert first_screen.data_named(name, config) == shown

@@ -72,8 +72,16 @@ def test_the_same_arrays_are_written_once_and_others_refused(asked, tmp_path):
     before = kept.stat().st_mtime_ns
     actjax.atlas(UNITS, WAVES, RATE, **where, options={"score.metrics": "spearman"})
     assert kept.stat().st_mtime_ns == before and len(asked) == 2
+    # No stage ran: the run refused the arrays' labels, say. Then others may take their place.
+    actjax.atlas(UNITS + 1, WAVES, RATE, **where)
+    assert kept.stat().st_mtime_ns != before
+    recorded_config.write(tmp_path / "two", "data", default_config().to_dict())
     with pytest.raises(ValueError, match="is that of other arrays: name another workdir"):
-        actjax.atlas(UNITS + 1, WAVES, RATE, **where)
+        actjax.atlas(UNITS, WAVES, RATE, **where)
+    actjax.atlas(UNITS + 1, WAVES, RATE, **where)
+    (tmp_path / "mine" / "arrays").mkdir(parents=True)
+    with pytest.raises(ValueError, match="is that of other arrays"):
+        actjax.atlas(UNITS, WAVES, RATE, workdir=tmp_path / "mine")
     recorded_config.write(tmp_path / "three", "score", default_config().to_dict())
     with pytest.raises(ValueError, match="is that of other arrays"):
         actjax.atlas(UNITS, WAVES, RATE, workdir=tmp_path / "three")

@@ -88,6 +88,9 @@ def test_a_feature_appears_where_it_stays_above_its_null(tmp_path):
             p = np.where(np.arange(4) < count, 0.01, 0.6)
             values = {"score": np.where(p < 0.05, 0.8, 0.1), "p_maxt": p}
             values |= {"null_mean": np.zeros(4), "null_std": np.full(4, 0.1)}
+            # The second layer falls where rms rises.
+            values["score"] = values["score"] * (-1 if layer == "conv2" else 1)
+            values |= {"ci_low": values["score"] - 0.05, "ci_high": values["score"] + 0.1}
             outputs = {name: value[:, None].astype(np.float32) for name, value in values.items()}
             place = {"network": network, "layer": layer, "depth": 0.5, "feature": "rms"}
             blocks.append(score_block(outputs, n_observations=60, view="clip", metric="pearson", **place))
@@ -98,6 +101,8 @@ def test_a_feature_appears_where_it_stays_above_its_null(tmp_path):
     np.testing.assert_allclose(one.taken[:, 0, 0], [0, 0, 0.25, 0.5])
     np.testing.assert_allclose(one.best[:, 0, 0], [0.1, 0.1, 0.8, 0.8], atol=1e-6)
     np.testing.assert_allclose(one.null, 0.196, atol=1e-6)
+    np.testing.assert_allclose(one.best[..., 0] - one.low[..., 0], [[0.05, 0.1]] * 4, atol=1e-6)
+    np.testing.assert_allclose(one.high[..., 0] - one.best[..., 0], [[0.1, 0.05]] * 4, atol=1e-6)
     assert emergence.table_of(one).rows == [("conv1", "0% → 50%, 20"), ("conv2", "0% → 0%")]
     assert "rms since step 20 in conv1" in emergence.seen(one)
     curve = [{"step": step, "split": "eval", "accuracy": step / 50} for step in (10, 20, 40)]

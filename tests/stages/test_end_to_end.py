@@ -73,9 +73,11 @@ def test_the_workdir_holds_what_the_design_lists(finished):
     assert not list(run.rglob("*.part*")) and not list(run.glob("scores/.*"))
 
 
-def test_few_programs_are_compiled(finished):
+def test_few_programs_are_compiled_and_the_page_is_said_last(finished):
     # 20 of training, 21 of scoring, 30 of findings and pictures; scoring alone took 119 before its stacks.
-    counts = re.findall(r"programs: (\d+) compiled.*, (\d+) found", (finished / "said.txt").read_text())
+    said = (finished / "said.txt").read_text()
+    counts = re.findall(r"programs: (\d+) compiled.*, (\d+) found", said)
+    assert re.fullmatch(r"open file:///.*/report/index\.html", said.rstrip().splitlines()[-1])
     [(compiled, read)] = counts
     assert 10 < int(compiled) + int(read) <= 90
 
