@@ -57,7 +57,7 @@ def _run(run: runs.Run, changes: Mapping[str, Mapping[str, Any]], search: space.
     else:
         if search is None or search.asha is None:
             together.train_groups(opened, changes)
-            together.score_groups(opened, changes)
+            together.score_groups(opened, changes, run.workdir)
         outputs = embedded.run(every, search, run.workdir, run.config.sweep.retries)
     if parallel.process_index() != 0:
         return outputs

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from actjax import experiment, failures, lookup, memory, parallel, precision, runs
@@ -10,7 +11,7 @@ from actjax.options import comma_list
 from actjax.scoring import members as scored_together
 from actjax.train import clips, options, population, recipe
 from actjax.train.log import DivergedError
-from actjax.workdir import recorded_config, train_record
+from actjax.workdir import pieces, recorded_config, train_record
 
 # What the members of a population may differ in.
 FREE = ("seed", *(f"train.{name}" for name in recipe.VARIED))
@@ -96,10 +97,16 @@ def train_groups(variants: Mapping[str, runs.Run], changes: Mapping[str, Mapping
                 print(f"train: {failures.said(why)}; one at a time from here")
 
 
-def score_groups(variants: Mapping[str, runs.Run], changes: Mapping[str, Mapping[str, Any]]) -> None:
+def score_groups(
+    variants: Mapping[str, runs.Run], changes: Mapping[str, Mapping[str, Any]], workdir: Path
+) -> None:
     """Scores the networks of each group in one pass over the clips; their own stages then find it done.
 
     A network that diverges in training is left out.
+
+    Args:
+      variants, changes: as `groups` takes them.
+      workdir: the sweep's, which holds what is unfinished.
     """
     for group in groups(variants, changes):
         members = {}
@@ -115,7 +122,8 @@ def score_groups(variants: Mapping[str, runs.Run], changes: Mapping[str, Mapping
             for run in members.values():
                 stack.enter_context(experiment.one_writer(run.workdir))
             stack.enter_context(precision.products(config.score.precision))
-            scored_together.score(members, next(iter(members.values())).workdir.parent)
+            scored_together.score(members, workdir)
+    pieces.clear(workdir, "score")  # those of groups that are no more
 
 
 def _is_trained(run: runs.Run) -> bool:

@@ -20,6 +20,8 @@ def make_results(folder: Path) -> None:
         hypotheses_table,
         pieces,
         predictions,
+        score_nulls,
+        sweep_scores,
         sweep_state,
         sweep_table,
     )
@@ -43,6 +45,13 @@ def make_results(folder: Path) -> None:
     sweep_table.write(folder, rows)
     columns = {"part": np.array(["chroma"] * 4), "neuron": np.arange(4), "score": rng.normal(size=4)}
     findings_units.write(folder, columns)
+    replicates = score_nulls.Replicates(rng.normal(size=9).astype(np.float32), np.arange(3), np.arange(3))
+    families = {score_nulls.Family("trained", "conv1", "clip", "pearson"): replicates}
+    path = score_nulls.path_of(folder / "scores" / "first.parquet")
+    score_nulls.write(path, score_nulls.ScoreNulls("0" * 10, families))
+    labels = {name: ["a", "b"] for name in sweep_scores.LABELS}
+    numbers = {name: [0.25, 0.5] for name in sweep_scores.NUMBERS}
+    sweep_scores.write(folder, labels | numbers | {name: [0, 1] for name in sweep_scores.WHOLE})
     named = [predictions.Prediction(f"r{i}", ["flute"], np.array([0.75, 0.25])) for i in range(3)]
     predictions.write(predictions.path_of(folder, "test"), ["flute", "piano"], named)
     data_summary.write(folder, data_summary.DataSummary({"train": 4, "test": 2}, ["flute", "piano"]))
@@ -99,6 +108,12 @@ def read_by(module: str, function: str = "read") -> Callable[[Path], Any]:
     return read
 
 
+def read_nulls(folder: Path) -> None:
+    from actjax.workdir import score_nulls
+
+    score_nulls.read(folder / "scores" / "first.nulls.npz")
+
+
 def read_predictions(folder: Path) -> None:
     from actjax.workdir import predictions
 
@@ -115,6 +130,8 @@ def targets() -> dict[str, Target]:
         "hypotheses.csv": ("hypotheses.csv", csv_file, read_hypotheses),
         "sweep.json": ("sweep.json", json_file, read_by("sweep_state")),
         "sweep.parquet": ("sweep.parquet", table, read_by("sweep_table")),
+        "nulls.npz": ("scores/first.nulls.npz", on_bytes(raw, zips(inner)), read_nulls),
+        "sweep_scores.parquet": ("sweep_scores.parquet", table, read_by("sweep_scores")),
         "sweep.tsv": ("sweep.tsv", csv_file, read_by("sweep_table", "read_text")),
         "units.parquet": ("findings/units.parquet", table, read_by("findings_units")),
         "predictions.csv": ("predictions_test.csv", csv_file, read_predictions),

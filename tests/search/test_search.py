@@ -184,8 +184,8 @@ def test_the_same_seeds_are_trained_and_scored_together(tmp_path, monkeypatch, c
         # Killed between the tables of the first and the second.
         patch.setattr(score_set, "keep", lambda run, *a: exit("killed") if run.config.seed else keep(run, *a))
         with pytest.raises(SystemExit, match="killed"):
-            together.score_groups(variants, seeds)
-    together.score_groups(variants, seeds)
+            together.score_groups(variants, seeds, run.workdir)
+    together.score_groups(variants, seeds, run.workdir)
     said = capsys.readouterr().out
     assert said.count("score: 2 networks at once, seed0, seed1") == 2 and "score: goes on after 2" in said
     alone = runs.open_run(variants["seed1"].config, tmp_path / "alone", data_dir=str(tmp_path / "data"))
