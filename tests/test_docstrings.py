@@ -16,7 +16,7 @@ MODULES = sorted(
 )
 
 
-@pytest.mark.usefixtures("optimised", "standard_promotion")
+@pytest.mark.usefixtures("standard_promotion")
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_of_a_module_run(name):
     module = importlib.import_module(name)

@@ -105,8 +105,8 @@ def clips_of(
             )
     if not each:
         raise ValueError("expected waves [clips, samples], got none")
-    ids = checked_ids(clip_ids, len(each))
-    recordings = ids if recording_ids is None else tuple(map(str, recording_ids))
+    ids = checked_ids(None if clip_ids is None else list(map(_name, clip_ids)), len(each))
+    recordings = ids if recording_ids is None else tuple(map(_name, recording_ids))
     named = None if labels is None else _labels(labels)
     for what, of_clips in (("recording_ids", recordings), ("labels", named)):
         if of_clips is not None and len(of_clips) != len(each):
@@ -127,7 +127,21 @@ def _labels(labels: Any) -> list[Any]:
                 f"{list(np.shape(values))}"
             )
         values = values.tolist()
-    return [list(one) if isinstance(one, list | tuple | set) else one for one in values]
+    several = (list, tuple, set)
+    return [list(map(_plain, one)) if isinstance(one, several) else _plain(one) for one in values]
+
+
+def _name(value: Any) -> str:
+    """An id as manifests have it; ValueError for an empty one."""
+    name = files.printable(str(value).strip())
+    if not name:
+        raise ValueError("expected ids that say something, got an empty one")
+    return name
+
+
+def _plain(value: Any) -> Any:
+    """A scalar of NumPy's as Python's."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def keep(

@@ -135,9 +135,12 @@ def test_the_prints_of_many_clips_stay_within_bounds(monkeypatch, tmp_path):
     )
     pairs = {(one.first, one.second) for one in overlaps.find({"test": [path]})}
     assert pairs and all(abs(int(a[1:]) - int(b[1:])) < 4 for a, b in pairs)
-    np.savez(path, recording_id=ids, prints=np.zeros(3), __skipped__=np.array("[]"), __parts__=np.array(0))
-    with pytest.raises(ValueError, match="is damaged; delete it"):
-        overlaps.find({"test": [path]})
+    forged = np.concatenate(tables)
+    forged[0, 0] = 2**64 - 1, 0
+    for prints_of in (np.zeros(3), forged, forged[:, :0], np.zeros((16, 3, 2), np.uint64)):
+        np.savez(path, recording_id=ids, prints=prints_of, __skipped__=np.array("[]"), __parts__=np.array(0))
+        with pytest.raises(ValueError, match="is damaged; delete it"):
+            overlaps.find({"test": [path]})
     np.savez(path, recording_id=ids, __skipped__=np.array("[]"), __parts__=np.array(0))
     assert overlaps.find({"test": [path]}) == []
 

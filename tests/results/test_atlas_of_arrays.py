@@ -37,12 +37,13 @@ def test_sounds_and_activations_are_kept_as_they_are(asked, tmp_path):
 
     waves = [WAVES[0], *(wave[: 300 + i] for i, wave in enumerate(WAVES[1:]))]
     ids = ["flöte 1", "../b", "c", "d", "e", "f"]
+    as_typed = [" flöte 1", *ids[1:]]
     page = actjax.atlas(
         {"conv": jnp.asarray(MAPS), "units": UNITS},
         waves,
         RATE,
-        labels=["x", "y", ["x", "y"], "y", "x", 3],
-        clip_ids=ids,
+        labels=["x", np.str_("y"), ("x", np.str_("y")), "y", "x", np.int64(3)],
+        clip_ids=as_typed,
         hop_s=0.01,
         time0_s=0.005,
         workdir=tmp_path / "one",
@@ -128,6 +129,7 @@ def test_louder_waves_are_all_divided_by_one_peak(asked, tmp_path, capsys):
         ({"labels": ["x"]}, "expected 6 labels, one a clip, got 1"),
         ({"labels": np.eye(6)}, r"got an array of shape \[6, 6\]"),
         ({"clip_ids": list("aabcde")}, "expected 6 different clip_ids"),
+        ({"clip_ids": ["", *"bcdef"]}, "ids that say something"),
         ({"recording_ids": ["r"]}, "expected 6 recording_ids, one a clip, got 1"),
         ({"options": {"data.sample_rate_hz": 1}}, "data.sample_rate_hz follows from the arrays"),
     ],

@@ -10,8 +10,6 @@ from actjax.data import loader, resident
 from actjax.data.loader import Source
 from actjax.train import clips, loop, pace, supply
 
-pytestmark = pytest.mark.usefixtures("optimised")
-
 
 def source(count, stored=np.int16, multi_label=False, seed=0):
     """Clips of the synthetic task, some shorter and some longer than clip_samples."""

@@ -10,8 +10,6 @@ from actjax import parallel
 from actjax.nn.frontend import images
 from actjax.train import evaluation, loop
 
-pytestmark = pytest.mark.usefixtures("optimised")
-
 
 @pytest.fixture(scope="module")
 def trained():

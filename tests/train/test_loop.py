@@ -13,8 +13,6 @@ import synthetic
 from actjax import files, parallel
 from actjax.train import checkpoint, log, loop, record
 
-pytestmark = pytest.mark.usefixtures("optimised")
-
 
 def fit(workdir, batches=synthetic.train_batches, num_steps=24, judge=None, profile=None, **options):
     options = {"batch_size": 8, "learning_rate": 5e-3, "log_every": 4, "eval_every": 8, **options}

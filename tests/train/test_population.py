@@ -12,7 +12,7 @@ from actjax import parallel
 from actjax.train import checkpoint, loop, population
 from actjax.workdir import curve
 
-pytestmark = pytest.mark.usefixtures("standard_promotion", "optimised")
+pytestmark = pytest.mark.usefixtures("standard_promotion")
 STEPS = 8
 COMMON = {"frontend": synthetic.FRONTEND, "num_steps": STEPS, "steps_per_epoch": 8, "progress": False}
 

@@ -96,7 +96,9 @@ def _prints(paths: Mapping[str, Sequence[pathlib.Path]]) -> Iterator[tuple[str, 
                 continue
             ids, prints = columns.get("recording_id", np.zeros(0)), columns["prints"]
             whole = prints.dtype == np.uint64 and prints.ndim == 3 and ids.shape == prints.shape[:1]
-            if not whole or prints.shape[1] < 1 or prints.shape[2] != 2:
+            whole = whole and prints.size > 0 and prints.shape[2] == 2
+            # How many samples, and how many a second.
+            if not whole or not 1 <= prints[:, 0].min() <= prints[:, 0].max() < 2**62:
                 raise FileError(path, "is damaged; delete it and run --stage=data again")
             yield from ((split, str(name), of_clip) for name, of_clip in zip(ids, prints, strict=True))
 
