@@ -11,10 +11,10 @@ from actjax.workdir import examples, pieces
 
 
 def score(members: Mapping[str, runs.Run], workdir: Path) -> None:
-    """Scores those members of which nothing is scored yet; each workdir then holds what it would alone,
-    scores to float32's rounding.
+    """Scores those members of which nothing is scored yet; each workdir then holds what it would alone.
 
-    Features are computed once, and the input is scored once, for all of them. Whoever was stopped goes on
+    Scores are alike to float32's rounding, 4e-7, and p-values the same. Features are computed once, and the
+    input is scored once, for all of them. Whoever was stopped goes on
     with the same members; those that have some scores are left to their stages.
 
     Args:
