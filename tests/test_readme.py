@@ -110,7 +110,7 @@ def test_what_only_prints_is_run(tmp_path, command, says):
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_python_of_the_page_runs(tmp_path, monkeypatch, optimised, standard_promotion):
+def test_the_python_of_the_page_runs(tmp_path, monkeypatch, standard_promotion):
     from synthetic_scores import write_workdir
 
     write_workdir(tmp_path / "runs" / "quickstart", layers={"conv1": (0.3, 2)}, features={"rms": 1})

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax import lookup, runs
+from actjax import files, lookup, runs
 from actjax.scores import files as scores_files
 from actjax.scoring import score_set, unscored
 from actjax.statistics import families
@@ -44,9 +44,15 @@ def correct(members: Mapping[str, runs.Run]) -> dict[str, np.ndarray] | None:
       members: name -> its run, scored; they differ in seeds and weights alone.
 
     Returns:
-      Columns of `workdir.sweep_scores` but its group; None where fewer than two have tests of the same draws.
+      Columns of `workdir.sweep_scores` but its group; None where fewer than two have tests of the same draws,
+      or what a run keeps of them is absent or damaged, which is said.
     """
-    of_members = {name: tests for name, run in members.items() if (tests := _tests(run)) is not None}
+    try:
+        of_members = {name: tests for name, run in members.items() if (tests := _tests(run)) is not None}
+    except (files.FileError, FileNotFoundError) as why:
+        # The scores of each run are whole without it, and so is all else of the sweep.
+        print(f"sweep: no p-values over networks: {why}; remove the scores beside it, and run again")
+        return None
     if len(of_members) < 2 or len({draws for draws, _ in of_members.values()}) > 1:
         return None
     signed = {chosen.metric.name: chosen.metric.signed for chosen in _first(members).setup.metrics}

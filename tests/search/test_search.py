@@ -212,6 +212,11 @@ def test_the_same_seeds_are_trained_and_scored_together(tmp_path, monkeypatch, c
     }
     assert all(row["group_p_maxt"] >= row["p_maxt"] - 1e-6 for row in rows)
     assert "of 2 (" in capsys.readouterr().out
+    # Where what a run keeps of its tests is not there, the rest of the sweep is.
+    [nulls] = variants["seed1"].workdir.glob("scores/*.nulls.npz")
+    nulls.unlink()
+    assert reporting.write_tests(run.workdir, together.alike(variants, seeds)) == []
+    assert f"no p-values over networks: there is no file {nulls}" in capsys.readouterr().out
 
 
 def test_where_one_network_diverges_the_others_are_trained_alone(tmp_path, monkeypatch, capsys):

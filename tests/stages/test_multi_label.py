@@ -12,7 +12,7 @@ from actjax.datasets.irmas import CLASS_NAMES
 from actjax.defaults import default_config
 from actjax.train.prediction import F1_THRESHOLDS, excerpt_f1
 
-pytestmark = pytest.mark.usefixtures("optimised", "standard_promotion")
+pytestmark = pytest.mark.usefixtures("standard_promotion")
 
 
 def test_excerpts_are_files_and_their_clips_are_summed():

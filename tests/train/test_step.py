@@ -15,8 +15,6 @@ import synthetic
 from actjax import defaults
 from actjax.train import options, state, step
 
-pytestmark = pytest.mark.usefixtures("optimised")
-
 
 @pytest.mark.parametrize(("steps", "counts"), [(20, (1,)), pytest.param(50, (1, 2), marks=pytest.mark.long)])
 def test_the_loss_of_many_steps_is_the_same_on_1_2_and_4_devices(steps, counts):
