@@ -241,6 +241,9 @@ def main() -> None:
     watch = Watch()
     # What a reader makes of a good file; besides, all that it imports is there before memory is limited.
     expected = {kind: target.read(copy(folder, target)) for kind, target in targets.items()}
+    if "jax" in sys.modules:
+        # A program that takes long to compile on a busy machine would be kept: a write outside the folder.
+        sys.modules["jax"].config.update("jax_persistent_cache_min_compile_time_secs", float("inf"))
     limit_memory()
     if given.kind:
         options = {"limit_s": given.seconds, "show": True}
