@@ -196,6 +196,28 @@ def test_f0_yin():
     assert close.mean() > 0.97
 
 
+def test_f0_pyin_refuses_hops_that_librosas_model_cannot_take():
+    rate, hops, fmin_hz, fmax_hz = 12000, range(256, 4097, 128), 65.4, 2093.0
+    refused = []
+    for hop in hops:
+        try:
+            lookup.load("feature", "f0_pyin", sample_rate_hz=rate, n_fft=4096, hop_samples=hop)
+        except ValueError as error:
+            assert f"in {hop} samples at 12000 Hz" in str(error)
+            refused.append(hop)
+    # By pYIN's own model, as librosa makes it: pitches in steps of 10 cents, steps of whole semitones.
+    states, taken = int(np.floor(120 * np.log2(fmax_hz / fmin_hz))) + 1, []
+    for hop in hops:
+        try:
+            librosa.sequence.transition_local(
+                states, round(35.92 * 12 * hop / rate) * 10 + 1, window="triangle"
+            )
+            taken.append(hop)
+        except librosa.util.exceptions.ParameterError:
+            continue
+    assert refused and taken and sorted(refused + taken) == list(hops)
+
+
 @pytest.mark.parametrize("rate, hop", [(12000, 256), pytest.param(22050, 512, marks=pytest.mark.long)])
 def test_constant_q_chroma(rate, hop):
     wave = music(rate)
