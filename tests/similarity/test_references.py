@@ -10,7 +10,8 @@ from skimage.metrics import structural_similarity
 from actjax.similarity.api import make_metric
 from actjax.similarity.kernel import clip_scores, pairwise
 
-# Compiled as users do with --as-users, as `.ci/run --all` runs it; three times as fast here.
+# Compiled as users do.
+pytestmark = pytest.mark.usefixtures("optimised")
 
 N, K = 4, 3
 

@@ -6,6 +6,8 @@ import pytest
 import actjax
 from actjax.statistics import permutations
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 
 def images(seed=0, b=14):
     """Maps [b, 2, 6, 16], of which the first holds the finer matrix's averages; matrices [b, 1, 6, 32]."""

@@ -5,6 +5,8 @@ import pytest
 
 import actjax
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 
 def clips(seed=0, b=24, t=6, n=3):
     """Neurons [b * t, n], of which the first follows the feature, features [b * t, 2], ids, classes."""
