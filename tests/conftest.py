@@ -105,7 +105,6 @@ LONGEST = (
     "test_binary_metrics",
     "test_import",
     "test_precision",
-    "test_launch",
     "test_page_in_chromium",
     "test_keras",
     "test_step",

@@ -10,7 +10,7 @@ import pytest
 from absl import flags
 from launching import ROOT, ended, start
 
-from actjax import experiment, failures
+from actjax import experiment, failures, interruption
 from actjax.command import parsing
 from actjax.defaults import default_config
 
@@ -35,6 +35,8 @@ def model(num_classes, width: int = 3):
 def launch(monkeypatch, capfd):
     """launch.py in this process, with flags of its own: arguments -> (status, what it said)."""
     before = set(flags.FLAGS)
+    # The program's timer would end this process eight seconds after the next test that sends a signal.
+    monkeypatch.setattr(interruption._state, "timer", None)
 
     def run(*arguments, cwd=ROOT):
         monkeypatch.chdir(cwd)
