@@ -65,7 +65,7 @@ OVERRIDES: dict[str, tuple[str, ...]] = {
     "python launch.py --config=configs/speed_benchmark.py --stage=benchmark": (
         "--config.benchmark.kind=speed(neurons=24,rows=8,observations=90,repeats=1,metrics='pearson',max_pairs=0)",
     ),
-    "python -m actjax.benchmark.speed.run --out speed": (
+    "python -m actjax.benchmark.speed --out speed": (
         *("neurons=24", "rows=8", "observations=90", "repeats=1", "metrics=pearson", "max_pairs=0"),
     ),
     "python -m actjax.benchmark.accelerator --out FOLDER": ("--tiny", "--sections=ceilings,tables"),

@@ -1,7 +1,9 @@
 """Every command of README.md and of the configs' heads runs, and so does README's Python."""
 
+import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +96,18 @@ def test_every_command_is_understood(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     assert len(asked) > 15
+
+
+def test_every_module_that_is_run_by_its_name_does_something():
+    """A module without an entry is imported, and ends with status 0 and nothing done."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "configs").glob("*.py")]
+    named = {name for page in pages for name in re.findall(r"-m (actjax[\w.]*\w)", page.read_text("utf-8"))}
+    for name in named:
+        module = importlib.util.find_spec(name)
+        main = importlib.util.find_spec(f"{name}.__main__") if module.submodule_search_locations else None
+        source = Path((main or module).origin).read_text("utf-8")
+        assert main or '__name__ == "__main__"' in source, name
+    assert {"actjax", "actjax.benchmark.speed", "actjax.replication"} <= named
 
 
 @pytest.mark.parametrize(
