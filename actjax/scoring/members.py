@@ -14,8 +14,8 @@ def score(members: Mapping[str, runs.Run], workdir: Path) -> None:
     """Scores those members of which nothing is scored yet; each workdir then holds what it would alone.
 
     Scores are alike to float32's rounding, 4e-7, and p-values the same. Features are computed once, and the
-    input is scored once, for all of them. Whoever was stopped goes on
-    with the same members; those that have some scores are left to their stages.
+    input is scored once, for all of them. Whoever was stopped goes on with the same members; those that have
+    some scores are left to their stages.
 
     Args:
       members: name -> its run, trained; they differ in nothing that scoring reads but seed and weights.
