@@ -32,9 +32,10 @@ def measure(run: runs.Run) -> list[Path]:
         if name in lookup.options_of("benchmark", kind):
             options = {name: getattr(workdir_networks, name)(run)} | options
     if "sections" in lookup.options_of("benchmark", kind) and parallel.process_count() == 1:
-        options = {"sections": Sections(log)} | options
-        if log.keys():
-            print(f"benchmark: {len(log.keys())} sections done before: {', '.join(log.keys())}")
+        sections = Sections(log)
+        options = {"sections": sections} | options
+        if done := sections.names():
+            print(f"benchmark: {len(done)} sections done before: {', '.join(done)}")
     try:
         rows = lookup.load("benchmark", kind, **options)
     finally:
