@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.dsp.framing import fast_length
+from actjax.dsp.autocorrelation import autocorrelation
+from actjax.dsp.spectrum import hann_window
 
 
 def tempogram(
@@ -33,20 +34,12 @@ def tempogram(
         tail = jnp.where(frame < count, padded, envelope_t[jnp.maximum(count - 1, 0)] * falling)
         padded = jnp.concatenate([envelope_t[0] * fade, tail])
     padded = jnp.pad(padded, (0, max(frames - 1 + win_frames - padded.shape[0], 0)))
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_frames) / win_frames)
     cut = padded[np.arange(frames)[:, None] + np.arange(win_frames)[None, :]]
-    local = autocorrelation(cut * jnp.asarray(window, cut.dtype)[None, :], win_frames)
+    local = autocorrelation(cut * jnp.asarray(hann_window(win_frames), cut.dtype)[None, :], win_frames)
     local = local if inside_t is None else jnp.where(inside_t[:, None], local, 0.0)
     peak = jnp.max(local, axis=1)
     valid = peak > jnp.finfo(local.dtype).tiny
     return jnp.where(valid[:, None], local / jnp.where(valid, peak, 1.0)[:, None], 0.0), valid
-
-
-def autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
-    """[t, lags] sums of x[s] x[s + lag] within each row of [t, s]; nothing wraps around."""
-    length = fast_length(frames_ts.shape[1] + lags - 1)
-    spectrum = jnp.fft.rfft(frames_ts, n=length, axis=1)
-    return jnp.fft.irfft(spectrum.real**2 + spectrum.imag**2, n=length, axis=1)[:, :lags]
 
 
 def tempo(
