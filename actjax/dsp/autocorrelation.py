@@ -16,9 +16,14 @@ from actjax.dsp.spectrum import hann_spectrum, hann_window
 
 def autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
     """[t, lags] sums of x[s] x[s + lag] within each row of [t, s]; nothing wraps around."""
-    length = fast_length(max(frames_ts.shape[1] + lags - 1, 2 * lags - 1))
-    spectrum = jnp.fft.rfft(frames_ts, n=length, axis=1)
-    return _inverse(spectrum.real**2 + spectrum.imag**2, length)[:, :lags]
+    power, length = _padded_power(frames_ts, lags)
+    return _inverse(power, length)[:, :lags]
+
+
+def summed_autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
+    """[lags] the sum over all rows of what `autocorrelation` gives, with one inverse transform."""
+    power, length = _padded_power(frames_ts, lags)
+    return _inverse(jnp.sum(power, axis=0, keepdims=True), length)[0, :lags]
 
 
 def frame_autocorrelation(frames_ts: jax.Array, hop_samples: int, lags: int) -> jax.Array:
@@ -51,6 +56,13 @@ def hann_autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
         cpu=lambda frames: autocorrelation(_centred_under_hann(frames), lags),
         default=lambda frames: _hann_circular(frames, lags),
     )
+
+
+def _padded_power(frames_ts: jax.Array, lags: int):
+    """(|transform|^2 of rows with zeros behind them, so that no lag wraps around; its length)."""
+    length = fast_length(max(frames_ts.shape[1] + lags - 1, 2 * lags - 1))
+    spectrum = jnp.fft.rfft(frames_ts, n=length, axis=1)
+    return spectrum.real**2 + spectrum.imag**2, length
 
 
 def _centred_under_hann(frames_ts: jax.Array):

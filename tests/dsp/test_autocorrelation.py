@@ -47,6 +47,13 @@ def test_autocorrelation_of_rows(platform, length, lags):
     np.testing.assert_allclose(found / expected[:, :1], expected / expected[:, :1], atol=2e-6)
 
 
+def test_summed_autocorrelation(platform):
+    frames = np.asarray(_frames(60, 20))
+    expected = np.sum(_sums(frames, 60), axis=0)
+    found = jax.jit(autocorrelation.summed_autocorrelation, static_argnums=1)(frames, 60)
+    np.testing.assert_allclose(found / expected[0], expected / expected[0], atol=2e-6)
+
+
 @pytest.mark.parametrize("length, lags", [(96, 50), (128, 12), (128, 66)])
 def test_hann_autocorrelation(platform, length, lags):
     frames = _frames(length, 32, offset=0.5)
