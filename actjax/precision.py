@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import jax
 
-from actjax.kernels import both_split, kth_value, row_ranks, split_product
+from actjax.kernels import both_split, kth_value, row_ranks, running_median, split_product
 
 # The precision of exact products: TF32 and bfloat16 move correlations in the third decimal.
 PRECISION = jax.lax.Precision.HIGHEST
@@ -67,6 +67,11 @@ def current_way() -> str:
 def kernel_selects() -> bool:
     """Whether the kernel that finds values at places is used in what is being traced."""
     return _on_gpu() and _holds(kth_value.holds)
+
+
+def kernel_medians() -> bool:
+    """Whether the kernel that takes running medians is used in what is being traced."""
+    return _on_gpu() and _holds(running_median.holds)
 
 
 def kernel_ranks() -> bool:
