@@ -46,8 +46,8 @@ def holds() -> bool:
         widths = [(0, 0)] * 3
         widths[axis] = (3, 3)
         windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, widths, "symmetric"), 7, axis)
-        found = computed(functools.partial(running_medians, window=7, axis=axis), x)
-        if not (np.asarray(found) == np.median(windows, -1)).all():
+        medians = computed(functools.partial(running_medians, window=7, axis=axis), x)
+        if not (np.asarray(medians) == np.median(windows, -1)).all():
             return False
     return True
 
@@ -87,18 +87,19 @@ def _medians(x_ref: Any, out_ref: Any, *, window: int, along: int, across: int, 
     group, other = (thread // across, thread % across) if axis == 1 else (thread % groups, thread // groups)
     step, offset = (across, other) if axis == 1 else (1, other * along)
     first, inside = group * _A_THREAD, thread < groups * across
-    shift = window // 2
-    # Mirrored again and again where the window is longer than the axis.
-    turns = 2 * along * -(-shift // (2 * along))
-
-    def value(i: int) -> jax.Array:
-        place = (first + (i - shift + turns)) % (2 * along)
-        place = jnp.where(place < along, place, 2 * along - 1 - place)
-        return gpu.load(x_ref.at[clip, offset + place * step], mask=inside, other=0.0)
-
-    for i, median in enumerate(_neighbours([value(i) for i in range(window + _A_THREAD - 1)], window)):
+    values = [
+        gpu.load(x_ref.at[clip, offset + _mirrored(first + i, along) * step], mask=inside, other=0.0)
+        for i in range(-(window // 2), window // 2 + _A_THREAD)
+    ]
+    for i, median in enumerate(_neighbours(values, window)):
         place = first + i
         gpu.store(out_ref.at[clip, offset + place * step], median, mask=inside & (place < along))
+
+
+def _mirrored(place: jax.Array, size: int) -> jax.Array:
+    """The place within the axis that one beyond its ends mirrors, again and again if need be."""
+    turned = (place + 2 * size * MOST) % (2 * size)
+    return jnp.where(turned < size, turned, 2 * size - 1 - turned)
 
 
 def _neighbours(values: list[jax.Array], window: int) -> list[jax.Array]:
