@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from actjax.kernels.trial import computed
+from actjax.kernels.turned_words import WORD, turned_words
 
 # Observations are told by sixteen bits.
-MOST = 1 << 16
-# Bits of a word; words of a block of neurons, neurons of a program, and bits that it takes at a time.
-_WORD, _WORDS, _NEURONS, _AT_ONCE = 32, 4, 64, 2
-# Threads of a program that turns words.
-_THREADS = 128
+MOST = (1 << 16) - 2
+# Words of a block of neurons, neurons of a program, and bits that it takes at a time.
+_WORDS, _NEURONS, _AT_ONCE = 4, 64, 2
 # What turned words take at a time, in bytes, and the most concepts: programs of a grid's second axis.
 _SCRATCH_BYTES, _MOST_CONCEPTS = 1 << 31, (1 << 16) - 1
 # Neurons' activations of a tile are numbered by int32.
@@ -75,7 +77,6 @@ def mean_errors(
     words: int = _WORDS,
     neurons: int = _NEURONS,
     at_once: int = _AT_ONCE,
-    threads: int = _THREADS,
     scratch_bytes: int = _SCRATCH_BYTES,
 ) -> jax.Array:
     """[n, k] the mean of |activation - the activation that the concept's order puts in its place|^power.
@@ -83,14 +84,12 @@ def mean_errors(
     NaN where all of a neuron's inputs have the same p.
     """
     n, (k, o) = len(strongest.taken_n), concepts.order_ko.shape
-    lanes = _WORD * words
-    row_bytes = 4 * -(-o // _WORD) * lanes
+    lanes = WORD * words
+    row_bytes = 4 * -(-o // WORD) * lanes
     size_k = min(k, _MOST_CONCEPTS, max(1, scratch_bytes // row_bytes))
     most_blocks = min(scratch_bytes // (row_bytes * size_k), _MOST_VALUES // (o * lanes))
     size_n = min(n, lanes * max(1, most_blocks))
-    launch = functools.partial(
-        _launch, power=power, neurons=min(neurons, lanes), at_once=at_once, threads=threads
-    )
+    launch = functools.partial(_launch, power=power, neurons=min(neurons, lanes), at_once=at_once)
 
     def of_concepts(some: Concepts) -> jax.Array:
         def of_neurons(few: Strongest) -> jax.Array:
@@ -99,6 +98,25 @@ def mean_errors(
         return _in_tiles(of_neurons, strongest, size_n).T
 
     return _in_tiles(of_concepts, concepts, size_k).T
+
+
+@functools.cache
+def holds() -> bool:
+    """Whether the kernels compile on this process's device, and give the errors; raises what stops them."""
+    rng = np.random.default_rng(0)
+    n, k, o, t = 3, 5, 700, 40
+    index = rng.permuted(np.tile(np.arange(o, dtype=np.int32), (n, 1)), axis=1)[:, :t]
+    falling = -np.sort(-rng.random((n, t), np.float32), 1)
+    order = rng.permuted(np.tile(np.arange(o, dtype=np.uint16), (k, 1)), axis=1)
+    p = np.argsort(order, 1).astype(np.float32)
+    taken = np.full((n,), t, np.int32)
+    means = computed(
+        functools.partial(mean_errors, power=3), Strongest(index, falling, taken), Concepts(order, p)
+    )
+    there = np.argsort(p[:, index], 2).transpose(1, 0, 2)
+    moved = falling[np.arange(n)[:, None, None], there]
+    exact = np.mean(np.abs(moved - falling[:, None, ::-1]) ** 3, 2)
+    return bool(np.abs(np.asarray(means) - exact).max() < 1e-6)
 
 
 def _in_tiles(of_some: Callable[[Any], jax.Array], items: Any, size: int) -> jax.Array:
@@ -121,7 +139,7 @@ def _in_tiles(of_some: Callable[[Any], jax.Array], items: Any, size: int) -> jax
 
 def _in_blocks(strongest: Strongest, o: int, words: int) -> _Blocks:
     n, t = strongest.index_nt.shape
-    lanes = _WORD * words
+    lanes = WORD * words
     blocks = -(-n // lanes)
     number_n1 = jnp.arange(n, dtype=jnp.int32)[:, None]
     block_n1, lane_n1 = number_n1 // lanes, number_n1 % lanes
@@ -139,15 +157,13 @@ def _in_blocks(strongest: Strongest, o: int, words: int) -> _Blocks:
     return _Blocks(member, value, jnp.swapaxes(falling, 1, 2), taken)
 
 
-def _launch(
-    sides: _Blocks, concepts: Concepts, *, power: float, neurons: int, at_once: int, threads: int
-) -> jax.Array:
+def _launch(sides: _Blocks, concepts: Concepts, *, power: float, neurons: int, at_once: int) -> jax.Array:
     """[blocks * lanes, k] of neurons and concepts whose turned words fit."""
     # A JAX without Pallas has no kernels, and nothing else needs it.
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
-    turned = _turned_words(sides.member_bow, concepts.order_ko, threads)
+    turned = turned_words(sides.member_bow, concepts.order_ko)
     blocks, k, steps, lanes = turned.shape
     means = pl.pallas_call(
         functools.partial(_walk, steps=steps, power=power, at_once=at_once, neurons=neurons),
@@ -157,53 +173,6 @@ def _launch(
         compiler_params=gpu.CompilerParams(num_warps=1, num_stages=1),
     )(turned, sides.value_bol, sides.falling_btl, sides.taken_bl, *concepts)
     return jnp.swapaxes(means, 1, 2).reshape(blocks * lanes, k)
-
-
-def _turned_words(member_bow: jax.Array, order_ko: jax.Array, threads: int) -> jax.Array:
-    """[blocks, k, words of observations, lanes] int32."""
-    from jax.experimental import pallas as pl
-    from jax.experimental.pallas import triton as gpu
-
-    (blocks, o, words), k = member_bow.shape, len(order_ko)
-    steps = -(-o // _WORD)
-    few = min(threads // words, 1 << max(steps - 1, 1).bit_length())
-    return pl.pallas_call(
-        functools.partial(_turn, o=o, words=words, steps=few),
-        out_shape=jax.ShapeDtypeStruct((blocks, k, steps, _WORD * words), jnp.int32),
-        grid=(-(-steps // few), k, blocks),
-        compiler_params=gpu.CompilerParams(num_warps=max(1, few * words // _WORD), num_stages=1),
-    )(member_bow, order_ko)
-
-
-def _turn(member_ref: Any, order_ref: Any, turned_ref: Any, *, o: int, words: int, steps: int) -> None:
-    """One program: some words in a concept's order, of a block of neurons."""
-    from jax.experimental import pallas as pl
-    from jax.experimental.pallas import triton as gpu
-
-    chunk, concept, block = (pl.program_id(axis) for axis in range(3))
-    thread = jnp.arange(steps * words, dtype=jnp.int32)
-    step, word = chunk * steps + thread // words, thread % words
-    rows = []
-    for j in range(_WORD):
-        place = step * _WORD + j
-        observation = gpu.load(order_ref.at[concept, place], mask=place < o, other=0).astype(jnp.int32)
-        rows.append(gpu.load(member_ref.at[block, observation, word], mask=place < o, other=0))
-    inside = step < turned_ref.shape[2]
-    for j, row in enumerate(_transposed(rows)):
-        gpu.store(turned_ref.at[block, concept, step, j * words + word], row, mask=inside)
-
-
-def _transposed(rows: list[jax.Array]) -> list[jax.Array]:
-    """Bit i of row j as bit j of row i: squares change places, of 16 bits, of 8 and so on."""
-    rows = list(rows)
-    for half in (16, 8, 4, 2, 1):
-        low = sum(((1 << half) - 1) << i for i in range(0, _WORD, 2 * half))
-        for j in range(_WORD):
-            if not j & half:
-                moved = ((rows[j] >> half) ^ rows[j + half]) & low
-                rows[j + half] = rows[j + half] ^ moved
-                rows[j] = rows[j] ^ (moved << half)
-    return rows
 
 
 class _State(NamedTuple):
@@ -234,12 +203,12 @@ def _walk(*refs: Any, steps: int, power: float, at_once: int, neurons: int) -> N
     at_l = pl.program_id(1) * neurons + jnp.arange(neurons, dtype=jnp.int32)
 
     def of_word(step: jax.Array, state: _State) -> _State:
-        word, base = state.word, step * _WORD
+        word, base = state.word, step * WORD
         # The next word comes while this one is taken; behind the last it is read and not used.
         following = gpu.load(turned_ref.at[block, concept, jnp.minimum(step + 1, steps - 1), at_l])
         counts = word != 0
         first = jnp.where(counts & (state.first < 0), base + _lowest(word), state.first)
-        last = jnp.where(counts, base + (_WORD - 1) - jax.lax.clz(word), state.last)
+        last = jnp.where(counts, base + (WORD - 1) - jax.lax.clz(word), state.last)
 
         def of_few(_: jax.Array, carry: tuple[jax.Array, jax.Array, jax.Array]):
             word, rank, few = carry
@@ -277,4 +246,4 @@ def _walk(*refs: Any, steps: int, power: float, at_once: int, neurons: int) -> N
 
 def _lowest(word: jax.Array) -> jax.Array:
     """The place of the lowest bit that is set; -1 where none is."""
-    return (_WORD - 1) - jax.lax.clz(word & -word)
+    return (WORD - 1) - jax.lax.clz(word & -word)

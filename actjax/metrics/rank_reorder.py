@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from actjax.similarity.families.concept import PROBABILITIES, nan_if_constant
 from actjax.similarity.families.concept import probability as probability_of
 from actjax.similarity.families.observation_pairs import MOST_OBSERVATIONS
-from actjax.similarity.families.reorder import Order, Strongest, place_type, reordered, strongest
+from actjax.similarity.families.reorder import Order, Strongest, at_once, place_type, reordered, strongest
 from actjax.similarity.host.ranks import twice_ranks
 from actjax.types import Context, Metric
 
@@ -64,6 +64,7 @@ def metric(
         symmetric=False,
         signed=False,
         dot=False,
+        at_once=at_once,
         pair_copies=2,
         # What a random order would cost is a sum over all pairs of the strongest inputs.
         max_observations=int(MOST_OBSERVATIONS / top_share),
@@ -80,7 +81,8 @@ def metric(
 def _prepare_y(values_o: jax.Array, mask_o: jax.Array, context: Context, *, kind: str) -> Order:
     twice = twice_ranks(values_o, mask_o)
     p = probability_of(values_o, mask_o, kind, twice)
-    place = twice.astype(place_type(twice.size))
+    # Half of twice the mean of tied ranks is one of them, so that other ties have other places.
+    place = (twice // 2).astype(place_type(twice.size))
     return Order(place, jnp.where(mask_o, p + nan_if_constant(values_o, mask_o), 0.0))
 
 
