@@ -109,10 +109,11 @@ def holds() -> bool:
     falling = -np.sort(-rng.random((n, t), np.float32), 1)
     order = rng.permuted(np.tile(np.arange(o, dtype=np.uint16), (k, 1)), axis=1)
     p = np.argsort(order, 1).astype(np.float32)
-    taken = np.full((n,), t, np.int32)
-    means = computed(
-        functools.partial(mean_errors, power=3), Strongest(index, falling, taken), Concepts(order, p)
-    )
+
+    def of_arrays(index: jax.Array, falling: jax.Array, taken: jax.Array, order: jax.Array, p: jax.Array):
+        return mean_errors(Strongest(index, falling, taken), Concepts(order, p), power=3)
+
+    means = computed(of_arrays, index, falling, np.full((n,), t, np.int32), order, p)
     there = np.argsort(p[:, index], 2).transpose(1, 0, 2)
     moved = falling[np.arange(n)[:, None, None], there]
     exact = np.mean(np.abs(moved - falling[:, None, ::-1]) ** 3, 2)
@@ -210,7 +211,7 @@ def _walk(*refs: Any, steps: int, power: float, at_once: int, neurons: int) -> N
         first = jnp.where(counts & (state.first < 0), base + _lowest(word), state.first)
         last = jnp.where(counts, base + (WORD - 1) - jax.lax.clz(word), state.last)
 
-        def of_few(_: jax.Array, carry: tuple[jax.Array, jax.Array, jax.Array]):
+        def of_few(turn: jax.Array, carry: tuple[jax.Array, jax.Array, jax.Array]):
             word, rank, few = carry
             for _ in range(at_once):
                 hit = word != 0

@@ -16,7 +16,8 @@ def turned_words(member_bow: jax.Array, order_ko: jax.Array, threads: int = _THR
     """The same bits for each order of the observations, whose word of 32 observations each neuron has.
 
     Args:
-      member_bow: [b, o, words] int32, in blocks of neurons: bit j of word i is the block's neuron j * words + i.
+      member_bow: [b, o, words] int32, in blocks of neurons: bit j of word i is neuron j * words + i of a
+        block.
       order_ko: uint16 or int32 observations in k orders.
 
     Returns:

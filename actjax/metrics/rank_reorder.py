@@ -27,7 +27,8 @@ def metric(
     estimates it from five random orders). Inputs that tie, on either side, are taken in the order of the
     observations. Range (-inf, 0], 0 for the same order; quantiles without relation score about
     -1 / sqrt(0.5); NaN where a side is constant, there or throughout. No inner product: each pair is
-    sorted, on a CPU by the host; does not stream, and takes at most 131,072 / top_share observations.
+    sorted, on a CPU by the host; a GPU walks through each concept's order instead, of up to 65,534
+    observations. Does not stream, and takes at most 131,072 / top_share observations.
 
     It is blind to relations that are inverted, delayed or pooled and to binary concepts, and needs many clips
     between clips, where its top share is two or three of them. See docs/measurements/metric_benchmark.md.

@@ -110,9 +110,9 @@ def at_once(o: int) -> bool:
 def _at_once(power: float) -> OfSides:
     """`_by_sort`, for which kernels of a GPU take whole sides.
 
-    They walk through each concept's order once for 64 neurons, a word of 32 observations a step, and touch the
-    strongest inputs alone: as many steps as inputs are sorted, and one more for every 20 observations. Sorts of
-    a few pairs start sooner.
+    They go through a concept's order in words of 32 observations, a bit for each, and stop at a neuron's
+    strongest inputs alone: one step an input, and one a word. A sort takes an input about a hundred steps.
+    Few pairs leave most of a GPU idle either way, and are sorted, for that starts sooner.
     """
     of_pair = functools.partial(_by_sort, power=power)
 
@@ -134,7 +134,7 @@ def _at_once(power: float) -> OfSides:
 def _orders(place_ko: jax.Array) -> jax.Array:
     """[k, o] uint16 the order of places of sixteen bits: each above its observation, sorted as one number."""
     observation_o = jnp.arange(place_ko.shape[1], dtype=jnp.uint32)
-    packed = (place_ko.astype(jnp.uint32) << 16) | observation_o
+    packed = (place_ko.astype(jnp.uint32) << 16) | observation_o[None, :]
     return jax.lax.sort(packed, is_stable=False).astype(jnp.uint16)
 
 
