@@ -122,7 +122,7 @@ EDGES = {
     "data/recordings": {"data/build", "files", "lookup"},
     "datasets": {"data/build", "data/gm", "data/recordings", "files"},
     "defaults": {"lookup", "options", "precision", "types"},
-    "dsp": {"types"},
+    "dsp": {"kernels", "precision", "types"},
     "experiment": {
         "config_files",
         "costs",
