@@ -176,6 +176,18 @@ def _launch(sides: _Blocks, concepts: Concepts, *, power: float, neurons: int, a
     return jnp.swapaxes(means, 1, 2).reshape(blocks * lanes, k)
 
 
+class _Refs(NamedTuple):
+    """The arrays of a program: turned words, `_Blocks` but for the members, `Concepts`, and the means."""
+
+    turned: Any
+    value: Any
+    falling: Any
+    taken: Any
+    order: Any
+    p: Any
+    out: Any
+
+
 class _State(NamedTuple):
     """What a neuron's thread remembers between words.
 
@@ -194,19 +206,19 @@ class _State(NamedTuple):
     last: jax.Array
 
 
-def _walk(*refs: Any, steps: int, power: float, at_once: int, neurons: int) -> None:
+def _walk(*arrays: Any, steps: int, power: float, at_once: int, neurons: int) -> None:
     """One program: a concept's errors for some neurons of a block."""
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
-    turned_ref, value_ref, falling_ref, taken_ref, order_ref, p_ref, out_ref = refs
+    refs = _Refs(*arrays)
     concept, block = pl.program_id(0), pl.program_id(2)
     at_l = pl.program_id(1) * neurons + jnp.arange(neurons, dtype=jnp.int32)
 
     def of_word(step: jax.Array, state: _State) -> _State:
         word, base = state.word, step * WORD
         # The next word comes while this one is taken; behind the last it is read and not used.
-        following = gpu.load(turned_ref.at[block, concept, jnp.minimum(step + 1, steps - 1), at_l])
+        following = gpu.load(refs.turned.at[block, concept, jnp.minimum(step + 1, steps - 1), at_l])
         counts = word != 0
         first = jnp.where(counts & (state.first < 0), base + _lowest(word), state.first)
         last = jnp.where(counts, base + (WORD - 1) - jax.lax.clz(word), state.last)
@@ -215,10 +227,10 @@ def _walk(*refs: Any, steps: int, power: float, at_once: int, neurons: int) -> N
             word, rank, few = carry
             for _ in range(at_once):
                 hit = word != 0
-                observation = gpu.load(order_ref.at[concept, base + _lowest(word)], mask=hit, other=0)
+                observation = gpu.load(refs.order.at[concept, base + _lowest(word)], mask=hit, other=0)
                 observation = observation.astype(jnp.int32)
-                activation = gpu.load(value_ref.at[block, observation, at_l], mask=hit, other=0.0)
-                in_place = gpu.load(falling_ref.at[block, rank, at_l], mask=hit, other=0.0)
+                activation = gpu.load(refs.value.at[block, observation, at_l], mask=hit, other=0.0)
+                in_place = gpu.load(refs.falling.at[block, rank, at_l], mask=hit, other=0.0)
                 few = few + jnp.abs(activation - in_place) ** power
                 rank, word = rank - hit.astype(jnp.int32), word & (word - 1)
             return word, rank, few
@@ -231,18 +243,18 @@ def _walk(*refs: Any, steps: int, power: float, at_once: int, neurons: int) -> N
         grown = state.sum + corrected
         return _State(following, rank, grown, (grown - state.sum) - corrected, first, last)
 
-    taken = gpu.load(taken_ref.at[block, at_l])
+    taken = gpu.load(refs.taken.at[block, at_l])
     zeros, before = jnp.zeros((neurons,), jnp.float32), jnp.full((neurons,), -1, jnp.int32)
-    word = gpu.load(turned_ref.at[block, concept, concept * 0, at_l])
+    word = gpu.load(refs.turned.at[block, concept, concept * 0, at_l])
     state = jax.lax.fori_loop(0, steps, of_word, _State(word, taken - 1, zeros, zeros, before, before))
 
     def p_at(place: jax.Array) -> jax.Array:
-        observation = gpu.load(order_ref.at[concept, jnp.maximum(place, 0)]).astype(jnp.int32)
-        return gpu.load(p_ref.at[concept, observation])
+        observation = gpu.load(refs.order.at[concept, jnp.maximum(place, 0)]).astype(jnp.int32)
+        return gpu.load(refs.p.at[concept, observation])
 
     mean = state.sum / taken.astype(jnp.float32)
     constant = p_at(state.first) == p_at(state.last)
-    gpu.store(out_ref.at[block, concept, at_l], jnp.where(constant, jnp.nan, mean))
+    gpu.store(refs.out.at[block, concept, at_l], jnp.where(constant, jnp.nan, mean))
 
 
 def _lowest(word: jax.Array) -> jax.Array:
