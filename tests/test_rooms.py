@@ -317,7 +317,7 @@ EDGES = {
     },
     "similarity/accumulators": {"kernels", "precision", "similarity/arithmetic", "similarity/host", "types"},
     "similarity/arithmetic": {"kernels", "precision"},
-    "similarity/families": {"precision", "similarity/arithmetic", "similarity/host", "types"},
+    "similarity/families": {"kernels", "precision", "similarity/arithmetic", "similarity/host", "types"},
     "similarity/host": {"kernels", "precision"},
     "stages": {
         "ablation",
