@@ -12,7 +12,7 @@ import numpy as np
 from actjax import costs, interruption, parallel
 from actjax.activations.capture import BothSides, Family
 from actjax.activations.clips import Observer, observe_clips
-from actjax.scoring import resume
+from actjax.scoring import ahead, resume
 from actjax.scoring.observations import Observations
 from actjax.scoring.running import Outputs, Running
 from actjax.scoring.stacks import Stack
@@ -176,6 +176,13 @@ def _observe_all(
         for (f, c), observations in opened.collected.items():
             observations.add(*sides[f][c], mask, context)
 
+    def compiled() -> Iterator[Batch]:
+        coming = iter(batches(first))
+        for batch in itertools.islice(coming, 1):
+            ahead.compile_pass(observer, opened.running.stacks, batch, _clip_context(batch, folds_of_clip))
+            yield batch
+        yield from coming
+
     with interruption.StopRequest() as stop:
 
         def keep() -> None:
@@ -183,7 +190,7 @@ def _observe_all(
 
         done = min(first * -(-len(clip_ids) // last), len(clip_ids))
         shown = {"title": "score", "pairs": pairs, "done": done}
-        observe_clips(observer, batches(first), add, clip_ids=clip_ids, after_batch=keep, **shown)
+        observe_clips(observer, compiled(), add, clip_ids=clip_ids, after_batch=keep, **shown)
 
 
 class _Scorer(NamedTuple):
