@@ -1,20 +1,21 @@
-"""Compiles the programs of a pass over the clips side by side, before its first batch asks for one of them."""
+"""Compiles the programs of a pass over the clips side by side, before its first batch asks for them."""
 
 import concurrent.futures
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
+import numpy as np
 
 from actjax import parallel
 from actjax.activations.capture import BothSides
 from actjax.activations.clips import Observer
-from actjax.scoring.stacked import Accumulating, ClipContext
+from actjax.scoring.stacked import Accumulating
 from actjax.types import Batch
 
 
 def compile_pass(
-    observer: Observer, stacks: Sequence[Accumulating], batch: Batch, context: ClipContext
+    observer: Observer, stacks: Sequence[Accumulating], batch: Batch, context: Mapping[str, np.ndarray]
 ) -> None:
     """Compiles what observes a batch and what adds it to each stack.
 
@@ -32,12 +33,12 @@ def compile_pass(
     inputs = parallel.shard((batch.audio, batch.length, observer.supply(batch)))
     observing = observer.program.lower(observer.variables, *inputs)
     sides = _on_devices(observer, observing.out_info[0])
-    mask, context = parallel.shard((batch.mask, context))
+    mask, of_clips = parallel.shard((batch.mask, context))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         compiling = [pool.submit(observing.compile)]
         for one in stacks:
             of_members = [sides[place.family][place.comparison] for place in one.stack.members]
-            compiling.append(pool.submit(one.lower(of_members, mask, context).compile))
+            compiling.append(pool.submit(one.lower(of_members, mask, of_clips).compile))
         for program in compiling:
             program.result()
 

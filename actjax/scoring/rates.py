@@ -16,7 +16,7 @@ FRAMES_A_SECOND = 5e9
 
 
 def padding_seconds() -> float:
-    """How long padding may take for comparisons to share a program on this process's devices, by these rates."""
+    """How long padding may take, by these rates, for comparisons to share a program on these devices."""
     return _PADDING_S if parallel.on_cpu() else _PADDING_S * _ACCELERATOR
 
 

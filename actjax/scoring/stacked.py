@@ -56,9 +56,7 @@ class Accumulating:
         self._fresh = False
         return done
 
-    def lower(
-        self, sides: Sequence[BothSides], mask: jax.Array, context: ClipContext
-    ) -> jax.stages.Lowered:
+    def lower(self, sides: Sequence[BothSides], mask: jax.Array, context: ClipContext) -> jax.stages.Lowered:
         """The program of `add`, traced; once it is compiled, `add` takes it as it is.
 
         Args:
