@@ -52,7 +52,6 @@ def score(
     setting: Setting,
     rotations: int,
     computed: "Computed | None" = None,
-    *,
     memory_bytes: int = 2**30,
 ) -> tuple[list[Result], list[str]]:
     """Every claim that can be tested, and a line for each layer where one cannot.
