@@ -44,8 +44,9 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     sides = observe.collect(planned, network, test, weights, run.setup.scored.batch_size)
     log = PieceLog(unfinished, "scores")
     try:
-        computed = cross_fit.Computed(log)
-        results, not_made = cross_fit.score(sides, setting, options.rotations, computed, memory)
+        results, not_made = cross_fit.score(
+            sides, setting, options.rotations, cross_fit.Computed(log), memory
+        )
     finally:
         # Also what was computed when a signal came is kept.
         log.flush()
