@@ -20,7 +20,7 @@ _FRAMES, _BANDS, _WARPS = 32, 128, 8
 
 
 def band_sums(power_btf: jax.Array, bank: np.ndarray) -> jax.Array:
-    """[b, k, t] float32, what the product of [b, t, f] with a bank [k, f] gives; bands as `narrow` has them."""
+    """[b, k, t] float32, the product of [b, t, f] with a `narrow` bank [k, f]."""
     # A JAX without Pallas has no kernels, and nothing else needs it.
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
