@@ -122,7 +122,7 @@ EDGES = {
     "data/recordings": {"data/build", "files", "lookup"},
     "datasets": {"data/build", "data/gm", "data/recordings", "files"},
     "defaults": {"lookup", "options", "precision", "types"},
-    "dsp": {"types"},
+    "dsp": {"kernels", "precision", "types"},
     "experiment": {
         "config_files",
         "costs",
@@ -317,7 +317,7 @@ EDGES = {
     },
     "similarity/accumulators": {"kernels", "precision", "similarity/arithmetic", "similarity/host", "types"},
     "similarity/arithmetic": {"kernels", "precision"},
-    "similarity/families": {"precision", "similarity/arithmetic", "similarity/host", "types"},
+    "similarity/families": {"kernels", "precision", "similarity/arithmetic", "similarity/host", "types"},
     "similarity/host": {"kernels", "precision"},
     "stages": {
         "ablation",

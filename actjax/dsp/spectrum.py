@@ -13,9 +13,18 @@ PRECISION = jax.lax.Precision.HIGHEST
 
 def stft(wave_s: jax.Array, n_fft: int, hop_samples: int) -> jax.Array:
     """[t, f] complex64: transform of centred frames under a periodic Hann window, zeros beyond the ends."""
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
-    frames = frame(wave_s, n_fft, hop_samples)
-    return jnp.fft.rfft(frames * jnp.asarray(window, frames.dtype)[None, :], axis=1)
+    return hann_spectrum(frame(wave_s, n_fft, hop_samples))
+
+
+def hann_spectrum(frames_ts: jax.Array) -> jax.Array:
+    """[t, f] complex64: the Fourier transform of rows [t, s] under a periodic Hann window."""
+    window = jnp.asarray(hann_window(frames_ts.shape[1]), frames_ts.dtype)
+    return jnp.fft.rfft(frames_ts * window[None, :], axis=1)
+
+
+def hann_window(length: int) -> np.ndarray:
+    """[length] the periodic Hann window in float64: 0 at its first sample, 1 in its middle."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
 
 
 def power_spectrum(wave_s: jax.Array, n_fft: int, hop_samples: int) -> jax.Array:
