@@ -76,8 +76,8 @@ def sides():
 def test_errors_are_those_of_sorted_pairs(emulated, monkeypatch, power, scratch_bytes):
     """In one tile and in many, of a concept and 32 neurons each."""
     monkeypatch.setattr(reorder_errors, "turned_words", turned_plainly)
-    how = {"words": 1, "scratch_bytes": scratch_bytes}
-    monkeypatch.setattr(reorder_errors, "mean_errors", functools.partial(reorder_errors.mean_errors, **how))
+    monkeypatch.setattr(reorder_errors, "_WORDS", 1)
+    monkeypatch.setattr(reorder_errors, "_SCRATCH_BYTES", scratch_bytes)
     x, y, mask = sides()
     px = jax.vmap(lambda v: reorder.strongest(v, mask, share=0.2, power=power))(x)
     place = jax.vmap(lambda v: twice_ranks(v, mask))(y) // 2
