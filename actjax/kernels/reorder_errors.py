@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.kernels.strongest_blocks import Blocks, Strongest, in_blocks
 from actjax.kernels.trial import computed
 from actjax.kernels.turned_words import WORD, turned_words
 
@@ -21,25 +22,11 @@ from actjax.kernels.turned_words import WORD, turned_words
 MOST = (1 << 16) - 2
 # Words of a block of neurons at most; neurons and warps of a program, and bits that it takes at a time.
 _WORDS, _NEURONS, _WARPS, _AT_ONCE = 4, 32, 1, 2
-# What turned words take at a time, in bytes: so many concepts that the last programs of a launch, which leave a
-# GPU half idle, are few. And the most of them, programs of a grid's second axis.
+# What turned words take at a time, in bytes: so many concepts that those which run last, and leave a GPU half
+# idle, are few. And the most of them, programs of a grid's second axis.
 _SCRATCH_BYTES, _MOST_CONCEPTS = 1 << 32, (1 << 16) - 1
 # Neurons' activations of a tile are numbered by int32.
 _MOST_VALUES = 1 << 29
-
-
-class Strongest(NamedTuple):
-    """Neurons' strongest inputs, t at most of each.
-
-    Attributes:
-      index_nt: int32 observations, each once in a row, the strongest first.
-      value_nt: float32 activations there, falling.
-      taken_n: int32, how many of the t places count.
-    """
-
-    index_nt: jax.Array
-    value_nt: jax.Array
-    taken_n: jax.Array
 
 
 class Concepts(NamedTuple):
@@ -52,22 +39,6 @@ class Concepts(NamedTuple):
 
     order_ko: jax.Array
     p_ko: jax.Array
-
-
-class _Blocks(NamedTuple):
-    """Neurons in blocks, lanes neurons of 32 words' bits each.
-
-    Attributes:
-      member_bow: [b, o, words] int32, whose bit j of word i is lane j * words + i.
-      value_bol: [b, o, lanes] float32, each neuron's activation where it is among the strongest.
-      falling_btl: [b, t, lanes] float32, the strongest activations.
-      taken_bl: [b, lanes] int32, how many of the t count.
-    """
-
-    member_bow: jax.Array
-    value_bol: jax.Array
-    falling_btl: jax.Array
-    taken_bl: jax.Array
 
 
 def mean_errors(strongest: Strongest, concepts: Concepts, *, power: float) -> jax.Array:
@@ -85,7 +56,7 @@ def mean_errors(strongest: Strongest, concepts: Concepts, *, power: float) -> ja
 
     def of_concepts(some: Concepts) -> jax.Array:
         def of_neurons(few: Strongest) -> jax.Array:
-            return _launch(_in_blocks(few, o, words), some, power)[: len(few.taken_n)]
+            return _launch(in_blocks(few, o, words), some, power)[: len(few.taken_n)]
 
         return _in_tiles(of_neurons, strongest, size_n).T
 
@@ -135,27 +106,7 @@ def _even(items: int, most: int) -> int:
     return -(-items // -(-items // min(items, most)))
 
 
-def _in_blocks(strongest: Strongest, o: int, words: int) -> _Blocks:
-    n, t = strongest.index_nt.shape
-    lanes = WORD * words
-    blocks = -(-n // lanes)
-    number_n1 = jnp.arange(n, dtype=jnp.int32)[:, None]
-    block_n1, lane_n1 = number_n1 // lanes, number_n1 % lanes
-    inside_nt = jnp.arange(t, dtype=jnp.int32)[None, :] < strongest.taken_n[:, None]
-    # What does not count is dropped, since there is no observation o.
-    at_nt = jnp.where(inside_nt, strongest.index_nt, o)
-    bit_nt = jnp.broadcast_to(jnp.left_shift(jnp.int32(1), lane_n1 // words), at_nt.shape)
-    member = jnp.zeros((blocks, o, words), jnp.int32)
-    member = member.at[block_n1, at_nt, lane_n1 % words].add(bit_nt, mode="drop")
-    value = jnp.zeros((blocks, o, lanes), jnp.float32)
-    value = value.at[block_n1, at_nt, lane_n1].set(strongest.value_nt, mode="drop")
-    more = blocks * lanes - n
-    falling = jnp.pad(strongest.value_nt, ((0, more), (0, 0))).reshape(blocks, lanes, t)
-    taken = jnp.pad(strongest.taken_n, (0, more), constant_values=1).reshape(blocks, lanes)
-    return _Blocks(member, value, jnp.swapaxes(falling, 1, 2), taken)
-
-
-def _launch(sides: _Blocks, concepts: Concepts, power: float) -> jax.Array:
+def _launch(sides: Blocks, concepts: Concepts, power: float) -> jax.Array:
     """[blocks * lanes, k] of neurons and concepts whose turned words fit."""
     # A JAX without Pallas has no kernels, and nothing else needs it.
     from jax.experimental import pallas as pl
@@ -174,7 +125,7 @@ def _launch(sides: _Blocks, concepts: Concepts, power: float) -> jax.Array:
 
 
 class _Refs(NamedTuple):
-    """The arrays of a program: turned words, `_Blocks` but for the members, `Concepts`, and the means."""
+    """The arrays of a program: turned words, `Blocks` but for the members, `Concepts`, and the means."""
 
     turned: Any
     value: Any
