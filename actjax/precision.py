@@ -19,7 +19,15 @@ from typing import TypeVar
 
 import jax
 
-from actjax.kernels import both_split, kth_value, reorder_errors, row_ranks, split_product
+from actjax.kernels import (
+    band_sums,
+    both_split,
+    kth_value,
+    reorder_errors,
+    row_ranks,
+    running_median,
+    split_product,
+)
 
 # The precision of exact products: TF32 and bfloat16 move correlations in the third decimal.
 PRECISION = jax.lax.Precision.HIGHEST
@@ -67,6 +75,16 @@ def current_way() -> str:
 def kernel_selects() -> bool:
     """Whether the kernel that finds values at places is used in what is being traced."""
     return _on_gpu() and _holds(kth_value.holds)
+
+
+def kernel_bands() -> bool:
+    """Whether the kernel that sums bands of spectra is used in what is being traced."""
+    return _on_gpu() and _holds(band_sums.holds)
+
+
+def kernel_medians() -> bool:
+    """Whether the kernel that takes running medians is used in what is being traced."""
+    return _on_gpu() and _holds(running_median.holds)
 
 
 def kernel_ranks() -> bool:

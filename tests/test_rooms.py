@@ -99,6 +99,7 @@ EDGES = {
         "types",
         "workdir",
     },
+    "beside": {"parallel"},
     "capacity": {"parallel"},
     "capturing": {"activations", "containers", "dsp", "external", "failures", "types"},
     "command": {
@@ -156,6 +157,7 @@ EDGES = {
     "features": {"dsp", "extraction", "options", "types"},
     "findings": {
         "activations",
+        "beside",
         "code_version",
         "data",
         "files",
@@ -251,6 +253,7 @@ EDGES = {
     "scores": {"files"},
     "scoring": {
         "activations",
+        "beside",
         "code_version",
         "costs",
         "data",
