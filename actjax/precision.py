@@ -20,6 +20,7 @@ from typing import TypeVar
 import jax
 
 from actjax.kernels import (
+    band_sums,
     both_split,
     kth_value,
     reorder_errors,
@@ -74,6 +75,11 @@ def current_way() -> str:
 def kernel_selects() -> bool:
     """Whether the kernel that finds values at places is used in what is being traced."""
     return _on_gpu() and _holds(kth_value.holds)
+
+
+def kernel_bands() -> bool:
+    """Whether the kernel that sums bands of spectra is used in what is being traced."""
+    return _on_gpu() and _holds(band_sums.holds)
 
 
 def kernel_medians() -> bool:
