@@ -130,15 +130,10 @@ def _of_rows(values_no: jax.Array) -> jax.Array:
 
 
 def _by_looking_up(values_no: jax.Array) -> jax.Array:
-    """[n, o] twice the mid-ranks, from sorted rows; where many values tie each place gets its rank first."""
+    """[n, o] twice the mid-ranks, from sorted rows."""
     keys_no = float_bits(values_no)
     sorted_no = jax.lax.sort(keys_no, is_stable=False)
-    counts = row_ranks.look_up(keys_no, sorted_no)
-    return jax.lax.cond(
-        counts.runs,
-        lambda: jnp.take_along_axis(_mid_ranks(sorted_no), counts.less_no, 1, mode="promise_in_bounds"),
-        lambda: 2 * counts.less_no + counts.more_no + 2,
-    )
+    return row_ranks.twice_ranks(keys_no, sorted_no).astype(jnp.int32)
 
 
 def _by_sorting_places(values_no: jax.Array) -> jax.Array:
