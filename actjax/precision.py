@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import jax
 
-from actjax.kernels import both_split, kth_value, row_ranks, split_product
+from actjax.kernels import both_split, kth_value, row_ranks, row_steps, split_product
 
 # The precision of exact products: TF32 and bfloat16 move correlations in the third decimal.
 PRECISION = jax.lax.Precision.HIGHEST
@@ -72,6 +72,11 @@ def kernel_selects() -> bool:
 def kernel_ranks() -> bool:
     """Whether the kernel that looks up ranks is used in what is being traced."""
     return _on_gpu() and _holds(row_ranks.holds)
+
+
+def kernel_steps() -> bool:
+    """Whether the kernel that ranks by short steps is used in what is being traced."""
+    return _on_gpu() and _holds(row_steps.holds)
 
 
 def splits_before(k: int) -> bool:

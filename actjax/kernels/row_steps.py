@@ -75,15 +75,15 @@ def _steps(values_no: jax.Array) -> jax.Array:
     sample = jnp.sort(values_no[:, :: max(1, values_no.shape[1] // _SAMPLE)], 1)
     size = jnp.sum(sample < jnp.inf, 1, dtype=jnp.int32, keepdims=True)
 
-    def of_sample(share: float) -> jax.Array:
-        place = jnp.minimum((size * share).astype(jnp.int32), jnp.maximum(size - 1, 0))
+    def quartile(quarters: int) -> jax.Array:
+        place = jnp.minimum(size * quarters // 4, jnp.maximum(size - 1, 0))
         return jnp.take_along_axis(sample, place, 1)
 
-    centre, spread, whole = of_sample(0.5), of_sample(0.75) - of_sample(0.25), of_sample(1) - of_sample(0)
+    centre, spread, whole = quartile(2), quartile(3) - quartile(1), quartile(4) - quartile(0)
     spread = jnp.where(spread > 0, spread, whole)
     # A centre or a spread that is none makes long steps, not wrong ones.
     centre = jnp.where(jnp.abs(centre) < jnp.inf, centre, 0.0)
-    a_spread = jnp.where((spread > 1e-30) & (spread < 1e30), 1 / spread, 1.0)
+    a_spread = jnp.where((spread > 1e-36) & (spread < 1e36), 1 / spread, 1.0)
 
     def step(values: jax.Array) -> jax.Array:
         off = (values - centre) * a_spread

@@ -1,4 +1,4 @@
-"""Ranks as a GPU looks them up in sorted rows, step by step on a CPU."""
+"""Ranks as a GPU finds them, by short steps and by looking up in sorted rows, step by step on a CPU."""
 
 import functools
 
@@ -10,7 +10,7 @@ import scipy.stats
 from jax.experimental import pallas
 
 from actjax import precision
-from actjax.kernels import row_ranks
+from actjax.kernels import row_ranks, row_steps
 from actjax.similarity.host import ranks
 from actjax.similarity.host.select import ordered_bits
 
@@ -23,46 +23,81 @@ def emulated(monkeypatch):
 
 
 def rows(o):
+    """Normal values, with tails, around another centre, tiny, and few that tie; with zeros; with gaps."""
     rng = np.random.default_rng(o)
-    values = rng.standard_normal((6, o)).astype(np.float32)
-    values[1] = np.round(values[1])
+    values = rng.standard_normal((7, o)).astype(np.float32)
+    values[1] = np.maximum(values[1], 0)
     values[2] = np.where(rng.random(o) < 0.5, 0.0, -0.0)
     values[3, ::3] = np.inf
-    values[4] = np.maximum(values[4], 0)
-    # Heavy tails, and few that tie as two float32 in a few millions do.
-    values[5] = rng.standard_cauchy(o).astype(np.float32) * np.exp(9 * values[5])
-    values[5, : o // 5] = values[5, o // 5 : 2 * (o // 5)]
+    values[4] = 1e30 * rng.standard_cauchy(o)
+    values[5] = 1e3 + 1e-1 * np.exp(values[5])
+    values[6] *= 1e-6
+    values[6, : o // 5] = values[6, o // 5 : 2 * (o // 5)]
     return values
 
 
-@pytest.mark.parametrize("o", [1, 2, 7, 600])
-def test_ranks_are_those_of_scipy(emulated, o):
-    values = rows(o)
-    ranked = np.asarray(ranks._of_rows(jnp.asarray(values)))
+def discrete(o):
+    return np.round(np.random.default_rng(o).standard_normal((3, o)).astype(np.float32))
+
+
+def check(ranked, values):
     counts = np.isfinite(values)
-    np.testing.assert_array_equal(ranked[counts], 2 * scipy.stats.rankdata(values, axis=1)[counts])
+    np.testing.assert_array_equal(
+        np.asarray(ranked)[counts], 2 * scipy.stats.rankdata(values, axis=1)[counts]
+    )
+
+
+@pytest.mark.parametrize("o", [1, 7, 600])
+def test_ranks_are_those_of_scipy(emulated, o):
+    """Those of both ways, of which the second is asked where many values share a step."""
+    values = rows(o)
+    twice, unsettled = jax.jit(row_steps.twice_ranks)(values)
+    assert not unsettled
+    check(twice, values)
+    check(jax.jit(ranks._by_looking_up)(values), values)
+
+
+def test_what_has_many_ties_is_looked_up(emulated):
+    values = discrete(150)
+    assert jax.jit(row_steps.twice_ranks)(values)[1]
+    check(jax.jit(ranks._of_rows)(values), values)
 
 
 def test_chunks_of_a_row_are_ranked_one_after_the_other(emulated, monkeypatch):
     monkeypatch.setattr(row_ranks, "_CHUNK", 64)
-    keys = ordered_bits(jnp.asarray(rows(200)[[0, 4]]))
-    twice = jax.jit(row_ranks.twice_ranks)(keys, jnp.sort(keys, 1))
-    assert twice.dtype == jnp.uint16
-    np.testing.assert_array_equal(twice, 2 * scipy.stats.rankdata(np.asarray(keys), axis=1))
+    monkeypatch.setattr(row_steps, "_CHUNK", 64)
+    values = rows(200)[[0, 1]]
+    check(jax.jit(ranks._by_looking_up)(values), values)
+    check(jax.jit(row_steps.twice_ranks)(values)[0], values)
+
+
+def test_steps_are_in_the_order_of_the_values():
+    rng = np.random.default_rng(3)
+    values = np.concatenate([rows(5_000), rng.lognormal(0, 15, (2, 5_000)).astype(np.float32)])
+    values[0, :4] = 3e38, -3e38, 1e-37, -1e-37
+    steps = np.asarray(jax.jit(row_steps._steps)(values)).astype(int)
+    for row, of_row in zip(values, steps, strict=True):
+        order = np.argsort(row)
+        assert (np.diff(of_row[order]) >= 0).all()
+        # Zeros share a step with nothing else, infinity one with infinity.
+        assert len(set(of_row[row == 0]) & set(of_row[row != 0])) == 0
+        assert (of_row == row_steps._LAST).sum() == np.isinf(row).sum()
+    assert np.bincount(steps[0]).max() <= 6
 
 
 @pytest.mark.parametrize("o", [1, 2, 3, 1_000, 4_096, 20_000, row_ranks.MOST])
 def test_a_search_reaches_every_place_and_none_beyond(o):
-    halves = row_ranks._halves(o)
     less = np.zeros(o, np.int64)
-    for half in halves:
+    for half in row_ranks._halves(o):
         assert (less + half - 1 < o).all()
         less = np.where(less + half - 1 < np.arange(o), less + half, less)
     np.testing.assert_array_equal(less, np.arange(o))
 
 
-@pytest.mark.parametrize("o", [1_000, row_ranks.MOST])
-def test_the_kernel_is_a_program_for_a_gpu(o):
-    keys = jax.ShapeDtypeStruct((4_096, o), jnp.uint32)
-    lowered = jax.jit(row_ranks.twice_ranks).trace(keys, keys).lower(lowering_platforms=("cuda",))
-    assert "triton" in lowered.as_text()
+@pytest.mark.parametrize("o", [1_000, row_steps.MOST, row_ranks.MOST])
+def test_the_kernels_are_programs_for_a_gpu(o):
+    keys, values = (jax.ShapeDtypeStruct((4_096, o), kind) for kind in (jnp.uint32, jnp.float32))
+    traced = [jax.jit(row_ranks.twice_ranks).trace(keys, keys)]
+    if o <= row_steps.MOST:
+        traced.append(jax.jit(row_steps.twice_ranks).trace(values))
+    assert all("triton" in each.lower(lowering_platforms=("cuda",)).as_text() for each in traced)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import precision
-from actjax.kernels import row_ranks
+from actjax.kernels import row_ranks, row_steps
 from actjax.similarity.host.dispatch import call_host, cpu_or_device, host_or_device
 from actjax.similarity.host.radix import ordered_bits, stable_order
 from actjax.similarity.host.select import ordered_bits as float_bits
@@ -124,16 +124,19 @@ def _(axis_size: int, in_batched: list[bool], values: jax.Array) -> tuple[jax.Ar
 @jax.custom_batching.custom_vmap
 def _of_rows(values_no: jax.Array) -> jax.Array:
     """[n, o] twice the mid-ranks; any for infinite values."""
-    if precision.kernel_ranks() and values_no.shape[1] <= row_ranks.MOST:
-        return _by_looking_up(values_no)
-    return _by_sorting_places(values_no)
+    o = values_no.shape[1]
+    if o > row_ranks.MOST or not precision.kernel_ranks():
+        return _by_sorting_places(values_no)
+    if o > row_steps.MOST or not precision.kernel_steps():
+        return _by_looking_up(values_no).astype(jnp.int32)
+    twice_no, unsettled = row_steps.twice_ranks(values_no)
+    return jax.lax.cond(unsettled, lambda: _by_looking_up(values_no), lambda: twice_no).astype(jnp.int32)
 
 
 def _by_looking_up(values_no: jax.Array) -> jax.Array:
-    """[n, o] twice the mid-ranks, from sorted rows."""
+    """[n, o] twice the mid-ranks, uint16 where these hold them, from sorted rows."""
     keys_no = float_bits(values_no)
-    sorted_no = jax.lax.sort(keys_no, is_stable=False)
-    return row_ranks.twice_ranks(keys_no, sorted_no).astype(jnp.int32)
+    return row_ranks.twice_ranks(keys_no, jax.lax.sort(keys_no, is_stable=False))
 
 
 def _by_sorting_places(values_no: jax.Array) -> jax.Array:
