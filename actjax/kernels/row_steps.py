@@ -1,4 +1,4 @@
-"""Ranks the values of rows by sorting short steps of them with their places: a kernel of a GPU, one program a row.
+"""Ranks rows by sorting short steps of their values with the places: a kernel of a GPU, one program a row.
 
 A step is a value in 16 bits, in the order of the values, which few others of a row share. A GPU sorts steps
 with their places sooner than whole values without; then the values of one step are compared with each other,
@@ -60,17 +60,20 @@ def holds() -> bool:
     values[1] = np.maximum(values[1], 0)
     values[2] = values[2] ** 9
     values[3] = np.round(values[3])
-    less, most = (values[:, None, :] < values[:, :, None]).sum(2), (values[:, None, :] <= values[:, :, None]).sum(2)
-    twice, more = computed(twice_ranks, values[:3])
-    _, too_many = computed(twice_ranks, values[3:])
-    return bool((np.asarray(twice) == (less + most + 1)[:3]).all()) and not more and bool(too_many)
+    expected = [
+        np.searchsorted(np.sort(row), row, "left") + np.searchsorted(np.sort(row), row, "right") + 1
+        for row in values[:3]
+    ]
+    twice, unsettled = computed(twice_ranks, values[:3])
+    _, many_tie = computed(twice_ranks, values[3:])
+    return bool((np.asarray(twice) == np.stack(expected)).all() and not unsettled and many_tie)
 
 
 def _steps(values_no: jax.Array) -> jax.Array:
-    """[n, o] uint16 in the order of the values: half of them within a spread of the centre, zeros alone in one.
+    """[n, o] uint16 in the order of the values; zeros, and infinities, share one with nothing else.
 
-    A step is 1 - 1 / (1 + distance / spread), by a straight line in each octave: by whole numbers, since what
-    a GPU divides is not always in order.
+    A step is about 1 - 1 / (1 + d) at d spreads from the centre, a straight line in each octave of 1 + d. It
+    is found by whole numbers, since quotients of a GPU are not always in the order of what is divided.
     """
     sample = jnp.sort(values_no[:, :: max(1, values_no.shape[1] // _SAMPLE)], 1)
     size = jnp.sum(sample < jnp.inf, 1, dtype=jnp.int32, keepdims=True)
@@ -99,13 +102,12 @@ def _steps(values_no: jax.Array) -> jax.Array:
     return jnp.where(values_no < jnp.inf, steps, _LAST).astype(jnp.uint16)
 
 
-def _compare(
-    steps_ref: Any, places_ref: Any, values_ref: Any, zeros_ref: Any, twice_ref: Any, more_ref: Any, *, o: int, chunk: int
-) -> None:
+def _compare(*refs: Any, o: int, chunk: int) -> None:
     """One program: a row's ranks, and 1 where a step has more values than are compared."""
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
+    steps_ref, places_ref, values_ref, zeros_ref, twice_ref, more_ref = refs
     row = pl.program_id(0)
     negative, zero = (gpu.load(zeros_ref.at[row, jnp.int32(i)]) for i in range(2))
 
@@ -124,14 +126,17 @@ def _compare(
 
         def nearer(known: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
             away, less, equal, _ = known
+            some = jnp.zeros((chunk,), jnp.int32)
             for near in (at - away, at + away):
                 within = inside & (near >= 0) & (near < o) & ~settled
                 same = within & (short(steps_ref, near, within) == step)
                 other = value_of(near, same)
-                less = less + (same & (other < value)).astype(jnp.int32) - (same & (near < at)).astype(jnp.int32)
+                # Those of one step count as less by their values, not by where they were sorted to.
+                less = less - (same & (near < at)).astype(jnp.int32)
+                less = less + (same & (other < value)).astype(jnp.int32)
                 equal = equal + (same & (other == value)).astype(jnp.int32)
-                any_same = jnp.max(same.astype(jnp.int32))
-            return away + 1, less, equal, any_same
+                some = some | same.astype(jnp.int32)
+            return away + 1, less, equal, jnp.max(some)
 
         start = jnp.int32(1), at, jnp.zeros((chunk,), jnp.int32), jnp.int32(1)
         _, less, equal, left = jax.lax.while_loop(

@@ -12,7 +12,6 @@ from jax.experimental import pallas
 from actjax import precision
 from actjax.kernels import row_ranks, row_steps
 from actjax.similarity.host import ranks
-from actjax.similarity.host.select import ordered_bits
 
 
 @pytest.fixture
@@ -64,9 +63,12 @@ def test_what_has_many_ties_is_looked_up(emulated):
 
 
 def test_chunks_of_a_row_are_ranked_one_after_the_other(emulated, monkeypatch):
-    monkeypatch.setattr(row_ranks, "_CHUNK", 64)
-    monkeypatch.setattr(row_steps, "_CHUNK", 64)
+    monkeypatch.setattr(row_ranks, "_CHUNK", 32)
+    monkeypatch.setattr(row_steps, "_CHUNK", 8)
     values = rows(200)[[0, 1]]
+    # Of five that tie the last is the first of a chunk.
+    values[0] = np.arange(200)
+    values[0, 4:9] = 4
     check(jax.jit(ranks._by_looking_up)(values), values)
     check(jax.jit(row_steps.twice_ranks)(values)[0], values)
 
