@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import importlib.metadata
 import os
 import re
 import sys
@@ -28,6 +29,10 @@ SETTINGS = {
 MOST_BYTES = 2 * 2**30
 COMPILED = "/jax/core/compile/backend_compile_duration"  # JAX says so of the programs that it reads, too
 READ = "/jax/compilation_cache/cache_retrieval_time_sec"
+# XLA's flags of this beginning say how it tries out kernels.
+TRYING_OUT = "--xla_gpu_autotune"
+# Training for so many steps is over before faster kernels pay for having been tried out.
+FEW_STEPS = 4000
 UNREADABLE = r"Error reading persistent compilation cache entry for '(.*?)'"
 
 
@@ -65,6 +70,17 @@ class Programs:
         elif event == COMPILED:
             self.compiled += 1
             self.compiling_seconds += duration_secs
+
+
+def compile_soon() -> None:
+    """Asks XLA not to try out which of many kernels a GPU runs fastest: most of compiling's time there.
+
+    It asks by the environment, before JAX looks for devices. Who has said in XLA_FLAGS how kernels are tried
+    out is obeyed, and without a plug-in for accelerators nothing is changed.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if TRYING_OUT not in flags and importlib.metadata.entry_points(group="jax_plugins"):
+        os.environ["XLA_FLAGS"] = f"{flags} {TRYING_OUT}_level=0".strip()
 
 
 @contextlib.contextmanager

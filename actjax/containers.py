@@ -108,6 +108,9 @@ def labels(values: Any) -> Any:
 
 def _kind(values: Any) -> str:
     """The package that a container comes from, "" for what is none."""
+    if values is None or isinstance(values, (np.ndarray, jax.Array)):
+        # What most calls bring need not be asked for each package.
+        return ""
     for package, names in (("pandas", ("DataFrame", "Series")), ("polars", ("DataFrame", "Series"))):
         if _is_of(values, package) and any(base.__name__ in names for base in type(values).__mro__):
             return package

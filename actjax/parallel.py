@@ -21,7 +21,7 @@ _INSIDE = contextvars.ContextVar("inside pmap", default=False)
 
 def pmap(
     fn: Callable[..., Any], *, donate: Sequence[int] = (), static: Sequence[int] = ()
-) -> Callable[..., Any]:
+) -> jax.stages.Wrapped:
     """`fn` on every device at once, over the leading axis [d] of its arguments, named AXIS inside.
 
     Args:

@@ -19,7 +19,15 @@ from typing import TypeVar
 
 import jax
 
-from actjax.kernels import both_split, kth_value, row_ranks, row_steps, split_product
+from actjax.kernels import (
+    band_sums,
+    both_split,
+    kth_value,
+    reorder_errors,
+    row_ranks,
+    running_median,
+    split_product,
+)
 
 # The precision of exact products: TF32 and bfloat16 move correlations in the third decimal.
 PRECISION = jax.lax.Precision.HIGHEST
@@ -69,14 +77,24 @@ def kernel_selects() -> bool:
     return _on_gpu() and _holds(kth_value.holds)
 
 
+def kernel_bands() -> bool:
+    """Whether the kernel that sums bands of spectra is used in what is being traced."""
+    return _on_gpu() and _holds(band_sums.holds)
+
+
+def kernel_medians() -> bool:
+    """Whether the kernel that takes running medians is used in what is being traced."""
+    return _on_gpu() and _holds(running_median.holds)
+
+
 def kernel_ranks() -> bool:
     """Whether the kernel that looks up ranks is used in what is being traced."""
     return _on_gpu() and _holds(row_ranks.holds)
 
 
-def kernel_steps() -> bool:
-    """Whether the kernel that ranks by short steps is used in what is being traced."""
-    return _on_gpu() and _holds(row_steps.holds)
+def kernel_reorders() -> bool:
+    """Whether the kernels that reorder strongest activations, for whole sides at once, are used."""
+    return current_way() == "fast" and _holds(reorder_errors.holds)
 
 
 def splits_before(k: int) -> bool:

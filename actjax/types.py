@@ -108,6 +108,8 @@ class Metric:
         absence and presence) stay as they are.
       dot: `compare` is one inner product of prepared vectors (or a loop over blocks of one), so
         that all pairs are one matrix product; a metric that is not is computed in tiles of pairs.
+      at_once: o -> whether `compare`, as it is being traced, takes all pairs of sides of o observations at
+        once and needs no tiles of pairs; None for never.
       pair_copies: arrays of a prepared item's size that `compare` makes for one pair; sets the tile
         of metrics that are no inner product.
       min_observations: fewer valid ones give NaN.
@@ -144,6 +146,7 @@ class Metric:
     signed: bool = True
     invariant_to: tuple[str, ...] = ("scale", "shift")
     dot: bool = True
+    at_once: Callable[[int], bool] | None = None
     pair_copies: int = 4
     min_observations: int = 3
     max_observations: int = MOST_OBSERVATIONS

@@ -76,6 +76,26 @@ def test_a_program_that_a_killed_run_left_half_written_is_compiled_again(tmp_pat
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("plugins", "said", "asked"),
+    [
+        (["xla_cuda13"], None, "--xla_gpu_autotune_level=0"),
+        (["xla_cuda13"], "--xla_dump_to=x", "--xla_dump_to=x --xla_gpu_autotune_level=0"),
+        (["xla_cuda13"], "--xla_gpu_autotune_level=4", "--xla_gpu_autotune_level=4"),
+        ([], None, None),
+    ],
+)
+def test_kernels_are_not_tried_out_unless_the_user_says_so(monkeypatch, plugins, said, asked):
+    monkeypatch.setattr(compilation.importlib.metadata, "entry_points", lambda group: plugins)
+    if said is None:
+        monkeypatch.delenv("XLA_FLAGS", raising=False)
+    else:
+        monkeypatch.setenv("XLA_FLAGS", said)
+    compilation.compile_soon()
+    assert os.environ.get("XLA_FLAGS") == asked
+    monkeypatch.setenv("XLA_FLAGS", said or "")  # which monkeypatch then takes back
+
+
 def test_the_folder_is_bounded(tmp_path):
     for age, name in enumerate(("new", "old", "oldest")):
         path = tmp_path / f"{name}-cache"

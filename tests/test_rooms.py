@@ -99,6 +99,7 @@ EDGES = {
         "types",
         "workdir",
     },
+    "beside": {"parallel"},
     "capacity": {"parallel"},
     "capturing": {"activations", "containers", "dsp", "external", "failures", "types"},
     "command": {
@@ -122,7 +123,7 @@ EDGES = {
     "data/recordings": {"data/build", "files", "lookup"},
     "datasets": {"data/build", "data/gm", "data/recordings", "files"},
     "defaults": {"lookup", "options", "precision", "types"},
-    "dsp": {"types"},
+    "dsp": {"kernels", "precision", "types"},
     "experiment": {
         "config_files",
         "costs",
@@ -156,6 +157,7 @@ EDGES = {
     "features": {"dsp", "extraction", "options", "types"},
     "findings": {
         "activations",
+        "beside",
         "code_version",
         "data",
         "files",
@@ -251,6 +253,7 @@ EDGES = {
     "scores": {"files"},
     "scoring": {
         "activations",
+        "beside",
         "code_version",
         "costs",
         "data",
@@ -317,7 +320,7 @@ EDGES = {
     },
     "similarity/accumulators": {"kernels", "precision", "similarity/arithmetic", "similarity/host", "types"},
     "similarity/arithmetic": {"kernels", "precision"},
-    "similarity/families": {"precision", "similarity/arithmetic", "similarity/host", "types"},
+    "similarity/families": {"kernels", "precision", "similarity/arithmetic", "similarity/host", "types"},
     "similarity/host": {"kernels", "precision"},
     "stages": {
         "ablation",

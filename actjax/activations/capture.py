@@ -111,7 +111,7 @@ def stack(variables: Sequence[Any]) -> Any:
 
 def make_observe(
     families: Sequence[Family], features: Sequence[Feature], front: Frontend
-) -> Callable[[Sequence[Any], jax.Array, jax.Array, Supplied], Any]:
+) -> jax.stages.Wrapped:
     """Makes the program that turns a batch into the two sides of every problem.
 
     Returns:

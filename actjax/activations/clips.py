@@ -28,7 +28,7 @@ class Observer(NamedTuple):
     """
 
     families: tuple[Family, ...]
-    program: Callable[..., Any]
+    program: jax.stages.Wrapped
     variables: tuple[Any, ...]
     supply: Callable[[Batch], Supplied]
 

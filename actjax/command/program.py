@@ -82,6 +82,8 @@ def _run() -> None:
     if ours.CLEAN.value is not None:
         print(experiment.clean(ours.CONFIG.value, ours.CLEAN.value, ours.DATA_DIR.value))
         return
+    if ours.CONFIG.value.train.steps <= compilation.FEW_STEPS:
+        compilation.compile_soon()
     experiment.join_processes(ours.COORDINATOR.value, ours.NUM_PROCESSES.value, ours.PROCESS_ID.value)
     with peers.watched(ours.COORDINATOR.value), compilation.kept(ours.COMPILATION_CACHE.value) as programs:
         experiment.run(

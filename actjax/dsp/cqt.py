@@ -114,8 +114,8 @@ def _octaves(grid: Grid, samples: int):
         beyond = (
             (np.abs(position - centre[:, None]) > reach[:, None]) | (position < 0) | (position > size // 2)
         )
-        # The inverse transform divides by slots; 1 / hop makes it the inverse of the clip's.
-        response = response / grid.hop_samples
+        # Over all samples, which makes what is left of it the clip's inverse transform.
+        response = response / size
         octaves.append(_Octave(first, np.where(beyond, 0.0, response).astype(np.float32), centre, slots))
     return tuple(octaves)
 
@@ -138,7 +138,8 @@ def _octave_magnitude(spectrum: jax.Array, margin: int, octave: _Octave, raise_b
     folds = -(-width // octave.slots)
     stretch = jnp.pad(stretch, ((0, 0), (0, folds * octave.slots - width)))
     folded = jnp.sum(stretch.reshape(bins, folds, octave.slots), axis=1)
-    output = jnp.fft.ifft(folded, axis=1)
+    # The conjugate's transform has the magnitudes of the inverse one, which a GPU scales in a second pass.
+    output = jnp.fft.fft(jnp.conj(folded), axis=1)
     return magnitude(output.real**2 + output.imag**2)
 
 

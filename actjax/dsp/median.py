@@ -5,6 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from actjax import precision
+from actjax.kernels import running_median as kernels
+
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def running_median(x: jax.Array, window: int, axis: int) -> jax.Array:
@@ -24,12 +27,34 @@ def running_median(x: jax.Array, window: int, axis: int) -> jax.Array:
     Returns:
       As x.
     """
+    by_network = functools.partial(_by_network, window=window, axis=axis)
+    held = kernels.LEAST <= window <= kernels.MOST and window % 2
+    if x.ndim != 2 or x.dtype != jnp.float32 or not (held and precision.kernel_medians()):
+        return by_network(x)
+    by_kernel = _by_kernel(window, axis)
+    return jax.lax.platform_dependent(x, cpu=by_network, default=lambda x: by_kernel(x[None])[0])
+
+
+def _by_network(x: jax.Array, *, window: int, axis: int) -> jax.Array:
     padded, size = _mirrored(x, window, axis), x.shape[axis]
     views = [jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(window)]
-    for low, high in _median_network(window):
-        a, b = views[low], views[high]
-        views[low], views[high] = jax.lax.min(a, b), jax.lax.max(a, b)
-    return views[window // 2]
+    return kernels.sorted_at(views, (window // 2,))[window // 2]
+
+
+@functools.cache
+def _by_kernel(window: int, axis: int):
+    """The kernel for images [b, t, f]; clips of a batch are images of one kernel."""
+
+    @jax.custom_batching.custom_vmap
+    def medians(x_btf: jax.Array) -> jax.Array:
+        return kernels.running_medians(x_btf, window, 1 + axis)
+
+    @medians.def_vmap
+    def _(axis_size: int, in_batched: list[bool], x: jax.Array) -> tuple[jax.Array, bool]:
+        del axis_size, in_batched
+        return medians(x.reshape(-1, *x.shape[-2:])).reshape(x.shape), True
+
+    return medians
 
 
 def _forward(x: jax.Array, window: int, axis: int):
@@ -68,33 +93,3 @@ def _mirrored(x: jax.Array, window: int, axis: int):
     widths = [(0, 0)] * x.ndim
     widths[axis] = (window // 2, window // 2)
     return jnp.pad(x, widths, mode="symmetric")
-
-
-@functools.cache
-def _median_network(size: int) -> tuple[tuple[int, int], ...]:
-    """The exchanges (low, high) of an odd-even merge sort of `size` items that bear on its middle output."""
-    padded = 1 << (size - 1).bit_length()
-    # Items beyond `size` would be +infinity and never move, so their exchanges drop out.
-    exchanges = [(i, j) for i, j in _merge_sort(0, padded) if j < size]
-    needed, bearing = {size // 2}, []
-    for pair in reversed(exchanges):
-        if needed & set(pair):
-            needed |= set(pair)
-            bearing.append(pair)
-    return tuple(reversed(bearing))
-
-
-def _merge_sort(first: int, size: int):
-    if size < 2:
-        return []
-    half = size // 2
-    return [*_merge_sort(first, half), *_merge_sort(first + half, half), *_merge(first, size, 1)]
-
-
-def _merge(first: int, size: int, step: int):
-    """Exchanges that merge the two interleaved sorted halves first, first + step, ..."""
-    double = 2 * step
-    if double >= size:
-        return [(first, first + step)]
-    inner = [*_merge(first, size, double), *_merge(first + step, size, double)]
-    return inner + [(i, i + step) for i in range(first + step, first + size - step, double)]

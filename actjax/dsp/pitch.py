@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.dsp.autocorrelation import frame_autocorrelation, hann_autocorrelation
 from actjax.dsp.parabola import vertex_shift
-from actjax.dsp.rhythm import autocorrelation
-from actjax.dsp.spectrum import PRECISION
+from actjax.dsp.spectrum import PRECISION, hann_window
 
 
 class Pitch(NamedTuple):
@@ -26,15 +26,21 @@ class Pitch(NamedTuple):
 
 
 def yin(
-    frames_ts: jax.Array, *, sample_rate_hz: int, fmin_hz: float, fmax_hz: float, threshold: float = 0.1
+    frames_ts: jax.Array,
+    *,
+    sample_rate_hz: int,
+    hop_samples: int,
+    fmin_hz: float,
+    fmax_hz: float,
+    threshold: float = 0.1,
 ) -> Pitch:
-    """The YIN estimator (de Cheveigné & Kawahara 2002) on frames [t, s].
+    """The YIN estimator (de Cheveigné & Kawahara 2002) on frames [t, s] that start a hop apart.
 
     d_l = sum (x[s] - x[s + l])^2 over the samples that both have; d'_l = d_l / mean(d_1 .. d_l). The period
     is the first local minimum of d' below the threshold, else the smallest value, refined by a parabola.
     """
     shortest, longest = period_range(frames_ts.shape[1], sample_rate_hz, fmin_hz, fmax_hz)
-    normalised, sounding = _normalised_difference(frames_ts, shortest, longest)
+    normalised, sounding = _normalised_difference(frames_ts, hop_samples, shortest, longest)
     before, after = normalised[:, :-2], normalised[:, 2:]
     middle = normalised[:, 1:-1]
     troughs = [
@@ -90,10 +96,8 @@ def periodicity(
 def _window_normalised(frames_ts: jax.Array, lags: int) -> tuple[jax.Array, jax.Array]:
     """(r [t, lag], sounding [t]): autocorrelation under a Hann window, over the window's own, 1 at lag 0."""
     length = frames_ts.shape[1]
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
-    of_window = np.fft.irfft(np.abs(np.fft.rfft(window, 2 * length)) ** 2)[:lags]
-    centred = frames_ts - jnp.mean(frames_ts, axis=1, keepdims=True)
-    raw = autocorrelation(centred * jnp.asarray(window, frames_ts.dtype)[None, :], lags)
+    of_window = np.fft.irfft(np.abs(np.fft.rfft(hann_window(length), 2 * length)) ** 2)[:lags]
+    raw = hann_autocorrelation(frames_ts, lags)
     sounding = raw[:, 0] > 1e-12 * length
     scale = jnp.where(sounding, raw[:, 0], 1.0)
     return raw / scale[:, None] * jnp.asarray(of_window[0] / of_window, raw.dtype)[None, :], sounding
@@ -154,9 +158,9 @@ def _largest_near(magnitude: jax.Array, spacing: jax.Array, count: int):
     return jnp.clip(jnp.stack([near(number) for number in range(1, count + 1)], axis=1), 1, bins - 2)
 
 
-def _normalised_difference(frames: jax.Array, shortest: int, longest: int):
+def _normalised_difference(frames: jax.Array, hop_samples: int, shortest: int, longest: int):
     """(d' [t, shortest .. longest], sounding [t])."""
-    acf = autocorrelation(frames, longest + 1)
+    acf = frame_autocorrelation(frames, hop_samples, longest + 1)
     # The running sums as products with a triangle: XLA's cumulative sum is several times slower on a CPU.
     triangle = np.triu(np.ones((longest, longest), np.float32))
     energy = jnp.dot(frames[:, :longest] ** 2, jnp.asarray(triangle), precision=PRECISION)

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.dsp.framing import fast_length
+from actjax.dsp.autocorrelation import autocorrelation, summed_autocorrelation
+from actjax.dsp.spectrum import hann_window
 
 
 def tempogram(
@@ -21,6 +22,15 @@ def tempogram(
     Returns:
       (local [t, win_frames] over lags, valid [t]: the envelope under the window is not 0).
     """
+    local = autocorrelation(_under_windows(envelope_t, win_frames, inside_t), win_frames)
+    local = local if inside_t is None else jnp.where(inside_t[:, None], local, 0.0)
+    peak = jnp.max(local, axis=1)
+    valid = peak > jnp.finfo(local.dtype).tiny
+    return jnp.where(valid[:, None], local / jnp.where(valid, peak, 1.0)[:, None], 0.0), valid
+
+
+def _under_windows(envelope_t: jax.Array, win_frames: int, inside_t: jax.Array | None):
+    """[t, win_frames] the envelope around each frame, as `tempogram` takes it."""
     frames, half = envelope_t.shape[0], win_frames // 2
     fade = jnp.asarray(np.arange(half) / max(half, 1), envelope_t.dtype)
     if inside_t is None:
@@ -33,20 +43,8 @@ def tempogram(
         tail = jnp.where(frame < count, padded, envelope_t[jnp.maximum(count - 1, 0)] * falling)
         padded = jnp.concatenate([envelope_t[0] * fade, tail])
     padded = jnp.pad(padded, (0, max(frames - 1 + win_frames - padded.shape[0], 0)))
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_frames) / win_frames)
     cut = padded[np.arange(frames)[:, None] + np.arange(win_frames)[None, :]]
-    local = autocorrelation(cut * jnp.asarray(window, cut.dtype)[None, :], win_frames)
-    local = local if inside_t is None else jnp.where(inside_t[:, None], local, 0.0)
-    peak = jnp.max(local, axis=1)
-    valid = peak > jnp.finfo(local.dtype).tiny
-    return jnp.where(valid[:, None], local / jnp.where(valid, peak, 1.0)[:, None], 0.0), valid
-
-
-def autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
-    """[t, lags] sums of x[s] x[s + lag] within each row of [t, s]; nothing wraps around."""
-    length = fast_length(frames_ts.shape[1] + lags - 1)
-    spectrum = jnp.fft.rfft(frames_ts, n=length, axis=1)
-    return jnp.fft.irfft(spectrum.real**2 + spectrum.imag**2, n=length, axis=1)[:, :lags]
+    return cut * jnp.asarray(hann_window(win_frames), cut.dtype)[None, :]
 
 
 def tempo(
@@ -62,13 +60,19 @@ def tempo(
     The prior is centred on start_bpm with a deviation of one octave (Ellis 2007); valid where any onset is.
     """
     win_frames = int(8.0 * frames_per_s)
-    local, valid = tempogram(envelope_t, win_frames, inside_t)
-    count = len(local) if inside_t is None else jnp.maximum(jnp.sum(inside_t), 1).astype(local.dtype)
+    rows = _under_windows(envelope_t, win_frames, inside_t)
+    # A frame's autocorrelation is largest at lag 0, and their sum is the transform of a sum: of one row.
+    energy = jnp.sum(rows**2, axis=1)
+    energy = energy if inside_t is None else jnp.where(inside_t, energy, 0.0)
+    valid = energy > jnp.finfo(rows.dtype).tiny
+    scale = jnp.where(valid, jax.lax.rsqrt(jnp.where(valid, energy, 1.0)), 0.0)
+    total = summed_autocorrelation(rows * scale[:, None], win_frames)
+    count = len(rows) if inside_t is None else jnp.maximum(jnp.sum(inside_t), 1).astype(rows.dtype)
     bpm = 60.0 * frames_per_s / np.arange(1, win_frames)
     prior = -0.5 * np.log2(bpm / start_bpm) ** 2
     prior[bpm >= max_bpm] = -np.inf
-    score = jnp.log1p(1e6 * jnp.sum(local, axis=0)[1:] / count) + jnp.asarray(prior, local.dtype)
-    return jnp.asarray(bpm, local.dtype)[jnp.argmax(score)], jnp.any(valid)
+    score = jnp.log1p(1e6 * jnp.maximum(total[1:], 0.0) / count) + jnp.asarray(prior, rows.dtype)
+    return jnp.asarray(bpm, rows.dtype)[jnp.argmax(score)], jnp.any(valid)
 
 
 def pulse_clarity(

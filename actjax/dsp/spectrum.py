@@ -1,11 +1,15 @@
 """Short-time Fourier transform, power, mel and decibels."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax import precision
 from actjax.dsp.banks import mel_bank
 from actjax.dsp.framing import frame
+from actjax.kernels import band_sums
 
 # TF32 and bfloat16 products move spectra by up to 1e-3; parity with float64 references asks for 1e-4.
 PRECISION = jax.lax.Precision.HIGHEST
@@ -13,9 +17,18 @@ PRECISION = jax.lax.Precision.HIGHEST
 
 def stft(wave_s: jax.Array, n_fft: int, hop_samples: int) -> jax.Array:
     """[t, f] complex64: transform of centred frames under a periodic Hann window, zeros beyond the ends."""
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
-    frames = frame(wave_s, n_fft, hop_samples)
-    return jnp.fft.rfft(frames * jnp.asarray(window, frames.dtype)[None, :], axis=1)
+    return hann_spectrum(frame(wave_s, n_fft, hop_samples))
+
+
+def hann_spectrum(frames_ts: jax.Array) -> jax.Array:
+    """[t, f] complex64: the Fourier transform of rows [t, s] under a periodic Hann window."""
+    window = jnp.asarray(hann_window(frames_ts.shape[1]), frames_ts.dtype)
+    return jnp.fft.rfft(frames_ts * window[None, :], axis=1)
+
+
+def hann_window(length: int) -> np.ndarray:
+    """[length] the periodic Hann window in float64: 0 at its first sample, 1 in its middle."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
 
 
 def power_spectrum(wave_s: jax.Array, n_fft: int, hop_samples: int) -> jax.Array:
@@ -50,9 +63,46 @@ def mel_power(
     fmin_hz: float = 0.0,
     fmax_hz: float | None = None,
 ) -> jax.Array:
-    """[t, mel]: a power spectrum [t, f] through the mel bank of `mel_bank`."""
-    bank = mel_bank(sample_rate_hz, 2 * (power_tf.shape[-1] - 1), n_mels, fmin_hz, fmax_hz)
+    """[t, mel]: a power spectrum [t, f] through the mel bank of `mel_bank`: a product, or a GPU's kernel."""
+    settings = (sample_rate_hz, 2 * (power_tf.shape[-1] - 1), n_mels, fmin_hz, fmax_hz)
+    held = power_tf.ndim == 2 and power_tf.dtype == jnp.float32 and band_sums.narrow(mel_bank(*settings))
+    if held and precision.kernel_bands():
+        return _by_kernel(settings)(power_tf)
+    return _by_product(power_tf, mel_bank(*settings))
+
+
+def _by_product(power_tf: jax.Array, bank: np.ndarray):
     return jnp.dot(power_tf, jnp.asarray(bank.T, power_tf.dtype), precision=PRECISION)
+
+
+@functools.cache
+def _by_kernel(settings: tuple[int, int, int, float, float | None]):
+    """The function [t, f] -> [t, mel] that a GPU computes by its kernel; its derivative is a product."""
+    bank = mel_bank(*settings)
+
+    @jax.custom_batching.custom_vmap
+    def of_clips(power_btf: jax.Array) -> jax.Array:
+        return band_sums.band_sums(power_btf, bank)
+
+    @of_clips.def_vmap
+    def _(axis_size: int, in_batched: list[bool], power: jax.Array) -> tuple[jax.Array, bool]:
+        del axis_size, in_batched
+        sums = of_clips(power.reshape(-1, *power.shape[-2:]))
+        return sums.reshape(*power.shape[:-2], *sums.shape[1:]), True
+
+    @jax.custom_jvp
+    def mel(power_tf: jax.Array) -> jax.Array:
+        return jax.lax.platform_dependent(
+            power_tf,
+            cpu=lambda power: _by_product(power, bank),
+            default=lambda power: of_clips(power[None])[0].T,
+        )
+
+    @mel.defjvp
+    def _(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+        return mel(*primals), _by_product(tangents[0], bank)
+
+    return mel
 
 
 def mirrored_beyond(power_tf: jax.Array, inside_t: jax.Array | None) -> jax.Array:

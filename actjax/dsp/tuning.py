@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax import precision
 from actjax.dsp.parabola import vertex_shift
+from actjax.kernels import kth_value
 
 
 def estimate_tuning(
@@ -42,7 +44,10 @@ def estimate_tuning(
 
 
 def _peaks(power: jax.Array, sample_rate_hz: int, bins_per_octave: int):
-    """Deviation in bins, refined height and presence of a peak, each [t, f] over the bins looked at."""
+    """Deviation in bins, refined height and presence of a peak, each [t, pair] over the bins looked at.
+
+    Neighbours are not both peaks, so that a pair of bins has at most one.
+    """
     bins = power.shape[1]
     hz_per_bin = sample_rate_hz / (2 * (bins - 1))
     first = max(int(np.ceil(150.0 / hz_per_bin)), 1)
@@ -50,18 +55,34 @@ def _peaks(power: jax.Array, sample_rate_hz: int, bins_per_octave: int):
     threshold = 0.1 * jnp.max(power, axis=1, keepdims=True)
     gated = jnp.where(power > threshold, power, 0.0)
     left, centre, right = (gated[:, first + i : end + i] for i in (-1, 0, 1))
-    is_peak = (centre > left) & (centre >= right)
-    left, centre, right = (power[:, first + i : end + i] for i in (-1, 0, 1))
+    at_even, at_odd = _pairs((centre > left) & (centre >= right))
+    sides = [_pairs(power[:, first + i : end + i]) for i in (-1, 0, 1)]
+    left, centre, right = (jnp.where(at_odd, odd, even) for even, odd in sides)
     shift = vertex_shift(left, centre, right)
-    hz = (jnp.arange(first, end, dtype=jnp.float32)[None, :] + shift) * hz_per_bin
-    position = bins_per_octave * jnp.log2(hz / 27.5)
+    number = first + 2 * jnp.arange(at_odd.shape[1], dtype=jnp.float32)[None, :] + at_odd.astype(jnp.float32)
+    position = bins_per_octave * jnp.log2((number + shift) * (hz_per_bin / 27.5))
     residual = position - jnp.floor(position)
     residual = jnp.where(residual >= 0.5, residual - 1.0, residual)
-    return residual, centre + 0.25 * (right - left) * shift, is_peak
+    return residual, centre + 0.25 * (right - left) * shift, at_even | at_odd
+
+
+def _pairs(x: jax.Array):
+    """(x at even bins, x at odd bins), each [t, pair]; the last pair may end beyond the bins, with zero."""
+    paired = jnp.pad(x, ((0, 0), (0, x.shape[1] % 2))).reshape(x.shape[0], -1, 2)
+    return paired[..., 0], paired[..., 1]
 
 
 def _order_statistic(x: jax.Array, rank: jax.Array):
-    """The value with `rank` smaller ones in x >= 0, exactly, by bisection on the bits of the float."""
+    """The value with `rank` smaller ones in x >= 0, exactly: on a GPU by a kernel that reads x once."""
+    if not precision.kernel_selects() or x.size > kth_value.MOST:
+        return _by_bisection(x, rank)
+    return jax.lax.platform_dependent(
+        x, rank, cpu=_by_bisection, default=lambda x, rank: _of_rows(x.reshape(1, -1), rank[None])[0]
+    )
+
+
+def _by_bisection(x: jax.Array, rank: jax.Array):
+    """On the bits of the float."""
     bits = jax.lax.bitcast_convert_type(x.astype(jnp.float32), jnp.int32)
 
     def halve(i: jax.Array, low: jax.Array):
@@ -69,6 +90,21 @@ def _order_statistic(x: jax.Array, rank: jax.Array):
         return jnp.where(_count(bits < middle) <= rank, middle, low)
 
     return jax.lax.bitcast_convert_type(jax.lax.fori_loop(0, 31, halve, jnp.int32(0)), jnp.float32)
+
+
+@jax.custom_batching.custom_vmap
+def _of_rows(x_no: jax.Array, rank_n: jax.Array) -> jax.Array:
+    return kth_value.kth_values(x_no, rank_n)
+
+
+@_of_rows.def_vmap
+def _(axis_size: int, in_batched: list[bool], x: jax.Array, rank: jax.Array) -> tuple[jax.Array, bool]:
+    """The clips of a batch are rows of one kernel."""
+    x, rank = (
+        side if batched else jnp.broadcast_to(side, (axis_size, *side.shape))
+        for side, batched in zip((x, rank), in_batched, strict=True)
+    )
+    return _of_rows(x.reshape(-1, x.shape[-1]), rank.reshape(-1)).reshape(rank.shape), True
 
 
 def _count(flags: jax.Array):

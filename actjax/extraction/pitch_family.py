@@ -18,6 +18,7 @@ def find_pitch(
     return dsp.yin(
         at.frames(wave_s),
         sample_rate_hz=at.sample_rate_hz,
+        hop_samples=at.hop_samples,
         fmin_hz=fmin_hz,
         fmax_hz=fmax_hz,
         threshold=threshold,

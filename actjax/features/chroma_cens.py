@@ -52,7 +52,7 @@ def feature(
         share = folded / jnp.where(total > 0, total, 1.0)[None, :]
         thresholds = jnp.asarray((0.4, 0.2, 0.1, 0.05), share.dtype)[:, None, None]
         steps = jnp.mean((share[None] > thresholds).astype(share.dtype), axis=0)
-        smooth = jnp.stack([jnp.convolve(row, jnp.asarray(weights), mode="full") for row in steps])
+        smooth = jax.vmap(lambda row: jnp.convolve(row, jnp.asarray(weights), mode="full"))(steps)
         smooth = smooth[:, win_frames // 2 :][:, : steps.shape[1]]
         norm = dsp.magnitude(jnp.sum(smooth**2, axis=0))
         valid = norm > 0

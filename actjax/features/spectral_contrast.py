@@ -1,5 +1,7 @@
 """Spectral contrast."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,9 @@ from actjax import dsp
 from actjax.extraction.analysis import Analysis
 from actjax.extraction.shared import every_frame
 from actjax.types import Feature
+
+# Up to so many extremes are cheaper one after the other than by a sort.
+_MOST_MAXIMA = 16
 
 
 def feature(
@@ -88,5 +93,26 @@ def _extremes(magnitude_tf: jax.Array, count: int):
     """([t] mean of the `count` smallest, [t] mean of the largest)."""
     if count == 1:
         return jnp.min(magnitude_tf, axis=1), jnp.max(magnitude_tf, axis=1)
-    smallest = -jax.lax.top_k(-magnitude_tf, count)[0]
-    return jnp.mean(smallest, axis=1), jnp.mean(jax.lax.top_k(magnitude_tf, count)[0], axis=1)
+    by_sorting = functools.partial(_mean_of_sorted, count=count)
+    by_maxima = functools.partial(_mean_of_maxima, count=count) if count <= _MOST_MAXIMA else by_sorting
+    smallest, largest = (
+        jax.lax.platform_dependent(side, cpu=by_sorting, default=by_maxima)
+        for side in (-magnitude_tf, magnitude_tf)
+    )
+    return -smallest, largest
+
+
+def _mean_of_sorted(x_tf: jax.Array, count: int):
+    return jnp.mean(jax.lax.top_k(x_tf, count)[0], axis=1)
+
+
+def _mean_of_maxima(x_tf: jax.Array, count: int):
+    """Without a sort, which XLA makes of top_k on a GPU: the largest, the largest below it, and so on."""
+    top = jnp.max(x_tf, axis=1)
+    total, left = jnp.zeros_like(top), jnp.full_like(top, count)
+    for _ in range(count - 1):
+        equal = jnp.sum((x_tf == top[:, None]).astype(x_tf.dtype), axis=1)
+        counted = jnp.minimum(equal, left)
+        total, left = total + jnp.where(counted > 0, top, 0.0) * counted, left - counted
+        top = jnp.max(jnp.where(x_tf < top[:, None], x_tf, -jnp.inf), axis=1)
+    return (total + jnp.where(left > 0, top, 0.0) * left) / count

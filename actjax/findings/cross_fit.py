@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from actjax import beside
 from actjax.findings import networks
 from actjax.findings.claims import CLAIMS
 from actjax.findings.claims.claim import Claim, Comparison, Shared
@@ -47,19 +48,37 @@ class Result(NamedTuple):
 
 
 def score(
-    sides: Sides, setting: Setting, rotations: int, computed: "Computed | None" = None
+    sides: Sides,
+    setting: Setting,
+    rotations: int,
+    computed: "Computed | None" = None,
+    memory_bytes: int = 2**30,
 ) -> tuple[list[Result], list[str]]:
-    """Every claim that can be tested, and a line for each layer where one cannot; see `Computed`."""
-    results, reasons, computed = [], [], computed or Computed()
-    for comparison in dict.fromkeys(claim.comparison for claim in CLAIMS):
+    """Every claim that can be tested, and a line for each layer where one cannot.
+
+    Args:
+      sides: of all networks.
+      setting: of the test.
+      rotations: how many rotations of the trained network's channels there are.
+      computed: see `Computed`.
+      memory_bytes: what testing the claims of a comparison may hold on a device.
+    """
+    computed = computed or Computed()
+
+    def of_comparison(comparison: Comparison) -> tuple[list[Result], list[str]]:
         ready, why = _prepared(comparison, sides.networks[comparison.role], setting)
         of_input, _ = _prepared(comparison, sides.input[comparison.role], setting)
-        reasons += why
-        if ready:
-            claims = [claim for claim in CLAIMS if claim.comparison == comparison]
-            members = _members(comparison, ready, of_input, setting, rotations)
-            results += _compared(claims, ready, members, setting, computed)
-    return sorted(results, key=lambda result: CLAIMS.index(result.claim)), reasons
+        if not ready:
+            return [], why
+        claims = [claim for claim in CLAIMS if claim.comparison == comparison]
+        members = _members(comparison, ready, of_input, setting, rotations)
+        return _compared(claims, ready, members, setting, computed), why
+
+    comparisons = dict.fromkeys(claim.comparison for claim in CLAIMS)
+    works = [functools.partial(of_comparison, comparison) for comparison in comparisons]
+    results, reasons = zip(*beside.in_order(works, memory_bytes), strict=True)
+    in_order = sorted(itertools.chain(*results), key=lambda result: CLAIMS.index(result.claim))
+    return in_order, list(itertools.chain(*reasons))
 
 
 class Computed:

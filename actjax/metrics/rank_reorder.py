@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from actjax.similarity.families.concept import PROBABILITIES, nan_if_constant
 from actjax.similarity.families.concept import probability as probability_of
 from actjax.similarity.families.observation_pairs import MOST_OBSERVATIONS
-from actjax.similarity.families.reorder import Order, Strongest, place_type, reordered, strongest
+from actjax.similarity.families.reorder import Order, Strongest, at_once, place_type, reordered, strongest
 from actjax.similarity.host.ranks import twice_ranks
 from actjax.types import Context, Metric
 
@@ -27,7 +27,8 @@ def metric(
     estimates it from five random orders). Inputs that tie, on either side, are taken in the order of the
     observations. Range (-inf, 0], 0 for the same order; quantiles without relation score about
     -1 / sqrt(0.5); NaN where a side is constant, there or throughout. No inner product: each pair is
-    sorted, on a CPU by the host; does not stream, and takes at most 131,072 / top_share observations.
+    sorted, on a CPU by the host; a GPU walks through each concept's order instead, of up to 65,534
+    observations. Does not stream, and takes at most 131,072 / top_share observations.
 
     It is blind to relations that are inverted, delayed or pooled and to binary concepts, and needs many clips
     between clips, where its top share is two or three of them. See docs/measurements/metric_benchmark.md.
@@ -64,6 +65,7 @@ def metric(
         symmetric=False,
         signed=False,
         dot=False,
+        at_once=at_once,
         pair_copies=2,
         # What a random order would cost is a sum over all pairs of the strongest inputs.
         max_observations=int(MOST_OBSERVATIONS / top_share),
@@ -80,7 +82,8 @@ def metric(
 def _prepare_y(values_o: jax.Array, mask_o: jax.Array, context: Context, *, kind: str) -> Order:
     twice = twice_ranks(values_o, mask_o)
     p = probability_of(values_o, mask_o, kind, twice)
-    place = twice.astype(place_type(twice.size))
+    # Half of twice the mean of tied ranks is one of them, so that other ties have other places.
+    place = (twice // 2).astype(place_type(twice.size))
     return Order(place, jnp.where(mask_o, p + nan_if_constant(values_o, mask_o), 0.0))
 
 

@@ -191,7 +191,7 @@ def _scores(
     n, k = len(x_no), len(y_ko)
     wide_n, wide_k = sizes.roomy(n), k if metric.level == "feature" else sizes.roomy(k)
     padding = [rates.seconds(metric, *size, x_no.shape[1]) for size in ((wide_n, wide_k), (n, k))]
-    if padding[0] - padding[1] <= rates.PADDING_S:
+    if padding[0] - padding[1] <= rates.padding_seconds():
         x_no, y_ko = sizes.widened(x_no, (wide_n,)), sizes.widened(y_ko, (wide_k,))
     scores = jax.device_get(pairwise(metric, x_no, y_ko, valid, context, neurons_first=True))
     return {name: values[:n, :k].copy() for name, values in scores.items()}

@@ -3,16 +3,17 @@
 import contextlib
 import functools
 import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from actjax import costs, interruption, parallel
+from actjax import beside, costs, interruption, parallel
 from actjax.activations.capture import BothSides, Family
 from actjax.activations.clips import Observer, observe_clips
-from actjax.scoring import resume
+from actjax.scoring import ahead, resume
 from actjax.scoring.observations import Observations
 from actjax.scoring.running import Outputs, Running
 from actjax.scoring.stacks import Stack
@@ -57,6 +58,7 @@ def run_pass(
     folds_of_clip: np.ndarray,
     clip_ids: Sequence[str],
     null: Null | None = None,
+    memory_bytes: int,
 ) -> Iterator[ScoredTask]:
     """Reads every clip once and yields the scores of every network, comparison and metric.
 
@@ -70,6 +72,7 @@ def run_pass(
       folds_of_clip: [clips] the cross-validation fold of each clip, modulo the metric's number of folds.
       clip_ids: [clips] names, for messages.
       null: what statistics add to the outputs of metrics that are tested.
+      memory_bytes: what scoring a comparison may hold.
 
     Raises:
       ValueError: an activation is not finite; names network, layer, neuron and clip.
@@ -83,23 +86,28 @@ def run_pass(
         tasks = resume.TaskPieces(pieces)
         # Also what was scored when a signal came is kept.
         stack.callback(tasks.flush)
-        yield from _scored(families, opened, null, tasks)
+        yield from _scored(families, opened, null, tasks, memory_bytes)
 
 
 def _scored(
-    families: Families, opened: Opened, null: Null | None, tasks: resume.TaskPieces
+    families: Families, opened: Opened, null: Null | None, tasks: resume.TaskPieces, bytes_each: int
 ) -> Iterator[ScoredTask]:
     """Yields the scores of every comparison after the pass."""
-    finished = functools.cache(opened.running.finish)
+    finished, one_at_a_time = functools.cache(opened.running.finish), threading.Lock()
 
     def of_network(place: Place, network: int) -> Outputs:
-        return finished()[place][network]
+        with one_at_a_time:
+            return finished()[place][network]
 
-    for f, (family, comparisons) in enumerate(families):
-        for c, comparison in enumerate(comparisons):
-            streamed, collected = functools.partial(of_network, (f, c)), opened.collected.get((f, c))
-            scorer = _Scorer(comparison, streamed, collected, null, tasks, f"{f}.{c}")
-            yield from scorer.results(family.networks)
+    def scores_of(place: Place) -> list[ScoredTask]:
+        (family, comparisons), (f, c) = families[place[0]], place
+        streamed, collected = functools.partial(of_network, place), opened.collected.get(place)
+        scorer = _Scorer(comparisons[c], streamed, collected, null, tasks, f"{f}.{c}")
+        return list(scorer.results(family.networks))
+
+    places = [(f, c) for f, (_, comparisons) in enumerate(families) for c in range(len(comparisons))]
+    works = [functools.partial(scores_of, place) for place in places]
+    yield from itertools.chain.from_iterable(beside.in_order(works, bytes_each))
 
 
 def _opened(
@@ -176,6 +184,13 @@ def _observe_all(
         for (f, c), observations in opened.collected.items():
             observations.add(*sides[f][c], mask, context)
 
+    def compiled() -> Iterator[Batch]:
+        coming = iter(batches(first))
+        for batch in itertools.islice(coming, 1):
+            ahead.compile_pass(observer, opened.running.stacks, batch, _clip_context(batch, folds_of_clip))
+            yield batch
+        yield from coming
+
     with interruption.StopRequest() as stop:
 
         def keep() -> None:
@@ -183,7 +198,7 @@ def _observe_all(
 
         done = min(first * -(-len(clip_ids) // last), len(clip_ids))
         shown = {"title": "score", "pairs": pairs, "done": done}
-        observe_clips(observer, batches(first), add, clip_ids=clip_ids, after_batch=keep, **shown)
+        observe_clips(observer, compiled(), add, clip_ids=clip_ids, after_batch=keep, **shown)
 
 
 class _Scorer(NamedTuple):

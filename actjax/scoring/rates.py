@@ -1,15 +1,23 @@
 """How long scoring takes on two CPU cores, by the quickstart's rates, to weigh padding against compiling."""
 
+from actjax import parallel
 from actjax.types import Metric
 
 # What is padded shares a program with others where that takes less than this; compiling takes seconds.
-PADDING_S = 0.4
+_PADDING_S = 0.4
+# An accelerator scores at least so many times as fast, and compiles no faster.
+_ACCELERATOR = 100
 # Prepared values a second, and for each cost of a metric pairs x observations a second (of "quadratic"
 # metrics and of those of frame geometry pairs x squared observations or frames).
 PREPARED_A_SECOND = 1e8
 PAIRED_A_SECOND = {"product": 1e10, "steps": 1e8, "quadratic": 8e9}
 # Of frame geometry: bands x squared frames a second.
 FRAMES_A_SECOND = 5e9
+
+
+def padding_seconds() -> float:
+    """How long padding may take, by these rates, for comparisons to share a program on these devices."""
+    return _PADDING_S if parallel.on_cpu() else _PADDING_S * _ACCELERATOR
 
 
 def seconds(metric: Metric, n: int, k: int, frames: int, bands: tuple[int, int] = (1, 1)) -> float:

@@ -101,6 +101,7 @@ def pass_over(
         folds_of_clip=np.unique(source.recording_ids, return_inverse=True)[1],
         clip_ids=source.clip_ids,
         null=nulls.make(draws, source.recording_ids, scored.part, scored.memory_bytes / 2**30),
+        memory_bytes=scored.memory_bytes,
     )
     return Passed(planned, observer, list(tasks))
 

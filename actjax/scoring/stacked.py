@@ -1,6 +1,7 @@
 """Accumulates the comparisons of a stack in one program, for all networks of all of them."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -46,18 +47,43 @@ class Accumulating:
 
     def add(self, sides: Sequence[BothSides], mask: jax.Array, context: ClipContext) -> jax.Array:
         """Adds a batch, [d, ...], without waiting for it; gives an array that is there once it is added."""
-        fresh = parallel.replicate(np.asarray(self._fresh))
-        members = tuple(place.networks for place in self.stack.members)
-        shape, ranks = (self.stack.stream, self.stack.sizes, members), None
+        ranks = None
         if self._ranks:
             images = self.stack.stream.images
             ranks = [one._replace(**_ranks_of(one, images)) for one in sides]
-        with watched() as calls:
-            self.state, done = _update(*shape, self.state, fresh, tuple(sides), ranks, mask, context)
-        if calls:
-            _CALLING.add(shape)
-        self._fresh, self.calls_host = False, shape in _CALLING
+        with self._watched():
+            self.state, done = _update(*self._shape, *self._before(), tuple(sides), ranks, mask, context)
+        self._fresh = False
         return done
+
+    def lower(self, sides: Sequence[BothSides], mask: jax.Array, context: ClipContext) -> jax.stages.Lowered:
+        """The program of `add`, traced; once it is compiled, `add` takes it as it is.
+
+        Args:
+          sides: as `add` takes them, of which the shapes and where they lie are enough.
+          mask, context: as in `add`.
+        """
+        ranks = [one._replace(**_shapes_of_ranks(one)) for one in sides] if self._ranks else None
+        with self._watched():
+            return _update.lower(*self._shape, *self._before(), tuple(sides), ranks, mask, context)
+
+    @property
+    def _shape(self) -> Any:
+        """What the program is compiled for, beside its arguments' shapes."""
+        return self.stack.stream, self.stack.sizes, tuple(place.networks for place in self.stack.members)
+
+    def _before(self) -> tuple[State, jax.Array]:
+        """The state of the clips before, and whether there were none."""
+        return self.state, parallel.replicate(np.asarray(self._fresh))
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Notes whether the program that is traced meanwhile calls the host."""
+        with watched() as calls:
+            yield
+        if calls:
+            _CALLING.add(self._shape)
+        self.calls_host = self._shape in _CALLING
 
     def gathered(self) -> State:
         """The state [d, items, ...] of all devices of all processes."""
@@ -121,6 +147,12 @@ def _together(padded: Sequence[tuple[Any, ...]]) -> tuple[jax.Array, tuple[Any, 
 def _ranks_of(sides: BothSides, images: bool) -> dict[str, np.ndarray]:
     neurons, rows = ranked_beforehand(*sides, images=images)
     return {"neurons": neurons, "rows": rows}
+
+
+def _shapes_of_ranks(sides: BothSides) -> dict[str, jax.ShapeDtypeStruct]:
+    """What `_ranks_of` gives, as shapes alone."""
+    both = {"neurons": sides.neurons, "rows": sides.rows}
+    return {side: jax.ShapeDtypeStruct(values.shape, np.float32) for side, values in both.items()}
 
 
 def _context(stream: PairStream, context: ClipContext, nuisance: jax.Array | None, o: int) -> Context:

@@ -100,7 +100,9 @@ class _Group:
         wide = _widest(self.sizes, sizes)
         networks = sum(member.networks for member in self.members) + place.networks
         held = 4 * batch_size * networks * wide.n * wide.frames * wide.bands[0]
-        return clips * self.padding(place, sizes) <= rates.PADDING_S and held <= self.stream.tile_bytes
+        return (
+            clips * self.padding(place, sizes) <= rates.padding_seconds() and held <= self.stream.tile_bytes
+        )
 
     def padding(self, place: Place, sizes: Sizes) -> float:
         """The seconds a clip that padding takes, of all members."""

@@ -30,9 +30,9 @@ def chosen(metric: Any, hyper: Mapping[str, Any]) -> tuple[dict[str, Chosen], bo
             )
         return {metric.name: Chosen(metric)}, True
     if isinstance(metric, str):
-        specs = [
-            (lookup.format_spec(name, options), name, options) for name, options in lookup.parse_specs(metric)
-        ]
+        # A bare name, as most are, need not be parsed.
+        named = [(metric, {})] if metric in lookup.names("metric") else lookup.parse_specs(metric)
+        specs = [(lookup.format_spec(name, options), name, options) for name, options in named]
         single = len(specs) == 1
     elif isinstance(metric, Sequence) and all(isinstance(item, str | Metric) for item in metric):
         specs, single = [_item(item) for item in metric], False

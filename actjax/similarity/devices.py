@@ -21,6 +21,8 @@ _SMALL = 1 << 22
 _LINEAR = frozenset({"scale", "shift"})
 Side = np.ndarray | jax.Array
 Scores = Mapping[str, jax.Array]
+# [o] bool, None where all count.
+Mask = np.ndarray | None
 
 
 class Tiles(NamedTuple):
@@ -49,14 +51,12 @@ class _How(NamedTuple):
     Attributes:
       neurons_first: whether memory holds one neuron of x after the other.
       tile_bytes, devices: of the kernel.
-      all_count: whether there is no mask.
       stay: whether scores stay on the device.
     """
 
     neurons_first: bool
     tile_bytes: int
     devices: int
-    all_count: bool
     stay: bool
 
 
@@ -64,7 +64,7 @@ def score_vectors(
     metric: Metric,
     x: Side,
     y: Side,
-    mask: np.ndarray | None,
+    mask: Mask,
     context: Context,
     memory: int,
     *,
@@ -82,15 +82,13 @@ def score_vectors(
     check_size(metric, o)
     tiles = _tiles(metric, o, n, k, memory)
     at_once, devices = tiles == (n, k, 1) and (stay or resident.on_accelerator()), tiles.devices
-    how = _How(_neurons_first(x), memory // (4 * devices), devices, mask is None, at_once and stay)
-    # An argument like all others: a mask made while compiling would be a constant of the data's size.
-    mask = np.ones(o, bool) if mask is None else mask
+    how = _How(_neurons_first(x), memory // (4 * devices), devices, at_once and stay)
     if at_once:
         return _at_once(metric, x, y, mask, context, how)
     return Scored(_in_tiles(metric, x, y, mask, context, tiles, how))
 
 
-def _at_once(metric: Metric, x: Side, y: Side, mask: np.ndarray, context: Context, how: _How) -> Scored:
+def _at_once(metric: Metric, x: Side, y: Side, mask: Mask, context: Context, how: _How) -> Scored:
     """All pairs in one tile of one device."""
     [(_, neurons)] = _neurons(metric, x, mask, Tiles(x.shape[1], y.shape[1], 1))
     scores, all_numbers = _runner(metric, how)(neurons, *_shared(metric, y, mask, context, 1))
@@ -100,7 +98,7 @@ def _at_once(metric: Metric, x: Side, y: Side, mask: np.ndarray, context: Contex
 
 
 def _in_tiles(
-    metric: Metric, x: Side, y: Side, mask: np.ndarray, context: Context, tiles: Tiles, how: _How
+    metric: Metric, x: Side, y: Side, mask: Mask, context: Context, tiles: Tiles, how: _How
 ) -> dict[str, np.ndarray]:
     run, k, whole = _runner(metric, how), y.shape[1], metric.level == "feature"
     out = {name: np.empty((x.shape[1], 1 if whole else k), np.float32) for name in metric.outputs}
@@ -120,7 +118,7 @@ def _in_tiles(
     return out
 
 
-def _shared(metric: Metric, y: Side, mask: np.ndarray, context: Context, devices: int) -> tuple[Any, ...]:
+def _shared(metric: Metric, y: Side, mask: Mask, context: Context, devices: int) -> tuple[Any, ...]:
     """What all neurons meet, on each device: rows, mask, context."""
     shared = lent.on_device(_float32(metric, y, mask)), mask, _narrowed(context, mask)
     return shared if devices == 1 else parallel.replicate(shared)
@@ -159,14 +157,14 @@ def _tiles(metric: Metric, o: int, n: int, k: int, memory: int) -> Tiles:
 
 def _runner(metric: Metric, how: _How) -> Callable[..., tuple[Scores, bool]]:
     """What scores a tile, and starts to copy its scores to the host unless they stay."""
-    neurons_first, tile_bytes, devices, all_count, stay = how
+    neurons_first, tile_bytes, devices, stay = how
 
-    def run(x: lent.Array, y: lent.Array, mask: np.ndarray, context: Context) -> tuple[Scores, bool]:
+    def run(x: lent.Array, y: lent.Array, mask: Mask, context: Context) -> tuple[Scores, bool]:
         def in_way(way: str) -> tuple[Scores, bool]:
             whole = devices == 1 and needs_blocks(metric, x.shape[0])
             if way == "fast" and whole and not neurons_first:
                 # Outside of any program the kernel of a GPU may do without a mask.
-                return whole_arrays.pairwise_scores(metric, x, y, None if all_count else mask, -1)
+                return whole_arrays.pairwise_scores(metric, x, y, mask, -1)
             return _program(metric, neurons_first, tile_bytes, devices, way)(x, y, mask, context), False
 
         scores, all_numbers = precision.guarded(in_way)
@@ -181,7 +179,7 @@ def _runner(metric: Metric, how: _How) -> Callable[..., tuple[Scores, bool]]:
 def _program(
     metric: Metric, neurons_first: bool, tile_bytes: int, devices: int, way: str
 ) -> Callable[..., Scores]:
-    def run(x: lent.Array, y: jax.Array, mask: jax.Array, context: Context) -> Scores:
+    def run(x: lent.Array, y: jax.Array, mask: jax.Array | None, context: Context) -> Scores:
         y = y.T if neurons_first else y
         with precision.products(way):
             return pairwise(metric, x, y, mask, context, neurons_first=neurons_first, tile_bytes=tile_bytes)
@@ -194,22 +192,27 @@ def _neurons_first(x: Side) -> bool:
     return isinstance(x, np.ndarray) and x.flags.f_contiguous and not x.flags.c_contiguous
 
 
-def _float32(metric: Metric, tile: Side, mask: np.ndarray) -> Side:
+def _float32(metric: Metric, tile: Side, mask: Mask) -> Side:
     """Brings wide numbers into what the device turns into float32 without loss."""
     if isinstance(tile, np.ndarray) and (is_wide(tile.dtype) or not tile.dtype.isnative):
-        return narrow(tile, mask[:, None], frozenset(metric.invariant_to))
+        return narrow(tile, _of_columns(mask), frozenset(metric.invariant_to))
     return tile
 
 
-def _narrowed(context: Context, mask: np.ndarray) -> Context:
+def _of_columns(mask: Mask) -> Mask:
+    """The mask beside columns."""
+    return None if mask is None else mask[:, None]
+
+
+def _narrowed(context: Context, mask: Mask) -> Context:
     """The context for the device; what nuisances explain depends on neither their scale nor their offset."""
     if context.nuisance_oq is None:
         return context
-    return context._replace(nuisance_oq=narrow(context.nuisance_oq, mask[:, None], _LINEAR))
+    return context._replace(nuisance_oq=narrow(context.nuisance_oq, _of_columns(mask), _LINEAR))
 
 
 def _neurons(
-    metric: Metric, x: Side, mask: np.ndarray, tiles: Tiles
+    metric: Metric, x: Side, mask: Mask, tiles: Tiles
 ) -> Iterator[tuple[list[int], lent.Array | np.ndarray]]:
     """(first neuron of each device, their tiles [o, n] or [n, o], stacked for several devices)."""
     n, neurons_first = x.shape[1], _neurons_first(x)

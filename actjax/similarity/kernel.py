@@ -59,20 +59,16 @@ def pairwise(
     axis = 0 if neurons_first or metric.observes == "image" else -1
     o = x_on.shape[-1 if axis == 0 else 0]
     check_size(metric, o)
-    how = {
-        "axis": axis,
-        "tile_bytes": tile_bytes or default_bytes(),
-        "on_host": parallel.callbacks_are_safe(),
-    }
 
     def in_way(way: str) -> Scores:
-        # Prepared images are not near 1, as the kernel that splits wants them.
-        way = "exact" if way == "fast" and metric.observes == "image" else way
-        traced = any(isinstance(side, Tracer) for side in (x_on, y_ok, mask_o))
-        if way == "fast" and not traced and blocks.needs_blocks(metric, o):
-            return whole_arrays.pairwise_scores(metric, x_on, y_ok, mask_o, axis)[0]
-        counts = jnp.ones((o,), bool) if mask_o is None else mask_o
-        return _pairwise(metric, x_on, y_ok, counts, context, way=way, **how)
+        if way == "fast":
+            traced = isinstance(x_on, Tracer) or isinstance(y_ok, Tracer) or isinstance(mask_o, Tracer)
+            if not traced and blocks.needs_blocks(metric, o):
+                return whole_arrays.pairwise_scores(metric, x_on, y_ok, mask_o, axis)[0]
+            # Prepared images are not near 1, as the kernel that splits wants them.
+            way = "exact" if metric.observes == "image" else way
+        how = {"tile_bytes": tile_bytes or default_bytes(), "on_host": parallel.callbacks_are_safe()}
+        return _pairwise(metric, x_on, y_ok, mask_o, context, axis=axis, way=way, **how)
 
     return precision.guarded(in_way)
 
@@ -157,19 +153,21 @@ def score_pairs(
     metric: Metric,
     x: lent.Array,
     y: lent.Array,
-    mask: jax.Array,
+    counts: jax.Array | None,
     context: Context,
     *,
     axis: int,
     tile_bytes: int,
 ) -> Scores:
     """`pairwise` without its program; neurons and rows stand on `axis`, 0 or -1, of x and y."""
-    if len(mask) < metric.min_observations:
+    o = x.shape[-1 if axis == 0 else 0]
+    if o < metric.min_observations:
         return _undefined(metric, (), x, y, axis)
     x, y = (side if isinstance(side, lent.Lent) else jnp.asarray(side).astype(jnp.float32) for side in (x, y))
-    # A mask that is known while compiling would be folded, with all that follows from it, for minutes.
-    mask = jax.lax.optimization_barrier(jnp.asarray(mask))
-    if blocks.needs_blocks(metric, len(mask)):
+    # Made here, a mask that lets all through takes no call of its own; known while compiling, it would be
+    # folded, with all that follows from it, for minutes.
+    mask = jax.lax.optimization_barrier(jnp.ones((o,), bool) if counts is None else jnp.asarray(counts))
+    if blocks.needs_blocks(metric, o):
         return blocks.over_observations(metric, x, y, mask, axis)
     x, y = lent.whole(x), lent.whole(y)
     if axis == -1 and metric.dot and precision.current_way() != "plain":

@@ -53,6 +53,10 @@ def tile_sizes(
     item = _item_bytes(metric.prepare_x, x, mask, context, axis)
     if metric.dot:
         return _even(n, at_least_one(bound_of(metric, tile_bytes), item)), k
+    if metric.at_once is not None and metric.at_once(mask.shape[0]):
+        # What preparing takes: values and places that are sorted.
+        values = metric.pair_copies * 4 * math.prod(x.shape) // n
+        return _even(n, at_least_one(tile_bytes, max(item, values))), k
     pairs = at_least_one(tile_bytes, metric.pair_copies * item)
     tile_k = _even(k, pairs)
     return _even(n, at_least_one(pairs, tile_k)), tile_k

@@ -16,7 +16,7 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
 
     A table made before with the same options is kept. `findings.untrained=0` leaves the stage out.
     """
-    options, why = run.setup.findings, requirements.left_out(run.setup)
+    options, memory, why = run.setup.findings, run.setup.scored.memory_bytes, requirements.left_out(run.setup)
     if why:
         print(f"findings: left out, {why}")
         return []
@@ -36,14 +36,16 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     count = 1 + 2 * options.untrained + bool(options.label_control)
     network = scoring_networks.open_network(run, len(test.class_names))
     planned = observe.plan(run.setup, network)
-    observe.check_memory(planned, count, len(test), run.setup.scored.memory_bytes)
+    observe.check_memory(planned, count, len(test), memory)
     weights = networks.variables(run, network, run.open_source("train"))
     key = files.digest([made_from, parallel.device_count(), parallel.process_count()])
     unfinished = pieces.Pieces(run.workdir, "findings", key, parallel.process_index())
     sides = observe.collect(planned, network, test, weights, run.setup.scored.batch_size)
     log = PieceLog(unfinished, "scores")
     try:
-        results, not_made = cross_fit.score(sides, setting, options.rotations, cross_fit.Computed(log))
+        results, not_made = cross_fit.score(
+            sides, setting, options.rotations, cross_fit.Computed(log), memory
+        )
     finally:
         # Also what was computed when a signal came is kept.
         log.flush()

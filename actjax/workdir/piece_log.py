@@ -1,5 +1,6 @@
 """Keeps the results of many short works among a stage's pieces, by key, several of them in one piece."""
 
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from actjax.workdir.pieces import Pace, Piece, Pieces
 
 
 class PieceLog:
-    """Results by key; those of an earlier call of the program, and what is added."""
+    """Results by key; those of an earlier call of the program, and what is added, by any thread."""
 
     def __init__(self, pieces: Pieces, title: str) -> None:
         """Reads what is there.
@@ -21,6 +22,7 @@ class PieceLog:
         """
         self._pieces, self._title, self._pace = pieces, title, Pace()
         self._waiting: dict[str, Piece] = {}
+        self._writing = threading.RLock()
         self._done: dict[str, Piece] = {}
         names = [name for name in pieces.names() if name.startswith(f"{title}-")]
         for name in names:
@@ -43,21 +45,23 @@ class PieceLog:
 
     def add(self, key: str, arrays: Mapping[str, np.ndarray], note: Mapping[str, Any] | None = None) -> None:
         """Keeps a result; on disk in a while."""
-        self._waiting[key] = Piece(dict(arrays), dict(note or {}))
-        if self._pace.due():
-            self.flush()
+        with self._writing:
+            self._waiting[key] = Piece(dict(arrays), dict(note or {}))
+            if self._pace.due():
+                self.flush()
 
     def flush(self) -> None:
         """Writes what waits."""
-        if not self._waiting:
-            return
-        began, waiting = time.monotonic(), self._waiting
-        arrays = {f"{i}/{k}": v for i, one in enumerate(waiting.values()) for k, v in one.arrays.items()}
-        note = {"results": [[key, one.note] for key, one in waiting.items()]}
-        self._pieces.write(f"{self._title}-{self._count:06d}", arrays, note)
-        self._waiting = {}
-        self._count += 1
-        self._pace.took(time.monotonic() - began)
+        with self._writing:
+            if not self._waiting:
+                return
+            began, waiting = time.monotonic(), self._waiting
+            arrays = {f"{i}/{k}": v for i, one in enumerate(waiting.values()) for k, v in one.arrays.items()}
+            note = {"results": [[key, one.note] for key, one in waiting.items()]}
+            self._pieces.write(f"{self._title}-{self._count:06d}", arrays, note)
+            self._waiting = {}
+            self._count += 1
+            self._pace.took(time.monotonic() - began)
 
 
 def _apart(piece: Piece) -> dict[str, Piece]:

@@ -11,6 +11,7 @@ import librosa
 import numpy as np
 import pytest
 import scipy.ndimage
+from jax.experimental import pallas
 from signals import music, relative_error
 
 from actjax import dsp
@@ -127,6 +128,16 @@ def test_estimate_tuning(seed):
 
 def test_estimate_tuning_of_silence_is_zero():
     assert tuning(np.zeros((20, 257), np.float32), sample_rate_hz=12000) == 0.0
+
+
+def test_tuning_by_the_kernel_is_the_same(monkeypatch):
+    powers = np.stack([np.abs(librosa.stft(music(22050, 0.5, seed))).T ** 2 for seed in range(2)])
+    expected = [tuning(power, sample_rate_hz=22050) for power in powers]
+    monkeypatch.setattr(pallas, "pallas_call", functools.partial(pallas.pallas_call, interpret=True))
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *args, cpu, default: default(*args))
+    monkeypatch.setattr(dsp.tuning.precision, "kernel_selects", lambda: True)
+    found = jax.jit(jax.vmap(functools.partial(dsp.estimate_tuning, sample_rate_hz=22050)))(powers)
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from launching import ROOT
 
-from actjax import runs
+from actjax import compilation, parallel, runs
 from actjax.activations.capture import BothSides
 from actjax.scoring import networks, plan, running, stacks, tasks
 from actjax.scoring import stacked as programs
@@ -60,7 +60,9 @@ def test_only_what_differs_in_sizes_alone_shares():
     assert sorted(stacked(*given, comparison(60, "map", metrics=("cka",)))) == [(0,), (1,), (3,), (4,)]
 
 
-def test_the_quickstart_streams_in_few_programs(tmp_path):
+@pytest.mark.parametrize(("on_cpu", "most"), [(True, 16), (False, 8)])
+def test_the_quickstart_streams_in_few_programs(tmp_path, monkeypatch, on_cpu, most):
+    monkeypatch.setattr(parallel, "on_cpu", lambda: on_cpu)
     config = runpy.run_path(str(ROOT / "configs" / "quickstart.py"))["get_config"]()
     run = runs.open_run(config, tmp_path)
     weights = dict.fromkeys(run.setup.scored.run_networks)
@@ -68,8 +70,30 @@ def test_the_quickstart_streams_in_few_programs(tmp_path):
     planned = plan.plan(run.setup, run.setup.computed_features, network, weights, clips=360)
     streaming = [c for _, comparisons in planned.families for c in comparisons if c.stream]
     assert len(streaming) == 35
-    assert len(planned.stacks) <= 16
+    assert len(planned.stacks) <= most
     assert sum(len(one.members) for one in planned.stacks) == len(streaming)
+
+
+def test_a_program_compiled_ahead_of_its_batch_is_not_compiled_again():
+    [stack] = stacks.lay_out(
+        [(2, [comparison(8, neurons=3), comparison(7, neurons=2)])], clips=10, batch_size=4
+    )
+    rng, d = np.random.default_rng(0), parallel.local_device_count()
+    layout = jax.tree.leaves(parallel.replicate(np.zeros(1)))[0].sharding
+
+    def arrays(neurons, frames):
+        both = (rng.normal(size=shape) for shape in ((d, 2, 4, frames, neurons), (d, 4, frames, 3)))
+        return BothSides(*(side.astype(np.float32) for side in both), np.ones((d, 4, frames), bool))
+
+    sides = [arrays(3, 8), arrays(2, 7)]
+    shapes = jax.tree.map(lambda one: jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=layout), sides)
+    mask, context = np.ones((d, 4), bool), {name: np.zeros((d, 4), np.int32) for name in ("clip", "fold")}
+    accumulating = programs.Accumulating(stack)
+    accumulating.lower(shapes, mask, context).compile()
+    counted = compilation.Programs()
+    done = accumulating.add(parallel.put(sides), mask, context)
+    counted.close()
+    assert (counted.compiled, counted.read, np.sum(done)) == (0, 0, 4 * d)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.similarity.arithmetic.inner import add_compensated, total
+from actjax import precision
+from actjax.kernels import reorder_errors
+from actjax.similarity.arithmetic.all_pairs import OfSides, seen_at_once
+from actjax.similarity.arithmetic.inner import add_compensated, inner, total
 from actjax.similarity.families.concept import nan_if_constant
 from actjax.similarity.families.sampled import top_k
 from actjax.similarity.host.dispatch import call_host, host_or_device
@@ -19,6 +22,8 @@ from actjax.similarity.host.threads import at_least_one, in_blocks
 # Sorted pairs of so many elements at a time stay in the cache.
 _BLOCK_ELEMENTS = 1 << 17
 _UNROLL = 8
+# Inputs of all pairs from which on kernels of a GPU gain.
+_LEAST_SORTED = 1 << 20
 
 
 class Strongest(NamedTuple):
@@ -36,12 +41,12 @@ class Strongest(NamedTuple):
 
 
 def place_type(o: int) -> type[np.unsignedinteger]:
-    """The type of twice the ranks of o observations: sixteen bits, where they hold them, sort in one pass."""
-    return np.uint16 if 2 * o < np.iinfo(np.uint16).max else np.uint32
+    """The type of the places of o observations: sixteen bits, where they hold them, sort in one pass."""
+    return np.uint16 if o < np.iinfo(np.uint16).max else np.uint32
 
 
 class Order(NamedTuple):
-    """A concept: [o] unsigned twice the rank of each observation (equal where tied), and its [o] p."""
+    """A concept: [o] unsigned place of each observation, equal where they tie, and its [o] p."""
 
     place_o: jax.Array
     probability_o: jax.Array
@@ -63,6 +68,12 @@ def strongest(values_o: jax.Array, mask_o: jax.Array, *, share: float, power: fl
 
 def _expected_error(value_i: jax.Array, inside_i: jax.Array, power: float) -> jax.Array:
     """The mean of |v_i - v_j|^power over all ordered pairs, i = j included: a random order's error."""
+    number = jnp.maximum(jnp.sum(inside_i, dtype=jnp.int32), 1).astype(jnp.float32)
+    if precision.current_way() != "plain":
+        # A GPU sums all pairs as it makes them.
+        difference = jnp.abs(value_i[:, None] - value_i[None, :]) ** power
+        sums = jnp.sum(jnp.where(inside_i[None, :], difference, 0.0), 1)
+        return jnp.sum(jnp.where(inside_i, sums / number, 0.0)) / number
     padding = (0, -value_i.shape[0] % _UNROLL)
     counts = jnp.pad(inside_i.astype(jnp.float32), padding)
     value = jnp.pad(value_i, padding)
@@ -76,7 +87,6 @@ def _expected_error(value_i: jax.Array, inside_i: jax.Array, power: float) -> ja
 
     rows = (value.reshape(-1, _UNROLL), counts.reshape(-1, _UNROLL))
     (sums, _), _ = jax.lax.scan(add, (jnp.zeros_like(value), jnp.zeros_like(value)), rows)
-    number = jnp.maximum(jnp.sum(inside_i, dtype=jnp.int32), 1).astype(jnp.float32)
     return total(counts * (sums / number)) / number
 
 
@@ -88,7 +98,44 @@ def reordered(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax
       of p_i; NaN where p_i is the same for all of these inputs, since nothing then says how to order them.
     """
     by_host, by_sort = (functools.partial(way, power=power) for way in (_by_host, _by_sort))
-    return host_or_device(by_host, by_sort, px, py)
+    return host_or_device(by_host, by_sort, px, py, accelerator=_at_once(power))
+
+
+def at_once(o: int) -> bool:
+    """Whether all pairs of o observations are compared at once, in what is being traced."""
+    return precision.kernel_reorders() and o <= reorder_errors.MOST
+
+
+@functools.cache
+def _at_once(power: float) -> OfSides:
+    """`_by_sort`, for which kernels of a GPU take whole sides.
+
+    They go through a concept's order in words of 32 observations, a bit for each, and stop at a neuron's
+    strongest inputs alone: one step an input, and one a word. A sort takes an input about a hundred steps.
+    Few pairs leave most of a GPU idle either way, and are sorted, for that starts sooner.
+    """
+    of_pair = functools.partial(_by_sort, power=power)
+
+    def of_matrices(px: Strongest, py: Order) -> tuple[jax.Array, jax.Array]:
+        (n, t), (k, o) = px.index_i.shape, py.place_o.shape
+        if not at_once(o) or n * k * t < _LEAST_SORTED:
+            return jax.vmap(jax.vmap(of_pair, (None, 0)), (0, None))(px, py)
+        inside_nt = jnp.arange(t, dtype=jnp.int32)[None, :] < px.taken[:, None]
+        member_no = jnp.zeros((n, o), jnp.float32)
+        member_no = member_no.at[jnp.arange(n)[:, None], px.index_i].set(inside_nt.astype(jnp.float32))
+        sums_nk = jax.vmap(jax.vmap(inner, (None, 0)), (0, None))(member_no, py.probability_o)
+        concepts = reorder_errors.Concepts(_orders(py.place_o), py.probability_o)
+        error_nk = reorder_errors.mean_errors(reorder_errors.Strongest(*px), concepts, power=power)
+        return error_nk, sums_nk / px.taken.astype(jnp.float32)[:, None]
+
+    return seen_at_once(of_pair, of_matrices)
+
+
+def _orders(place_ko: jax.Array) -> jax.Array:
+    """[k, o] uint16 the order of places of sixteen bits: each above its observation, sorted as one number."""
+    observation_o = jnp.arange(place_ko.shape[1], dtype=jnp.uint32)
+    packed = (place_ko.astype(jnp.uint32) << 16) | observation_o[None, :]
+    return jax.lax.sort(packed, is_stable=False).astype(jnp.uint16)
 
 
 def _by_sort(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax.Array]:
@@ -116,9 +163,7 @@ def _order(key_i: jax.Array) -> jax.Array:
 
 def _order_of_short(key_i: jax.Array) -> jax.Array:
     """`_order` of keys of sixteen bits: each above its place, sorted as one number."""
-    i = jnp.arange(key_i.shape[0], dtype=jnp.uint32)
-    packed = (key_i.astype(jnp.uint32) << 16) | i
-    return (jax.lax.sort(packed, is_stable=False) & 0xFFFF).astype(jnp.int32)
+    return _orders(key_i[None])[0].astype(jnp.int32)
 
 
 def _by_host(px: Strongest, py: Order, *, power: float) -> tuple[jax.Array, jax.Array]:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import precision
-from actjax.kernels import row_ranks, row_steps
+from actjax.kernels import row_ranks
 from actjax.similarity.host.dispatch import call_host, cpu_or_device, host_or_device
 from actjax.similarity.host.radix import ordered_bits, stable_order
 from actjax.similarity.host.select import ordered_bits as float_bits
@@ -124,23 +124,15 @@ def _(axis_size: int, in_batched: list[bool], values: jax.Array) -> tuple[jax.Ar
 @jax.custom_batching.custom_vmap
 def _of_rows(values_no: jax.Array) -> jax.Array:
     """[n, o] twice the mid-ranks; any for infinite values."""
-    o = values_no.shape[1]
-    if o > row_ranks.MOST or not precision.kernel_ranks():
-        return _by_sorting_places(values_no)
-    if o > row_steps.MOST or not precision.kernel_steps():
-        return _by_looking_up(values_no).astype(jnp.int32)
-    twice_no, unsettled = row_steps.twice_ranks(values_no)
-    return jax.lax.cond(unsettled, lambda: _by_looking_up(values_no), lambda: twice_no).astype(jnp.int32)
-
-
-def _by_looking_up(values_no: jax.Array) -> jax.Array:
-    """[n, o] twice the mid-ranks, uint16 where these hold them, from sorted rows."""
-    keys_no = float_bits(values_no)
-    return row_ranks.twice_ranks(keys_no, jax.lax.sort(keys_no, is_stable=False))
+    if values_no.shape[1] > row_ranks.MOST or not precision.kernel_ranks():
+        return _by_sorting_places(values_no).astype(jnp.int32)
+    twice_no, unsettled = row_ranks.twice_ranks(values_no)
+    twice_no = jax.lax.cond(unsettled, lambda: _by_sorting_places(values_no), lambda: twice_no)
+    return twice_no.astype(jnp.int32)
 
 
 def _by_sorting_places(values_no: jax.Array) -> jax.Array:
-    """[n, o] twice the mid-ranks, from the order of each row.
+    """[n, o] twice the mid-ranks, uint16 where these hold them, from the order of each row.
 
     Bits sort twice as fast as floats do, and short places faster than long ones. Finding where ties begin and
     end takes a quarter of the sort, and what is continuous has none.
@@ -158,12 +150,11 @@ def _by_sorting_places(values_no: jax.Array) -> jax.Array:
         at = zeros.at[order_o.astype(jnp.int32)]
         return at.set(twice_o.astype(zeros.dtype), unique_indices=True, mode="promise_in_bounds")
 
-    twice_no = jax.lax.cond(
+    return jax.lax.cond(
         tied,
         lambda: jax.vmap(placed)(order, _mid_ranks(keys)),
         lambda: jax.vmap(placed, (0, None))(order, 2 * place + 2),
     )
-    return twice_no.astype(jnp.int32)
 
 
 @_of_rows.def_vmap

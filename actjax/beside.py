@@ -1,0 +1,39 @@
+"""Runs works beside each other where an accelerator computes: each compiles and starts its programs."""
+
+import concurrent.futures
+import contextvars
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from actjax import parallel
+
+_Result = TypeVar("_Result")
+# Python lets one thread trace or use NumPy at a time: more threads would wait for each other.
+_MOST = 8
+
+
+def in_order(works: Sequence[Callable[[], _Result]], bytes_each: int) -> Iterator[_Result]:
+    """Yields the results of all works, in their order; with an accelerator they run in threads.
+
+    There most of a short work's time is compiling, which takes one core. On a CPU programs share the cores
+    and the machine's memory, and several processes have to ask each other in one order: works then run one
+    after the other.
+
+    Args:
+      works: each runs in a copy of the caller's context.
+      bytes_each: what a work may hold on a device.
+    """
+    threads = min(_MOST, os.cpu_count() or 1, (parallel.device_bytes() or 0) // bytes_each)
+    if threads < 2 or parallel.on_cpu() or parallel.process_count() > 1:
+        for work in works:
+            yield work()
+        return
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        started = [pool.submit(contextvars.copy_context().run, work) for work in works]
+        try:
+            for one in started:
+                yield one.result()
+        finally:
+            for one in started:
+                one.cancel()

@@ -1,0 +1,121 @@
+"""Autocorrelation of frames: of rows, of frames that share hops, and of frames under a Hann window.
+
+A CPU takes inverse transforms as they are. Elsewhere each is a forward transform of real numbers: a GPU's
+library scales an inverse transform in a pass of its own, after one that rearranges its input.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from actjax.dsp.framing import fast_length
+from actjax.dsp.spectrum import hann_spectrum, hann_window
+
+
+def autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
+    """[t, lags] sums of x[s] x[s + lag] within each row of [t, s]; nothing wraps around."""
+    power, length = _padded_power(frames_ts, lags)
+    return _inverse(power, length)[:, :lags]
+
+
+def summed_autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
+    """[lags] the sum over all rows of what `autocorrelation` gives, with one inverse transform."""
+    power, length = _padded_power(frames_ts, lags)
+    return _inverse(jnp.sum(power, axis=0, keepdims=True), length)[0, :lags]
+
+
+def frame_autocorrelation(frames_ts: jax.Array, hop_samples: int, lags: int) -> jax.Array:
+    """[t, lags] as `autocorrelation` of frames [t, s] that start a hop apart, each hop transformed once.
+
+    A frame is a row of whole hops. For lags up to a hop its autocorrelation is the sum of those of its hops
+    and of each hop with the next: a sum of products of their transforms. Frames of eight hops take a sixth of
+    the time of their own transforms. Frames of other lengths, and longer lags, are transformed whole.
+    """
+    frames, length = frames_ts.shape
+    if length % hop_samples or length == hop_samples or lags > hop_samples + 1:
+        return autocorrelation(frames_ts, lags)
+    hops = jnp.concatenate([frames_ts[:, :hop_samples], frames_ts[-1, hop_samples:].reshape(-1, hop_samples)])
+    spectrum = jnp.fft.rfft(hops, n=2 * hop_samples, axis=1)
+    x, y = spectrum.real, spectrum.imag
+    # The next hop begins half a transform later, which turns every other bin around.
+    turned = jnp.asarray(1.0 - 2.0 * (np.arange(hop_samples + 1) % 2), x.dtype)[None, :]
+    alone = x**2 + y**2
+    real = alone[:-1] + (x[:-1] * x[1:] + y[:-1] * y[1:]) * turned
+    imaginary = (x[:-1] * y[1:] - y[:-1] * x[1:]) * turned
+    pairs = length // hop_samples - 1
+    real = _sums(real, pairs, frames) + alone[pairs:]
+    return _inverse(real, 2 * hop_samples, _sums(imaginary, pairs, frames))[:, :lags]
+
+
+def hann_autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
+    """[t, lags] the autocorrelation of each row [t, s] without its mean under a periodic Hann window."""
+    return jax.lax.platform_dependent(
+        frames_ts,
+        cpu=lambda frames: autocorrelation(_centred_under_hann(frames), lags),
+        default=lambda frames: _hann_circular(frames, lags),
+    )
+
+
+def _padded_power(frames_ts: jax.Array, lags: int):
+    """(|transform|^2 of rows with zeros behind them, so that no lag wraps around; its length)."""
+    length = fast_length(max(frames_ts.shape[1] + lags - 1, 2 * lags - 1))
+    spectrum = jnp.fft.rfft(frames_ts, n=length, axis=1)
+    return spectrum.real**2 + spectrum.imag**2, length
+
+
+def _centred_under_hann(frames_ts: jax.Array):
+    centred = frames_ts - jnp.mean(frames_ts, axis=1, keepdims=True)
+    return centred * jnp.asarray(hann_window(frames_ts.shape[1]), frames_ts.dtype)[None, :]
+
+
+def _hann_circular(frames_ts: jax.Array, lags: int):
+    """By the transform of the frames alone, which other features take too, less what wraps around.
+
+    The mean goes in the frequency domain, where the window has three bins. What wraps around at a lag is the
+    convolution of the frame's first samples with its last ones, reversed: the imaginary part of the square of
+    a transform that has one as its real, the other as its imaginary part.
+    """
+    length = frames_ts.shape[1]
+    mean = jnp.mean(frames_ts, axis=1)
+    spectrum = hann_spectrum(frames_ts)
+    of_mean = np.zeros((1, length // 2 + 1), np.float32)
+    of_mean[0, :2] = length / 2, -length / 4
+    real = spectrum.real - mean[:, None] * of_mean
+    around = _inverse(real**2 + spectrum.imag**2, length)[:, :lags]
+    ends = lags - 1
+    window = jnp.asarray(hann_window(length)[None, :ends], frames_ts.dtype)
+    first = (frames_ts[:, :ends] - mean[:, None]) * window
+    # The window is symmetric about its middle: sample length - s weighs as sample s, the first one nothing.
+    last = (frames_ts[:, : length - ends : -1] - mean[:, None]) * window[:, 1:]
+    size = fast_length(2 * ends)
+    pair = jax.lax.complex(first, jnp.pad(last, ((0, 0), (1, 0))))
+    squared = jnp.fft.fft(pair, n=size, axis=1) ** 2
+    # A transform of the conjugate is the conjugate of the inverse one, not scaled.
+    wrapped = jnp.fft.fft(jnp.conj(squared), axis=1).imag[:, :lags] * (-0.5 / size)
+    return around - wrapped
+
+
+def _sums(rows: jax.Array, count: int, frames: int):
+    """[frames, f] sums of `count` rows that follow each other, from each row on."""
+    return functools.reduce(jnp.add, [rows[i : i + frames] for i in range(count)])
+
+
+def _inverse(real_tf: jax.Array, length: int, imaginary_tf: jax.Array | None = None):
+    """[t, length // 2 + 1] the first values of the inverse of a real signal's transform."""
+
+    def as_it_is(real: jax.Array, imaginary: jax.Array) -> jax.Array:
+        return jnp.fft.irfft(jax.lax.complex(real, imaginary), n=length, axis=1)[:, : length // 2 + 1]
+
+    def forward(real: jax.Array, imaginary: jax.Array) -> jax.Array:
+        """Hartley's transform of real minus imaginary part, which is its own inverse but for the scale."""
+        beyond = slice(1, length - length // 2)
+        mirrored = jnp.flip((real + imaginary)[:, beyond], axis=1)
+        both = jnp.concatenate([real - imaginary, mirrored], axis=1)
+        spectrum = jnp.fft.rfft(both, axis=1)
+        return (spectrum.real - spectrum.imag) * (1.0 / length)
+
+    if imaginary_tf is None:
+        imaginary_tf = jnp.zeros_like(real_tf)
+    return jax.lax.platform_dependent(real_tf, imaginary_tf, cpu=as_it_is, default=forward)
