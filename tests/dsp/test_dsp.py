@@ -15,6 +15,7 @@ from jax.experimental import pallas
 from signals import music, relative_error
 
 from actjax import dsp
+from actjax.dsp import pitch
 from actjax.types import Frontend
 
 
@@ -170,3 +171,12 @@ def test_log_mel_image_subtracts_an_image_of_its_shape():
     )
     with pytest.raises(ValueError, match="subtract of shape"):
         dsp.log_mel_image(wave, Frontend(n_mels=8, subtract=given[1:]))
+
+
+def test_largest_near_multiples_by_both_ways():
+    rng = np.random.default_rng(0)
+    magnitude = rng.gamma(1.0, size=(60, 129)).astype(np.float32)
+    magnitude[:10], magnitude[10:15] = np.round(magnitude[:10]), 0.0  # of equals the first one
+    spacing = rng.uniform(2.0, 50.0, size=60).astype(np.float32)
+    ways = [jax.jit(functools.partial(way, count=10)) for way in (pitch._by_stretches, pitch._by_all_bins)]
+    np.testing.assert_array_equal(*(way(magnitude, spacing) for way in ways))
