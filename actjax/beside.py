@@ -37,3 +37,34 @@ def in_order(works: Sequence[Callable[[], _Result]], bytes_each: int) -> Iterato
         finally:
             for one in started:
                 one.cancel()
+
+
+class Aside:
+    """Works that run one after another in a thread of their own, for their effect on JAX alone.
+
+    Where `in_order` runs works one after the other, these do not run at all.
+    """
+
+    def __init__(self) -> None:
+        """No work yet."""
+        self._pool = concurrent.futures.ThreadPoolExecutor(1)
+        self._started: dict[str, concurrent.futures.Future[None]] = {}
+
+    def __enter__(self) -> "Aside":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def start(self, name: str, work: Callable[[], None]) -> None:
+        """Runs a work once those before it are done; it sees the caller's context."""
+        if self._runs():
+            self._started[name] = self._pool.submit(contextvars.copy_context().run, work)
+
+    def wait_for(self, name: str) -> None:
+        """Waits until the work of that name is done, if it was started; what it raised is let be."""
+        if name in self._started:
+            self._started.pop(name).exception()
+
+    def _runs(self) -> bool:
+        return not parallel.on_cpu() and parallel.process_count() == 1

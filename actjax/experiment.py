@@ -1,21 +1,17 @@
 """Wiring: from a config to stages, each of which finds in the workdir what earlier ones left."""
 
 import contextlib
-import ctypes
 import dataclasses
-import gc
+import functools
 import json
 import os
 import re
-import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
-from actjax import config_files, costs, lookup, parallel, precision, runs
+from actjax import beside, capacity, config_files, costs, lookup, parallel, precision, runs
 from actjax.defaults import Config
 from actjax.stages import Stage
 from actjax.types import Batch
@@ -142,24 +138,27 @@ def one_writer(folder: Path) -> Iterator[None]:
 
 
 def _run_in_order(run: runs.Run, stages: Sequence[str]) -> list[Path]:
-    written, took = [], {}
-    for i, name in enumerate(stages):
-        try:
-            began = time.time()
-            with precision.products(run.config.score.precision), costs.measured() as cost:
-                outputs = _load_stage(name).run(run)
-            written += outputs
-            took[name] = cost.as_json()
-            _keep_cost(run, name, took[name], outputs, began)
-        except runs.StageLeftOut as why:
-            if len(stages) == 1:
-                raise
-            print(f"{name}: left out, {why}")
-        if name == "data":
-            # What the data cannot support is refused before anything is trained.
-            for later in map(_load_stage, stages[i + 1 :]):
-                later.check(run)
-        _release_memory()
+    written, took, aside = [], {}, beside.Aside()
+    with aside:
+        for i, name in enumerate(stages):
+            try:
+                began = time.time()
+                with precision.products(run.config.score.precision), costs.measured() as cost:
+                    aside.wait_for(name)
+                    outputs = _load_stage(name).run(run)
+                written += outputs
+                took[name] = cost.as_json()
+                _keep_cost(run, name, took[name], outputs, began)
+            except runs.StageLeftOut as why:
+                if len(stages) == 1:
+                    raise
+                print(f"{name}: left out, {why}")
+            if name == "data":
+                # What the data cannot support is refused before anything is trained.
+                for later in map(_load_stage, stages[i + 1 :]):
+                    later.check(run)
+                    aside.start(later.name, functools.partial(later.foresee, run))
+            capacity.release()
     if parallel.process_index() == 0 and len(stages) > 1 and (said := costs.summary(took)):
         print(said)
     return written
@@ -188,16 +187,6 @@ def _check_workdir(run: runs.Run, stages: Sequence[str]) -> None:
     for stage in stages:
         if stage in CLAIMS:
             recorded_config.compare(run.workdir, CLAIMS[stage], run.config.to_dict())
-
-
-def _release_memory() -> None:
-    """Gives back what a stage used. glibc would keep 1.8 of the 2.6 GiB that scoring the quickstart took."""
-    jax.clear_caches()
-    gc.collect()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
-        if trim is not None:
-            trim(0)
 
 
 def open_clips(

@@ -23,6 +23,7 @@ from actjax.kernels import (
     band_sums,
     both_split,
     kth_value,
+    largest_near,
     reorder_errors,
     row_ranks,
     running_median,
@@ -70,6 +71,11 @@ def current_way() -> str:
     if asked == _PLAIN or _stopped or not _has_matrix_units(device):
         return _PLAIN
     return "exact" if asked == "fast" and not _holds(split_product.holds) else asked
+
+
+def kernel_searches() -> bool:
+    """Whether the kernel that searches around multiples of a frequency is used in what is being traced."""
+    return _on_gpu() and _holds(largest_near.holds)
 
 
 def kernel_selects() -> bool:

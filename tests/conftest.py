@@ -133,8 +133,8 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_collection_finish(session):
     """What was imported and collected stays, so it is not looked through for garbage again."""
     # After each stage that a test runs in this process every program would go, for the next tests too.
-    if experiment := sys.modules.get("actjax.experiment"):
-        experiment._release_memory = lambda: None
+    if capacity := sys.modules.get("actjax.capacity"):
+        capacity.release = lambda: None
     gc.collect()
     gc.freeze()
 

@@ -125,6 +125,8 @@ EDGES = {
     "defaults": {"lookup", "options", "precision", "types"},
     "dsp": {"kernels", "precision", "types"},
     "experiment": {
+        "beside",
+        "capacity",
         "config_files",
         "costs",
         "data",
@@ -267,6 +269,7 @@ EDGES = {
         "nn/keras",
         "options",
         "parallel",
+        "precision",
         "runs",
         "scores",
         "setup",

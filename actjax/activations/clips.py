@@ -38,6 +38,7 @@ def make_observer(
     features: Sequence[Feature],
     front: Frontend,
     read_layers: ReadLayers | None = None,
+    program: jax.stages.Wrapped | None = None,
 ) -> Observer:
     """Prepares passes over clips; their program is compiled by the first batch and shared by all of them.
 
@@ -46,10 +47,11 @@ def make_observer(
       features: what the comparisons are made with.
       front: makes the networks' image.
       read_layers: reads the outputs of families without `apply`.
+      program: one of such families that was made before.
     """
     return Observer(
         tuple(families),
-        make_observe(families, features, front),
+        program or make_observe(families, features, front),
         tuple(parallel.replicate(family.variables) for family in families),
         _supplier(features, read_layers),
     )

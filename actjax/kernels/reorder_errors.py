@@ -14,31 +14,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.kernels.strongest_blocks import Blocks, Strongest, in_blocks
 from actjax.kernels.trial import computed
 from actjax.kernels.turned_words import WORD, turned_words
 
 # Observations are told by sixteen bits.
 MOST = (1 << 16) - 2
-# Words of a block of neurons, neurons of a program, and bits that it takes at a time.
-_WORDS, _NEURONS, _AT_ONCE = 4, 64, 2
-# What turned words take at a time, in bytes, and the most concepts: programs of a grid's second axis.
-_SCRATCH_BYTES, _MOST_CONCEPTS = 1 << 31, (1 << 16) - 1
+# Words of a block of neurons at most; neurons and warps of a program, and bits that it takes at a time.
+_WORDS, _NEURONS, _WARPS, _AT_ONCE = 4, 32, 1, 2
+# What turned words take at a time, in bytes: so many concepts that those which run last, and leave a GPU half
+# idle, are few. And the most of them, programs of a grid's second axis.
+_SCRATCH_BYTES, _MOST_CONCEPTS = 1 << 32, (1 << 16) - 1
 # Neurons' activations of a tile are numbered by int32.
 _MOST_VALUES = 1 << 29
-
-
-class Strongest(NamedTuple):
-    """Neurons' strongest inputs, t at most of each.
-
-    Attributes:
-      index_nt: int32 observations, each once in a row, the strongest first.
-      value_nt: float32 activations there, falling.
-      taken_n: int32, how many of the t places count.
-    """
-
-    index_nt: jax.Array
-    value_nt: jax.Array
-    taken_n: jax.Array
 
 
 class Concepts(NamedTuple):
@@ -53,47 +41,22 @@ class Concepts(NamedTuple):
     p_ko: jax.Array
 
 
-class _Blocks(NamedTuple):
-    """Neurons in blocks, lanes neurons of 32 words' bits each.
-
-    Attributes:
-      member_bow: [b, o, words] int32, whose bit j of word i is lane j * words + i.
-      value_bol: [b, o, lanes] float32, each neuron's activation where it is among the strongest.
-      falling_btl: [b, t, lanes] float32, the strongest activations.
-      taken_bl: [b, lanes] int32, how many of the t count.
-    """
-
-    member_bow: jax.Array
-    value_bol: jax.Array
-    falling_btl: jax.Array
-    taken_bl: jax.Array
-
-
-def mean_errors(
-    strongest: Strongest,
-    concepts: Concepts,
-    *,
-    power: float,
-    words: int = _WORDS,
-    neurons: int = _NEURONS,
-    at_once: int = _AT_ONCE,
-    scratch_bytes: int = _SCRATCH_BYTES,
-) -> jax.Array:
+def mean_errors(strongest: Strongest, concepts: Concepts, *, power: float) -> jax.Array:
     """[n, k] the mean of |activation - the activation that the concept's order puts in its place|^power.
 
     NaN where all of a neuron's inputs have the same p.
     """
     n, (k, o) = len(strongest.taken_n), concepts.order_ko.shape
+    words = min(_WORDS, 1 << (-(-n // WORD) - 1).bit_length())
     lanes = WORD * words
     row_bytes = 4 * -(-o // WORD) * lanes
-    size_k = min(k, _MOST_CONCEPTS, max(1, scratch_bytes // row_bytes))
-    most_blocks = min(scratch_bytes // (row_bytes * size_k), _MOST_VALUES // (o * lanes))
+    size_k = _even(k, min(_MOST_CONCEPTS, max(1, _SCRATCH_BYTES // row_bytes)))
+    most_blocks = min(_SCRATCH_BYTES // (row_bytes * size_k), _MOST_VALUES // (o * lanes))
     size_n = min(n, lanes * max(1, most_blocks))
-    launch = functools.partial(_launch, power=power, neurons=min(neurons, lanes), at_once=at_once)
 
     def of_concepts(some: Concepts) -> jax.Array:
         def of_neurons(few: Strongest) -> jax.Array:
-            return launch(_in_blocks(few, o, words), some)[: len(few.taken_n)]
+            return _launch(in_blocks(few, o, words), some, power)[: len(few.taken_n)]
 
         return _in_tiles(of_neurons, strongest, size_n).T
 
@@ -138,27 +101,12 @@ def _in_tiles(of_some: Callable[[Any], jax.Array], items: Any, size: int) -> jax
     return jax.lax.fori_loop(0, -(-count // size), fill, empty)
 
 
-def _in_blocks(strongest: Strongest, o: int, words: int) -> _Blocks:
-    n, t = strongest.index_nt.shape
-    lanes = WORD * words
-    blocks = -(-n // lanes)
-    number_n1 = jnp.arange(n, dtype=jnp.int32)[:, None]
-    block_n1, lane_n1 = number_n1 // lanes, number_n1 % lanes
-    inside_nt = jnp.arange(t, dtype=jnp.int32)[None, :] < strongest.taken_n[:, None]
-    # What does not count is dropped, since there is no observation o.
-    at_nt = jnp.where(inside_nt, strongest.index_nt, o)
-    bit_nt = jnp.broadcast_to(jnp.left_shift(jnp.int32(1), lane_n1 // words), at_nt.shape)
-    member = jnp.zeros((blocks, o, words), jnp.int32)
-    member = member.at[block_n1, at_nt, lane_n1 % words].add(bit_nt, mode="drop")
-    value = jnp.zeros((blocks, o, lanes), jnp.float32)
-    value = value.at[block_n1, at_nt, lane_n1].set(strongest.value_nt, mode="drop")
-    more = blocks * lanes - n
-    falling = jnp.pad(strongest.value_nt, ((0, more), (0, 0))).reshape(blocks, lanes, t)
-    taken = jnp.pad(strongest.taken_n, (0, more), constant_values=1).reshape(blocks, lanes)
-    return _Blocks(member, value, jnp.swapaxes(falling, 1, 2), taken)
+def _even(items: int, most: int) -> int:
+    """The size of the fewest tiles of at most `most`, as equal as can be: overlaps are computed twice."""
+    return -(-items // -(-items // min(items, most)))
 
 
-def _launch(sides: _Blocks, concepts: Concepts, *, power: float, neurons: int, at_once: int) -> jax.Array:
+def _launch(sides: Blocks, concepts: Concepts, power: float) -> jax.Array:
     """[blocks * lanes, k] of neurons and concepts whose turned words fit."""
     # A JAX without Pallas has no kernels, and nothing else needs it.
     from jax.experimental import pallas as pl
@@ -167,17 +115,17 @@ def _launch(sides: _Blocks, concepts: Concepts, *, power: float, neurons: int, a
     turned = turned_words(sides.member_bow, concepts.order_ko)
     blocks, k, steps, lanes = turned.shape
     means = pl.pallas_call(
-        functools.partial(_walk, steps=steps, power=power, at_once=at_once, neurons=neurons),
+        functools.partial(_walk, steps=steps, power=power),
         out_shape=jax.ShapeDtypeStruct((blocks, k, lanes), jnp.float32),
         # Programs that run together share neurons, whose activations then stay in the cache.
-        grid=(k, lanes // neurons, blocks),
-        compiler_params=gpu.CompilerParams(num_warps=1, num_stages=1),
+        grid=(k, lanes // _NEURONS, blocks),
+        compiler_params=gpu.CompilerParams(num_warps=_WARPS, num_stages=1),
     )(turned, sides.value_bol, sides.falling_btl, sides.taken_bl, *concepts)
     return jnp.swapaxes(means, 1, 2).reshape(blocks * lanes, k)
 
 
 class _Refs(NamedTuple):
-    """The arrays of a program: turned words, `_Blocks` but for the members, `Concepts`, and the means."""
+    """The arrays of a program: turned words, `Blocks` but for the members, `Concepts`, and the means."""
 
     turned: Any
     value: Any
@@ -206,14 +154,14 @@ class _State(NamedTuple):
     last: jax.Array
 
 
-def _walk(*arrays: Any, steps: int, power: float, at_once: int, neurons: int) -> None:
+def _walk(*arrays: Any, steps: int, power: float) -> None:
     """One program: a concept's errors for some neurons of a block."""
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
     refs = _Refs(*arrays)
     concept, block = pl.program_id(0), pl.program_id(2)
-    at_l = pl.program_id(1) * neurons + jnp.arange(neurons, dtype=jnp.int32)
+    at_l = pl.program_id(1) * _NEURONS + jnp.arange(_NEURONS, dtype=jnp.int32)
 
     def of_word(step: jax.Array, state: _State) -> _State:
         word, base = state.word, step * WORD
@@ -225,7 +173,7 @@ def _walk(*arrays: Any, steps: int, power: float, at_once: int, neurons: int) ->
 
         def of_few(turn: jax.Array, carry: tuple[jax.Array, jax.Array, jax.Array]):
             word, rank, few = carry
-            for _ in range(at_once):
+            for _ in range(_AT_ONCE):
                 hit = word != 0
                 observation = gpu.load(refs.order.at[concept, base + _lowest(word)], mask=hit, other=0)
                 observation = observation.astype(jnp.int32)
@@ -236,15 +184,15 @@ def _walk(*arrays: Any, steps: int, power: float, at_once: int, neurons: int) ->
             return word, rank, few
 
         most = jnp.max(jax.lax.population_count(word))
-        turns = (most + (at_once - 1)) >> (at_once.bit_length() - 1)
-        zeros = jnp.zeros((neurons,), jnp.float32)
+        turns = (most + (_AT_ONCE - 1)) >> (_AT_ONCE.bit_length() - 1)
+        zeros = jnp.zeros((_NEURONS,), jnp.float32)
         _, rank, few = jax.lax.fori_loop(0, turns, of_few, (word, state.rank, zeros))
         corrected = few - state.lost
         grown = state.sum + corrected
         return _State(following, rank, grown, (grown - state.sum) - corrected, first, last)
 
     taken = gpu.load(refs.taken.at[block, at_l])
-    zeros, before = jnp.zeros((neurons,), jnp.float32), jnp.full((neurons,), -1, jnp.int32)
+    zeros, before = jnp.zeros((_NEURONS,), jnp.float32), jnp.full((_NEURONS,), -1, jnp.int32)
     word = gpu.load(refs.turned.at[block, concept, concept * 0, at_l])
     state = jax.lax.fori_loop(0, steps, of_word, _State(word, taken - 1, zeros, zeros, before, before))
 

@@ -2,8 +2,8 @@
 
 A float32 near 1 is the sum of two float16 to 22 bits, and three products of such parts give the accuracy of
 float32 on matrix units. Those units cut off what their float32 sums cannot hold: one long sum is too small by
-1e-4 of a correlation. Here a fresh sum of 64 observations is added by ordinary float32 each time. The long
-side is read once and split on the way; the short side comes in parts.
+1e-4 of a correlation. Here a fresh sum of few observations is added by ordinary float32 each time. The long
+side is read once, for 256 rows of the short side, and split on the way; the short side comes in parts.
 """
 
 import functools
@@ -13,18 +13,34 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.kernels import blocks
 from actjax.kernels.trial import computed
 
 _EXPONENT_BITS, _MANTISSA_BITS = 5, 10
-# A block of results, and the observations whose products are one sum of the matrix units.
-_ROWS, _COLUMNS, _STEP = 128, 128, 64
+# A block of results.
+_ROWS, _COLUMNS = 128, 128
 _WARPS, _STAGES = 8, 3
 # Sums of so many steps are added to one float32: with 782 of them a correlation of 1 is off by 1.3e-6.
 _MOST_STEPS = 200
-# Programs that keep all units of a GPU busy, two for each of an H100's.
-_PROGRAMS = 256
 # Steps that are worth a program of their own.
 _LEAST_STEPS = 4
+
+
+class _Shape(NamedTuple):
+    """What suits a short side.
+
+    Attributes:
+      blocks: of columns that a program holds, for which it splits the long side once.
+      step: observations whose products are one sum of the matrix units.
+      programs: as many as keep all units of a GPU busy, one or two for each of an H100's.
+    """
+
+    blocks: int
+    step: int
+    programs: int
+
+
+_NARROW, _WIDE = _Shape(1, 64, 256), _Shape(2, 32, 128)
 
 
 class Centred(NamedTuple):
@@ -95,17 +111,18 @@ def centred_product(
 def holds() -> bool:
     """Whether the kernels compile on this process's device, and give the products; raises what stops them."""
     rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((2, 40, 328), np.float32)
+    x, y = rng.standard_normal((40, 328), np.float32), rng.standard_normal((140, 328), np.float32)
     y -= y.mean(1, keepdims=True)
     exact = x.astype(np.float64) @ y.T.astype(np.float64)
-    products = [computed(product, x, y)]
+    # Few rows of the short side, and more than one block of them.
+    products = [computed(product, x, y[:40]), computed(product, x, y)]
     origin, scale, everywhere = np.zeros(40, np.float32), np.ones(40, np.float32), np.ones(328, bool)
     for axis in (0, 1):
         sides = (x, y) if axis else (np.ascontiguousarray(x.T), np.ascontiguousarray(y.T))
         for mask_o in (everywhere, None):
             along = functools.partial(centred_product, axis=axis, mask_o=mask_o)
             products.append(computed(along, *sides, origin, scale).products_nk)
-    return all(bool(np.abs(np.asarray(each) - exact).max() < 1e-3) for each in products)
+    return all(bool(np.abs(np.asarray(each) - exact[:, : each.shape[1]]).max() < 1e-3) for each in products)
 
 
 class _AboutLong(NamedTuple):
@@ -129,33 +146,35 @@ def _launched(long: jax.Array, short: jax.Array, about_long: _AboutLong, axis: i
     from jax.experimental.pallas import triton as gpu
 
     n, o = long.shape if axis == 1 else long.shape[::-1]
-    k = short.shape[1 - axis]
-    shares, steps = splits(n, k, o)
+    # A GPU's matrix units take rows of both sides faster than columns.
+    short = short if axis == 1 else short.T
+    k = len(short)
+    shape = _NARROW if k <= _COLUMNS else _WIDE
+    shares, steps = splits(n, k, o, shape)
     centres, masks = about_long.scaled_origin_n is not None, about_long.counts_o is not None
     shapes = [(shares, n, k)] + [(shares, n)] * (2 * centres)
-    plan = _Plan(n, k, o, steps, axis, centres, masks)
+    plan = _Plan(n, k, o, steps, axis, centres, masks, shape)
     # Zeros up to whole blocks and steps: the short side is then loaded without asking where it ends.
-    after_o, after_k = shares * steps * _STEP - o, -k % _COLUMNS
-    short = jnp.pad(short, ((0, after_k), (0, after_o)) if axis == 1 else ((0, after_o), (0, after_k)))
+    short = jnp.pad(short, ((0, -k % plan.columns), (0, shares * steps * shape.step - o)))
     partial_sums = pl.pallas_call(
         functools.partial(_multiply, plan=plan),
         out_shape=[jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes],
-        grid=(-(-k // _COLUMNS) * -(-n // _ROWS) * shares,),
+        grid=(-(-k // plan.columns) * -(-n // _ROWS) * shares,),
         compiler_params=gpu.CompilerParams(num_warps=_WARPS, num_stages=_STAGES),
     )(long, *halves(short), *(each for each in about_long if each is not None))
     return tuple(jnp.sum(values, 0) for values in partial_sums)
 
 
-def splits(n: int, k: int, o: int) -> tuple[int, int]:
+def splits(n: int, k: int, o: int, shape: _Shape = _NARROW) -> tuple[int, int]:
     """(programs that share the observations of a block, steps of each)."""
-    blocks, steps = -(-n // _ROWS) * -(-k // _COLUMNS), -(-o // _STEP)
+    of_results, steps = -(-n // _ROWS) * -(-k // (_COLUMNS * shape.blocks)), -(-o // shape.step)
     most = max(1, steps // _LEAST_STEPS)
-    programs = min(most, max(-(-steps // _MOST_STEPS), _PROGRAMS // blocks))
+    programs = min(most, max(-(-steps // _MOST_STEPS), shape.programs // of_results))
     return programs, -(-steps // programs)
 
 
 class _Plan(NamedTuple):
-    """Sizes of a product, steps of a program, the observations' axis, whether it centres and masks."""
+    """Sizes of a product, steps of a program, the axis of the observations, whether it centres and masks."""
 
     n: int
     k: int
@@ -164,120 +183,83 @@ class _Plan(NamedTuple):
     axis: int
     centres: bool
     masks: bool
+    shape: _Shape
 
-
-class _Some(NamedTuple):
-    """A stretch of items or observations: its first place, its length, and [length] whether each exists."""
-
-    start: jax.Array
-    size: int
-    inside: jax.Array
-
-
-def _some(start: jax.Array, size: int, of: int) -> _Some:
-    return _Some(start, size, start + jnp.arange(size) < of)
+    @property
+    def columns(self) -> int:
+        """Of a program."""
+        return _COLUMNS * self.shape.blocks
 
 
 class _Program(NamedTuple):
-    """What one program computes: a stretch of either side's items, and which share of the observations."""
+    """What one program computes: some of the long side, blocks of the short one, a share of observations."""
 
-    some_n: _Some
-    some_k: _Some
+    some_n: blocks.Some
+    blocks_k: list[blocks.Some]
     share: jax.Array
 
 
 def _program(plan: _Plan) -> _Program:
     from jax.experimental import pallas as pl
 
-    columns, rows = -(-plan.k // _COLUMNS), -(-plan.n // _ROWS)
+    columns, rows = -(-plan.k // plan.columns), -(-plan.n // _ROWS)
     number = pl.program_id(0)
-    some_n = _some(number // columns % rows * _ROWS, _ROWS, plan.n)
-    some_k = _some(number % columns * _COLUMNS, _COLUMNS, plan.k)
-    return _Program(some_n, some_k, number // (columns * rows))
+    some_n = blocks.some(number // columns % rows * _ROWS, _ROWS, plan.n)
+    starts = [number % columns * plan.columns + block * _COLUMNS for block in range(plan.shape.blocks)]
+    return _Program(
+        some_n, [blocks.some(start, _COLUMNS, plan.k) for start in starts], number // (columns * rows)
+    )
 
 
 def _multiply(long_ref: Any, high_ref: Any, low_ref: Any, scale_ref: Any, *refs: Any, plan: _Plan) -> None:
-    """One program: a block of results from a share of the observations."""
-    axis, program = plan.axis, _program(plan)
-    scale = jnp.expand_dims(_load_items(scale_ref, program.some_n), axis)
-    origin = jnp.expand_dims(_load_items(refs[0], program.some_n), axis) if plan.centres else 0.0
+    """One program: blocks of results from a share of the observations."""
+    axis, step_size, program = plan.axis, plan.shape.step, _program(plan)
+    scale = jnp.expand_dims(blocks.load_items(scale_ref, program.some_n), axis)
+    origin = jnp.expand_dims(blocks.load_items(refs[0], program.some_n), axis) if plan.centres else 0.0
 
-    def add(step: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        some_o = _some((program.share * plan.steps + step) * _STEP, _STEP, plan.o)
+    def add(step: jax.Array, sums: tuple[Any, ...]) -> tuple[Any, ...]:
+        some_o = blocks.some((program.share * plan.steps + step) * step_size, step_size, plan.o)
         # A product by a power of two is exact, so that multiply-add rounds as a difference would.
-        values = _load(long_ref, program.some_n, some_o, axis) * scale
+        values = blocks.load(long_ref, program.some_n, some_o, axis) * scale
         if plan.centres:
-            counts = _load_items(refs[1], some_o) != 0 if plan.masks else some_o.inside
-            values = jnp.where(_plane(program.some_n.inside, counts, axis), values - origin, 0.0)
-        high, low = (_load_whole(ref, program.some_k, some_o, axis) for ref in (high_ref, low_ref))
-        grown = [sums[0] + _fresh_sum(values, high, low, axis)]
-        if plan.centres:
-            grown += [sums[1] + jnp.sum(values, axis), sums[2] + jnp.sum(values * values, axis)]
-        return tuple(grown)
+            counts = blocks.load_items(refs[1], some_o) != 0 if plan.masks else some_o.inside
+            values = jnp.where(blocks.plane(program.some_n.inside, counts, axis), values - origin, 0.0)
+        high = values.astype(jnp.float16)
+        low = (values - high.astype(jnp.float32)).astype(jnp.float16)
+        products = []
+        for block, some_k in zip(sums[0], program.blocks_k, strict=True):
+            short_high, short_low = (blocks.load_whole(ref, some_k, some_o) for ref in (high_ref, low_ref))
+            products.append(block + _fresh_sum(high, low, short_high, short_low, axis))
+        if not plan.centres:
+            return (tuple(products),)
+        return tuple(products), sums[1] + jnp.sum(values, axis), sums[2] + jnp.sum(values * values, axis)
 
     zeros = jnp.zeros((_ROWS,), jnp.float32)
-    sums = (jnp.zeros((_ROWS, _COLUMNS), jnp.float32), *[zeros] * (2 * plan.centres))
-    sums = jax.lax.fori_loop(0, plan.steps, add, sums)
+    empty = (jnp.zeros((_ROWS, _COLUMNS), jnp.float32),) * plan.shape.blocks
+    sums = jax.lax.fori_loop(0, plan.steps, add, (empty, *[zeros] * (2 * plan.centres)))
     _store(refs[plan.centres + plan.masks :], program, sums)
 
 
-def _store(refs: tuple[Any, ...], program: _Program, sums: tuple[jax.Array, ...]) -> None:
+def _store(refs: tuple[Any, ...], program: _Program, sums: tuple[Any, ...]) -> None:
     """Writes the products, and the long side's sums where there are any."""
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
-    some_n, some_k = program.some_n, program.some_k
-    at_n, at_k = pl.ds(some_n.start, _ROWS), pl.ds(some_k.start, _COLUMNS)
-    gpu.store(refs[0].at[program.share, at_n, at_k], sums[0], mask=_plane(some_n.inside, some_k.inside, 1))
+    some_n = program.some_n
+    at_n = pl.ds(some_n.start, _ROWS)
+    for some_k, block in zip(program.blocks_k, sums[0], strict=True):
+        at = refs[0].at[program.share, at_n, pl.ds(some_k.start, _COLUMNS)]
+        gpu.store(at, block, mask=blocks.plane(some_n.inside, some_k.inside, 1))
     for ref, values in zip(refs[1:], sums[1:], strict=True):
         # The programs of all column blocks write the same numbers.
         gpu.store(ref.at[program.share, at_n], values, mask=some_n.inside)
 
 
-def _fresh_sum(values: jax.Array, short_high: jax.Array, short_low: jax.Array, axis: int) -> jax.Array:
+def _fresh_sum(
+    high: jax.Array, low: jax.Array, short_high: jax.Array, short_low: jax.Array, axis: int
+) -> jax.Array:
     """The products of a step, in sums of the matrix units that ordinary float32 is to add."""
     from jax.experimental.pallas import triton as gpu
 
-    def dot(a: jax.Array, b: jax.Array) -> jax.Array:
-        return gpu.dot(a, b, trans_b=True) if axis == 1 else gpu.dot(a, b, trans_a=True)
-
-    high = values.astype(jnp.float16)
-    low = (values - high.astype(jnp.float32)).astype(jnp.float16)
+    dot = functools.partial(gpu.dot, trans_a=axis == 0, trans_b=True)
     return (dot(low, short_high) + dot(high, short_low)) + dot(high, short_high)
-
-
-def _load(ref: Any, items: _Some, observations: _Some, axis: int) -> jax.Array:
-    """A block of a side, laid out as the side is; 0 beyond its ends."""
-    from jax.experimental.pallas import triton as gpu
-
-    inside = _plane(items.inside, observations.inside, axis)
-    return gpu.load(ref.at[_block(items, observations, axis)], mask=inside, other=0.0)
-
-
-def _load_whole(ref: Any, items: _Some, observations: _Some, axis: int) -> jax.Array:
-    """A block that lies within the side."""
-    from jax.experimental.pallas import triton as gpu
-
-    return gpu.load(ref.at[_block(items, observations, axis)])
-
-
-def _block(items: _Some, observations: _Some, axis: int) -> tuple[Any, ...]:
-    from jax.experimental import pallas as pl
-
-    at = pl.ds(items.start, items.size), pl.ds(observations.start, observations.size)
-    return at if axis == 1 else at[::-1]
-
-
-def _load_items(ref: Any, items: _Some) -> jax.Array:
-    from jax.experimental import pallas as pl
-    from jax.experimental.pallas import triton as gpu
-
-    nothing = 0 if jnp.issubdtype(ref.dtype, jnp.integer) else 0.0
-    return gpu.load(ref.at[pl.ds(items.start, items.size)], mask=items.inside, other=nothing)
-
-
-def _plane(of_item: jax.Array, of_observation: jax.Array, axis: int) -> jax.Array:
-    """Whether both hold, for each item and observation, laid out as a side is."""
-    if axis == 1:
-        return of_item[:, None] & of_observation[None, :]
-    return of_observation[:, None] & of_item[None, :]

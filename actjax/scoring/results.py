@@ -11,7 +11,17 @@ from actjax.activations.clips import Observer, make_observer
 from actjax.data import loader
 from actjax.data.loader import Source
 from actjax.external.layers import Activations
-from actjax.scoring import checkpoints, columns, from_elsewhere, networks, nulls, one_pass, pictures, plan
+from actjax.scoring import (
+    checkpoints,
+    columns,
+    foreseen,
+    from_elsewhere,
+    networks,
+    nulls,
+    one_pass,
+    pictures,
+    plan,
+)
 from actjax.scoring.tasks import ScoredTask
 from actjax.types import LeftOut
 from actjax.workdir.pieces import Pieces
@@ -88,7 +98,8 @@ def pass_over(
     planned = plan.plan(setup, features, network, weights, elsewhere, len(source))
     families = [family for family, _ in planned.families]
     read_layers = from_elsewhere.layer_reader(elsewhere, families, source)
-    observer = make_observer(families, features, setup.frontend, read_layers)
+    program = foreseen.program_of(setup, len(source), weights)
+    observer = make_observer(families, features, setup.frontend, read_layers, program)
     if not any(comparison.pairs for _, comparisons in planned.families for comparison in comparisons):
         return Passed(planned, observer, [])
     tasks = one_pass.run_pass(

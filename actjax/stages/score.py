@@ -5,7 +5,7 @@ from pathlib import Path
 from actjax import memory, parallel, runs
 from actjax.data import loader
 from actjax.external.layers import Activations
-from actjax.scoring import checkpoints, from_elsewhere, nulls, results, score_set, unscored
+from actjax.scoring import checkpoints, foreseen, from_elsewhere, nulls, results, score_set, unscored
 from actjax.stages import Stage
 from actjax.statistics.requirements import check_replicates
 from actjax.workdir import examples, pieces, recorded_config
@@ -65,4 +65,4 @@ def check(run: runs.Run) -> None:
     nulls.draws(run.setup.scored.null, run.open_source(run.setup.scored.split))
 
 
-stage = Stage("score", check_options=check_options, check=check, run=score)
+stage = Stage("score", check_options=check_options, check=check, run=score, foresee=foreseen.foresee)

@@ -9,7 +9,7 @@ import pytest
 from jax.experimental import pallas
 
 from actjax import precision
-from actjax.kernels import reorder_errors, turned_words
+from actjax.kernels import reorder_errors, strongest_blocks, turned_words
 from actjax.similarity.api import make_metric
 from actjax.similarity.arithmetic.all_pairs import seen_at_once
 from actjax.similarity.families import reorder
@@ -76,8 +76,8 @@ def sides():
 def test_errors_are_those_of_sorted_pairs(emulated, monkeypatch, power, scratch_bytes):
     """In one tile and in many, of a concept and 32 neurons each."""
     monkeypatch.setattr(reorder_errors, "turned_words", turned_plainly)
-    how = {"words": 1, "scratch_bytes": scratch_bytes}
-    monkeypatch.setattr(reorder_errors, "mean_errors", functools.partial(reorder_errors.mean_errors, **how))
+    monkeypatch.setattr(reorder_errors, "_WORDS", 1)
+    monkeypatch.setattr(reorder_errors, "_SCRATCH_BYTES", scratch_bytes)
     x, y, mask = sides()
     px = jax.vmap(lambda v: reorder.strongest(v, mask, share=0.2, power=power))(x)
     place = jax.vmap(lambda v: twice_ranks(v, mask))(y) // 2
@@ -138,7 +138,7 @@ def test_sides_of_several_arrays_are_seen_at_once():
 @pytest.mark.parametrize("n, k, o", [(3, 5, 700), (1_000, 20_000, 50_000)])
 def test_the_kernels_are_programs_for_a_gpu(n, k, o):
     shape, t = jax.ShapeDtypeStruct, o // 20
-    strongest = reorder_errors.Strongest(
+    strongest = strongest_blocks.Strongest(
         shape((n, t), jnp.int32), shape((n, t), jnp.float32), shape((n,), jnp.int32)
     )
     concepts = reorder_errors.Concepts(shape((k, o), jnp.uint16), shape((k, o), jnp.float32))

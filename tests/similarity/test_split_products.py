@@ -81,6 +81,20 @@ def test_a_centred_product_has_the_digits_of_float32(emulated, axis):
     np.testing.assert_allclose(found.squares_n, (shifted**2).sum(1), rtol=1e-6)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_program_holds_two_blocks_of_columns(emulated, axis):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((150, 90), np.float32), rng.standard_normal((140, 90), np.float32)
+    mask = rng.random(90) < 0.8
+    y = np.where(mask, y, 0)
+    origin, scale = np.full(150, 0.5, np.float32), np.ones(150, np.float32)
+    sides = (x, y) if axis else (x.T, y.T)
+    found = jax.jit(functools.partial(split_product.centred_product, axis=axis))(*sides, origin, scale, mask)
+    shifted = np.where(mask, x.astype(np.float64) - 0.5, 0)
+    for values, expected in zip(found, (shifted @ y.T, shifted.sum(1), (shifted**2).sum(1)), strict=True):
+        np.testing.assert_allclose(values, expected, rtol=1e-6, atol=3e-5)
+
+
 def test_a_product_of_rows_of_any_size(emulated):
     x, y = (
         side * np.float32(10.0) ** np.arange(-12, 12)[:, None].astype(np.float32) for side in related(700)
@@ -131,6 +145,7 @@ def test_kernels_are_programs_for_a_gpu(o):
 
 def test_long_sums_are_shared_between_programs():
     assert split_product.splits(4_096, 256, 20_000) == (4, 79)
+    assert split_product.splits(4_096, 256, 20_000, split_product._WIDE) == (4, 157)
     splits, steps = split_product.splits(100_000, 1_000, 50_000)
     assert splits * steps * 64 >= 50_000 and steps <= 200
     assert split_product.splits(10, 10, 50) == (1, 1)
@@ -180,7 +195,10 @@ def test_without_a_mask_nothing_is_asked_within_the_program(emulated, monkeypatc
     metric = make_metric("pearson")
     sampled = whole_arrays._sampled(whole_arrays._flag_place(x))
     program = jax.make_jaxpr(functools.partial(sampled, metric, axis=0, mask_o=None))(x, y)
-    assert not primitives(program.jaxpr) & {"cond", "while", "scan", "gather", "argmax"}
+    assert not primitives(program.jaxpr) & {"cond", "scan", "gather", "argmax"}
+    # The one loop is the host's wait.
+    plain = functools.partial(whole_moments.at_sampled_scales, correlation, mask_o=None, axis=1)
+    assert "while" not in primitives(jax.make_jaxpr(plain)(x, y).jaxpr)
     looked = []
     fitting = whole_arrays._fitting
     monkeypatch.setattr(whole_arrays, "_fitting", lambda *all_: looked.append(1) or fitting(*all_))

@@ -113,7 +113,7 @@ def information_rows(tiny: bool) -> Mapping[str, Build]:
             "rank_reorder",
             few,
             _of_quantiles(references.rank_reorder),
-            sorted_keys=int(few.neurons * few.rows * few.observations * references.TOP_SHARE),
+            sorted_keys=(few.neurons + few.rows) * few.observations,
             peers=[peers.reorder(few)],
         ),
     }
@@ -135,7 +135,6 @@ def dissect_rows(tiny: bool) -> Mapping[str, Build]:
     """CLIP-Dissect's job: few neurons, 20,000 concepts, and probabilities where its metrics take them."""
     shape = TINY_DISSECT if tiny else DISSECT
     on_probabilities = functools.partial(job, shape=shape, make=concepts)
-    ordered = int(shape.neurons * shape.rows * shape.observations * references.TOP_SHARE)
     return {
         "cosine": lambda: job("cosine", shape, references.cosine, peers=[peers.cosine(shape)]),
         "cosine_cubed": lambda: job(
@@ -154,7 +153,8 @@ def dissect_rows(tiny: bool) -> Mapping[str, Build]:
         "rank_reorder": lambda: on_probabilities(
             'rank_reorder(probability="given")',
             reference=references.rank_reorder,
-            sorted_keys=ordered,
+            # Each side's order is needed once, not that of every pair.
+            sorted_keys=(shape.neurons + shape.rows) * shape.observations,
             peers=[peers.reorder(shape)],
         ),
         "wpmi of quantiles": lambda: job("wpmi", shape, _of_quantiles(references.wpmi)),

@@ -21,8 +21,23 @@ Finalize = Callable[[Moments], Scores]
 # A mean square below which a scale does not fit its item, and float16 may have lost digits of it: the first
 # sixteenth of deviations, whose mean size is 1/2 at least, gives the whole a mean square of 2^-6.
 _LEAST_SQUARE = 2.0**-12
+# Sums of squares from which on a value may be beyond float16.
+_MOST_SQUARES = 65_504.0**2
 # The share of the observations, one in so many, that tells the scales of the side which is read once.
 _SAMPLE = 16
+
+
+class Side(NamedTuple):
+    """What is known of a side's items, all at their scales.
+
+    Attributes:
+      squares: sums of squared deviations from the mean.
+      from_origin, mean: the mean, less what was taken off the values before, and as it is.
+    """
+
+    squares: jax.Array
+    from_origin: jax.Array
+    mean: jax.Array
 
 
 class Sampled(NamedTuple):
@@ -31,14 +46,12 @@ class Sampled(NamedTuple):
     Attributes:
       scores: the metric's outputs.
       doubtful: bool, whether squares may leave float32, parts float16, or an item is constant.
-      unfit: bool, whether the scales do not fit.
-      sums: of either side [2, v], what `_sides` takes from the moments.
+      sides: both.
     """
 
     scores: Scores
     doubtful: jax.Array
-    unfit: jax.Array
-    sums: tuple[jax.Array, jax.Array]
+    sides: tuple[Side, Side]
 
 
 def scores(
@@ -66,12 +79,10 @@ def at_sampled_scales(
 ) -> Sampled:
     """The scores at scales that the first sixteenth tells, and whether they are in doubt."""
     sampled = of_whole(x, y, mask_o, axis, _SAMPLE)
-    count = long_counts.as_float(sampled.count)
-    unfit, sums = _unfit(sampled), _sides(sampled)
-    doubtful = unfit
-    for squares, mean in sums:
-        doubtful = doubtful | jnp.any(suspicious(squares, mean, count))
-    return Sampled(finalize(sampled), doubtful, unfit, sums)
+    count, sides = long_counts.as_float(sampled.count), _sides(sampled)
+    # All that is asked of items in one pass over both sides.
+    asked = [_unfit(side, count) | suspicious(side.squares, side.mean, count) for side in sides]
+    return Sampled(finalize(sampled), jnp.any(jnp.concatenate(asked)), sides)
 
 
 def at_fitting_scales(
@@ -85,36 +96,38 @@ def at_fitting_scales(
 ) -> Scores:
     """The scores once a doubt is cleared: at the sample's scales, at those of all values, or `otherwise`."""
 
-    # An item that is constant at first tells nothing of its scale: all of it does.
-    def at_own_scales() -> tuple[Scores, tuple[jax.Array, jax.Array], jax.Array]:
-        moments = of_whole(x, y, mask_o, axis, 1)
-        return finalize(moments), _sides(moments), _unfit(moments)
-
-    moments, sums, wrong = jax.lax.cond(
-        sampled.unfit, at_own_scales, lambda: (sampled.scores, sampled.sums, jnp.asarray(False))
-    )
     count = _count(mask_o, x.shape[axis]).astype(jnp.float32)
+
+    # An item that is constant at first tells nothing of its scale: all of it does.
+    def at_own_scales() -> tuple[Scores, tuple[Side, Side]]:
+        moments = of_whole(x, y, mask_o, axis, 1)
+        return finalize(moments), _sides(moments)
+
+    def any_unfit(sides: tuple[Side, Side]) -> jax.Array:
+        return jnp.any(jnp.concatenate([_unfit(side, count) for side in sides]))
+
+    moments, sides = jax.lax.cond(
+        any_unfit(sampled.sides), at_own_scales, lambda: (sampled.scores, sampled.sides)
+    )
+    wrong = any_unfit(sides)
     everywhere = mask_o if mask_o is not None else jnp.ones((x.shape[axis],), bool)
-    for (squares, mean), side in zip(sums, (x, y), strict=True):
-        wrong = wrong | jnp.any(beyond(squares, mean, count, side, everywhere, axis)[0])
+    for of_side, side in zip(sides, (x, y), strict=True):
+        wrong = wrong | jnp.any(beyond(of_side.squares, of_side.mean, count, side, everywhere, axis)[0])
     return jax.lax.cond(wrong, otherwise, lambda: moments)
 
 
-def _sides(moments: Moments) -> tuple[jax.Array, jax.Array]:
-    """[2, v] the sums of squared deviations and the means, of either side."""
+def _sides(moments: Moments) -> tuple[Side, Side]:
     return (
-        jnp.stack([moments.xx_n, moments.origin_n + moments.mean_n]),
-        jnp.stack([moments.yy_k, moments.origin_k + moments.mean_k]),
+        Side(moments.xx_n, moments.mean_n, moments.origin_n + moments.mean_n),
+        Side(moments.yy_k, moments.mean_k, moments.origin_k + moments.mean_k),
     )
 
 
-def _unfit(moments: Moments) -> jax.Array:
-    """Whether parts left float16, or an item was so small at its scale that they lost digits."""
-    count = long_counts.as_float(moments.count)
-    unfit = ~jnp.all(jnp.isfinite(moments.xy_nk))
-    for squares, _ in _sides(moments):
-        unfit = unfit | jnp.any((squares > 0) & (squares < _LEAST_SQUARE * count))
-    return unfit
+def _unfit(side: Side, count: jax.Array) -> jax.Array:
+    """[v] whether parts may have left float16, or were so small that they lost digits."""
+    small = (side.squares > 0) & (side.squares < _LEAST_SQUARE * count)
+    # No value is larger than the root of its squares about the origin, and products of such are finite.
+    return small | ~(side.squares + count * side.from_origin * side.from_origin < _MOST_SQUARES)
 
 
 def of_whole(x: jax.Array, y: jax.Array, mask_o: jax.Array | None, axis: int, sample: int) -> Moments:
@@ -135,14 +148,13 @@ def _of_long_and_short(
     """The moments at scales that bring the mean size of a deviation near 1."""
     count = _count(mask_o, long.shape[axis])
     divisor = jnp.maximum(count, 1).astype(jnp.float32)
-    origin_n = _near_mean(long, mask_o, axis)
-    scale_n = _scale(long, origin_n, mask_o, axis, sample)
-    first_k = _first(short, mask_o, axis)
-    short = _less(short, first_k, mask_o, axis)
-    mean_k = jnp.sum(short, axis) / divisor
-    short = _less(short, mean_k, mask_o, axis)
-    scale_k = split_product.scale_to_one(jnp.sum(jnp.abs(short), axis) / divisor)
-    short = short * jnp.expand_dims(scale_k, axis)
+    first_n, near_n, scale_n = _about(long, mask_o, axis, _SAMPLE)
+    if sample != _SAMPLE:
+        scale_n = _about(long, mask_o, axis, sample)[2]
+    origin_n = first_n + near_n
+    # Deviations from a first value tell mean and scale in one pass.
+    first_k, mean_k, scale_k = _about(short, mask_o, axis, 1)
+    short = _less(_less(short, first_k, mask_o, axis), mean_k, mask_o, axis) * jnp.expand_dims(scale_k, axis)
     if axis == 1 and precision.splits_before(len(short)):
         products = both_split.centred_product(long, short, origin_n, scale_n, mask_o)
     else:
@@ -180,26 +192,17 @@ def _less(values: jax.Array, origin: jax.Array, mask_o: jax.Array | None, axis: 
     return shifted if mask_o is None else jnp.where(jnp.expand_dims(mask_o, 1 - axis), shifted, 0.0)
 
 
-def _first_part(
+def _about(
     values: jax.Array, mask_o: jax.Array | None, axis: int, sample: int
-) -> tuple[jax.Array, jax.Array | None, jax.Array]:
-    """(the first of `sample` parts of the observations, its mask, how many count, 1 at least)."""
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """(each item's first value, mean and scale of deviations from it in the first of `sample` parts).
+
+    A constant item's mean is 0. The scale brings the mean size of these deviations near 1.
+    """
     size = -(-values.shape[axis] // sample)
     counts = None if mask_o is None else mask_o[:size]
     number = jnp.maximum(_count(counts, size), 1).astype(jnp.float32)
-    return jax.lax.slice_in_dim(values, 0, size, axis=axis), counts, number
-
-
-def _near_mean(values: jax.Array, mask_o: jax.Array | None, axis: int) -> jax.Array:
-    """The mean of the first sixteenth of each item's observations; a constant item's is its value."""
     first = _first(values, mask_o, axis)
-    some, counts, number = _first_part(values, mask_o, axis, _SAMPLE)
-    return first + jnp.sum(_less(some, first, counts, axis), axis) / number
-
-
-def _scale(
-    values: jax.Array, origin: jax.Array, mask_o: jax.Array | None, axis: int, sample: int
-) -> jax.Array:
-    """The scale of the mean deviation of each item in the first of `sample` parts of its observations."""
-    some, counts, number = _first_part(values, mask_o, axis, sample)
-    return split_product.scale_to_one(jnp.sum(jnp.abs(_less(some, origin, counts, axis)), axis) / number)
+    apart = _less(jax.lax.slice_in_dim(values, 0, size, axis=axis), first, counts, axis)
+    sizes = jnp.sum(jnp.abs(apart), axis) / number
+    return first, jnp.sum(apart, axis) / number, split_product.scale_to_one(sizes)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import precision
-from actjax.kernels import reorder_errors
+from actjax.kernels import reorder_errors, strongest_blocks
 from actjax.similarity.arithmetic.all_pairs import OfSides, seen_at_once
 from actjax.similarity.arithmetic.inner import add_compensated, inner, total
 from actjax.similarity.families.concept import nan_if_constant
@@ -125,7 +125,7 @@ def _at_once(power: float) -> OfSides:
         member_no = member_no.at[jnp.arange(n)[:, None], px.index_i].set(inside_nt.astype(jnp.float32))
         sums_nk = jax.vmap(jax.vmap(inner, (None, 0)), (0, None))(member_no, py.probability_o)
         concepts = reorder_errors.Concepts(_orders(py.place_o), py.probability_o)
-        error_nk = reorder_errors.mean_errors(reorder_errors.Strongest(*px), concepts, power=power)
+        error_nk = reorder_errors.mean_errors(strongest_blocks.Strongest(*px), concepts, power=power)
         return error_nk, sums_nk / px.taken.astype(jnp.float32)[:, None]
 
     return seen_at_once(of_pair, of_matrices)
