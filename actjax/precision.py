@@ -23,6 +23,7 @@ from actjax.kernels import (
     band_sums,
     both_split,
     kth_value,
+    largest_near,
     reorder_errors,
     row_ranks,
     running_median,
@@ -72,6 +73,11 @@ def current_way() -> str:
     return "exact" if asked == "fast" and not _holds(split_product.holds) else asked
 
 
+def kernel_searches() -> bool:
+    """Whether the kernel that searches around multiples of a frequency is used in what is being traced."""
+    return _on_gpu() and _holds(largest_near.holds)
+
+
 def kernel_selects() -> bool:
     """Whether the kernel that finds values at places is used in what is being traced."""
     return _on_gpu() and _holds(kth_value.holds)
@@ -88,7 +94,7 @@ def kernel_medians() -> bool:
 
 
 def kernel_ranks() -> bool:
-    """Whether the kernel that looks up ranks is used in what is being traced."""
+    """Whether the kernel that ranks rows is used in what is being traced."""
     return _on_gpu() and _holds(row_ranks.holds)
 
 

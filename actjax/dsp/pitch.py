@@ -7,9 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax import precision
 from actjax.dsp.autocorrelation import frame_autocorrelation, hann_autocorrelation
 from actjax.dsp.parabola import vertex_shift
 from actjax.dsp.spectrum import PRECISION, hann_window
+from actjax.kernels import largest_near
 
 
 class Pitch(NamedTuple):
@@ -139,13 +141,37 @@ def _largest_near(magnitude: jax.Array, spacing: jax.Array, count: int):
 
     The first of the largest; the last but one bin where there is none.
     """
-    index = jax.lax.platform_dependent(
-        magnitude,
-        spacing,
-        cpu=functools.partial(_by_stretches, count=count),
-        default=functools.partial(_by_all_bins, count=count),
-    )
+    by_kernel = magnitude.dtype == jnp.float32 and precision.kernel_searches()
+
+    def elsewhere(magnitude: jax.Array, spacing: jax.Array) -> jax.Array:
+        if by_kernel:
+            return _by_kernel(count)(magnitude[None], spacing[None])[0]
+        return _by_all_bins(magnitude, spacing, count)
+
+    by_stretches = functools.partial(_by_stretches, count=count)
+    index = jax.lax.platform_dependent(magnitude, spacing, cpu=by_stretches, default=elsewhere)
     return jnp.clip(index, 1, magnitude.shape[1] - 2)
+
+
+@functools.cache
+def _by_kernel(count: int):
+    """The kernel's search of spectra [b, t, f] with spacings [b, t]; clips of a batch share one kernel."""
+
+    @jax.custom_batching.custom_vmap
+    def of_clips(magnitude: jax.Array, spacing: jax.Array) -> jax.Array:
+        return largest_near.largest_near(magnitude, spacing, count)
+
+    @of_clips.def_vmap
+    def _(axis_size: int, in_batched: list[bool], *sides: jax.Array) -> tuple[jax.Array, bool]:
+        magnitude, spacing = (
+            side if batched else jnp.broadcast_to(side, (axis_size, *side.shape))
+            for side, batched in zip(sides, in_batched, strict=True)
+        )
+        clips = magnitude.shape[:2]
+        index = of_clips(magnitude.reshape(-1, *magnitude.shape[2:]), spacing.reshape(-1, spacing.shape[-1]))
+        return index.reshape(*clips, *index.shape[1:]), True
+
+    return of_clips
 
 
 def _by_stretches(magnitude: jax.Array, spacing: jax.Array, count: int):

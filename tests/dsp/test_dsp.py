@@ -16,6 +16,7 @@ from signals import music, relative_error
 
 from actjax import dsp
 from actjax.dsp import pitch
+from actjax.kernels import largest_near
 from actjax.types import Frontend
 
 
@@ -173,10 +174,16 @@ def test_log_mel_image_subtracts_an_image_of_its_shape():
         dsp.log_mel_image(wave, Frontend(n_mels=8, subtract=given[1:]))
 
 
-def test_largest_near_multiples_by_both_ways():
+def test_largest_near_multiples_by_all_ways(monkeypatch):
     rng = np.random.default_rng(0)
     magnitude = rng.gamma(1.0, size=(60, 129)).astype(np.float32)
     magnitude[:10], magnitude[10:15] = np.round(magnitude[:10]), 0.0  # of equals the first one
     spacing = rng.uniform(2.0, 50.0, size=60).astype(np.float32)
     ways = [jax.jit(functools.partial(way, count=10)) for way in (pitch._by_stretches, pitch._by_all_bins)]
-    np.testing.assert_array_equal(*(way(magnitude, spacing) for way in ways))
+    expected = ways[0](magnitude, spacing)
+    np.testing.assert_array_equal(ways[1](magnitude, spacing), expected)
+    monkeypatch.setattr(pallas, "pallas_call", functools.partial(pallas.pallas_call, interpret=True))
+    by_kernel = jax.jit(jax.vmap(pitch._by_kernel(10)))
+    clips = by_kernel(magnitude.reshape(2, 1, 30, 129), spacing.reshape(2, 1, 30))
+    np.testing.assert_array_equal(clips.reshape(60, 10), expected)
+    assert largest_near.holds.__wrapped__()
