@@ -86,7 +86,8 @@ def list_datasets() -> tuple[str, ...]:
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
+        # From here on it is an attribute like others, found without this function.
+        return globals().setdefault(name, getattr(importlib.import_module(_PUBLIC[name]), name))
     raise AttributeError(f"module 'actjax' has no attribute {name!r}; it has {', '.join(__all__)}")
 
 

@@ -94,7 +94,7 @@ def kernel_medians() -> bool:
 
 
 def kernel_ranks() -> bool:
-    """Whether the kernel that looks up ranks is used in what is being traced."""
+    """Whether the kernel that ranks rows is used in what is being traced."""
     return _on_gpu() and _holds(row_ranks.holds)
 
 

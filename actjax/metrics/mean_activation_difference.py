@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from actjax.similarity.accumulators import moments
 from actjax.similarity.arithmetic.inner import inner
-from actjax.similarity.families.binary import Active, active_set, check_sides, is_active
+from actjax.similarity.families.binary import Active, active_set, check_sides, reaches
 from actjax.similarity.families.vectors import Scaled, centred
 from actjax.types import Accumulator, Context, Metric
 
@@ -72,7 +72,7 @@ def _streamed(threshold_y: float) -> Accumulator:
         mask_o: jax.Array,
         context: Context | None = None,
     ):
-        hot = is_active(y_ok, mask_o[:, None], 0.5, threshold_y)
+        hot = reaches(y_ok, mask_o[:, None], threshold_y)
         return moments.update(state, x_on, hot.astype(jnp.float32), mask_o)
 
     return Accumulator(f"moments(y >= {threshold_y})", moments.init, update, moments.merge, _slope)

@@ -36,6 +36,31 @@ def test_values_at_places_are_those_of_a_sort(emulated, rows):
         np.testing.assert_array_equal(found, np.sort(rows, 1)[np.arange(5), places])
 
 
+@pytest.mark.parametrize("o", [300, 260, 17, 1])
+def test_rows_of_any_length_lie_in_one_block_or_two(emulated, rows, o):
+    places = np.arange(5) * o // 5
+    found = jax.jit(kth_value.kth_values)(rows[:, :o], jnp.asarray(places))
+    np.testing.assert_array_equal(found, np.sort(rows[:, :o], 1)[np.arange(5), places])
+    sizes = kth_value._sizes(o)
+    assert o <= sum(sizes) < 2 * o + 2 and sizes == {300: (256, 64), 260: (256, 4), 17: (32,), 1: (2,)}[o]
+
+
+@pytest.mark.parametrize("some", [False, True])
+def test_the_largest_values_are_marked_as_the_plain_way_has_them(emulated, rows, some):
+    """Ties, a column of two values, a rectified one, a constant; what does not count may be anything."""
+    rows = np.where(np.isinf(rows), 1, rows)
+    rows = np.concatenate([rows, np.maximum(rows[:1] - 2, 0), np.full((1, 300), 3, np.float32)])
+    mask = np.random.default_rng(1).random(300) < (0.8 if some else 2)
+    rows = np.where(mask, rows, np.nan).astype(np.float32)
+    plainly = jax.vmap(order._top_as_bytes, (0, None, None))(rows, mask, 20)
+    for way in (order._top_of_item, jax.jit(order._top_of_item)):
+        found = jax.vmap(way, (0, None, None))(jnp.asarray(rows), jnp.asarray(mask), jnp.int32(20))
+        for values, expected in zip(found, plainly, strict=True):
+            np.testing.assert_array_equal(values, expected)
+    clips = jax.vmap(jax.vmap(order._top_of_item, (0, None, None)), (0, 0, None))
+    np.testing.assert_array_equal(clips(rows[None], mask[None], 20)[0][0], plainly[0])
+
+
 @pytest.mark.parametrize("places", [[120], [3, 200], [0, 20, 50, 120, 299]])
 def test_order_statistics_of_rows_and_of_clips(emulated, rows, places):
     expected = np.sort(rows, 1)[:, places]

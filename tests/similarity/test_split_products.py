@@ -137,6 +137,7 @@ def test_kernels_are_programs_for_a_gpu(o):
         (functools.partial(split_product.centred_product, axis=1), [*arrays, mask]),
         (functools.partial(split_product.centred_product, axis=1, mask_o=None), arrays),
         (kth_value.kth_values, [rows, places]),
+        (kth_value.marked, [rows, jax.ShapeDtypeStruct((kth_value.MOST,), jnp.bool_), places]),
         (both_split.product, arrays[:2]),
     ):
         lowered = jax.jit(program).trace(*inputs).lower(lowering_platforms=("cuda",))

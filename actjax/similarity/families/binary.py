@@ -68,8 +68,11 @@ def active_set(alpha: float, threshold: float | None) -> Callable[[jax.Array, ja
     """
 
     def prepare(values_o: jax.Array, mask_o: jax.Array, context: Context):
-        hot = is_active(values_o, mask_o, alpha, threshold)
-        active = jnp.sum(hot, dtype=jnp.int32)
+        if threshold is None:
+            hot, active = top_active(values_o, mask_o, alpha)
+        else:
+            hot = reaches(values_o, mask_o, threshold)
+            active = jnp.sum(hot, dtype=jnp.int32)
         off = jnp.sum(mask_o, dtype=jnp.int32) - active
         one = jnp.where((active > 0) & (off > 0), 1.0, jnp.nan).astype(jnp.float32)
         return Active(hot.astype(indicator_type()), active, off, one)
@@ -77,10 +80,8 @@ def active_set(alpha: float, threshold: float | None) -> Callable[[jax.Array, ja
     return prepare
 
 
-def is_active(values_o: jax.Array, mask_o: jax.Array, alpha: float, threshold: float | None) -> jax.Array:
-    """[o] bool: the values that reach the threshold, or the top share of alpha if it is None."""
-    if threshold is None:
-        return top_active(values_o, mask_o, alpha)
+def reaches(values_o: jax.Array, mask_o: jax.Array, threshold: float) -> jax.Array:
+    """[o] bool: the values that count and reach the threshold."""
     return mask_o & (values_o >= threshold)
 
 

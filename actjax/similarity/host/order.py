@@ -13,7 +13,7 @@ import numpy as np
 
 from actjax import precision
 from actjax.kernels import kth_value
-from actjax.similarity.host.dispatch import call_host, host_or_device
+from actjax.similarity.host.dispatch import call_host, cpu_or_device, host_or_device
 from actjax.similarity.host.select import from_ordered_bits, order_statistic, ordered_bits
 from actjax.similarity.host.threads import in_blocks
 
@@ -83,9 +83,54 @@ def at_least(values_o: jax.Array, mask_o: jax.Array, cutoff: jax.Array) -> jax.A
     return mask_o & jnp.where(cutoff > lowest, values_o >= cutoff, values_o > lowest)
 
 
-def top_active(values_o: jax.Array, mask_o: jax.Array, alpha: float) -> jax.Array:
-    """[o] bool: the ceil(alpha n) largest valid values and all that tie with the least of them."""
-    return at_least(values_o, mask_o, kth_largest(values_o, mask_o, top_count(mask_o, alpha)))
+def top_active(values_o: jax.Array, mask_o: jax.Array, alpha: float) -> tuple[jax.Array, jax.Array]:
+    """The ceil(alpha n) largest valid values and all that tie with the least of them.
+
+    Returns:
+      ([o] bool, or int8 where a kernel of a GPU marks them; int32, how many there are).
+    """
+    k = top_count(mask_o, alpha)
+    if precision.kernel_selects() and values_o.shape[-1] <= kth_value.MOST:
+        return cpu_or_device(_top_as_bytes, _top_of_item, values_o, mask_o, k)
+    active_o = at_least(values_o, mask_o, kth_largest(values_o, mask_o, k))
+    return active_o, jnp.sum(active_o, dtype=jnp.int32)
+
+
+def _top_as_bytes(values_o: jax.Array, mask_o: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+    active_o = at_least(values_o, mask_o, kth_largest(values_o, mask_o, k))
+    return active_o.astype(jnp.int8), jnp.sum(active_o, dtype=jnp.int32)
+
+
+# Rows that share a mask are marked by the kernel that finds their values; others are marked after it.
+@jax.custom_batching.custom_vmap
+def _top_of_item(values_o: jax.Array, mask_o: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return _top_as_bytes(values_o, mask_o, k)
+
+
+@_top_of_item.def_vmap
+def _(
+    axis_size: int, in_batched: list[bool], values: jax.Array, mask: jax.Array, k: jax.Array
+) -> tuple[tuple[jax.Array, jax.Array], tuple[bool, bool]]:
+    axes = tuple(0 if batched else None for batched in in_batched)
+    if axes != (0, None, None):
+        return jax.vmap(_top_as_bytes, axes)(values, mask, k), (True, True)
+    return _top_of_rows(values, mask, k), (True, True)
+
+
+@jax.custom_batching.custom_vmap
+def _top_of_rows(values_no: jax.Array, mask_o: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+    place = jnp.sum(mask_o, dtype=jnp.int32) - k
+    marked = kth_value.marked(values_no, mask_o, jnp.full((len(values_no),), place))
+    return marked.marks_no, marked.count_n
+
+
+@_top_of_rows.def_vmap
+def _(
+    axis_size: int, in_batched: list[bool], values: jax.Array, mask: jax.Array, k: jax.Array
+) -> tuple[tuple[jax.Array, jax.Array], tuple[bool, bool]]:
+    axes = tuple(0 if batched else None for batched in in_batched)
+    rows = jax.vmap(_top_as_bytes, (0, None, None))
+    return jax.vmap(rows, axes)(values, mask, k), (True, True)
 
 
 def quantile_edges(values_o: jax.Array, mask_o: jax.Array, bins: int) -> jax.Array:

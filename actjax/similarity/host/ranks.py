@@ -124,25 +124,15 @@ def _(axis_size: int, in_batched: list[bool], values: jax.Array) -> tuple[jax.Ar
 @jax.custom_batching.custom_vmap
 def _of_rows(values_no: jax.Array) -> jax.Array:
     """[n, o] twice the mid-ranks; any for infinite values."""
-    if precision.kernel_ranks() and values_no.shape[1] <= row_ranks.MOST:
-        return _by_looking_up(values_no)
-    return _by_sorting_places(values_no)
-
-
-def _by_looking_up(values_no: jax.Array) -> jax.Array:
-    """[n, o] twice the mid-ranks, from sorted rows; where many values tie each place gets its rank first."""
-    keys_no = float_bits(values_no)
-    sorted_no = jax.lax.sort(keys_no, is_stable=False)
-    counts = row_ranks.look_up(keys_no, sorted_no)
-    return jax.lax.cond(
-        counts.runs,
-        lambda: jnp.take_along_axis(_mid_ranks(sorted_no), counts.less_no, 1, mode="promise_in_bounds"),
-        lambda: 2 * counts.less_no + counts.more_no + 2,
-    )
+    if values_no.shape[1] > row_ranks.MOST or not precision.kernel_ranks():
+        return _by_sorting_places(values_no).astype(jnp.int32)
+    twice_no, unsettled = row_ranks.twice_ranks(values_no)
+    twice_no = jax.lax.cond(unsettled, lambda: _by_sorting_places(values_no), lambda: twice_no)
+    return twice_no.astype(jnp.int32)
 
 
 def _by_sorting_places(values_no: jax.Array) -> jax.Array:
-    """[n, o] twice the mid-ranks, from the order of each row.
+    """[n, o] twice the mid-ranks, uint16 where these hold them, from the order of each row.
 
     Bits sort twice as fast as floats do, and short places faster than long ones. Finding where ties begin and
     end takes a quarter of the sort, and what is continuous has none.
@@ -160,12 +150,11 @@ def _by_sorting_places(values_no: jax.Array) -> jax.Array:
         at = zeros.at[order_o.astype(jnp.int32)]
         return at.set(twice_o.astype(zeros.dtype), unique_indices=True, mode="promise_in_bounds")
 
-    twice_no = jax.lax.cond(
+    return jax.lax.cond(
         tied,
         lambda: jax.vmap(placed)(order, _mid_ranks(keys)),
         lambda: jax.vmap(placed, (0, None))(order, 2 * place + 2),
     )
-    return twice_no.astype(jnp.int32)
 
 
 @_of_rows.def_vmap
