@@ -1,7 +1,6 @@
 """Autocorrelation of frames: of rows, of frames that share hops, and of frames under a Hann window.
 
-A CPU takes inverse transforms as they are. Elsewhere each is a forward transform of real numbers: a GPU's
-library scales an inverse transform in a pass of its own, after one that rearranges its input.
+Inverse transforms are `actjax.dsp.fourier`'s, of which the first half is looked at: lags are no longer.
 """
 
 import functools
@@ -10,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.dsp.fourier import inverse
 from actjax.dsp.framing import fast_length
 from actjax.dsp.spectrum import hann_spectrum, hann_window
 
@@ -17,13 +17,13 @@ from actjax.dsp.spectrum import hann_spectrum, hann_window
 def autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
     """[t, lags] sums of x[s] x[s + lag] within each row of [t, s]; nothing wraps around."""
     power, length = _padded_power(frames_ts, lags)
-    return _inverse(power, length)[:, :lags]
+    return inverse(power, length)[:, :lags]
 
 
 def summed_autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
     """[lags] the sum over all rows of what `autocorrelation` gives, with one inverse transform."""
     power, length = _padded_power(frames_ts, lags)
-    return _inverse(jnp.sum(power, axis=0, keepdims=True), length)[0, :lags]
+    return inverse(jnp.sum(power, axis=0, keepdims=True), length)[0, :lags]
 
 
 def frame_autocorrelation(frames_ts: jax.Array, hop_samples: int, lags: int) -> jax.Array:
@@ -46,7 +46,7 @@ def frame_autocorrelation(frames_ts: jax.Array, hop_samples: int, lags: int) -> 
     imaginary = (x[:-1] * y[1:] - y[:-1] * x[1:]) * turned
     pairs = length // hop_samples - 1
     real = _sums(real, pairs, frames) + alone[pairs:]
-    return _inverse(real, 2 * hop_samples, _sums(imaginary, pairs, frames))[:, :lags]
+    return inverse(real, 2 * hop_samples, _sums(imaginary, pairs, frames))[:, :lags]
 
 
 def hann_autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
@@ -83,7 +83,7 @@ def _hann_circular(frames_ts: jax.Array, lags: int):
     of_mean = np.zeros((1, length // 2 + 1), np.float32)
     of_mean[0, :2] = length / 2, -length / 4
     real = spectrum.real - mean[:, None] * of_mean
-    around = _inverse(real**2 + spectrum.imag**2, length)[:, :lags]
+    around = inverse(real**2 + spectrum.imag**2, length)[:, :lags]
     ends = lags - 1
     window = jnp.asarray(hann_window(length)[None, :ends], frames_ts.dtype)
     first = (frames_ts[:, :ends] - mean[:, None]) * window
@@ -100,22 +100,3 @@ def _hann_circular(frames_ts: jax.Array, lags: int):
 def _sums(rows: jax.Array, count: int, frames: int):
     """[frames, f] sums of `count` rows that follow each other, from each row on."""
     return functools.reduce(jnp.add, [rows[i : i + frames] for i in range(count)])
-
-
-def _inverse(real_tf: jax.Array, length: int, imaginary_tf: jax.Array | None = None):
-    """[t, length // 2 + 1] the first values of the inverse of a real signal's transform."""
-
-    def as_it_is(real: jax.Array, imaginary: jax.Array) -> jax.Array:
-        return jnp.fft.irfft(jax.lax.complex(real, imaginary), n=length, axis=1)[:, : length // 2 + 1]
-
-    def forward(real: jax.Array, imaginary: jax.Array) -> jax.Array:
-        """Hartley's transform of real minus imaginary part, which is its own inverse but for the scale."""
-        beyond = slice(1, length - length // 2)
-        mirrored = jnp.flip((real + imaginary)[:, beyond], axis=1)
-        both = jnp.concatenate([real - imaginary, mirrored], axis=1)
-        spectrum = jnp.fft.rfft(both, axis=1)
-        return (spectrum.real - spectrum.imag) * (1.0 / length)
-
-    if imaginary_tf is None:
-        imaginary_tf = jnp.zeros_like(real_tf)
-    return jax.lax.platform_dependent(real_tf, imaginary_tf, cpu=as_it_is, default=forward)

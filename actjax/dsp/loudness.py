@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.dsp.fourier import inverse
 from actjax.dsp.framing import check_wave, fast_length, frame_energy
 
 # What a full-scale 997 Hz sine gains in the K filter, so that it reads -3.01 LUFS.
@@ -23,7 +24,8 @@ def k_weighted(wave_s: jax.Array, sample_rate_hz: int) -> jax.Array:
     samples = wave_s.shape[0]
     length = fast_length(samples + sample_rate_hz // 4)
     response = jnp.asarray(_k_response(sample_rate_hz, length).astype(np.complex64))
-    return jnp.fft.irfft(jnp.fft.rfft(wave_s, n=length) * response, n=length)[:samples]
+    weighted = jnp.fft.rfft(wave_s, n=length) * response
+    return inverse(weighted.real[None], length, weighted.imag[None])[0, :samples]
 
 
 def block_power(wave_s: jax.Array, sample_rate_hz: int) -> jax.Array:

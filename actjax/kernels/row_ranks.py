@@ -66,13 +66,15 @@ def holds() -> bool:
     values[1] = np.maximum(values[1], 0)
     values[2] = np.exp(3 * values[2])
     values[3] = np.round(values[3])
+    values[0, ::7] = np.inf
     expected = [
         np.searchsorted(np.sort(row), row, "left") + np.searchsorted(np.sort(row), row, "right") + 1
         for row in values[:3]
     ]
     twice, unsettled = computed(twice_ranks, values[:3])
     _, many_tie = computed(twice_ranks, values[3:])
-    return bool((np.asarray(twice) == np.stack(expected)).all() and not unsettled and many_tie)
+    right = (np.asarray(twice) == np.stack(expected)) | np.isinf(values[:3])
+    return bool(right.all() and not unsettled and many_tie)
 
 
 def _steps(values_no: jax.Array) -> jax.Array:

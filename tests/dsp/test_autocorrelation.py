@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from actjax import dsp
-from actjax.dsp import autocorrelation
+from actjax.dsp import autocorrelation, fourier
 
 
 @pytest.fixture(params=["cpu", "default"])
@@ -62,3 +62,11 @@ def test_hann_autocorrelation(platform, length, lags):
     expected = _sums(centred * (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)), lags)
     found = jax.jit(autocorrelation.hann_autocorrelation, static_argnums=1)(frames, lags)
     np.testing.assert_allclose(found / expected[:, :1], expected / expected[:, :1], atol=2e-6)
+
+
+@pytest.mark.parametrize("length", [1, 2, 9, 12])
+def test_inverse_of_real_signals(platform, length):
+    signals = np.random.default_rng(0).standard_normal((3, length)).astype(np.float32)
+    spectrum = np.fft.rfft(signals).astype(np.complex64)
+    found = jax.jit(fourier.inverse, static_argnums=1)(spectrum.real, length, spectrum.imag)
+    np.testing.assert_allclose(found, signals, atol=1e-6)
