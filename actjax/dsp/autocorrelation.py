@@ -80,10 +80,10 @@ def _hann_circular(frames_ts: jax.Array, lags: int):
     length = frames_ts.shape[1]
     mean = jnp.mean(frames_ts, axis=1)
     spectrum = hann_spectrum(frames_ts)
-    of_mean = np.zeros((1, length // 2 + 1), np.float32)
-    of_mean[0, :2] = length / 2, -length / 4
-    real = spectrum.real - mean[:, None] * of_mean
-    around = inverse(real**2 + spectrum.imag**2, length)[:, :lags]
+    power = spectrum.real**2 + spectrum.imag**2
+    of_mean = mean[:, None] * jnp.asarray([[length / 2, -length / 4]], mean.dtype)
+    lowest = (spectrum.real[:, :2] - of_mean) ** 2 + spectrum.imag[:, :2] ** 2
+    around = inverse(jnp.concatenate([lowest, power[:, 2:]], axis=1), length)[:, :lags]
     ends = lags - 1
     window = jnp.asarray(hann_window(length)[None, :ends], frames_ts.dtype)
     first = (frames_ts[:, :ends] - mean[:, None]) * window

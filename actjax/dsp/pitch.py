@@ -10,7 +10,7 @@ import numpy as np
 from actjax import precision
 from actjax.dsp.autocorrelation import frame_autocorrelation, hann_autocorrelation
 from actjax.dsp.parabola import vertex_shift
-from actjax.dsp.spectrum import PRECISION, hann_window
+from actjax.dsp.spectrum import PRECISION, hann_window, magnitude
 from actjax.kernels import largest_near
 
 
@@ -115,42 +115,42 @@ class Partials(NamedTuple):
     present: jax.Array
 
 
-def partials(magnitude_tf: jax.Array, f0_hz: jax.Array, *, sample_rate_hz: int, count: int) -> Partials:
+def partials(power_tf: jax.Array, f0_hz: jax.Array, *, sample_rate_hz: int, count: int) -> Partials:
     """The largest magnitude within a third of f0 around each of the first `count` multiples of f0.
 
-    Frequency and height are refined by a parabola through three bins; multiples whose neighbourhood passes
-    half the sample rate, or that have no peak, are absent.
+    Frequency and height are refined by a parabola through the magnitudes, roots of the power, of three bins;
+    multiples whose neighbourhood passes half the sample rate, or that have no peak, are absent.
     """
-    bins = magnitude_tf.shape[1]
+    bins = power_tf.shape[1]
     hz_per_bin = sample_rate_hz / (2 * (bins - 1))
-    number = jnp.arange(1, count + 1, dtype=magnitude_tf.dtype)
+    number = jnp.arange(1, count + 1, dtype=power_tf.dtype)
     spacing = f0_hz[:, None] / hz_per_bin
-    best = _largest_near(jax.lax.stop_gradient(magnitude_tf), jax.lax.stop_gradient(spacing[:, 0]), count)
-    low, top, high = (jnp.take_along_axis(magnitude_tf, best + i, axis=1) for i in (-1, 0, 1))
+    best = _largest_near(jax.lax.stop_gradient(power_tf), jax.lax.stop_gradient(spacing[:, 0]), count)
+    low, top, high = (magnitude(jnp.take_along_axis(power_tf, best + i, axis=1)) for i in (-1, 0, 1))
     peak = (top > low) & (top >= high)
     curvature = jnp.where(peak, low + high - 2.0 * top, 1.0)
     shift = jnp.where(peak, 0.5 * (low - high) / curvature, 0.0)
     present = peak & ((number + 1.0 / 3.0)[None, :] * spacing < bins - 1)
-    hz = (best.astype(magnitude_tf.dtype) + shift) * hz_per_bin
+    hz = (best.astype(power_tf.dtype) + shift) * hz_per_bin
     height = top - 0.25 * (low - high) * shift
     return Partials(hz, jnp.where(present, height, 0.0), jnp.broadcast_to(number[None, :], hz.shape), present)
 
 
-def _largest_near(magnitude: jax.Array, spacing: jax.Array, count: int):
+def _largest_near(power: jax.Array, spacing: jax.Array, count: int):
     """[t, harmonic] index of the largest bin within a third of the spacing around each multiple of it.
 
     The first of the largest; the last but one bin where there is none.
     """
-    by_kernel = magnitude.dtype == jnp.float32 and precision.kernel_searches()
+    by_kernel = power.dtype == jnp.float32 and precision.kernel_searches()
 
-    def elsewhere(magnitude: jax.Array, spacing: jax.Array) -> jax.Array:
+    def elsewhere(power: jax.Array, spacing: jax.Array) -> jax.Array:
         if by_kernel:
-            return _by_kernel(count)(magnitude[None], spacing[None])[0]
-        return _by_all_bins(magnitude, spacing, count)
+            return _by_kernel(count)(power[None], spacing[None])[0]
+        return _by_all_bins(power, spacing, count)
 
     by_stretches = functools.partial(_by_stretches, count=count)
-    index = jax.lax.platform_dependent(magnitude, spacing, cpu=by_stretches, default=elsewhere)
-    return jnp.clip(index, 1, magnitude.shape[1] - 2)
+    index = jax.lax.platform_dependent(power, spacing, cpu=by_stretches, default=elsewhere)
+    return jnp.clip(index, 1, power.shape[1] - 2)
 
 
 @functools.cache
@@ -158,36 +158,36 @@ def _by_kernel(count: int):
     """The kernel's search of spectra [b, t, f] with spacings [b, t]; clips of a batch share one kernel."""
 
     @jax.custom_batching.custom_vmap
-    def of_clips(magnitude: jax.Array, spacing: jax.Array) -> jax.Array:
-        return largest_near.largest_near(magnitude, spacing, count)
+    def of_clips(power: jax.Array, spacing: jax.Array) -> jax.Array:
+        return largest_near.largest_near(power, spacing, count)
 
     @of_clips.def_vmap
     def _(axis_size: int, in_batched: list[bool], *sides: jax.Array) -> tuple[jax.Array, bool]:
-        magnitude, spacing = (
+        power, spacing = (
             side if batched else jnp.broadcast_to(side, (axis_size, *side.shape))
             for side, batched in zip(sides, in_batched, strict=True)
         )
-        clips = magnitude.shape[:2]
-        index = of_clips(magnitude.reshape(-1, *magnitude.shape[2:]), spacing.reshape(-1, spacing.shape[-1]))
+        clips = power.shape[:2]
+        index = of_clips(power.reshape(-1, *power.shape[2:]), spacing.reshape(-1, spacing.shape[-1]))
         return index.reshape(*clips, *index.shape[1:]), True
 
     return of_clips
 
 
-def _by_stretches(magnitude: jax.Array, spacing: jax.Array, count: int):
+def _by_stretches(power: jax.Array, spacing: jax.Array, count: int):
     """Every multiple looks at a stretch as long as its neighbourhood can be.
 
     From (h - 1/3) to (h + 1/3) spacings that end at half the sample rate: all stretches together are 1.7
     times the bins for ten multiples. Scattering each bin to its multiple took three times as long on a CPU.
     """
-    bins = magnitude.shape[1]
+    bins = power.shape[1]
 
     def near(number: int) -> jax.Array:
         width = int(np.ceil(2 / 3 * bins / (number + 1 / 3))) + 4
         lowest = jnp.floor((number - 1 / 3) * spacing).astype(jnp.int32) - 1
         index = lowest[:, None] + jnp.arange(width, dtype=jnp.int32)[None, :]
         mine = (_multiples(index, spacing) == number) & (index < bins)
-        there = jnp.take_along_axis(magnitude, jnp.clip(index, 0, bins - 1), axis=1)
+        there = jnp.take_along_axis(power, jnp.clip(index, 0, bins - 1), axis=1)
         seen = jnp.where(mine, there, -1.0)
         has_it = mine & (seen == jnp.max(seen, axis=1, keepdims=True))
         return jnp.min(jnp.where(has_it, index, bins), axis=1)
@@ -195,16 +195,16 @@ def _by_stretches(magnitude: jax.Array, spacing: jax.Array, count: int):
     return jnp.stack([near(number) for number in range(1, count + 1)], axis=1)
 
 
-def _by_all_bins(magnitude: jax.Array, spacing: jax.Array, count: int):
+def _by_all_bins(power: jax.Array, spacing: jax.Array, count: int):
     """Every multiple looks at all bins, which a GPU reads once for all of them, without a gather."""
-    bins = magnitude.shape[1]
+    bins = power.shape[1]
     index = jnp.arange(bins, dtype=jnp.int32)[None, :]
     multiple = _multiples(index, spacing)
 
     def near(number: int) -> jax.Array:
         mine = multiple == number
-        largest = jnp.max(jnp.where(mine, magnitude, -1.0), axis=1, keepdims=True)
-        return jnp.min(jnp.where(mine & (magnitude == largest), index, bins), axis=1)
+        largest = jnp.max(jnp.where(mine, power, -1.0), axis=1, keepdims=True)
+        return jnp.min(jnp.where(mine & (power == largest), index, bins), axis=1)
 
     return jnp.stack([near(number) for number in range(1, count + 1)], axis=1)
 

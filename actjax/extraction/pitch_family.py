@@ -31,7 +31,7 @@ def find_partials(
     """(partials, pitch, voiced [t]); voiced frames sound and are less aperiodic than `voicing`."""
     pitch = find_pitch(at, wave_s, fmin_hz, fmax_hz)
     voiced = pitch.sounding & (pitch.aperiodicity < voicing)
-    partials = dsp.partials(at.magnitude(wave_s), pitch.f0_hz, sample_rate_hz=at.sample_rate_hz, count=count)
+    partials = dsp.partials(at.power(wave_s), pitch.f0_hz, sample_rate_hz=at.sample_rate_hz, count=count)
     return partials, pitch, voiced
 
 
