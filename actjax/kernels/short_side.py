@@ -80,7 +80,7 @@ def _prepare(short_ref: Any, high_ref: Any, low_ref: Any, *refs: Any, k: int, o:
     from_row = jnp.minimum(row, k - 1)
     first = gpu.load(short_ref.at[from_row, 0 * row])
 
-    def above_first(i: jax.Array) -> jax.Array:
+    def above_first(i: jax.Array) -> tuple[jax.Array, jax.Array]:
         inside = (i * _AT_ONCE + jnp.arange(_AT_ONCE) < o) & (row < k)
         values = gpu.load(short_ref.at[from_row, pl.ds(i * _AT_ONCE, _AT_ONCE)], mask=inside, other=0.0)
         return jnp.where(inside, values - first, 0.0), inside
