@@ -150,7 +150,7 @@ def test_a_short_side_is_prepared_in_one_kernel(emulated):
     """Centred, near 1, in parts; a constant is 0, and its first value is its origin."""
     y = (related(5_000)[1][:9] + 3) * np.float32(10) ** np.arange(-12, 15, 3, dtype=np.float32)[:, None]
     y[4] = 7.0
-    side = jax.jit(functools.partial(short_side.prepared, rows=128, width=5_120))(y)
+    side = jax.jit(functools.partial(short_side.prepared, rows=10, width=5_120))(y)
     scales = np.asarray(side.scale_k, np.float64)[:, None]
     exact = scales * (y - y.mean(1, keepdims=True, dtype=np.float64))
     parts = np.asarray(side.high, np.float64) + np.asarray(side.low, np.float64)
