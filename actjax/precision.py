@@ -27,6 +27,7 @@ from actjax.kernels import (
     reorder_errors,
     row_ranks,
     running_median,
+    short_side,
     split_product,
 )
 
@@ -106,6 +107,11 @@ def kernel_reorders() -> bool:
 def splits_before(k: int) -> bool:
     """Whether the long side is split before it is multiplied with a short side of k rows."""
     return both_split.gains(k) and _on_gpu() and _holds(both_split.holds)
+
+
+def prepares_short(k: int, o: int) -> bool:
+    """Whether a kernel centres and splits a short side of k rows with o observations."""
+    return short_side.suits(k, o) and _on_gpu() and _holds(short_side.holds)
 
 
 def _on_gpu() -> bool:

@@ -74,8 +74,7 @@ def _hann_circular(frames_ts: jax.Array, lags: int):
     """By the transform of the frames alone, which other features take too, less what wraps around.
 
     The mean goes in the frequency domain, where the window has three bins. What wraps around at a lag is the
-    convolution of the frame's first samples with its last ones, reversed: the imaginary part of the square of
-    a transform that has one as its real, the other as its imaginary part.
+    convolution of the frame's first samples with its last ones, reversed.
     """
     length = frames_ts.shape[1]
     mean = jnp.mean(frames_ts, axis=1)
@@ -90,10 +89,9 @@ def _hann_circular(frames_ts: jax.Array, lags: int):
     # The window is symmetric about its middle: sample length - s weighs as sample s, the first one nothing.
     last = (frames_ts[:, : length - ends : -1] - mean[:, None]) * window[:, 1:]
     size = fast_length(2 * ends)
-    pair = jax.lax.complex(first, jnp.pad(last, ((0, 0), (1, 0))))
-    squared = jnp.fft.fft(pair, n=size, axis=1) ** 2
-    # A transform of the conjugate is the conjugate of the inverse one, not scaled.
-    wrapped = jnp.fft.fft(jnp.conj(squared), axis=1).imag[:, :lags] * (-0.5 / size)
+    x, y = jnp.fft.rfft(jnp.stack([first, jnp.pad(last, ((0, 0), (1, 0)))]), n=size, axis=2)
+    real = x.real * y.real - x.imag * y.imag
+    wrapped = inverse(real, size, x.real * y.imag + x.imag * y.real)[:, :lags]
     return around - wrapped
 
 

@@ -66,15 +66,25 @@ def frame_energy(wave_s: jax.Array, length: int, hop_samples: int, *, centred: b
 
 
 def fast_length(least: int) -> int:
-    """The smallest product of powers of 2, 3 and 5 not below `least`: a fast Fourier transform's length."""
-    while True:
-        quotient = least
-        for prime in (2, 3, 5):
-            while quotient % prime == 0:
-                quotient //= prime
-        if quotient == 1:
-            return least
+    """A product of powers of 2, 3 and 5 not below `least`: a fast Fourier transform's length.
+
+    The one with the highest power of 2 up to a sixteenth beyond `least`, else the next one: 768 takes less
+    time than 750.
+    """
+    lengths = [n for n in range(least, least + least // 16 + 1) if _is_smooth(n)]
+    if lengths:
+        return max(lengths, key=lambda n: (n & -n, -n))
+    while not _is_smooth(least):
         least += 1
+    return least
+
+
+def _is_smooth(number: int) -> bool:
+    """Whether a number has no prime factors but 2, 3 and 5."""
+    for prime in (2, 3, 5):
+        while number % prime == 0:
+            number //= prime
+    return number == 1
 
 
 def check_wave(wave_s: jax.Array) -> None:

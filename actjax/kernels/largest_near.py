@@ -75,7 +75,10 @@ def _search(power_ref: Any, spacing_ref: Any, out_ref: Any, *, bins: int, count:
         larger = there > largest
         return jnp.where(larger, there, largest), jnp.where(larger, index, place)
 
-    none = jnp.full((len(number), _STRETCH), -1.0, jnp.float32), jnp.full((len(number), _STRETCH), bins)
+    none = (
+        jnp.full((len(number), _STRETCH), -1.0, jnp.float32),
+        jnp.full((len(number), _STRETCH), bins, jnp.int32),
+    )
     largest, place = jax.lax.fori_loop(0, (width + _STRETCH - 1) // _STRETCH, look, none)
     top = jnp.max(largest, axis=1, keepdims=True)
     first = jnp.min(jnp.where(largest == top, place, bins), axis=1)

@@ -56,6 +56,14 @@ class Centred(NamedTuple):
     squares_n: jax.Array
 
 
+class Parts(NamedTuple):
+    """k rows of a short side as sums of two float16, zeros up to whole blocks and steps."""
+
+    high: jax.Array
+    low: jax.Array
+    k: int
+
+
 def scale_to_one(size: jax.Array) -> jax.Array:
     """The power of two that brings a size into 1/2 .. 1; 1 for 0."""
     scale = jnp.ldexp(jnp.ones_like(size), -jnp.frexp(size)[1])
@@ -77,10 +85,12 @@ def product(long_no: jax.Array, short_ko: jax.Array, *, near_one: bool = False) 
     With `near_one` the largest value of each row is near 1 in size already, which need not be looked for.
     """
     if near_one:
-        (product_nk,) = _launched(long_no, short_ko, _AboutLong(jnp.ones((len(long_no),), jnp.float32)), 1)
+        ones_n = jnp.ones((len(long_no),), jnp.float32)
+        (product_nk,) = _launched(long_no, _parts(long_no, short_ko, 1), _AboutLong(ones_n), 1)
         return product_nk
     scales = [scale_to_one(jnp.max(jnp.abs(side), 1)) for side in (long_no, short_ko)]
-    (product_nk,) = _launched(long_no, short_ko * scales[1][:, None], _AboutLong(scales[0]), 1)
+    parts = _parts(long_no, short_ko * scales[1][:, None], 1)
+    (product_nk,) = _launched(long_no, parts, _AboutLong(scales[0]), 1)
     return product_nk / scales[0][:, None] / scales[1][None, :]
 
 
@@ -104,7 +114,23 @@ def centred_product(
       axis: of the observations.
     """
     counts_o = None if mask_o is None else jnp.asarray(mask_o, jnp.int32)
-    return Centred(*_launched(long, short, _AboutLong(scale_n, origin_n * scale_n, counts_o), axis))
+    about_long = _AboutLong(scale_n, origin_n * scale_n, counts_o)
+    return Centred(*_launched(long, _parts(long, short, axis), about_long, axis))
+
+
+def centred_product_of_parts(
+    long: jax.Array, parts: Parts, origin_n: jax.Array, scale_n: jax.Array, axis: int
+) -> Centred:
+    """`centred_product` where all observations count, with parts of the sizes of `room`."""
+    return Centred(*_launched(long, parts, _AboutLong(scale_n, origin_n * scale_n), axis))
+
+
+def room(n: int, k: int, o: int) -> tuple[int, int]:
+    """(rows, observations) of whole blocks and steps that hold a short side."""
+    shape = _WIDE if k > _COLUMNS else _NARROW
+    shares, steps = splits(n, k, o, shape)
+    columns = _COLUMNS * shape.blocks
+    return -(-k // columns) * columns, shares * steps * shape.step
 
 
 @functools.cache
@@ -139,29 +165,33 @@ class _AboutLong(NamedTuple):
     counts_o: jax.Array | None = None
 
 
-def _launched(long: jax.Array, short: jax.Array, about_long: _AboutLong, axis: int) -> tuple[jax.Array, ...]:
-    """(products, and where it centres the long side's sums) of all blocks; long, short: as there."""
+def _parts(long: jax.Array, short: jax.Array, axis: int) -> Parts:
+    """The short side's parts; it is then loaded without asking where it ends."""
+    # A GPU's matrix units take rows of both sides faster than columns.
+    short = short if axis == 1 else short.T
+    k, o = short.shape
+    rows, width = room(long.shape[1 - axis], k, o)
+    return Parts(*halves(jnp.pad(short, ((0, rows - k), (0, width - o)))), k)
+
+
+def _launched(long: jax.Array, parts: Parts, about_long: _AboutLong, axis: int) -> tuple[jax.Array, ...]:
+    """(products, and where it centres the long side's sums) of all blocks; long: as there."""
     # A JAX without Pallas has no kernels, and nothing else needs it.
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton as gpu
 
     n, o = long.shape if axis == 1 else long.shape[::-1]
-    # A GPU's matrix units take rows of both sides faster than columns.
-    short = short if axis == 1 else short.T
-    k = len(short)
-    shape = _NARROW if k <= _COLUMNS else _WIDE
+    k, shape = parts.k, _WIDE if parts.k > _COLUMNS else _NARROW
     shares, steps = splits(n, k, o, shape)
     centres, masks = about_long.scaled_origin_n is not None, about_long.counts_o is not None
     shapes = [(shares, n, k)] + [(shares, n)] * (2 * centres)
     plan = _Plan(n, k, o, steps, axis, centres, masks, shape)
-    # Zeros up to whole blocks and steps: the short side is then loaded without asking where it ends.
-    short = jnp.pad(short, ((0, -k % plan.columns), (0, shares * steps * shape.step - o)))
     partial_sums = pl.pallas_call(
         functools.partial(_multiply, plan=plan),
         out_shape=[jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes],
         grid=(-(-k // plan.columns) * -(-n // _ROWS) * shares,),
         compiler_params=gpu.CompilerParams(num_warps=_WARPS, num_stages=_STAGES),
-    )(long, *halves(short), *(each for each in about_long if each is not None))
+    )(long, parts.high, parts.low, *(each for each in about_long if each is not None))
     return tuple(jnp.sum(values, 0) for values in partial_sums)
 
 

@@ -187,3 +187,10 @@ def test_largest_near_multiples_by_all_ways(monkeypatch):
     clips = by_kernel(magnitude.reshape(2, 1, 30, 129), spacing.reshape(2, 1, 30))
     np.testing.assert_array_equal(clips.reshape(60, 10), expected)
     assert largest_near.holds.__wrapped__()
+
+
+def test_fast_lengths_are_near_and_smooth():
+    lengths = {least: dsp.fast_length(least) for least in range(1, 3000)}
+    assert all(least <= length <= least * 1.125 + 1 for least, length in lengths.items())
+    assert all(2**12 * 3**8 * 5**5 % length == 0 for length in lengths.values())
+    assert [lengths[least] for least in (7, 180, 370, 749, 1024)] == [8, 180, 384, 768, 1024]

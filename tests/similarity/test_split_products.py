@@ -13,7 +13,7 @@ from jax.experimental import pallas
 
 import actjax
 from actjax import precision
-from actjax.kernels import both_split, kth_value, split_product
+from actjax.kernels import both_split, kth_value, short_side, split_product
 from actjax.similarity import whole_arrays
 from actjax.similarity.accumulators import whole_moments
 from actjax.similarity.accumulators.moments import correlation
@@ -29,6 +29,7 @@ def emulated(monkeypatch):
     """Kernels as Pallas interprets them on any device, in blocks small enough for a test."""
     monkeypatch.setattr(pallas, "pallas_call", functools.partial(pallas.pallas_call, interpret=True))
     monkeypatch.setattr(split_product, "_LEAST_STEPS", 2)
+    monkeypatch.setattr(short_side, "LEAST_ROWS", 8)
     monkeypatch.setattr(precision, "_has_matrix_units", lambda device: True)
     monkeypatch.setattr(precision, "_holds", lambda kernel: True)
     assert precision.current_way() == "fast"
@@ -139,9 +140,26 @@ def test_kernels_are_programs_for_a_gpu(o):
         (kth_value.kth_values, [rows, places]),
         (kth_value.marked, [rows, jax.ShapeDtypeStruct((kth_value.MOST,), jnp.bool_), places]),
         (both_split.product, arrays[:2]),
+        (functools.partial(short_side.prepared, rows=256, width=o), arrays[1:2]),
     ):
         lowered = jax.jit(program).trace(*inputs).lower(lowering_platforms=("cuda",))
         assert "triton" in lowered.as_text()
+
+
+def test_a_short_side_is_prepared_in_one_kernel(emulated):
+    """Centred, near 1, in parts; a constant is 0, and its first value is its origin."""
+    y = (related(5_000)[1][:9] + 3) * np.float32(10) ** np.arange(-12, 15, 3, dtype=np.float32)[:, None]
+    y[4] = 7.0
+    side = jax.jit(functools.partial(short_side.prepared, rows=10, width=5_120))(y)
+    scales = np.asarray(side.scale_k, np.float64)[:, None]
+    exact = scales * (y - y.mean(1, keepdims=True, dtype=np.float64))
+    parts = np.asarray(side.high, np.float64) + np.asarray(side.low, np.float64)
+    np.testing.assert_allclose(parts[:9, :5_000], exact, rtol=0, atol=1e-5)
+    assert not parts[9:].any() and not parts[:, 5_000:].any() and not parts[4].any()
+    np.testing.assert_allclose(side.squares_k, (exact**2).sum(1), rtol=1e-5)
+    np.testing.assert_allclose(side.first_k + side.mean_k, y.mean(1, dtype=np.float64), rtol=1e-5)
+    sizes = np.abs(y - y[:, :1]).mean(1) * scales[:, 0]
+    assert ((np.delete(sizes, 4) >= 0.5) & (np.delete(sizes, 4) <= 1)).all() and side.scale_k[4] == 1
 
 
 def test_long_sums_are_shared_between_programs():

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax import precision
-from actjax.kernels import both_split, split_product
+from actjax.kernels import both_split, short_side, split_product
 from actjax.similarity.accumulators.moments import Moments, beyond, suspicious
 from actjax.similarity.arithmetic import long_counts
 
@@ -38,6 +38,16 @@ class Side(NamedTuple):
     squares: jax.Array
     from_origin: jax.Array
     mean: jax.Array
+
+
+class _Short(NamedTuple):
+    """What is known of the short side's items: first values, means above them, scales, sums and squares."""
+
+    first_k: jax.Array
+    mean_k: jax.Array
+    scale_k: jax.Array
+    sum_k: jax.Array
+    squares_k: jax.Array
 
 
 class Sampled(NamedTuple):
@@ -152,27 +162,47 @@ def _of_long_and_short(
     if sample != _SAMPLE:
         scale_n = _about(long, mask_o, axis, sample)[2]
     origin_n = first_n + near_n
-    # Deviations from a first value tell mean and scale in one pass.
-    first_k, mean_k, scale_k = _about(short, mask_o, axis, 1)
-    short = _less(_less(short, first_k, mask_o, axis), mean_k, mask_o, axis) * jnp.expand_dims(scale_k, axis)
-    if axis == 1 and precision.splits_before(len(short)):
-        products = both_split.centred_product(long, short, origin_n, scale_n, mask_o)
-    else:
-        products = split_product.centred_product(long, short, origin_n, scale_n, mask_o, axis)
+    side, products = _with_short(long, short, origin_n, scale_n, mask_o, axis)
     mean_n = products.sum_n / divisor
     return Moments(
         count=long_counts.of(count),
         scale_n=scale_n,
-        scale_k=scale_k,
+        scale_k=side.scale_k,
         origin_n=origin_n * scale_n,
-        origin_k=first_k * scale_k,
+        origin_k=side.first_k * side.scale_k,
         mean_n=mean_n,
-        mean_k=mean_k * scale_k,
+        mean_k=side.mean_k * side.scale_k,
         xx_n=jnp.maximum(products.squares_n - products.sum_n * mean_n, 0),
-        yy_k=jnp.sum(short**2, axis),
+        yy_k=side.squares_k,
         # The short side's deviations add up to 0 but for rounding.
-        xy_nk=products.products_nk - mean_n[:, None] * jnp.sum(short, axis)[None, :],
+        xy_nk=products.products_nk - mean_n[:, None] * side.sum_k[None, :],
     )
+
+
+def _with_short(
+    long: jax.Array,
+    short: jax.Array,
+    origin_n: jax.Array,
+    scale_n: jax.Array,
+    mask_o: jax.Array | None,
+    axis: int,
+) -> tuple[_Short, split_product.Centred]:
+    """(what is known of the short side, the products with it)."""
+    n, k, o = long.shape[1 - axis], short.shape[1 - axis], short.shape[axis]
+    before = axis == 1 and precision.splits_before(k)
+    if mask_o is None and not before and precision.prepares_short(k, o):
+        rows = short_side.prepared(short if axis == 1 else short.T, *split_product.room(n, k, o))
+        parts = split_product.Parts(rows.high, rows.low, k)
+        products = split_product.centred_product_of_parts(long, parts, origin_n, scale_n, axis)
+        return _Short(rows.first_k, rows.mean_k, rows.scale_k, rows.sum_k, rows.squares_k), products
+    # Deviations from a first value tell mean and scale in one pass.
+    first_k, mean_k, scale_k = _about(short, mask_o, axis, 1)
+    short = _less(_less(short, first_k, mask_o, axis), mean_k, mask_o, axis) * jnp.expand_dims(scale_k, axis)
+    if before:
+        products = both_split.centred_product(long, short, origin_n, scale_n, mask_o)
+    else:
+        products = split_product.centred_product(long, short, origin_n, scale_n, mask_o, axis)
+    return _Short(first_k, mean_k, scale_k, jnp.sum(short, axis), jnp.sum(short**2, axis)), products
 
 
 def _count(mask_o: jax.Array | None, o: int) -> jax.Array:
