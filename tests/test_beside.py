@@ -1,6 +1,7 @@
 """Works run in threads beside an accelerator and one after the other on a CPU; results keep their order."""
 
 import contextvars
+import sys
 import threading
 
 import pytest
@@ -25,8 +26,11 @@ def test_works_wait_for_each_other_in_threads_of_the_callers_context(accelerator
         together.wait()
         return number, COLOUR.get()
 
+    before = sys.getswitchinterval()
+
     works = [lambda number=number: work(number) for number in range(2)]
     assert list(beside.in_order(works, 2**30)) == [(0, "red"), (1, "red")]
+    assert sys.getswitchinterval() == before
 
 
 @pytest.mark.parametrize("small", [False, True])
