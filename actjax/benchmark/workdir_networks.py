@@ -74,7 +74,7 @@ def real(run: runs.Run) -> dict[str, calibration.Real] | None:
     weights = {"trained": scoring_networks.variables(network, "trained", source)}
     planned = observe.plan(run.setup, network)
     observe.check_memory(planned, len(weights), len(source), run.setup.scored.memory_bytes)
-    sides = observe.collect(planned, network, source, weights, run.setup.scored.batch_size)
+    sides = observe.collect(run.setup, planned, network, source, weights)
     clip_names = list(source.recording_ids), source.labels.tolist()
     neurons = {}
     for deep in sides.networks["chroma"][:1]:

@@ -23,6 +23,12 @@ def kind_of(network: str) -> str:
     return network.split("-")[0]
 
 
+def names(untrained: int) -> list[str]:
+    """The networks of a run without a label control, in the order of `variables`."""
+    controls = [f"{kind}-{i}" for kind in (UNTRAINED, SHUFFLED) for i in range(untrained)]
+    return [TRAINED, *controls]
+
+
 def variables(run: runs.Run, network: Network, train: loader.Source) -> dict[str, Any]:
     """Name -> weights: trained, untrained-0 .., shuffled-0 .., and labels-0 where there is a label control.
 

@@ -12,7 +12,8 @@ from actjax.activations import capture, comparisons
 from actjax.activations.clips import make_observer, observe_clips
 from actjax.data.loader import Source
 from actjax.findings.claims.sides import SCALARS, Side, Sides
-from actjax.scoring.networks import Network
+from actjax.scoring import foreseen
+from actjax.scoring.networks import Network, open_network
 from actjax.scoring.tasks import observations_of
 from actjax.setup import Setup, band_centres_hz, make_features
 from actjax.types import Batch, Feature, Frontend, Layer, LeftOut
@@ -91,30 +92,25 @@ def check_memory(planned: Planned, networks: int, clips: int, memory_bytes: int)
 
 
 def collect(
-    planned: Planned, network: Network, source: Source, weights: Mapping[str, Any], batch_size: int
+    setup: Setup, planned: Planned, network: Network, source: Source, weights: Mapping[str, Any]
 ) -> Sides:
     """Observes every clip of the split.
 
     Args:
+      setup: of the run.
       planned: from `plan`.
       network: whose layers are compared.
       source: the clips.
       weights: name -> variables of the network.
-      batch_size: clips at a time, over all devices.
 
     Raises:
       ValueError: an activation is not finite; names network, layer, neuron and clip.
     """
-    variables = capture.stack(list(weights.values()))
-    outputs = capture.network_outputs(network.module)
-    nothing = {"none": np.zeros((1, 1), np.float32)}
-    families = [
-        capture.Family(tuple(weights), outputs, variables, planned.of_networks),
-        capture.Family((INPUT,), capture.input_outputs, nothing, planned.of_input, planned.analysis),
-    ]
-    observer = make_observer(families, list(planned.features.values()), planned.frontend)
+    families = _families(planned, network, tuple(weights), capture.stack(list(weights.values())))
+    features, program = list(planned.features.values()), foreseen.program_of(setup, len(source), weights)
+    observer = make_observer(families, features, planned.frontend, program=program)
     clip_sides = _ClipSides(len(source))
-    batches = runs.batches(source, batch_size)
+    batches = runs.batches(source, setup.scored.batch_size)
     observe_clips(observer, batches, clip_sides.add, clip_ids=source.clip_ids, title="findings")
     sides = [
         _side(problem, family.networks, *arrays)
@@ -123,6 +119,26 @@ def collect(
     ]
     ends = len(planned.of_networks)
     return Sides(_by_role(sides[:ends]), _by_role(sides[ends:]), planned.left_out)
+
+
+def foresee(run: runs.Run, source: Source, names: Sequence[str]) -> None:
+    """Compiles the program that `collect` will run on these clips under networks of these names."""
+    network = open_network(run, len(source.class_names))
+    planned = plan(run.setup, network)
+    families = _families(planned, network, tuple(names), None)
+    program = capture.make_observe(families, list(planned.features.values()), planned.frontend)
+    foreseen.compile_pass(run, source, network, families, program)
+
+
+def _families(
+    planned: Planned, network: Network, names: tuple[str, ...], variables: Any
+) -> list[capture.Family]:
+    """The networks, whose weights are stacked in `variables`, and the input."""
+    outputs, nothing = capture.network_outputs(network.module), {"none": np.zeros((1, 1), np.float32)}
+    return [
+        capture.Family(names, outputs, variables, planned.of_networks),
+        capture.Family((INPUT,), capture.input_outputs, nothing, planned.of_input, planned.analysis),
+    ]
 
 
 class _ClipSides:

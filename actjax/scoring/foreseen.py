@@ -1,6 +1,6 @@
 """Compiles the pass of a score run from shapes alone, while its networks are still being trained."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +12,7 @@ from actjax.activations.clips import Observer
 from actjax.data.loader import Source
 from actjax.scoring import ahead, networks, plan
 from actjax.scoring.running import Running
+from actjax.scoring.stacked import Accumulating
 from actjax.setup import Setup
 from actjax.train.state import variable_shapes
 from actjax.types import Batch
@@ -27,7 +28,7 @@ class _Foreseen(NamedTuple):
     program: jax.stages.Wrapped
 
 
-# The newest; a run takes it once.
+# A run takes each once.
 _waiting: list[_Foreseen] = []
 
 
@@ -46,28 +47,45 @@ def foresee(run: runs.Run) -> None:
         return  # the pass comes at once
     source, names = run.open_source(scored.split), scored.run_networks
     network = networks.open_network(run, len(source.class_names))
-    shapes = variable_shapes(network.synchronised, network.frontend, source.clip_samples)
     with precision.products(run.config.score.precision):
-        weights = dict.fromkeys(names)
-        planned = plan.plan(setup, setup.computed_features, network, weights, clips=len(source))
+        planned = plan.plan(setup, setup.computed_features, network, dict.fromkeys(names), clips=len(source))
         families = [family for family, _ in planned.families]
         program = capture.make_observe(families, setup.computed_features, setup.frontend)
-        variables = tuple(
-            _replicated(shapes, len(names)) if one.networks == names else parallel.replicate(one.variables)
-            for one in families
-        )
-        observer = Observer(tuple(families), program, variables, lambda batch: capture.Supplied())
-        stacks = Running(planned.stacks).stacks
-        b = scored.batch_size // parallel.process_count()
-        ahead.compile_pass(observer, stacks, _silence(b, source), {"clip": _no(b), "fold": _no(b)})
-    _waiting[:] = [_Foreseen(setup, len(source), names, program)]
+        compile_pass(run, source, network, families, program, Running(planned.stacks).stacks)
+
+
+def compile_pass(
+    run: runs.Run,
+    source: Source,
+    network: networks.Network,
+    families: Sequence[capture.Family],
+    program: jax.stages.Wrapped,
+    stacks: Sequence[Accumulating] = (),
+) -> None:
+    """Compiles a pass over the clips of `source`, and keeps its program until `program_of` asks for it.
+
+    Args:
+      run: whose pass it is.
+      source: the clips.
+      network: the run's, whose weights the first family will have.
+      families: the networks, the variables of the first unknown.
+      program: observes them.
+      stacks: that its batches are added to.
+    """
+    shapes = variable_shapes(network.synchronised, network.frontend, source.clip_samples)
+    of_run, others = families[0], families[1:]
+    variables = _replicated(shapes, len(of_run.networks)), *(parallel.replicate(f.variables) for f in others)
+    observer = Observer(tuple(families), program, variables, lambda batch: capture.Supplied())
+    b = run.setup.scored.batch_size
+    ahead.compile_pass(observer, stacks, _silence(b, source), {"clip": _no(b), "fold": _no(b)})
+    _waiting.append(_Foreseen(run.setup, len(source), of_run.networks, program))
 
 
 def program_of(setup: Setup, clips: int, names: Collection[str]) -> jax.stages.Wrapped | None:
     """The program that observes the clips of a run under these networks, if it was foreseen."""
-    while _waiting:
-        one = _waiting.pop()
+    for one in _waiting:
         if one.setup is setup and (one.clips, one.names) == (clips, tuple(names)):
+            _waiting.remove(one)
             return one.program
     return None
 

@@ -40,7 +40,7 @@ def put_to_the_test(run: runs.Run) -> list[Path]:
     weights = networks.variables(run, network, run.open_source("train"))
     key = files.digest([made_from, parallel.device_count(), parallel.process_count()])
     unfinished = pieces.Pieces(run.workdir, "findings", key, parallel.process_index())
-    sides = observe.collect(planned, network, test, weights, run.setup.scored.batch_size)
+    sides = observe.collect(run.setup, planned, network, test, weights)
     log = PieceLog(unfinished, "scores")
     try:
         results, not_made = cross_fit.score(
@@ -75,4 +75,13 @@ def check_options(run: runs.Run) -> None:
     requirements.check_options(run.setup)
 
 
-stage = Stage("findings", check_options=check_options, check=check, run=put_to_the_test)
+def foresee(run: runs.Run) -> None:
+    """Compiles the pass over the clips while the network is trained, unless there is a label control."""
+    options, trained = run.setup.findings, train_record.read(run.workdir)
+    if trained is not None or run.config.weights or options.label_control or requirements.left_out(run.setup):
+        return
+    _, test = requirements.opened(run)
+    observe.foresee(run, test, networks.names(options.untrained))
+
+
+stage = Stage("findings", check_options=check_options, check=check, run=put_to_the_test, foresee=foresee)

@@ -1,5 +1,7 @@
 """The findings' pass over clips reads features of the host, and refuses activations that are not finite."""
 
+import types
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,8 @@ def collected():
     planned = observe.Planned(FRONT, FRONT, {"rms": rms}, problems, (), [])
     module = Loudest()
     network = Network(module, module, FRONT, (8, 17), ".*", None, 0, 4)
-    return lambda weights: observe.collect(planned, network, source, weights, 4)
+    setup = types.SimpleNamespace(scored=types.SimpleNamespace(batch_size=4))
+    return lambda weights: observe.collect(setup, planned, network, source, weights)
 
 
 def test_features_of_the_host_stand_beside_the_neurons(collected):

@@ -67,8 +67,7 @@ def test_what_is_trained_is_not_foreseen_and_another_pass_is_not_taken(run, monk
     monkeypatch.setattr(foreseen.train_record, "read", lambda folder: object())
     foreseen.foresee(run)
     assert not foreseen._waiting
-    foreseen._waiting.append(foreseen._Foreseen(run.setup, 3, ("trained",), run))
+    monkeypatch.setattr(foreseen, "_waiting", [foreseen._Foreseen(run.setup, 3, ("trained",), run)])
     assert foreseen.program_of(run.setup, 4, ["trained"]) is None
-    foreseen._waiting.append(foreseen._Foreseen(run.setup, 3, ("trained",), run))
     assert foreseen.program_of(run.setup, 3, ["trained"]) is run
-    assert not foreseen._waiting
+    assert foreseen.program_of(run.setup, 3, ["trained"]) is None
