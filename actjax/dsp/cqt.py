@@ -59,7 +59,10 @@ def cqt_magnitude(
         None if tuning is not None else 2.0 ** (_tuning(wave_s, grid, length) / grid.bins_per_octave) - 1.0
     )
     rows = [_octave_magnitude(spectrum, widest, octave, raise_by) for octave in octaves]
-    return jnp.concatenate(rows, axis=0)[:, :frames].T
+    # Forward transforms run backwards in time; inverse ones are scaled in a second pass on a GPU.
+    backwards = jnp.concatenate(rows, axis=0)
+    later = jnp.flip(backwards[:, slots - frames + 1 :], axis=1)
+    return jnp.concatenate([backwards[:, :1], later], axis=1).T
 
 
 def centres_hz(grid: Grid) -> np.ndarray:
@@ -138,8 +141,7 @@ def _octave_magnitude(spectrum: jax.Array, margin: int, octave: _Octave, raise_b
     folds = -(-width // octave.slots)
     stretch = jnp.pad(stretch, ((0, 0), (0, folds * octave.slots - width)))
     folded = jnp.sum(stretch.reshape(bins, folds, octave.slots), axis=1)
-    # The conjugate's transform has the magnitudes of the inverse one, which a GPU scales in a second pass.
-    output = jnp.fft.fft(jnp.conj(folded), axis=1)
+    output = jnp.fft.fft(folded, axis=1)
     return magnitude(output.real**2 + output.imag**2)
 
 
