@@ -57,8 +57,11 @@ def u_centred(matrix_tt: jax.Array, mask_t: jax.Array) -> jax.Array:
     m (m - 3) times the unbiased HSIC estimate of Song et al. (2012), for m valid frames. Zero throughout
     where nothing but rounding is left.
     """
-    matrix = jnp.where(_off_diagonal(mask_t), matrix_tt, jnp.zeros_like(matrix_tt))
-    centred = _u_centred(matrix, jnp.sum(matrix, 1), mask_t)
+    inside_tt, m = _off_diagonal(mask_t), _frames(mask_t, matrix_tt.dtype)
+    matrix = jnp.where(inside_tt, matrix_tt, jnp.zeros_like(matrix_tt))
+    shares_t = jnp.sum(matrix, 1) / (m - 2)
+    centred = matrix - (shares_t[:, None] + shares_t[None, :] - jnp.sum(shares_t) / (m - 1))
+    centred = jnp.where(inside_tt, centred, jnp.zeros_like(matrix_tt))
     left = jnp.linalg.norm(centred) > ROUNDING * jnp.linalg.norm(matrix)
     return jnp.where(left, centred, jnp.zeros_like(matrix_tt))
 
@@ -74,23 +77,20 @@ def u_centred_products(values_ft: jax.Array, mask_t: jax.Array) -> Scaled:
     """
     x = unit_frames(values_ft, mask_t)
     sums_t = product(jnp.sum(x, 1), x) - jnp.sum(x**2, 0)
-    centred = _u_centred(product(x.T, x), sums_t, mask_t)
     m = _frames(mask_t, x.dtype)
-    a_t = sums_t / (m - 2)
+    valid_t = mask_t.astype(x.dtype)
+    a_t = jnp.where(mask_t, sums_t / (m - 2), 0.0)
+    # What U-centring takes away has rank two: two more rows of the frames take it away in their product.
+    offset_t = jnp.where(mask_t, jnp.sum(a_t) / (m - 1) - a_t, 0.0)
+    centred = product(jnp.vstack([x, valid_t, offset_t]).T, jnp.vstack([x, -a_t, valid_t]))
+    frame = jnp.arange(len(mask_t))
+    centred = centred.at[frame, frame].set(0.0, indices_are_sorted=True, unique_indices=True)
     taken = (m - 2) * (2 * jnp.sum(a_t**2) - jnp.sum(a_t) ** 2 / (m - 1))
     # Column after column: a CPU adds them side by side, but all cells at once one after the other.
     square = jnp.sum(jnp.sum(centred**2, 0))
     left = square > ROUNDING**2 * (square + taken)
     scale = jnp.where(left, 1 / jnp.sqrt(jnp.where(left, square, 1.0)), jnp.nan)
     return Scaled(centred.ravel(), scale)
-
-
-def _u_centred(matrix_tt: jax.Array, sums_t: jax.Array, mask_t: jax.Array) -> jax.Array:
-    """U-centring by each row's sum off the diagonal; zero on it and at invalid frames."""
-    m = _frames(mask_t, matrix_tt.dtype)
-    shares_t = sums_t / (m - 2)
-    centred = matrix_tt - (shares_t[:, None] + shares_t[None, :] - jnp.sum(shares_t) / (m - 1))
-    return jnp.where(_off_diagonal(mask_t), centred, jnp.zeros_like(matrix_tt))
 
 
 def _off_diagonal(mask_t: jax.Array) -> jax.Array:
