@@ -10,6 +10,7 @@ sums lose digits, so that "fast" needs a kernel (`actjax.kernels.split_product`)
 A device without such units, a CPU among them, computes plainly whatever is asked for; a TPU knows tf32 too.
 """
 
+import concurrent.futures
 import contextlib
 import contextvars
 import functools
@@ -116,6 +117,14 @@ def prepares_short(k: int, o: int) -> bool:
 
 def _on_gpu() -> bool:
     return jax.devices()[0].platform != "tpu" and current_way() != _PLAIN
+
+
+def try_kernels() -> None:
+    """Tries at once, in threads, what a run would try one after the other; most of it is compiling."""
+    modules = split_product, row_ranks, kth_value, largest_near, running_median, band_sums
+    if _has_matrix_units(jax.devices()[0]):
+        with concurrent.futures.ThreadPoolExecutor(len(modules)) as pool:
+            list(pool.map(_holds, [module.holds for module in modules]))
 
 
 def of_products() -> jax.lax.Precision:

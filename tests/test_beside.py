@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from actjax import beside, parallel
+from actjax import beside, parallel, precision
 
 COLOUR = contextvars.ContextVar("colour", default="none")
 
@@ -58,3 +58,13 @@ def test_what_a_work_raises_is_raised_in_its_place(accelerator):
     assert next(results) == 1
     with pytest.raises(ValueError, match="expected other rows"):
         next(results)
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_kernels_are_tried_at_once_where_there_are_units_for_them(monkeypatch, gpu):
+    tried = []
+    monkeypatch.setattr(precision, "_has_matrix_units", lambda device: gpu)
+    monkeypatch.setattr(precision, "_holds", lambda holds: tried.append((holds, threading.current_thread())))
+    precision.try_kernels()
+    assert len({holds for holds, _ in tried}) == (6 if gpu else 0)
+    assert threading.main_thread() not in {thread for _, thread in tried}

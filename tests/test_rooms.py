@@ -112,6 +112,7 @@ EDGES = {
         "lookup",
         "pages",
         "peers",
+        "precision",
         "workdir",
     },
     "compilation": {"parallel"},

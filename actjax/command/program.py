@@ -77,7 +77,7 @@ def _run() -> None:
 
         print(", ".join(f"{name} {version}" for name, version in manifest.versions().items() if version))
         return
-    from actjax import compilation, experiment, peers
+    from actjax import compilation, experiment, peers, precision
 
     if ours.CLEAN.value is not None:
         print(experiment.clean(ours.CONFIG.value, ours.CLEAN.value, ours.DATA_DIR.value))
@@ -86,6 +86,7 @@ def _run() -> None:
         compilation.compile_soon()
     experiment.join_processes(ours.COORDINATOR.value, ours.NUM_PROCESSES.value, ours.PROCESS_ID.value)
     with peers.watched(ours.COORDINATOR.value), compilation.kept(ours.COMPILATION_CACHE.value) as programs:
+        precision.try_kernels()
         experiment.run(
             config=ours.CONFIG.value,
             config_path=_config_path(),
