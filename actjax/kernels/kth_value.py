@@ -16,6 +16,8 @@ from actjax.kernels.trial import computed
 
 # The longest row that registers hold, and how many of its values a thread takes.
 MOST = 1 << 16
+# The most marks: Pallas tells places below 2^32 bytes by 32 bits, which Triton takes with a sign.
+MOST_MARKS = 1 << 31
 _A_THREAD, _WARP = 64, 32
 _ALL_BUT_SIGN, _SIGN = 0x7FFFFFFF, -(2**31)
 # Values that are marked at a time.
@@ -46,7 +48,7 @@ def marked(values_no: jax.Array, counts_o: jax.Array, places_n: jax.Array) -> Ma
     """Marks the values at each row's place and above; those above the smallest where that one stands there.
 
     Args:
-      values_no: float32, not NaN where they count; rows of at most `MOST`.
+      values_no: float32, not NaN where they count; rows of at most `MOST`, and `MOST_MARKS` in all.
       counts_o: [o] bool, the values that count.
       places_n: int32, 0 for the smallest value that counts.
     """

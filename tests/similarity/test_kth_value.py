@@ -61,6 +61,23 @@ def test_the_largest_values_are_marked_as_the_plain_way_has_them(emulated, rows,
     np.testing.assert_array_equal(clips(rows[None], mask[None], 20)[0][0], plainly[0])
 
 
+def test_marks_beyond_the_places_of_32_bits_are_made_without_the_kernel(emulated, monkeypatch):
+    """A GPU of 141 GB takes as many in one tile of 100,000 neurons with 50,000 observations; shapes alone."""
+    marked, sizes = kth_value.marked, []
+
+    def noted(values: jax.Array, *more: jax.Array) -> kth_value.Marked:
+        sizes.append(values.size)
+        return marked(values, *more)
+
+    monkeypatch.setattr(kth_value, "marked", noted)
+    mask, k = jax.ShapeDtypeStruct((1 << 15,), jnp.bool_), jax.ShapeDtypeStruct((), jnp.int32)
+    for n in (1 << 16, (1 << 16) + 1):
+        rows = jax.ShapeDtypeStruct((n, 1 << 15), jnp.float32)
+        marks, counts = jax.eval_shape(jax.vmap(order._top_of_item, (0, None, None)), rows, mask, k)
+        assert (marks.shape, marks.dtype, counts.shape) == (rows.shape, jnp.int8, (n,))
+    assert sizes == [1 << 31]
+
+
 @pytest.mark.parametrize("places", [[120], [3, 200], [0, 20, 50, 120, 299]])
 def test_order_statistics_of_rows_and_of_clips(emulated, rows, places):
     expected = np.sort(rows, 1)[:, places]

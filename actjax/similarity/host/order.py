@@ -119,6 +119,8 @@ def _(
 
 @jax.custom_batching.custom_vmap
 def _top_of_rows(values_no: jax.Array, mask_o: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+    if values_no.size > kth_value.MOST_MARKS:
+        return jax.vmap(_top_as_bytes, (0, None, None))(values_no, mask_o, k)
     place = jnp.sum(mask_o, dtype=jnp.int32) - k
     marked = kth_value.marked(values_no, mask_o, jnp.full((len(values_no),), place))
     return marked.marks_no, marked.count_n
