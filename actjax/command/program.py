@@ -82,7 +82,7 @@ def _run() -> None:
     if ours.CLEAN.value is not None:
         print(experiment.clean(ours.CONFIG.value, ours.CLEAN.value, ours.DATA_DIR.value))
         return
-    if ours.CONFIG.value.train.steps <= compilation.FEW_STEPS:
+    if _trains_shortly(ours.CONFIG.value, compilation.FEW_STEPS):
         compilation.compile_soon()
     experiment.join_processes(ours.COORDINATOR.value, ours.NUM_PROCESSES.value, ours.PROCESS_ID.value)
     with peers.watched(ours.COORDINATOR.value), compilation.kept(ours.COMPILATION_CACHE.value) as programs:
@@ -98,6 +98,12 @@ def _run() -> None:
             quick=_options_given() if ours.QUICK.value else None,
             closing=functools.partial(compilation.say, programs),
         )
+
+
+def _trains_shortly(config: object, most_steps: int) -> bool:
+    """Whether a config trains at most so many steps; what is no config is refused where all of it is checked."""
+    steps = getattr(getattr(config, "train", None), "steps", None)
+    return isinstance(steps, int) and steps <= most_steps
 
 
 def _options_given() -> list[str]:
