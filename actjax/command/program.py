@@ -101,7 +101,7 @@ def _run() -> None:
 
 
 def _trains_shortly(config: object, most_steps: int) -> bool:
-    """Whether a config trains at most so many steps; what is no config is refused where all of it is checked."""
+    """Whether a config trains at most so many steps; what is no config is refused later."""
     steps = getattr(getattr(config, "train", None), "steps", None)
     return isinstance(steps, int) and steps <= most_steps
 
