@@ -12,7 +12,7 @@ import numpy as np
 
 from actjax import beside, costs, interruption, parallel
 from actjax.activations.capture import BothSides, Family
-from actjax.activations.clips import Observer, observe_clips
+from actjax.activations.clips import Observer, observe_clips, supplied_once
 from actjax.scoring import ahead, resume
 from actjax.scoring.observations import Observations
 from actjax.scoring.running import Outputs, Running
@@ -176,6 +176,7 @@ def _observe_all(
 ) -> None:
     """Adds the batches up to the last, keeping the state now and then."""
     first, step = opened.step, itertools.count(opened.step + 1)
+    observer = observer._replace(supply=supplied_once(observer.supply))
     pairs = sum(c.pairs * len(f.networks) for f, comparisons in families for c in comparisons)
 
     def add(batch: Batch, sides: Sequence[Sequence[BothSides]]) -> None:

@@ -121,3 +121,12 @@ def test_the_next_batch_is_on_its_way_before_one_is_looked_at():
     assert events == [
         "observe 1", "observe 2", "add 0", "after", "observe 3", "add 1", "after", "add 2", "after"
     ]  # fmt: skip
+
+
+def test_what_is_supplied_for_a_batch_is_made_once():
+    """Who compiles a pass beforehand asks for it too."""
+    asked = []
+    supply = clips.supplied_once(lambda batch: asked.append(batch) or len(asked))
+    first, second = batches([True] * 8)
+    assert [supply(first), supply(first), supply(second), supply(second), supply(first)] == [1, 1, 2, 2, 3]
+    assert [id(batch) for batch in asked] == [id(first), id(second), id(first)]
