@@ -5,7 +5,8 @@ from actjax.types import Metric
 
 # What is padded shares a program with others where that takes less than this; compiling takes seconds.
 _PADDING_S = 0.4
-# An accelerator scores at least so many times as fast, and compiles no faster.
+# An accelerator scores some so many times as fast, and compiles no faster: Pearson's r of 4,096 neurons, 256
+# rows and 20,000 observations takes 260 ms on two cores and 0.9 ms on an H200.
 _ACCELERATOR = 100
 # Prepared values a second, and for each cost of a metric pairs x observations a second (of "quadratic"
 # metrics and of those of frame geometry pairs x squared observations or frames).
