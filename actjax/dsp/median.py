@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from actjax import precision
 from actjax.kernels import running_median as kernels
+from actjax.kernels.batched import over_clips
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
@@ -31,7 +32,7 @@ def running_median(x: jax.Array, window: int, axis: int) -> jax.Array:
     held = kernels.LEAST <= window <= kernels.MOST and window % 2
     if x.ndim != 2 or x.dtype != jnp.float32 or not (held and precision.kernel_medians()):
         return by_network(x)
-    by_kernel = _by_kernel(window, axis)
+    by_kernel = over_clips(functools.partial(kernels.running_medians, window=window, axis=1 + axis))
     return jax.lax.platform_dependent(x, cpu=by_network, default=lambda x: by_kernel(x[None])[0])
 
 
@@ -39,22 +40,6 @@ def _by_network(x: jax.Array, *, window: int, axis: int) -> jax.Array:
     padded, size = _mirrored(x, window, axis), x.shape[axis]
     views = [jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(window)]
     return kernels.sorted_at(views, (window // 2,))[window // 2]
-
-
-@functools.cache
-def _by_kernel(window: int, axis: int):
-    """The kernel for images [b, t, f]; clips of a batch are images of one kernel."""
-
-    @jax.custom_batching.custom_vmap
-    def medians(x_btf: jax.Array) -> jax.Array:
-        return kernels.running_medians(x_btf, window, 1 + axis)
-
-    @medians.def_vmap
-    def _(axis_size: int, in_batched: list[bool], x: jax.Array) -> tuple[jax.Array, bool]:
-        del axis_size, in_batched
-        return medians(x.reshape(-1, *x.shape[-2:])).reshape(x.shape), True
-
-    return medians
 
 
 def _forward(x: jax.Array, window: int, axis: int):

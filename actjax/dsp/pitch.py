@@ -12,6 +12,7 @@ from actjax.dsp.autocorrelation import frame_autocorrelation, hann_autocorrelati
 from actjax.dsp.parabola import vertex_shift
 from actjax.dsp.spectrum import PRECISION, hann_window, magnitude
 from actjax.kernels import largest_near
+from actjax.kernels.batched import over_clips
 
 
 class Pitch(NamedTuple):
@@ -153,25 +154,9 @@ def _largest_near(power: jax.Array, spacing: jax.Array, count: int):
     return jnp.clip(index, 1, power.shape[1] - 2)
 
 
-@functools.cache
 def _by_kernel(count: int):
-    """The kernel's search of spectra [b, t, f] with spacings [b, t]; clips of a batch share one kernel."""
-
-    @jax.custom_batching.custom_vmap
-    def of_clips(power: jax.Array, spacing: jax.Array) -> jax.Array:
-        return largest_near.largest_near(power, spacing, count)
-
-    @of_clips.def_vmap
-    def _(axis_size: int, in_batched: list[bool], *sides: jax.Array) -> tuple[jax.Array, bool]:
-        power, spacing = (
-            side if batched else jnp.broadcast_to(side, (axis_size, *side.shape))
-            for side, batched in zip(sides, in_batched, strict=True)
-        )
-        clips = power.shape[:2]
-        index = of_clips(power.reshape(-1, *power.shape[2:]), spacing.reshape(-1, spacing.shape[-1]))
-        return index.reshape(*clips, *index.shape[1:]), True
-
-    return of_clips
+    """The kernel's search of spectra [b, t, f] with spacings [b, t]."""
+    return over_clips(functools.partial(largest_near.largest_near, count=count))
 
 
 def _by_stretches(power: jax.Array, spacing: jax.Array, count: int):

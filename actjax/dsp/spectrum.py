@@ -10,6 +10,7 @@ from actjax import precision
 from actjax.dsp.banks import mel_bank
 from actjax.dsp.framing import frame
 from actjax.kernels import band_sums
+from actjax.kernels.batched import over_clips
 
 # TF32 and bfloat16 products move spectra by up to 1e-3; parity with float64 references asks for 1e-4.
 PRECISION = jax.lax.Precision.HIGHEST
@@ -80,15 +81,7 @@ def _by_kernel(settings: tuple[int, int, int, float, float | None]):
     """The function [t, f] -> [t, mel] that a GPU computes by its kernel; its derivative is a product."""
     bank = mel_bank(*settings)
 
-    @jax.custom_batching.custom_vmap
-    def of_clips(power_btf: jax.Array) -> jax.Array:
-        return band_sums.band_sums(power_btf, bank)
-
-    @of_clips.def_vmap
-    def _(axis_size: int, in_batched: list[bool], power: jax.Array) -> tuple[jax.Array, bool]:
-        del axis_size, in_batched
-        sums = of_clips(power.reshape(-1, *power.shape[-2:]))
-        return sums.reshape(*power.shape[:-2], *sums.shape[1:]), True
+    of_clips = over_clips(functools.partial(band_sums.band_sums, bank=bank))
 
     @jax.custom_jvp
     def mel(power_tf: jax.Array) -> jax.Array:

@@ -7,6 +7,7 @@ import numpy as np
 from actjax import precision
 from actjax.dsp.parabola import vertex_shift
 from actjax.kernels import kth_value
+from actjax.kernels.batched import over_clips
 
 
 def estimate_tuning(
@@ -76,8 +77,9 @@ def _order_statistic(x: jax.Array, rank: jax.Array):
     """The value with `rank` smaller ones in x >= 0, exactly: on a GPU by a kernel that reads x once."""
     if not precision.kernel_selects() or x.size > kth_value.MOST:
         return _by_bisection(x, rank)
+    of_rows = over_clips(kth_value.kth_values)
     return jax.lax.platform_dependent(
-        x, rank, cpu=_by_bisection, default=lambda x, rank: _of_rows(x.reshape(1, -1), rank[None])[0]
+        x, rank, cpu=_by_bisection, default=lambda x, rank: of_rows(x.reshape(1, -1), rank[None])[0]
     )
 
 
@@ -90,21 +92,6 @@ def _by_bisection(x: jax.Array, rank: jax.Array):
         return jnp.where(_count(bits < middle) <= rank, middle, low)
 
     return jax.lax.bitcast_convert_type(jax.lax.fori_loop(0, 31, halve, jnp.int32(0)), jnp.float32)
-
-
-@jax.custom_batching.custom_vmap
-def _of_rows(x_no: jax.Array, rank_n: jax.Array) -> jax.Array:
-    return kth_value.kth_values(x_no, rank_n)
-
-
-@_of_rows.def_vmap
-def _(axis_size: int, in_batched: list[bool], x: jax.Array, rank: jax.Array) -> tuple[jax.Array, bool]:
-    """The clips of a batch are rows of one kernel."""
-    x, rank = (
-        side if batched else jnp.broadcast_to(side, (axis_size, *side.shape))
-        for side, batched in zip((x, rank), in_batched, strict=True)
-    )
-    return _of_rows(x.reshape(-1, x.shape[-1]), rank.reshape(-1)).reshape(rank.shape), True
 
 
 def _count(flags: jax.Array):
