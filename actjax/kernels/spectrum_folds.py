@@ -22,7 +22,7 @@ _FILTERS, _WARPS = 4, 4
 def spectrum_folds(
     sides_b2f: jax.Array, first_bk: jax.Array, responses: Sequence[np.ndarray], slots: int
 ) -> jax.Array:
-    """[b, k, 2, slots] float32: stretches of spectra times responses, summed modulo `slots` from their starts.
+    """[b, k, 2, slots] float32: stretches of spectra times responses, folded to `slots` bins.
 
     Args:
       sides_b2f: the real and the imaginary sides of spectra; beyond their f bins they are 0.
