@@ -35,7 +35,7 @@ def inverse(real_tf: jax.Array, length: int, imaginary_tf: jax.Array | None = No
 
 
 def first_lags(power_tf: jax.Array, length: int, lags: int, lowest_t2: jax.Array | None = None) -> jax.Array:
-    """[t, lags] the first samples of the real, even signals of which power_tf, not negative, is the transform.
+    """[t, lags] the first samples of the real, even signals whose transform is power_tf, not negative.
 
     Args:
       power_tf: [t, length // 2 + 1].
