@@ -39,13 +39,13 @@ def cosine_sums(power_nk: jax.Array, lags: int, lowest_n2: jax.Array | None = No
     rows, bins = power_nk.shape
     high, low = _cosines(bins, lags)
     plan = _Plan(rows, bins, lags, high.shape[1], high.shape[2] // _STEP, lowest_n2 is not None)
-    given = [] if lowest_n2 is None else [lowest_n2]
+    replacing = [] if lowest_n2 is None else [lowest_n2]
     return pl.pallas_call(
         functools.partial(_sum, plan=plan),
         out_shape=jax.ShapeDtypeStruct((rows, lags), jnp.float32),
         grid=(-(-rows // _ROWS), high.shape[1] // _COLUMNS),
         compiler_params=gpu.CompilerParams(num_warps=_WARPS, num_stages=_STAGES),
-    )(power_nk, *(jnp.asarray(table.reshape(-1, high.shape[2])) for table in (high, low)), *given)
+    )(power_nk, *(jnp.asarray(table.reshape(-1, high.shape[2])) for table in (high, low)), *replacing)
 
 
 @functools.cache

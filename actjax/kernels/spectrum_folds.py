@@ -114,8 +114,8 @@ def _fold(
         imaginary = gpu.load(sides_ref.at[clip, bins + place], mask=counts, other=0.0)
         return sums[0] + real * response, sums[1] + imaginary * response
 
-    zeros = jnp.zeros((_FILTERS, slot.shape[1]), jnp.float32)
-    sums = jax.lax.fori_loop(0, jnp.max(folds), add, (zeros, zeros))
+    sums = (jnp.zeros((_FILTERS, slot.shape[1]), jnp.float32),) * 2
+    sums = jax.lax.fori_loop(0, jnp.max(folds), add, sums)
     out = 2 * slots * number[:, None] + slot
     for side, values in enumerate(sums):
         gpu.store(out_ref.at[clip, out + side * slots], values, mask=there[:, None] & (slot < slots))
