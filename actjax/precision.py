@@ -30,6 +30,7 @@ from actjax.kernels import (
     running_median,
     short_side,
     split_product,
+    trial,
 )
 
 # The precision of exact products: TF32 and bfloat16 move correlations in the third decimal.
@@ -162,7 +163,7 @@ def _has_matrix_units(device: jax.Device) -> bool:  # pyright: ignore (a class t
 def _holds(tried: Callable[[], bool]) -> bool:
     """Whether a kernel compiles here and gives what it should; one that does not is left out, said once."""
     try:
-        if tried():
+        if trial.held(tried):
             return True
         reason = "a result is wrong"
     except Exception as error:
