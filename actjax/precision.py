@@ -32,6 +32,7 @@ from actjax.kernels import (
     short_side,
     spectrum_folds,
     split_product,
+    trial,
 )
 
 # The precision of exact products: TF32 and bfloat16 move correlations in the third decimal.
@@ -175,7 +176,7 @@ def _has_matrix_units(device: jax.Device) -> bool:  # pyright: ignore (a class t
 def _holds(tried: Callable[[], bool]) -> bool:
     """Whether a kernel compiles here and gives what it should; one that does not is left out, said once."""
     try:
-        if tried():
+        if trial.held(tried):
             return True
         reason = "a result is wrong"
     except Exception as error:
