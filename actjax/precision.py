@@ -25,6 +25,7 @@ from actjax.kernels import (
     both_split,
     cosine_sums,
     kth_value,
+    lag_differences,
     largest_near,
     reorder_errors,
     row_ranks,
@@ -98,6 +99,11 @@ def kernel_cosines() -> bool:
     return current_way() == "fast" and _on_gpu() and _holds(cosine_sums.holds)
 
 
+def kernel_differences() -> bool:
+    """Whether the kernel that normalises YIN's differences is used in what is being traced."""
+    return _on_gpu() and _holds(lag_differences.holds)
+
+
 def kernel_folds() -> bool:
     """Whether the kernel that filters and folds stretches of spectra is used in what is being traced."""
     return _on_gpu() and _holds(spectrum_folds.holds)
@@ -134,8 +140,8 @@ def _on_gpu() -> bool:
 
 def try_kernels() -> None:
     """Tries at once, in threads, what a run would try one after the other; most of it is compiling."""
-    of_features = band_sums, cosine_sums, kth_value, largest_near, running_median, spectrum_folds
-    modules = split_product, row_ranks, *of_features
+    of_features = band_sums, cosine_sums, lag_differences, largest_near, running_median, spectrum_folds
+    modules = split_product, row_ranks, kth_value, *of_features
     if _has_matrix_units(jax.devices()[0]):
         with concurrent.futures.ThreadPoolExecutor(len(modules)) as pool:
             list(pool.map(_holds, [module.holds for module in modules]))

@@ -48,7 +48,7 @@ def frame_autocorrelation(frames_ts: jax.Array, hop_samples: int, lags: int) -> 
 def _sides_of_frames(hops: jax.Array, frames: int):
     """(real, imaginary) [t, f] transforms of the frames' autocorrelations, from those of their hops."""
     x, y = hops.real, hops.imag
-    turned = _turned(hops).astype(x.dtype)
+    turned = _turned(hops.shape[1], x.dtype)
     alone = x**2 + y**2
     real = alone[:-1] + (x[:-1] * x[1:] + y[:-1] * y[1:]) * turned
     imaginary = (x[:-1] * y[1:] - y[:-1] * x[1:]) * turned
@@ -58,16 +58,16 @@ def _sides_of_frames(hops: jax.Array, frames: int):
 
 def _spectra_of_frames(hops: jax.Array, frames: int):
     """As `_sides_of_frames`, whose sides a GPU would first put apart, in passes of their own."""
-    alone = hops.real**2 + hops.imag**2
+    alone = (hops.real**2 + hops.imag**2).astype(hops.dtype)
     pairs = len(hops) - frames
-    pair = alone[:-1] + jnp.conj(hops[:-1]) * hops[1:] * _turned(hops)
+    pair = alone[:-1] + jnp.conj(hops[:-1]) * hops[1:] * _turned(hops.shape[1], hops.dtype)
     total = _sums(pair, pairs, frames) + alone[pairs:]
     return total.real, total.imag
 
 
-def _turned(hops: jax.Array):
+def _turned(bins: int, dtype: jnp.dtype):
     """[1, f] the next hop begins half a transform later, which turns every other bin around."""
-    return jnp.asarray(1.0 - 2.0 * (np.arange(hops.shape[1]) % 2), hops.real.dtype)[None, :]
+    return jnp.asarray(1.0 - 2.0 * (np.arange(bins) % 2), dtype)[None, :]
 
 
 def hann_autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
