@@ -6,11 +6,14 @@ import gc
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from actjax import parallel
 
+# Parameters of glibc's mallopt, by their numbers in malloc.h.
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -39,10 +42,26 @@ def release() -> None:
     if parallel.on_cpu():
         jax.clear_caches()
     gc.collect()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
-        if trim is not None:
-            trim(0)
+    if (trim := _of_glibc("malloc_trim")) is not None:
+        trim(0)
+
+
+def keep_freed() -> None:
+    """Lets this process keep the memory that it frees, until `release`, where glibc gives memory out.
+
+    Otherwise large arrays come fresh from the kernel each time, and the first write to a page costs about ten
+    times as much as the computation that fills it. One arena serves all threads, for the others hold no
+    array beyond 64 MiB. Who has set GLIBC_TUNABLES is obeyed.
+    """
+    settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _ARENA_MAX: 1}
+    if "GLIBC_TUNABLES" not in os.environ and (choose := _of_glibc("mallopt")) is not None:
+        for parameter, value in settings.items():
+            choose(parameter, value)
+
+
+def _of_glibc(name: str) -> Any:
+    """A function of the C library that is glibc's alone; None elsewhere."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def _read(path: str) -> str:

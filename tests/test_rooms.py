@@ -103,6 +103,7 @@ EDGES = {
     "capacity": {"parallel"},
     "capturing": {"activations", "containers", "dsp", "external", "failures", "types"},
     "command": {
+        "capacity",
         "compilation",
         "config_files",
         "experiment",

@@ -97,6 +97,13 @@ def test_references_agree(name):
     np.testing.assert_allclose(score(x, y, name), expected, atol=1e-6)
 
 
+def test_the_reference_of_rank_reorder_leaves_inputs_that_tie_in_their_order():
+    rng = np.random.default_rng(0)
+    x, p = rng.standard_normal((2, 400)).astype(np.float32), rng.integers(1, 12, (3, 400)) / np.float32(16)
+    found = score(x.T, p.T, "rank_reorder", probability="given")
+    np.testing.assert_allclose(found, references.rank_reorder(x, p), rtol=2e-6)
+
+
 def test_operations_are_those_of_convolutions_and_dense_layers():
     class Network(nn.Module):
         @nn.compact
