@@ -52,7 +52,7 @@ def normalised(
 _How = tuple[float, str | None, tuple[int, int]]
 
 
-class _Kept(NamedTuple):
+class _Residuals(NamedTuple):
     """What the derivatives need of the way forward; `chosen` with a window only."""
 
     x: jax.Array
@@ -84,7 +84,7 @@ def _forward(
     near_c: jax.Array | None,
     scale_c: jax.Array,
     bias_c: jax.Array,
-) -> tuple[tuple[jax.Array, ...], _Kept]:
+) -> tuple[tuple[jax.Array, ...], _Residuals]:
     """The outputs, and what the derivatives need of them."""
     epsilon, axis_name, window = how
     count = _total(weight_b.sum(), axis_name) * (x.size // (x.shape[0] * x.shape[-1]))
@@ -97,29 +97,31 @@ def _forward(
     chosen = _chosen(x, scale_c, window)
     y = (chosen.astype(jnp.float32) * _last(gain_c, x) + _last(bias_c - mean_c * gain_c, x)).astype(x.dtype)
     picked = None if chosen is x else chosen
-    return (y, mean_c, var_c), _Kept(x, picked, weight_b, near_c, mean_c, inverse_c, scale_c, count)
+    return (y, mean_c, var_c), _Residuals(x, picked, weight_b, near_c, mean_c, inverse_c, scale_c, count)
 
 
-def _backward(how: _How, kept: _Kept, cotangents: tuple[jax.Array, ...]) -> tuple[jax.Array | None, ...]:
+def _backward(
+    how: _How, residuals: _Residuals, cotangents: tuple[jax.Array, ...]
+) -> tuple[jax.Array | None, ...]:
     """The derivatives by x, weight_b, near_c, scale_c and bias_c; y does not depend on near_c."""
     _, axis_name, window = how
-    x, axes = kept.x, tuple(range(kept.x.ndim - 1))
-    chosen = x if kept.chosen is None else kept.chosen
+    x, axes = residuals.x, tuple(range(residuals.x.ndim - 1))
+    chosen = x if residuals.chosen is None else residuals.chosen
 
     def standard(values: jax.Array) -> jax.Array:
-        return (values.astype(jnp.float32) - _last(kept.mean_c, x)) * _last(kept.inverse_c, x)
+        return (values.astype(jnp.float32) - _last(residuals.mean_c, x)) * _last(residuals.inverse_c, x)
 
     dy = cotangents[0].astype(jnp.float32)
     by_bias_c, by_scale_c = dy.sum(axes), (dy * standard(chosen)).sum(axes)
-    mean_dy_c, slope_c = (_total(by_c, axis_name) / kept.count for by_c in (by_bias_c, by_scale_c))
-    through_moments = _first(kept.weight_b, x) * (_last(mean_dy_c, x) + standard(x) * _last(slope_c, x))
+    mean_dy_c, slope_c = (_total(by_c, axis_name) / residuals.count for by_c in (by_bias_c, by_scale_c))
+    through_moments = _first(residuals.weight_b, x) * (_last(mean_dy_c, x) + standard(x) * _last(slope_c, x))
     if chosen is not x:
         equal = functools.reduce(
             jnp.add, [(cell == chosen).astype(dy.dtype) for cell in each_cell(x, window)]
         )
         dy = jnp.where(x == spread(chosen, window, x.shape), spread(dy / equal, window, x.shape), 0)
-    by_x = _last(kept.inverse_c * kept.scale_c, x) * (dy - through_moments)
-    none = jax.tree.map(jnp.zeros_like, (kept.weight_b, kept.near_c))
+    by_x = _last(residuals.inverse_c * residuals.scale_c, x) * (dy - through_moments)
+    none = jax.tree.map(jnp.zeros_like, (residuals.weight_b, residuals.near_c))
     return by_x.astype(x.dtype), *none, by_scale_c, by_bias_c
 
 
