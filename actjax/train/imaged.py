@@ -19,9 +19,9 @@ AT_ONCE = 32
 def imaged(source: Supply, frontend: Frontend) -> Supply:
     """The same supply, whose batches hold images [b, f, t] in place of waves, where that gains something.
 
-    The quickstart takes each training clip fifteen times, and a clip's image is a sixth of its step's work on
-    a CPU. Accelerators make images faster than they read them. Batches that come from the host, networks of the
-    raw wave, and images beyond the memory that clips may take (see data/resident.py) stay as they are.
+    The quickstart takes each training clip fifteen times, and a clip's image is a seventh of its step's work
+    on a CPU. On an accelerator it is next to none. Batches that come from the host, networks of the raw wave,
+    and images beyond the memory that clips may take (see data/resident.py) stay as they are.
     """
     clips = source.on_device
     if not parallel.on_cpu() or not isinstance(clips, resident.Clips) or frontend.takes != "image":
