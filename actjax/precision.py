@@ -23,12 +23,15 @@ import jax
 from actjax.kernels import (
     band_sums,
     both_split,
+    cosine_sums,
     kth_value,
+    lag_differences,
     largest_near,
     reorder_errors,
     row_ranks,
     running_median,
     short_side,
+    spectrum_folds,
     split_product,
     trial,
 )
@@ -91,6 +94,21 @@ def kernel_bands() -> bool:
     return _on_gpu() and _holds(band_sums.holds)
 
 
+def kernel_cosines() -> bool:
+    """Whether the kernel that transforms power spectra to few lags is used in what is being traced."""
+    return current_way() == "fast" and _on_gpu() and _holds(cosine_sums.holds)
+
+
+def kernel_differences() -> bool:
+    """Whether the kernel that normalises YIN's differences is used in what is being traced."""
+    return _on_gpu() and _holds(lag_differences.holds)
+
+
+def kernel_folds() -> bool:
+    """Whether the kernel that filters and folds stretches of spectra is used in what is being traced."""
+    return _on_gpu() and _holds(spectrum_folds.holds)
+
+
 def kernel_medians() -> bool:
     """Whether the kernel that takes running medians is used in what is being traced."""
     return _on_gpu() and _holds(running_median.holds)
@@ -122,7 +140,8 @@ def _on_gpu() -> bool:
 
 def try_kernels() -> None:
     """Tries at once, in threads, what a run would try one after the other; most of it is compiling."""
-    modules = split_product, row_ranks, kth_value, largest_near, running_median, band_sums
+    of_features = band_sums, cosine_sums, lag_differences, largest_near, running_median, spectrum_folds
+    modules = split_product, row_ranks, kth_value, *of_features
     if _has_matrix_units(jax.devices()[0]):
         with concurrent.futures.ThreadPoolExecutor(len(modules)) as pool:
             list(pool.map(_holds, [module.holds for module in modules]))
