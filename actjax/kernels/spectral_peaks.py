@@ -78,8 +78,7 @@ def _look(spectra_ref: Any, out_ref: Any, *, bins: int, looked: Looked) -> None:
 
     row, pairs = pl.program_id(0), (looked.end - looked.first + 1) // 2
     place = jnp.arange(1 << (bins - 1).bit_length(), dtype=jnp.int32)
-    every = gpu.load(spectra_ref.at[row, place], mask=place < bins, other=0.0)
-    threshold = 0.1 * jnp.max(every)
+    threshold = 0.1 * jnp.max(gpu.load(spectra_ref.at[row, place], mask=place < bins, other=0.0))
     pair = jnp.arange(1 << max(pairs - 1, 1).bit_length(), dtype=jnp.int32)
     even = looked.first + 2 * pair
     # The bin before the pair, the pair, and the bin after it; a bin beyond the last one is no peak.
@@ -89,8 +88,7 @@ def _look(spectra_ref: Any, out_ref: Any, *, bins: int, looked: Looked) -> None:
     gated = [jnp.where(value > threshold, value, 0.0) for value in near]
     at_even = (gated[1] > gated[0]) & (gated[1] >= gated[2])
     at_odd = (gated[2] > gated[1]) & (gated[2] >= gated[3]) & (even + 1 < looked.end)
-    left, centre, right = (jnp.where(at_odd, odd, low) for low, odd in zip(near[:3], near[1:], strict=True))
-    height, shift = _vertex(left, centre, right)
+    height, shift = _vertex(*(jnp.where(at_odd, near[i + 1], near[i]) for i in range(3)))
     slot = _slot(even.astype(jnp.float32) + at_odd.astype(jnp.float32) + shift, looked)
     for i, values in enumerate((jnp.where(at_even | at_odd, height, jnp.inf), slot)):
         gpu.store(out_ref.at[row, i * pairs + pair], values, mask=pair < pairs)
