@@ -31,6 +31,7 @@ from actjax.kernels import (
     row_ranks,
     running_median,
     short_side,
+    spectral_peaks,
     spectrum_folds,
     split_product,
     trial,
@@ -114,6 +115,11 @@ def kernel_medians() -> bool:
     return _on_gpu() and _holds(running_median.holds)
 
 
+def kernel_peaks() -> bool:
+    """Whether the kernel that finds peaks of spectra is used in what is being traced."""
+    return _on_gpu() and _holds(spectral_peaks.holds)
+
+
 def kernel_ranks() -> bool:
     """Whether the kernel that ranks rows is used in what is being traced."""
     return _on_gpu() and _holds(row_ranks.holds)
@@ -140,7 +146,15 @@ def _on_gpu() -> bool:
 
 def try_kernels() -> None:
     """Tries at once, in threads, what a run would try one after the other; most of it is compiling."""
-    of_features = band_sums, cosine_sums, lag_differences, largest_near, running_median, spectrum_folds
+    of_features = (
+        band_sums,
+        cosine_sums,
+        lag_differences,
+        largest_near,
+        running_median,
+        spectral_peaks,
+        spectrum_folds,
+    )
     modules = split_product, row_ranks, kth_value, *of_features
     if _has_matrix_units(jax.devices()[0]):
         with concurrent.futures.ThreadPoolExecutor(len(modules)) as pool:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.dsp.fourier import first_lags, inverse
+from actjax.dsp.fourier import as_real, first_lags, inverse, inverse_of_real
 from actjax.dsp.framing import fast_length
 from actjax.dsp.spectrum import hann_spectrum, hann_window
 
@@ -37,32 +37,34 @@ def frame_autocorrelation(frames_ts: jax.Array, hop_samples: int, lags: int) -> 
     if length % hop_samples or length == hop_samples or lags > hop_samples + 1:
         return autocorrelation(frames_ts, lags)
     hops = jnp.concatenate([frames_ts[:, :hop_samples], frames_ts[-1, hop_samples:].reshape(-1, hop_samples)])
-    sides = jax.lax.platform_dependent(
+    of_frames = jax.lax.platform_dependent(
         jnp.fft.rfft(hops, n=2 * hop_samples, axis=1),
-        cpu=functools.partial(_sides_of_frames, frames=frames),
-        default=functools.partial(_spectra_of_frames, frames=frames),
+        cpu=functools.partial(_by_sides, frames=frames),
+        default=functools.partial(_by_real, frames=frames),
     )
-    return inverse(sides[0], 2 * hop_samples, sides[1])[:, :lags]
+    return of_frames[:, :lags]
 
 
-def _sides_of_frames(hops: jax.Array, frames: int):
-    """(real, imaginary) [t, f] transforms of the frames' autocorrelations, from those of their hops."""
+def _by_sides(hops: jax.Array, frames: int):
+    """[t, lags] the frames' autocorrelations, from the transforms of their hops."""
     x, y = hops.real, hops.imag
     turned = _turned(hops.shape[1], x.dtype)
     alone = x**2 + y**2
     real = alone[:-1] + (x[:-1] * x[1:] + y[:-1] * y[1:]) * turned
     imaginary = (x[:-1] * y[1:] - y[:-1] * x[1:]) * turned
     pairs = len(hops) - frames
-    return _sums(real, pairs, frames) + alone[pairs:], _sums(imaginary, pairs, frames)
+    real = _sums(real, pairs, frames) + alone[pairs:]
+    return inverse(real, 2 * (hops.shape[1] - 1), _sums(imaginary, pairs, frames))
 
 
-def _spectra_of_frames(hops: jax.Array, frames: int):
-    """As `_sides_of_frames`, whose sides a GPU would first put apart, in passes of their own."""
-    alone = (hops.real**2 + hops.imag**2).astype(hops.dtype)
-    pairs = len(hops) - frames
-    pair = alone[:-1] + jnp.conj(hops[:-1]) * hops[1:] * _turned(hops.shape[1], hops.dtype)
-    total = _sums(pair, pairs, frames) + alone[pairs:]
-    return total.real, total.imag
+def _by_real(hops: jax.Array, frames: int):
+    """As `_by_sides`, whose sides a GPU would put apart first and together last, in passes of their own."""
+    alone = hops.real**2 + hops.imag**2
+    length, pairs = 2 * (hops.shape[1] - 1), len(hops) - frames
+    pair = jnp.conj(hops[:-1]) * hops[1:] * _turned(hops.shape[1], hops.dtype)
+    with_next = as_real(alone[:-1] + pair.real, pair.imag, length)
+    last = as_real(alone, jnp.zeros_like(alone), length)[pairs:]
+    return inverse_of_real(_sums(with_next, pairs, frames) + last)
 
 
 def _turned(bins: int, dtype: jnp.dtype):

@@ -26,12 +26,23 @@ def inverse(real_tf: jax.Array, length: int, imaginary_tf: jax.Array | None = No
         return jnp.fft.irfft(jax.lax.complex(real, imaginary), n=length, axis=1)
 
     def forward(real: jax.Array, imaginary: jax.Array) -> jax.Array:
-        spectrum = jnp.fft.rfft(_both_signs(real - imaginary, real + imaginary, length), axis=1)
-        # The second half of the signal is the first one's mirror, with the other sign.
-        halves = spectrum.real - spectrum.imag, spectrum.real + spectrum.imag
-        return _both_signs(*halves, length) * (1.0 / length)
+        return inverse_of_real(as_real(real, imaginary, length))
 
     return jax.lax.platform_dependent(real_tf, imaginary_tf, cpu=as_it_is, default=forward)
+
+
+def as_real(real_tf: jax.Array, imaginary_tf: jax.Array, length: int) -> jax.Array:
+    """[t, length] the real minus the imaginary part of transforms [t, length // 2 + 1], over both signs."""
+    return _both_signs(real_tf - imaginary_tf, real_tf + imaginary_tf, length)
+
+
+def inverse_of_real(difference_tf: jax.Array) -> jax.Array:
+    """[t, length] the real signals of which `as_real` makes difference_tf, by a forward transform."""
+    length = difference_tf.shape[1]
+    spectrum = jnp.fft.rfft(difference_tf, axis=1)
+    # The second half of the signal is the first one's mirror, with the other sign.
+    halves = spectrum.real - spectrum.imag, spectrum.real + spectrum.imag
+    return _both_signs(*halves, length) * (1.0 / length)
 
 
 def first_lags(power_tf: jax.Array, length: int, lags: int, lowest_t2: jax.Array | None = None) -> jax.Array:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jaxlib
 import numpy as np
+from jaxlib import version
 
 
 def computed(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
@@ -26,7 +26,7 @@ def held(tried: Callable[[], bool]) -> bool:
     kernels' sources, JAX, the device and its compilers. Without a folder of programs nothing is remembered,
     and what failed is tried again.
     """
-    folder, name = jax.config.jax_compilation_cache_dir, tried.__module__.rpartition(".")[2]
+    folder, name = jax.config.values["jax_compilation_cache_dir"], tried.__module__.rpartition(".")[2]
     mark = Path(folder) / f"holds-{name}-{_surroundings()}" if folder else None
     if mark is not None and mark.exists():
         return True
@@ -41,7 +41,7 @@ def held(tried: Callable[[], bool]) -> bool:
 def _surroundings() -> str:
     """A hash of what kernels are made of and by, and of what runs them."""
     device, sources = jax.devices()[0], sorted(Path(__file__).parent.glob("*.py"))
-    made_by = jax.__version__, jaxlib.__version__, sys.version, os.environ.get("XLA_FLAGS", "")
+    made_by = jax.__version__, version.__version__, sys.version, os.environ.get("XLA_FLAGS", "")
     run_by = device.device_kind, device.client.platform_version
     known = hashlib.sha256(repr((made_by, run_by)).encode())
     for source in sources:
