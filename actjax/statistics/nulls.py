@@ -70,10 +70,7 @@ def moment_null(
     tile = int(np.clip(budget / (6 * (draws.replicates + 1) * k), 1, n))
     y, valid = _roomy(y_bok, mask, draws)
     at_once = _at_once(way, draws, tile, y.shape, budget / 4)
-    joint = _masks_differ(mask, draws, frames)
-    shifted = frames if isinstance(draws, Shifts) else None
-    adds = parallel.on_cpu() and not joint
-    how = _How(centre, joint, shifted, signed, at_once, draws.replicates, adds)
+    how = _how_of(mask, draws, frames, centre=centre, signed=signed, at_once=at_once)
     moves = _moves(way, draws, at_once)
     return families.join_tiles(
         [
@@ -81,6 +78,14 @@ def moment_null(
             for first in range(0, n, tile)
         ]
     )
+
+
+def _how_of(
+    mask: np.ndarray, draws: Draws | Shifts, frames: int | None, *, centre: str, signed: bool, at_once: int
+) -> "_How":
+    joint = _masks_differ(mask, draws, frames)
+    shifted = frames if isinstance(draws, Shifts) else None
+    return _How(centre, joint, shifted, signed, at_once, draws.replicates, parallel.on_cpu() and not joint)
 
 
 def _null_of_neurons(
