@@ -119,9 +119,7 @@ def direct(
         mask_rbo = jnp.take_along_axis(mask_rbo, index_rbo, axis=2)
     xy = _einsum("bon,rbok->rnk", x_bon, y_rbok)
     if not joint:
-        xx, x = (x_bon**2).sum(axis=(0, 1))[None, :], x_bon.sum(axis=(0, 1))[None, :]
-        yy, y = (y_bok**2).sum(axis=1)[source_rb].sum(axis=1), y_bok.sum(axis=1)[source_rb].sum(axis=1)
-        return _uncentred(Sums(xy, xx, x, yy, y, mask_rbo.sum(axis=(1, 2))), centre)
+        return where_masks_agree(xy, x_bon, y_bok, mask_bo, source_rb, centre=centre)
     count_rb = _einsum("bo,rbo->rb", mask_x_bo, mask_rbo)
     x_rbn, xx = _einsum("bon,rbo->rbn", x_bon, mask_rbo), _einsum("bon,rbo->rn", x_bon**2, mask_rbo)
     y_rbk, yy = _einsum("bo,rbok->rbk", mask_x_bo, y_rbok), _einsum("bo,rbok->rk", mask_x_bo, y_rbok**2)
@@ -131,6 +129,22 @@ def direct(
         xx, yy = xx - (x_rbn**2 * share_rb1).sum(axis=1), yy - (y_rbk**2 * share_rb1).sum(axis=1)
     totals = Sums(xy, xx, x_rbn.sum(axis=1), yy, y_rbk.sum(axis=1), count_rb.sum(axis=1))
     return _uncentred(totals, centre)
+
+
+def where_masks_agree(
+    xy_rnk: jax.Array,
+    x_bon: jax.Array,
+    y_bok: jax.Array,
+    mask_bo: jax.Array,
+    source_rb: jax.Array,
+    *,
+    centre: str,
+) -> Sums:
+    """The moments of rearrangements whose products are summed, where clips that meet have one mask."""
+    xx, x = (x_bon**2).sum(axis=(0, 1))[None, :], x_bon.sum(axis=(0, 1))[None, :]
+    yy, y = (y_bok**2).sum(axis=1)[source_rb].sum(axis=1), y_bok.sum(axis=1)[source_rb].sum(axis=1)
+    count = mask_bo.sum(axis=1)[source_rb].sum(axis=1).astype(x_bon.dtype)
+    return _uncentred(Sums(xy_rnk, xx, x, yy, y, count), centre)
 
 
 def by_clip_pairs(
