@@ -54,19 +54,38 @@ def centred(values_bov: jax.Array, mask_bo: jax.Array, centre: str) -> jax.Array
     Returns:
       Each column divided by its largest magnitude; columns that are constant come back as zeros.
     """
-    weights = mask_bo.astype(values_bov.dtype)[:, :, None]
-    values = jnp.where(weights > 0, values_bov, jnp.zeros_like(values_bov))
-    largest = jnp.abs(values).max(axis=(0, 1), keepdims=True)
-    values = values / jnp.where(largest > 0, largest, jnp.ones_like(largest))
+    values = scaled(values_bov, mask_bo, largest(values_bov, mask_bo))
     if centre == "none":
         return values
-    axes = (1,) if centre == "clip" else (0, 1)
+    values = less_means(values, mask_bo, (1,) if centre == "clip" else (0, 1))
+    left = jnp.abs(values).max(axis=(0, 1), keepdims=True)
+    return jnp.where(varies(left), values / jnp.where(left > 0, left, jnp.ones_like(left)), 0.0)
+
+
+def largest(values_bov: jax.Array, mask_bo: jax.Array) -> jax.Array:
+    """[v] the largest magnitude of each column inside the mask."""
+    return jnp.where(mask_bo[:, :, None], jnp.abs(values_bov), 0.0).max(axis=(0, 1))
+
+
+def scaled(values_bov: jax.Array, mask_bo: jax.Array, largest_v: jax.Array) -> jax.Array:
+    """Values over the largest of their column; zero where masked."""
+    values = jnp.where(mask_bo[:, :, None], values_bov, jnp.zeros_like(values_bov))
+    return values / jnp.where(largest_v > 0, largest_v, jnp.ones_like(largest_v))[None, None, :]
+
+
+def less_means(values_bov: jax.Array, mask_bo: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """Values less their means over some axes; zero where masked."""
+    weights = mask_bo.astype(values_bov.dtype)[:, :, None]
     count = jnp.maximum(weights.sum(axis=axes, keepdims=True), 1.0)
     # Twice: the second pass removes what rounding left of a large mean.
     for _ in range(2):
-        values = (values - values.sum(axis=axes, keepdims=True) / count) * weights
-    left = jnp.abs(values).max(axis=(0, 1), keepdims=True)
-    return jnp.where(left > _ROUNDING, values / jnp.where(left > 0, left, jnp.ones_like(left)), 0.0)
+        values_bov = (values_bov - values_bov.sum(axis=axes, keepdims=True) / count) * weights
+    return values_bov
+
+
+def varies(left: jax.Array) -> jax.Array:
+    """Whether more than rounding is left of scaled columns, of their largest deviations."""
+    return left > _ROUNDING
 
 
 def standardised(values_bov: jax.Array, mask_bo: jax.Array, centre: str) -> jax.Array:
@@ -253,8 +272,8 @@ def _uncentred(sums: Sums, centre: str) -> Sums:
 
 
 def _inverse_root(square: jax.Array, smallest: jax.Array) -> jax.Array:
-    varies = square > smallest
-    return jnp.where(varies, jax.lax.rsqrt(jnp.where(varies, square, jnp.ones_like(square))), jnp.nan)
+    defined = square > smallest
+    return jnp.where(defined, jax.lax.rsqrt(jnp.where(defined, square, jnp.ones_like(square))), jnp.nan)
 
 
 def _einsum(spec: str, *operands: jax.Array) -> jax.Array:
