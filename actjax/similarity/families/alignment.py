@@ -1,4 +1,4 @@
-"""Debiased cka of all pairs of two sides at once, mostly without a matrix of frames by frames for each neuron.
+"""Debiased cka of all pairs of two sides at once, mostly without a matrix of frames for each neuron.
 
 K = x'x and L = y'y are the products of m centred frames, d and e their diagonals, and ' is U-centring:
 
@@ -12,7 +12,6 @@ most of |K|^2, float32 loses the digits of what is left. Neurons of which U-cent
 therefore scored again, by matrices, in a loop that has no round where there are none.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -21,12 +20,12 @@ import jax.numpy as jnp
 
 from actjax.similarity.arithmetic.inner import product
 from actjax.similarity.families.frames import centred_products, frames_that_count, unit_frames
-from actjax.similarity.families.vectors import cosine_of
+from actjax.similarity.families.vectors import Scaled, cosine_of
 from actjax.similarity.host.threads import at_least_one
 from actjax.similarity.tiles import IMAGE_TILE_BYTES
 
-# The least that U-centring leaves of |K|^2, of |K| |L| in a pair, for the bands' sums: they err by some 1e-7 of
-# these, and a score by half of that over what is left.
+# The least share of |K|^2 that U-centring leaves, for sums over bands: these err by 1e-7 of |K|^2, and so a
+# score by that over the share.
 LEAST_LEFT = 1 / 8
 # What a cell costs beside its products, in multiplications: it is written, read and squared.
 _CELL = 12
@@ -135,7 +134,7 @@ def _by_matrices(
 ) -> jax.Array:
     """[n, k] the scores with those of some neurons from both matrices, as many at a time as a cache holds."""
     n, t = len(which_n), px.values_ift.shape[2]
-    centred: Callable[..., jax.Array] = jax.vmap(centred_products, (0, None))
+    centred: Callable[..., Scaled] = jax.vmap(centred_products, (0, None))
     rows = centred(py.values_ift, mask_t)
     together = min(n, at_least_one(IMAGE_TILE_BYTES, 4 * t * t))
     places_n, count = jnp.arange(n), jnp.sum(which_n)
