@@ -78,11 +78,10 @@ def compare(px: Images, py: Images, mask_t: jax.Array) -> dict[str, jax.Array]:
         little = px.left_i < LEAST_LEFT
     scores = cross / jnp.sqrt(jnp.maximum(px.square_i, 0.0))[:, None] * scale_k[None, :]
     scores = jnp.clip(scores, -1.0, 1.0)
-    again = jnp.any(little)
-    exactly = jax.lax.cond(
-        again, lambda sides: _by_matrices(scores, little, *sides, mask_t), lambda _: scores, (px, py)
+    exact = jax.lax.cond(
+        jnp.any(little), lambda: _by_matrices(scores, little, px, py, mask_t), lambda: scores
     )
-    return {"score": exactly}
+    return {"score": exact}
 
 
 def numbers(x: Sequence[int], y: Sequence[int], k: int) -> int:
