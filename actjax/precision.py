@@ -23,13 +23,18 @@ import jax
 from actjax.kernels import (
     band_sums,
     both_split,
+    cosine_sums,
     kth_value,
+    lag_differences,
     largest_near,
     reorder_errors,
     row_ranks,
     running_median,
     short_side,
+    spectral_peaks,
+    spectrum_folds,
     split_product,
+    trial,
 )
 
 # The precision of exact products: TF32 and bfloat16 move correlations in the third decimal.
@@ -90,9 +95,29 @@ def kernel_bands() -> bool:
     return _on_gpu() and _holds(band_sums.holds)
 
 
+def kernel_cosines() -> bool:
+    """Whether the kernel that transforms power spectra to few lags is used in what is being traced."""
+    return current_way() == "fast" and _on_gpu() and _holds(cosine_sums.holds)
+
+
+def kernel_differences() -> bool:
+    """Whether the kernel that normalises YIN's differences is used in what is being traced."""
+    return _on_gpu() and _holds(lag_differences.holds)
+
+
+def kernel_folds() -> bool:
+    """Whether the kernel that filters and folds stretches of spectra is used in what is being traced."""
+    return _on_gpu() and _holds(spectrum_folds.holds)
+
+
 def kernel_medians() -> bool:
     """Whether the kernel that takes running medians is used in what is being traced."""
     return _on_gpu() and _holds(running_median.holds)
+
+
+def kernel_peaks() -> bool:
+    """Whether the kernel that finds peaks of spectra is used in what is being traced."""
+    return _on_gpu() and _holds(spectral_peaks.holds)
 
 
 def kernel_ranks() -> bool:
@@ -121,7 +146,16 @@ def _on_gpu() -> bool:
 
 def try_kernels() -> None:
     """Tries at once, in threads, what a run would try one after the other; most of it is compiling."""
-    modules = split_product, row_ranks, kth_value, largest_near, running_median, band_sums
+    of_features = (
+        band_sums,
+        cosine_sums,
+        lag_differences,
+        largest_near,
+        running_median,
+        spectral_peaks,
+        spectrum_folds,
+    )
+    modules = split_product, row_ranks, kth_value, *of_features
     if _has_matrix_units(jax.devices()[0]):
         with concurrent.futures.ThreadPoolExecutor(len(modules)) as pool:
             list(pool.map(_holds, [module.holds for module in modules]))
@@ -162,7 +196,7 @@ def _has_matrix_units(device: jax.Device) -> bool:  # pyright: ignore (a class t
 def _holds(tried: Callable[[], bool]) -> bool:
     """Whether a kernel compiles here and gives what it should; one that does not is left out, said once."""
     try:
-        if tried():
+        if trial.held(tried):
             return True
         reason = "a result is wrong"
     except Exception as error:

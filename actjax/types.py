@@ -42,7 +42,7 @@ class Batch(NamedTuple):
     """Clips as the loader gives them to every reader: training, scoring, examples, users.
 
     Attributes:
-      audio: [b, s] float32 in -1 .. 1.
+      audio: [b, s] float32 in -1 .. 1; inside a training step also its images, [b, f, t].
       mask: [b] bool, False for rows that fill up the last batch.
       length: [b] int32 samples of signal in each clip; the silence that follows is padding and no signal.
       label: [b] int32, or [b, classes] float32 (multi-hot).

@@ -66,5 +66,5 @@ def test_kernels_are_tried_at_once_where_there_are_units_for_them(monkeypatch, g
     monkeypatch.setattr(precision, "_has_matrix_units", lambda device: gpu)
     monkeypatch.setattr(precision, "_holds", lambda holds: tried.append((holds, threading.current_thread())))
     precision.try_kernels()
-    assert len({holds for holds, _ in tried}) == (6 if gpu else 0)
+    assert len({holds for holds, _ in tried}) == (9 if gpu else 0)
     assert threading.main_thread() not in {thread for _, thread in tried}

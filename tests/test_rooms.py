@@ -202,7 +202,7 @@ EDGES = {
     },
     "models": {"nn", "nn/published", "options", "types"},
     "network": {"activations", "failures", "lookup"},
-    "nn": {"dsp", "layer_axis", "types"},
+    "nn": {"dsp", "layer_axis", "parallel", "types"},
     "nn/keras": {"external/formats", "files", "lookup", "nn"},
     "nn/published": {"external/formats", "files", "nn", "nn/keras"},
     "npz": {"files"},

@@ -77,11 +77,15 @@ def gather(clips: Clips, rows: Rows) -> Batch:
     if audio.dtype == jnp.int16:
         audio = audio.astype(jnp.float32) / 32768.0
     label = jnp.asarray(clips.label)[index]
+
+    def where_real(rows: jax.Array) -> jax.Array:
+        return jnp.where(mask.reshape(-1, *(1,) * (rows.ndim - 1)), rows, 0)
+
     return Batch(
-        audio=jnp.where(mask[:, None], audio, 0),
+        audio=where_real(audio),
         mask=mask,
         length=jnp.where(mask, jnp.asarray(clips.length)[index], 0),
-        label=jnp.where(mask.reshape(-1, *(1,) * (label.ndim - 1)), label, 0),
+        label=where_real(label),
         index=index,
     )
 

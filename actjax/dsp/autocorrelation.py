@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.dsp.fourier import inverse
+from actjax.dsp.fourier import as_real, first_lags, inverse, inverse_of_real
 from actjax.dsp.framing import fast_length
 from actjax.dsp.spectrum import hann_spectrum, hann_window
 
@@ -17,7 +17,7 @@ from actjax.dsp.spectrum import hann_spectrum, hann_window
 def autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
     """[t, lags] sums of x[s] x[s + lag] within each row of [t, s]; nothing wraps around."""
     power, length = _padded_power(frames_ts, lags)
-    return inverse(power, length)[:, :lags]
+    return first_lags(power, length, lags)
 
 
 def summed_autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
@@ -37,16 +37,39 @@ def frame_autocorrelation(frames_ts: jax.Array, hop_samples: int, lags: int) -> 
     if length % hop_samples or length == hop_samples or lags > hop_samples + 1:
         return autocorrelation(frames_ts, lags)
     hops = jnp.concatenate([frames_ts[:, :hop_samples], frames_ts[-1, hop_samples:].reshape(-1, hop_samples)])
-    spectrum = jnp.fft.rfft(hops, n=2 * hop_samples, axis=1)
-    x, y = spectrum.real, spectrum.imag
-    # The next hop begins half a transform later, which turns every other bin around.
-    turned = jnp.asarray(1.0 - 2.0 * (np.arange(hop_samples + 1) % 2), x.dtype)[None, :]
+    of_frames = jax.lax.platform_dependent(
+        jnp.fft.rfft(hops, n=2 * hop_samples, axis=1),
+        cpu=functools.partial(_by_sides, frames=frames),
+        default=functools.partial(_by_real, frames=frames),
+    )
+    return of_frames[:, :lags]
+
+
+def _by_sides(hops: jax.Array, frames: int):
+    """[t, lags] the frames' autocorrelations, from the transforms of their hops."""
+    x, y = hops.real, hops.imag
+    turned = _turned(hops.shape[1], x.dtype)
     alone = x**2 + y**2
     real = alone[:-1] + (x[:-1] * x[1:] + y[:-1] * y[1:]) * turned
     imaginary = (x[:-1] * y[1:] - y[:-1] * x[1:]) * turned
-    pairs = length // hop_samples - 1
+    pairs = len(hops) - frames
     real = _sums(real, pairs, frames) + alone[pairs:]
-    return inverse(real, 2 * hop_samples, _sums(imaginary, pairs, frames))[:, :lags]
+    return inverse(real, 2 * (hops.shape[1] - 1), _sums(imaginary, pairs, frames))
+
+
+def _by_real(hops: jax.Array, frames: int):
+    """As `_by_sides`, whose sides a GPU would put apart first and together last, in passes of their own."""
+    alone = hops.real**2 + hops.imag**2
+    length, pairs = 2 * (hops.shape[1] - 1), len(hops) - frames
+    pair = jnp.conj(hops[:-1]) * hops[1:] * _turned(hops.shape[1], hops.dtype)
+    with_next = as_real(alone[:-1] + pair.real, pair.imag, length)
+    last = as_real(alone, jnp.zeros_like(alone), length)[pairs:]
+    return inverse_of_real(_sums(with_next, pairs, frames) + last)
+
+
+def _turned(bins: int, dtype: jnp.dtype):
+    """[1, f] the next hop begins half a transform later, which turns every other bin around."""
+    return jnp.asarray(1.0 - 2.0 * (np.arange(bins) % 2), dtype)[None, :]
 
 
 def hann_autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
@@ -82,7 +105,7 @@ def _hann_circular(frames_ts: jax.Array, lags: int):
     power = spectrum.real**2 + spectrum.imag**2
     of_mean = mean[:, None] * jnp.asarray([[length / 2, -length / 4]], mean.dtype)
     lowest = (spectrum.real[:, :2] - of_mean) ** 2 + spectrum.imag[:, :2] ** 2
-    around = inverse(jnp.concatenate([lowest, power[:, 2:]], axis=1), length)[:, :lags]
+    around = first_lags(power, length, lags, lowest)
     ends = lags - 1
     window = jnp.asarray(hann_window(length)[None, :ends], frames_ts.dtype)
     first = (frames_ts[:, :ends] - mean[:, None]) * window

@@ -12,9 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax import precision
 from actjax.dsp.framing import check_wave, fast_length, frame_count, signal_frames
 from actjax.dsp.spectrum import magnitude, power_spectrum
 from actjax.dsp.tuning import estimate_tuning
+from actjax.kernels import spectrum_folds
+from actjax.kernels.batched import over_clips
 
 # Half-width of the stretch kept, in units of 1 / window duration; the Hann window's main lobe has 2.
 _REACH = 5.0
@@ -53,16 +56,25 @@ def cqt_magnitude(
     frames, octaves = frame_count(samples, grid.hop_samples), _octaves(static, samples)
     slots = octaves[0].slots
     spectrum = jnp.fft.rfft(wave_s, n=slots * grid.hop_samples)
-    widest = max(o.response.shape[1] for o in octaves)
-    spectrum = jnp.pad(spectrum, (widest, 2 * widest))
     raise_by = (
         None if tuning is not None else 2.0 ** (_tuning(wave_s, grid, length) / grid.bins_per_octave) - 1.0
     )
-    rows = [_octave_magnitude(spectrum, widest, octave, raise_by) for octave in octaves]
-    # Forward transforms run backwards in time; inverse ones are scaled in a second pass on a GPU.
-    backwards = jnp.concatenate(rows, axis=0)
-    later = jnp.flip(backwards[:, slots - frames + 1 :], axis=1)
-    return jnp.concatenate([backwards[:, :1], later], axis=1).T
+    first = jnp.concatenate([_first(octave, raise_by) for octave in octaves])
+
+    def by_octaves(spectrum: jax.Array, first: jax.Array) -> jax.Array:
+        rows = [jnp.fft.fft(folded, axis=1) for folded in _folded(spectrum, first, octaves)]
+        # Forward transforms run backwards in time; inverse ones are scaled in a second pass on a GPU.
+        backwards = jnp.concatenate([magnitude(row.real**2 + row.imag**2) for row in rows], axis=0)
+        later = jnp.flip(backwards[:, slots - frames + 1 :], axis=1)
+        return jnp.concatenate([backwards[:, :1], later], axis=1).T
+
+    def by_kernel(spectrum: jax.Array, first: jax.Array) -> jax.Array:
+        folded = _by_kernel(static, samples)(jnp.stack([spectrum.real, spectrum.imag]), first)
+        return _backwards_magnitude(folded, frames)
+
+    if wave_s.dtype != jnp.float32 or not precision.kernel_folds():
+        return by_octaves(spectrum, first)
+    return jax.lax.platform_dependent(spectrum, first, cpu=by_octaves, default=by_kernel)
 
 
 def centres_hz(grid: Grid) -> np.ndarray:
@@ -130,19 +142,64 @@ def _hann_transform(cycles_per_sample: np.ndarray, length: np.ndarray):
     return np.where(singular, 0.5, np.sinc(u) / np.where(singular, 1.0, 1.0 - u**2))
 
 
-def _octave_magnitude(spectrum: jax.Array, margin: int, octave: _Octave, raise_by: jax.Array | None):
-    bins, width = octave.response.shape
-    first = jnp.asarray(octave.first + margin, jnp.int32)
-    if raise_by is not None:
-        shift = jnp.round(jnp.asarray(octave.centre, raise_by.dtype) * raise_by)
-        first = first + shift.astype(jnp.int32)
-    stretch = jax.vmap(lambda i: jax.lax.dynamic_slice_in_dim(spectrum, i, width))(first)
-    stretch = stretch * jnp.asarray(octave.response).astype(stretch.dtype)
-    folds = -(-width // octave.slots)
-    stretch = jnp.pad(stretch, ((0, 0), (0, folds * octave.slots - width)))
-    folded = jnp.sum(stretch.reshape(bins, folds, octave.slots), axis=1)
-    output = jnp.fft.fft(folded, axis=1)
-    return magnitude(output.real**2 + output.imag**2)
+def _first(octave: _Octave, raise_by: jax.Array | None):
+    """[bin] where each filter's stretch of the spectrum starts, which may be below 0."""
+    first = jnp.asarray(octave.first, jnp.int32)
+    if raise_by is None:
+        return first
+    return first + jnp.round(jnp.asarray(octave.centre, raise_by.dtype) * raise_by).astype(jnp.int32)
+
+
+def _folded(spectrum: jax.Array, first: jax.Array, octaves: tuple[_Octave, ...]):
+    """Each octave's [bin, slots]: filtered stretches of the spectrum, summed modulo the slots."""
+    widest = max(o.response.shape[1] for o in octaves)
+    padded, taken, rows = jnp.pad(spectrum, (widest, 2 * widest)), 0, []
+    for octave in octaves:
+        bins, width = octave.response.shape
+        starts = widest + first[taken : taken + bins]
+        cut = jax.vmap(lambda i, width=width: jax.lax.dynamic_slice_in_dim(padded, i, width))(starts)
+        stretch = cut * jnp.asarray(octave.response).astype(cut.dtype)
+        folds = -(-width // octave.slots)
+        stretch = jnp.pad(stretch, ((0, 0), (0, folds * octave.slots - width)))
+        rows.append(jnp.sum(stretch.reshape(bins, folds, octave.slots), axis=1))
+        taken += bins
+    return rows
+
+
+@functools.lru_cache(maxsize=64)
+def _by_kernel(grid: Grid, samples: int):
+    """The function (sides [2, f], first [bin]) -> [bin, 2, slots] that a GPU computes by its kernel."""
+    octaves = _octaves(grid, samples)
+    responses = [octave.response for octave in octaves]
+    of_clips = over_clips(
+        functools.partial(spectrum_folds.spectrum_folds, responses=responses, slots=octaves[0].slots)
+    )
+
+    @jax.custom_jvp
+    def fold(sides: jax.Array, first: jax.Array) -> jax.Array:
+        return of_clips(sides[None], first[None])[0]
+
+    @fold.defjvp
+    def _(primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]):
+        slope = jnp.concatenate(_folded(jax.lax.complex(*tangents[0]), primals[1], octaves))
+        return fold(*primals), jnp.stack([slope.real, slope.imag], axis=1)
+
+    return fold
+
+
+def _backwards_magnitude(folded: jax.Array, frames: int):
+    """[t, bin] the size of the transform of [bin, (real, imaginary), slots], backwards in time from 0 on.
+
+    By transforms of the two sides, which are real: S = R + i I at a frequency, conj(R) + i conj(I) at minus
+    this frequency.
+    """
+    slots = folded.shape[2]
+    sides = jnp.fft.rfft(folded, axis=2)
+    of_real, of_imaginary = sides[:, 0], sides[:, 1]
+    minus = (of_real.real + of_imaginary.imag) ** 2 + (of_imaginary.real - of_real.imag) ** 2
+    plus = (of_real.real - of_imaginary.imag) ** 2 + (of_imaginary.real + of_real.imag) ** 2
+    later = jnp.flip(plus[:, 1 : slots - slots // 2], axis=1)
+    return magnitude(jnp.concatenate([minus, later], axis=1)[:, :frames]).T
 
 
 def _tuning(wave_s: jax.Array, grid: Grid, length: jax.Array | None):

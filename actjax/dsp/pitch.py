@@ -11,7 +11,7 @@ from actjax import precision
 from actjax.dsp.autocorrelation import frame_autocorrelation, hann_autocorrelation
 from actjax.dsp.parabola import vertex_shift
 from actjax.dsp.spectrum import PRECISION, hann_window, magnitude
-from actjax.kernels import largest_near
+from actjax.kernels import lag_differences, largest_near
 from actjax.kernels.batched import over_clips
 
 
@@ -204,16 +204,46 @@ def _multiples(index: jax.Array, spacing: jax.Array):
 def _normalised_difference(frames: jax.Array, hop_samples: int, shortest: int, longest: int):
     """(d' [t, shortest .. longest], sounding [t])."""
     acf = frame_autocorrelation(frames, hop_samples, longest + 1)
-    # The running sums as products with a triangle: XLA's cumulative sum is several times slower on a CPU.
+    by_products = functools.partial(_by_products, shortest=shortest)
+    sounding, sides = acf[:, 0] > 1e-12 * frames.shape[1], (acf, frames[:, :longest])
+    if acf.dtype != jnp.float32 or longest > lag_differences.MOST or not precision.kernel_differences():
+        return by_products(*sides), sounding
+    by_kernel = _differences_by_kernel(shortest)
+    return jax.lax.platform_dependent(*sides, cpu=by_products, default=by_kernel), sounding
+
+
+def _by_products(acf: jax.Array, samples: jax.Array, *, shortest: int):
+    """The running sums as products with a triangle: XLA's cumulative sum is several times slower on a CPU."""
+    longest = samples.shape[1]
     triangle = np.triu(np.ones((longest, longest), np.float32))
-    energy = jnp.dot(frames[:, :longest] ** 2, jnp.asarray(triangle), precision=PRECISION)
+    energy = jnp.dot(samples**2, jnp.asarray(triangle), precision=PRECISION)
     difference = 2.0 * (acf[:, :1] - acf[:, 1:]) - energy
     mean = jnp.dot(difference, jnp.asarray(triangle), precision=PRECISION)
-    mean = mean / jnp.arange(1, longest + 1, dtype=frames.dtype)[None, :]
+    mean = mean / jnp.arange(1, longest + 1, dtype=samples.dtype)[None, :]
     difference, mean = difference[:, shortest - 1 :], mean[:, shortest - 1 :]
-    sounding = acf[:, 0] > 1e-12 * frames.shape[1]
     positive = mean > 0
-    return jnp.where(positive, difference / jnp.where(positive, mean, 1.0), 1.0), sounding
+    return jnp.where(positive, difference / jnp.where(positive, mean, 1.0), 1.0)
+
+
+@functools.cache
+def _differences_by_kernel(shortest: int):
+    """The function of autocorrelations and first samples that a GPU computes by its kernel."""
+
+    @over_clips
+    def of_clips(acf_btl: jax.Array, samples_bts: jax.Array) -> jax.Array:
+        rows = [side.reshape(-1, side.shape[2]) for side in (acf_btl, samples_bts)]
+        return lag_differences.lag_differences(*rows, shortest).reshape(*acf_btl.shape[:2], -1)
+
+    @jax.custom_jvp
+    def kernel(acf: jax.Array, samples: jax.Array) -> jax.Array:
+        return of_clips(acf[None], samples[None])[0]
+
+    @kernel.defjvp
+    def _(primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]):
+        by_products = functools.partial(_by_products, shortest=shortest)
+        return kernel(*primals), jax.jvp(by_products, primals, tangents)[1]
+
+    return kernel
 
 
 def _at(rows: jax.Array, index: jax.Array):

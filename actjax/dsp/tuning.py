@@ -1,5 +1,7 @@
 """The deviation of a clip's tuning from A = 440 Hz, from the peaks of its spectrum."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ from actjax import precision
 from actjax.dsp.parabola import vertex_shift
 from actjax.kernels import kth_value
 from actjax.kernels.batched import over_clips
+from actjax.kernels.spectral_peaks import SLOTS, Looked, spectral_peaks
 
 
 def estimate_tuning(
@@ -34,25 +37,45 @@ def estimate_tuning(
     """
     power = jax.lax.stop_gradient(power_tf)
     power = power if inside_t is None else jnp.where(inside_t[:, None], power, 0.0)  # silence has no peaks
-    residual, strength, is_peak = _peaks(power, sample_rate_hz, bins_per_octave)
+    height, slot = _peaks(power, _looked(power.shape[1], sample_rate_hz, bins_per_octave))
+    is_peak = height < jnp.inf
     rank = jnp.floor(_count(is_peak) / 2.0)
-    strong = is_peak & (strength >= _order_statistic(jnp.where(is_peak, strength, jnp.inf), rank))
-    slot = jnp.clip(jnp.floor((residual + 0.5) * 100.0).astype(jnp.int32), 0, 99)
+    strong = is_peak & (height >= _order_statistic(height, rank))
     # Weak peaks and other bins fall into slot 100, which is dropped.
-    counts = jnp.zeros(100, jnp.float32).at[jnp.where(strong, slot, 100)].add(1.0, mode="drop")
+    counts = jnp.zeros(SLOTS, jnp.float32).at[jnp.where(strong, slot, SLOTS)].add(1.0, mode="drop")
     best = jnp.argmax(counts).astype(jnp.float32)
-    return jnp.where(jnp.any(is_peak), best / 100.0 - 0.5, 0.0)
+    return jnp.where(jnp.any(is_peak), best / SLOTS - 0.5, 0.0)
 
 
-def _peaks(power: jax.Array, sample_rate_hz: int, bins_per_octave: int):
-    """Deviation in bins, refined height and presence of a peak, each [t, pair] over the bins looked at.
-
-    Neighbours are not both peaks, so that a pair of bins has at most one.
-    """
-    bins = power.shape[1]
+def _looked(bins: int, sample_rate_hz: int, bins_per_octave: int):
+    """From 150 Hz to 4 kHz, without the first and the last bin, which have one neighbour."""
     hz_per_bin = sample_rate_hz / (2 * (bins - 1))
     first = max(int(np.ceil(150.0 / hz_per_bin)), 1)
     end = min(int(np.ceil(min(4000.0, sample_rate_hz / 2) / hz_per_bin)), bins - 1)
+    return Looked(first, end, hz_per_bin, bins_per_octave)
+
+
+def _peaks(power: jax.Array, looked: Looked):
+    """(refined heights, infinite without a peak; slots of deviations), each [t, pair of bins looked at]."""
+    by_passes = functools.partial(_by_passes, looked=looked)
+    if power.dtype != jnp.float32 or looked.end <= looked.first or not precision.kernel_peaks():
+        return by_passes(power)
+
+    @over_clips
+    def of_clips(power_btf: jax.Array) -> jax.Array:
+        rows = spectral_peaks(power_btf.reshape(-1, power_btf.shape[2]), looked)
+        return rows.reshape(*power_btf.shape[:2], 2, -1)
+
+    def by_kernel(power: jax.Array) -> tuple[jax.Array, jax.Array]:
+        both = of_clips(power[None])[0]
+        return both[:, 0], both[:, 1].astype(jnp.int32)
+
+    return jax.lax.platform_dependent(power, cpu=by_passes, default=by_kernel)
+
+
+def _by_passes(power: jax.Array, looked: Looked):
+    """Neighbours are not both peaks, so that a pair of bins has at most one."""
+    first, end = looked.first, looked.end
     threshold = 0.1 * jnp.max(power, axis=1, keepdims=True)
     gated = jnp.where(power > threshold, power, 0.0)
     left, centre, right = (gated[:, first + i : end + i] for i in (-1, 0, 1))
@@ -61,10 +84,11 @@ def _peaks(power: jax.Array, sample_rate_hz: int, bins_per_octave: int):
     left, centre, right = (jnp.where(at_odd, odd, even) for even, odd in sides)
     shift = vertex_shift(left, centre, right)
     number = first + 2 * jnp.arange(at_odd.shape[1], dtype=jnp.float32)[None, :] + at_odd.astype(jnp.float32)
-    position = bins_per_octave * jnp.log2((number + shift) * (hz_per_bin / 27.5))
+    position = looked.bins_per_octave * jnp.log2((number + shift) * (looked.hz_per_bin / 27.5))
     residual = position - jnp.floor(position)
     residual = jnp.where(residual >= 0.5, residual - 1.0, residual)
-    return residual, centre + 0.25 * (right - left) * shift, at_even | at_odd
+    slot = jnp.clip(jnp.floor((residual + 0.5) * SLOTS).astype(jnp.int32), 0, SLOTS - 1)
+    return jnp.where(at_even | at_odd, centre + 0.25 * (right - left) * shift, jnp.inf), slot
 
 
 def _pairs(x: jax.Array):

@@ -1,5 +1,7 @@
 """Spectral rolloff."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,8 +33,32 @@ def feature(
 
     def fn(wave_s: jax.Array):
         shape, valid = spectral_shape(at.magnitude(wave_s))
-        below = jnp.cumsum(shape, axis=1)
-        reached = below >= share * below[:, -1:]
-        return where_valid(jnp.asarray(bins_hz)[jnp.argmax(reached, axis=1)][None, :], valid)
+        reached = jax.lax.platform_dependent(
+            shape,
+            cpu=functools.partial(_first_reaching, share=share),
+            default=functools.partial(_first_reaching_by_blocks, share=share),
+        )
+        return where_valid(jnp.asarray(bins_hz)[reached][None, :], valid)
 
     return at.feature("spectral_rolloff", fn, unit="Hz", reference="Peeters 2004", always_valid=False)
+
+
+def _first_reaching(shape_tf: jax.Array, share: float):
+    """[t] the first bin up to which the values sum to the share of all."""
+    below = jnp.cumsum(shape_tf, axis=1)
+    return jnp.argmax(below >= share * below[:, -1:], axis=1)
+
+
+def _first_reaching_by_blocks(shape_tf: jax.Array, share: float):
+    """The block first and then the bin in it: a GPU adds up every stretch of a running sum anew."""
+    frames, bins = shape_tf.shape
+    size = max(round(bins**0.5), 1)
+    blocks = jnp.pad(shape_tf, ((0, 0), (0, -bins % size))).reshape(frames, -1, size)
+    through = jnp.cumsum(jnp.sum(blocks, axis=2), axis=1)
+    least = share * through[:, -1:]
+    block = jnp.argmax(through >= least, axis=1)[:, None]
+    before = jnp.where(block > 0, jnp.take_along_axis(through, jnp.maximum(block - 1, 0), axis=1), 0.0)
+    within = jnp.take_along_axis(blocks, block[:, :, None], axis=1)[:, 0]
+    # Rounded otherwise than the blocks' sums, a block may end just below the share.
+    reached = (before + jnp.cumsum(within, axis=1) >= least) | (np.arange(size) == size - 1)[None, :]
+    return jnp.minimum(block[:, 0] * size + jnp.argmax(reached, axis=1), bins - 1)

@@ -15,8 +15,8 @@ from actjax.kernels.trial import computed
 
 # The most bins of a band for which its sum takes less time than a product.
 MOST = 24
-# Frames of a program, bands that it sums at once, and threads of a warp.
-_FRAMES, _BANDS, _WARPS = 32, 128, 8
+# Frames of a program, its bands, which are nearly as wide as each other, and warps.
+_FRAMES, _BANDS, _WARPS = 32, 32, 2
 
 
 def band_sums(power_btf: jax.Array, bank: np.ndarray) -> jax.Array:
@@ -26,17 +26,17 @@ def band_sums(power_btf: jax.Array, bank: np.ndarray) -> jax.Array:
     from jax.experimental.pallas import triton as gpu
 
     clips, frames, bins = power_btf.shape
-    first_k, weights_wk = _stretches(bank)
-    widest, bands = weights_wk.shape
-    at_once = min(_BANDS, 1 << max(bands - 1, 1).bit_length())
+    first_k, weights_wk, widest_of = _stretches(bank)
+    bands = len(first_k)
     return pl.pallas_call(
-        functools.partial(_sum, frames=frames, bins=bins, bands=bands, at_once=at_once, widest=widest),
+        functools.partial(_sum, frames=frames, bins=bins, bands=bands),
         out_shape=jax.ShapeDtypeStruct((clips, bands * frames), jnp.float32),
-        grid=(clips, -(-frames // _FRAMES), -(-bands // at_once)),
+        grid=(clips, -(-frames // _FRAMES), len(widest_of)),
         compiler_params=gpu.CompilerParams(num_warps=_WARPS, num_stages=1),
-    )(power_btf.reshape(clips, -1), jnp.asarray(first_k), jnp.asarray(weights_wk.reshape(-1))).reshape(
-        clips, bands, frames
-    )
+    )(
+        power_btf.reshape(clips, -1),
+        *(jnp.asarray(table) for table in (first_k, weights_wk.reshape(-1), widest_of)),
+    ).reshape(clips, bands, frames)
 
 
 def narrow(bank: np.ndarray) -> bool:
@@ -60,25 +60,30 @@ def _widest(bank: np.ndarray) -> int:
     return int(np.max(np.where(bank.any(axis=1), last - np.argmax(bank > 0, axis=1), 1)))
 
 
-def _stretches(bank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(first bin [k], weights [w, k] from there on), as many bins for every band as the widest has."""
+def _stretches(bank: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(first bin [k], weights [w, k] from there on, the most bins of a band for each program's bands).
+
+    As many weights for every band as the widest has.
+    """
     widest = _widest(bank)
     first = np.minimum(np.argmax(bank > 0, axis=1), bank.shape[1] - widest)
     bins = first[None, :] + np.arange(widest)[:, None]
-    return first.astype(np.int32), bank[np.arange(len(bank))[None, :], bins].astype(np.float32)
+    weights = bank[np.arange(len(bank))[None, :], bins].astype(np.float32)
+    count = widest - np.argmax(weights[::-1] > 0, axis=0)
+    widest_of = np.maximum.reduceat(count, np.arange(0, len(bank), _BANDS))
+    return first.astype(np.int32), weights, widest_of.astype(np.int32)
 
 
 def _sum(
     power_ref: Any,
     first_ref: Any,
     weights_ref: Any,
+    widest_ref: Any,
     out_ref: Any,
     *,
     frames: int,
     bins: int,
     bands: int,
-    at_once: int,
-    widest: int,
 ) -> None:
     """One program: some frames of a clip, some bands. Neighbouring threads read for neighbouring bands."""
     from jax.experimental import pallas as pl
@@ -86,13 +91,16 @@ def _sum(
 
     clip = pl.program_id(0)
     frame = pl.program_id(1) * _FRAMES + jnp.arange(_FRAMES, dtype=jnp.int32)
-    band = pl.program_id(2) * at_once + jnp.arange(at_once, dtype=jnp.int32)
+    band = pl.program_id(2) * _BANDS + jnp.arange(_BANDS, dtype=jnp.int32)
     inside = (frame < frames)[:, None] & (band < bands)[None, :]
     first = gpu.load(first_ref.at[band], mask=band < bands, other=0)
     place = frame[:, None] * bins + first[None, :]
-    total = jnp.zeros((_FRAMES, at_once), jnp.float32)
-    for following in range(widest):
+
+    def add(following: jax.Array, total: jax.Array) -> jax.Array:
         weight = gpu.load(weights_ref.at[following * bands + band], mask=band < bands, other=0.0)
         power = gpu.load(power_ref.at[clip, place + following], mask=inside, other=0.0)
-        total = total + weight[None, :] * power
+        return total + weight[None, :] * power
+
+    zeros = jnp.zeros((_FRAMES, _BANDS), jnp.float32)
+    total = jax.lax.fori_loop(0, gpu.load(widest_ref.at[pl.program_id(2)]), add, zeros)
     gpu.store(out_ref.at[clip, band[None, :] * frames + frame[:, None]], total, mask=inside)

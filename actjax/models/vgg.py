@@ -50,10 +50,8 @@ class Vgg(nn.Module):
         x = norm(mel_bft[..., None], train=train, mask_b=mask_b)
         for i, (stage, width) in enumerate(zip(STAGES, self.widths, strict=True), 1):
             x = stage.conv.conv(width, name=f"conv{i}", use_bias=False)(x)
-            x = BatchNorm(self.axis_name, name=f"bn{i}")(x, train=train, mask_b=mask_b)
-            x = layers[f"conv{i}"] = nn.relu(x)
-            if stage.pool is not None:
-                x = stage.pool.max_pool(x)
+            norm = BatchNorm(self.axis_name, name=f"bn{i}")
+            layers[f"conv{i}"], x = norm.rectified(x, stage.pool, train=train, mask_b=mask_b)
         # Bands stay apart (an instrument has its register), time is summarised.
         x = jnp.concatenate([x.mean(2), x.max(2)], -1)
         x = nn.Dense(self.embedding, name="embedding")(x.reshape(len(x), -1))

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from actjax import parallel
 from actjax.layer_axis import LayerAxis
 from actjax.nn.normalisation import normalised
 from actjax.types import Layer
@@ -32,9 +33,14 @@ class Window(NamedTuple):
         """The convolution with this window."""
         return nn.Conv(filters, self.kernel, self.stride, self.padding, name=name, **kwargs)
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether windows neither overlap nor leave gaps nor see padding."""
+        return self.kernel == self.stride and self.padding == "VALID"
+
     def max_pool(self, x_bftc: jax.Array) -> jax.Array:
         """The largest value in each window."""
-        if self.kernel != self.stride or self.padding != "VALID":
+        if not self.side_by_side:
             # flax takes pairs, too, but does not say so.
             return nn.max_pool(x_bftc, self.kernel, self.stride, cast(str, self.padding))
         # Windows side by side: XLA's reduce-window has a backward pass on the CPU that costs a
@@ -96,12 +102,31 @@ class BatchNorm(nn.Module):
     epsilon: float = 1e-3
     affine: bool = True
 
-    @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, mask_b: jax.Array | None = None) -> jax.Array:
         """[b, ..., c] -> [b, ..., c] of the same type; mask_b [b] bool marks the real clips.
 
         Moments, scale and bias are float32 where x is bfloat16.
         """
+        return self._both(x, (1, 1), train, mask_b)[0]
+
+    def rectified(
+        self, x_bftc: jax.Array, pool: Window | None, *, train: bool, mask_b: jax.Array | None = None
+    ) -> tuple[jax.Array, jax.Array]:
+        """The ReLU of the normalised maps, and its largest value in each window of `pool`.
+
+        Without a pool both are the same. On a CPU, training then reads the maps for the moments alone.
+        """
+        if pool is not None and pool.side_by_side and train and _by_hand_on_cpu(x_bftc):
+            y, largest = self._both(x_bftc, pool.kernel, train, mask_b)
+            return nn.relu(y), nn.relu(largest)
+        y = nn.relu(self(x_bftc, train=train, mask_b=mask_b))
+        return y, y if pool is None else pool.max_pool(y)
+
+    @nn.compact
+    def _both(
+        self, x: jax.Array, window: tuple[int, int], train: bool, mask_b: jax.Array | None
+    ) -> tuple[jax.Array, jax.Array]:
+        """Normalised x and, in training on a CPU, its largest value in each window."""
         channels, narrow = (x.shape[-1],), x.dtype == jnp.bfloat16
         dtype = jnp.float32 if narrow else x.dtype
         mean = self.variable("batch_stats", "mean", jnp.zeros, channels, dtype)
@@ -110,21 +135,25 @@ class BatchNorm(nn.Module):
         if self.affine:
             scale = self.param("scale", nn.initializers.ones, channels, dtype)
             bias = self.param("bias", nn.initializers.zeros, channels, dtype)
-        mean_c, var_c, y = mean.value, var.value, None
-        if train and narrow:
+        mean_c, var_c, y, largest = mean.value, var.value, None, None
+        if train and (narrow or _by_hand_on_cpu(x)):
             weight_b = jnp.ones(x.shape[0], dtype) if mask_b is None else mask_b.astype(dtype)
-            y, mean_c, var_c = normalised(
-                x, weight_b, mean.value, scale, bias, epsilon=self.epsilon, axis_name=self.axis_name
-            )
+            arrays = x, weight_b, mean.value if narrow else None, scale, bias
+            y, mean_c, var_c = normalised(*arrays, epsilon=self.epsilon, axis_name=self.axis_name)
+            if window != (1, 1):  # y itself is then computed only where somebody looks at it
+                largest, mean_c, var_c = normalised(
+                    *arrays, epsilon=self.epsilon, axis_name=self.axis_name, window=window
+                )
         elif train:
             mean_c, var_c = self._moments(x, mask_b)
         if train and not self.is_initializing():
             mean.value = self.momentum * mean.value + (1 - self.momentum) * mean_c
             var.value = self.momentum * var.value + (1 - self.momentum) * var_c
         if y is not None:
-            return y
+            return y, y if largest is None else largest
         gain_c = jax.lax.rsqrt(var_c + self.epsilon) * scale
-        return (x.astype(dtype) * _last(gain_c, x) + _last(bias - mean_c * gain_c, x)).astype(x.dtype)
+        y = (x.astype(dtype) * _last(gain_c, x) + _last(bias - mean_c * gain_c, x)).astype(x.dtype)
+        return y, y
 
     def _moments(self, x: jax.Array, mask_b: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """Mean and centred variance of each channel over real clips, cells and devices."""
@@ -139,6 +168,11 @@ class BatchNorm(nn.Module):
 
     def _total(self, of_device: jax.Array) -> jax.Array:
         return of_device if self.axis_name is None else jax.lax.psum(of_device, self.axis_name)
+
+
+def _by_hand_on_cpu(x: jax.Array) -> bool:
+    """Whether float32 is normalised with derivatives by hand, as XLA on a CPU is far slower with its own."""
+    return x.dtype == jnp.float32 and parallel.on_cpu()
 
 
 def _last(vector_c: jax.Array, like: jax.Array) -> jax.Array:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import parallel
+from actjax.train.imaged import imaged
 from actjax.train.recipe import Recipe, Sums
 from actjax.train.state import TrainState
 from actjax.train.supply import Supply
@@ -30,7 +31,7 @@ class InTurn:
         source: Supply,
     ) -> None:
         """Puts each member's state and its values of VARIED on the devices; all take clips of `source`."""
-        self._recipe, self._source = recipe, source
+        self._recipe, self._source = recipe, imaged(source, recipe.frontend)
         self._states = [parallel.replicate(state) for state in states]
         self._varied = [parallel.replicate(one) for one in varied]
         self._programs: dict[int, Callable[..., Any]] = {}

@@ -14,6 +14,7 @@ from actjax import parallel
 from actjax.interruption import StopRequest
 from actjax.train import kept
 from actjax.train.evaluation import EvalResult, evaluate
+from actjax.train.imaged import imaged
 from actjax.train.log import Log
 from actjax.train.options import TrainOptions
 from actjax.train.profile import Profile
@@ -131,6 +132,7 @@ class Trainer:
 
     def _calls(self, source: Supply) -> Callable[[TrainState, int, int], tuple[TrainState, Sums]]:
         """(state, count, step) -> what `count` steps after `step` make of it, and their sums."""
+        source = imaged(source, self.recipe.frontend)
         sent, values, programs = to_devices(source), parallel.replicate(varied(self.recipe.options)), {}
 
         def call(replicated: TrainState, count: int, step: int) -> tuple[TrainState, Sums]:
