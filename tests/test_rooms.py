@@ -325,7 +325,14 @@ EDGES = {
     },
     "similarity/accumulators": {"kernels", "precision", "similarity/arithmetic", "similarity/host", "types"},
     "similarity/arithmetic": {"kernels", "precision"},
-    "similarity/families": {"kernels", "precision", "similarity/arithmetic", "similarity/host", "types"},
+    "similarity/families": {
+        "kernels",
+        "precision",
+        "similarity",
+        "similarity/arithmetic",
+        "similarity/host",
+        "types",
+    },
     "similarity/host": {"kernels", "precision"},
     "stages": {
         "ablation",

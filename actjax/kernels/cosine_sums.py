@@ -95,11 +95,12 @@ def _sum(power_ref: Any, high_ref: Any, low_ref: Any, *refs: Any, plan: _Plan) -
     start = pl.program_id(1) * _COLUMNS
     load = functools.partial(_powers, power_ref, refs[0], row, plan)
     size = _size(load, plan)
+    scale = 1.0 / size
 
     def add(turn: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         pair = turn * _STEP + jnp.arange(_STEP, dtype=jnp.int32)[None, :]
         within = pair < (plan.bins + 1) // 2
-        near, far = load(pair, within) / size, load(plan.bins - 1 - pair, within) / size
+        near, far = load(pair, within) * scale, load(plan.bins - 1 - pair, within) * scale
         added = iter(sums)
         return tuple(
             next(added) + _fresh_sum(values, (high_ref, low_ref), pl.ds(first + start + offset, width), turn)
@@ -143,7 +144,8 @@ def _size(load: Any, plan: _Plan) -> jax.Array:
 
     tiny = jnp.full((_ROWS, _STEP), np.finfo(np.float32).tiny, jnp.float32)
     largest = jnp.max(jax.lax.fori_loop(0, -(-plan.bins // _STEP), look, tiny), axis=1, keepdims=True)
-    # The exponent alone.
+    # The exponent alone, of which the reciprocal is a normal number too.
+    largest = jnp.minimum(largest, 2.0**126)
     bits = jax.lax.bitcast_convert_type(largest, jnp.int32) & jnp.int32(0x7F800000)
     return jax.lax.bitcast_convert_type(bits, jnp.float32)
 

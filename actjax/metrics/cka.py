@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from actjax.similarity.families import alignment
 from actjax.similarity.families.frames import (
     double_centred,
     frame_products,
@@ -14,7 +15,7 @@ from actjax.similarity.families.frames import (
 )
 from actjax.similarity.families.vectors import Scaled, cosine_of, unit_scaled
 from actjax.similarity.host.select import masked_median
-from actjax.types import Context, Metric
+from actjax.types import Context, Metric, Together
 
 KERNELS = ("linear", "rbf")
 
@@ -50,8 +51,10 @@ def metric(*, kernel: str = "linear", debiased: bool = True, bandwidth: float = 
     if not bandwidth > 0:
         raise ValueError(f"cka expected a positive bandwidth, got {bandwidth}")
     prepare = functools.partial(_prepare, kernel=kernel, debiased=debiased, bandwidth=bandwidth)
+    together = None
     if kernel == "linear" and debiased:
         prepare = _prepare_debiased
+        together = Together(alignment.prepare, alignment.compare, alignment.numbers)
     return Metric(
         name="cka",
         prepare_x=prepare,
@@ -68,6 +71,7 @@ def metric(*, kernel: str = "linear", debiased: bool = True, bandwidth: float = 
         options={"kernel": kernel, "debiased": debiased, "bandwidth": bandwidth},
         # First in the map view: it takes every feature, while metrics on cells need matching axes.
         order=1,
+        together=together,
     )
 
 

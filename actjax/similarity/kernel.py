@@ -18,7 +18,7 @@ from actjax.similarity import blocks, whole_arrays
 from actjax.similarity.host import lent
 from actjax.similarity.host.dispatch import host_allowed
 from actjax.similarity.host.threads import at_least_one
-from actjax.similarity.tiles import bound_of, clip_bytes, default_bytes, tile_sizes
+from actjax.similarity.tiles import bound_of, clip_bytes, default_bytes, tile_sizes, together_on
 from actjax.types import Context, Metric
 
 Scores = Mapping[str, jax.Array]
@@ -131,6 +131,12 @@ def _score_clips(
     if mask_bo.shape[1] < metric.min_observations:
         return _undefined(metric, (b,), x_bon, y_bok, 1 if axis == 0 else -1)
     context = _clip_keys(context, b)
+    if together_on(metric) is not None:
+        # One clip after the other: each has conditions of its own.
+        return jax.lax.map(
+            lambda clip: score_pairs(metric, *clip, axis=axis, tile_bytes=tile_bytes),
+            (x_bon, y_bok, mask_bo, context),
+        )
     one_x, one_y, one_mask = (
         jax.ShapeDtypeStruct(values.shape[1:], values.dtype) for values in (x_bon, y_bok, mask_bo)
     )
@@ -173,15 +179,20 @@ def score_pairs(
     if axis == -1 and metric.dot and precision.current_way() != "plain":
         # An accelerator sorts and multiplies rows; turning a side round costs it less than columns would.
         return score_pairs(metric, x.T, y.T, mask, context, axis=0, tile_bytes=tile_bytes)
-    py = _prepare_y(metric, y, mask, context, axis)
+    together = together_on(metric)
+    py = together.prepare(y, mask) if together else _prepare_y(metric, y, mask, context, axis)
     n, k = x.shape[axis], jax.tree.leaves(py)[0].shape[axis]
-    tile_n, tile_k = tile_sizes(metric, x, mask, context, axis, n, k, tile_bytes)
+    tile_n, tile_k = tile_sizes(metric, x, y, mask, context, axis, n, k, tile_bytes)
 
     def prepare(start: jax.Array | int) -> Any:
         tile = x if tile_n >= n else jax.lax.dynamic_slice_in_dim(x, start, tile_n, axis)
+        if together:
+            return together.prepare(tile, mask)
         return _vmap_prepare(metric.prepare_x, tile, mask, context, axis)
 
     def compare(px: Any, start: jax.Array | int) -> Scores:
+        if together:
+            return together.compare(px, py, mask)
         tile = py
         if tile_k < k:
             tile = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, tile_k, axis), py)

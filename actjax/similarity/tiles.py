@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from actjax import parallel
 from actjax.similarity.host.threads import at_least_one
-from actjax.types import Context, Metric
+from actjax.types import Context, Metric, Together
 
 # Bound on what one tile of pairs, or one tile of prepared neurons, holds at a time.
 TILE_BYTES = 256 * 2**20
@@ -39,9 +39,15 @@ def bound_of(metric: Metric, tile_bytes: int) -> int:
     return min(tile_bytes, IMAGE_TILE_BYTES if metric.observes == "image" else DOT_TILE_BYTES)
 
 
+def together_on(metric: Metric) -> Together | None:
+    """The metric's way for all images at once, where programs are for a CPU."""
+    return metric.together if jax.default_backend() == "cpu" else None
+
+
 def tile_sizes(
     metric: Metric,
     x: Shaped,
+    y: Shaped,
     mask: Shaped,
     context: Context,
     axis: int,
@@ -50,6 +56,10 @@ def tile_sizes(
     tile_bytes: int,
 ) -> tuple[int, int]:
     """(neurons, rows) of a tile that stays within `tile_bytes`."""
+    together = together_on(metric)
+    if together is not None:
+        of_neuron = 4 * together.numbers(x.shape[1:], y.shape[1:], k)
+        return _even(n, at_least_one(min(tile_bytes, IMAGE_TILE_BYTES), of_neuron)), k
     item = _item_bytes(metric.prepare_x, x, mask, context, axis)
     if metric.dot:
         return _even(n, at_least_one(bound_of(metric, tile_bytes), item)), k

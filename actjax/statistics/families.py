@@ -4,6 +4,7 @@ A family is all pairs of one layer, view and metric. Its pairs may be computed i
 neurons, features on different grids) as long as all used the same draws; `correct` joins them.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax.statistics.compiled import one_by_one
 from actjax.statistics.corrections import benjamini_hochberg
 from actjax.statistics.requirements import StatisticsError
 
@@ -156,17 +158,26 @@ def max_t_p(statistics_rnk: jax.Array) -> jax.Array:
 
 def reduced_arrays(scores_rnk: jax.Array, *, signed: bool) -> tuple[dict[str, jax.Array], jax.Array]:
     """The fields of `Null` but its counts, and the bins of all null statistics, none of constant pairs."""
-    t_rnk = studentise(scores_rnk, signed)
-    valid = ~jnp.isnan(t_rnk[0])
-    null = scores_rnk[1:]
+    of_neuron = functools.partial(_reduced_neuron, signed=signed)
+    of_pairs, max_nr, bins_nrk = one_by_one(of_neuron, scores_rnk.transpose(1, 0, 2))
+    return of_pairs | {"max_r": max_nr.max(axis=0)}, bins_nrk.transpose(1, 0, 2)
+
+
+def _reduced_neuron(
+    scores_rk: jax.Array, *, signed: bool
+) -> tuple[dict[str, jax.Array], jax.Array, jax.Array]:
+    """The fields of `Null` for the pairs of a neuron, its largest statistics [r], and its bins [r, k]."""
+    t_rk = studentise(scores_rk[:, None], signed)[:, 0]
+    valid = ~jnp.isnan(t_rk[0])
+    null = scores_rk[1:]
     mean = null.mean(axis=0)
     std = jnp.sqrt(((null - mean[None]) ** 2).sum(axis=0) / max(len(null) - 1, 1))
-    z = jnp.where(valid, (scores_rnk[0] - mean) / std, jnp.nan)
-    low_rnk = jnp.where(valid[None], t_rnk, -jnp.inf)
-    reached = (low_rnk[1:] >= low_rnk[:1] - TIE).sum(axis=0)
+    z = jnp.where(valid, (scores_rk[0] - mean) / std, jnp.nan)
+    low_rk = jnp.where(valid[None], t_rk, -jnp.inf)
+    reached = (low_rk[1:] >= low_rk[:1] - TIE).sum(axis=0)
     p = jnp.where(valid, (1 + reached).astype(z.dtype) / (1 + len(null)), jnp.nan)
-    of_pairs = {"score": scores_rnk[0], "mean": mean, "std": std, "z": z, "p": p, "statistic": t_rnk[0]}
-    return of_pairs | {"max_r": low_rnk[1:].max(axis=(1, 2))}, _bins(low_rnk[1:])
+    of_pairs = {"score": scores_rk[0], "mean": mean, "std": std, "z": z, "p": p, "statistic": t_rk[0]}
+    return of_pairs, low_rk[1:].max(axis=1), _bins(low_rk[1:])
 
 
 _reduce = jax.jit(reduced_arrays, static_argnames="signed")

@@ -54,19 +54,38 @@ def centred(values_bov: jax.Array, mask_bo: jax.Array, centre: str) -> jax.Array
     Returns:
       Each column divided by its largest magnitude; columns that are constant come back as zeros.
     """
-    weights = mask_bo.astype(values_bov.dtype)[:, :, None]
-    values = jnp.where(weights > 0, values_bov, jnp.zeros_like(values_bov))
-    largest = jnp.abs(values).max(axis=(0, 1), keepdims=True)
-    values = values / jnp.where(largest > 0, largest, jnp.ones_like(largest))
+    values = scaled(values_bov, mask_bo, largest(values_bov, mask_bo))
     if centre == "none":
         return values
-    axes = (1,) if centre == "clip" else (0, 1)
+    values = less_means(values, mask_bo, (1,) if centre == "clip" else (0, 1))
+    left = jnp.abs(values).max(axis=(0, 1), keepdims=True)
+    return jnp.where(varies(left), values / jnp.where(left > 0, left, jnp.ones_like(left)), 0.0)
+
+
+def largest(values_bov: jax.Array, mask_bo: jax.Array) -> jax.Array:
+    """[v] the largest magnitude of each column inside the mask."""
+    return jnp.where(mask_bo[:, :, None], jnp.abs(values_bov), 0.0).max(axis=(0, 1))
+
+
+def scaled(values_bov: jax.Array, mask_bo: jax.Array, largest_v: jax.Array) -> jax.Array:
+    """Values over the largest of their column; zero where masked."""
+    values = jnp.where(mask_bo[:, :, None], values_bov, jnp.zeros_like(values_bov))
+    return values / jnp.where(largest_v > 0, largest_v, jnp.ones_like(largest_v))[None, None, :]
+
+
+def less_means(values_bov: jax.Array, mask_bo: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """Values less their means over some axes; zero where masked."""
+    weights = mask_bo.astype(values_bov.dtype)[:, :, None]
     count = jnp.maximum(weights.sum(axis=axes, keepdims=True), 1.0)
     # Twice: the second pass removes what rounding left of a large mean.
     for _ in range(2):
-        values = (values - values.sum(axis=axes, keepdims=True) / count) * weights
-    left = jnp.abs(values).max(axis=(0, 1), keepdims=True)
-    return jnp.where(left > _ROUNDING, values / jnp.where(left > 0, left, jnp.ones_like(left)), 0.0)
+        values_bov = (values_bov - values_bov.sum(axis=axes, keepdims=True) / count) * weights
+    return values_bov
+
+
+def varies(left: jax.Array) -> jax.Array:
+    """Whether more than rounding is left of scaled columns, of their largest deviations."""
+    return left > _ROUNDING
 
 
 def standardised(values_bov: jax.Array, mask_bo: jax.Array, centre: str) -> jax.Array:
@@ -119,9 +138,7 @@ def direct(
         mask_rbo = jnp.take_along_axis(mask_rbo, index_rbo, axis=2)
     xy = _einsum("bon,rbok->rnk", x_bon, y_rbok)
     if not joint:
-        xx, x = (x_bon**2).sum(axis=(0, 1))[None, :], x_bon.sum(axis=(0, 1))[None, :]
-        yy, y = (y_bok**2).sum(axis=1)[source_rb].sum(axis=1), y_bok.sum(axis=1)[source_rb].sum(axis=1)
-        return _uncentred(Sums(xy, xx, x, yy, y, mask_rbo.sum(axis=(1, 2))), centre)
+        return where_masks_agree(xy, x_bon, y_bok, mask_bo, source_rb, centre=centre)
     count_rb = _einsum("bo,rbo->rb", mask_x_bo, mask_rbo)
     x_rbn, xx = _einsum("bon,rbo->rbn", x_bon, mask_rbo), _einsum("bon,rbo->rn", x_bon**2, mask_rbo)
     y_rbk, yy = _einsum("bo,rbok->rbk", mask_x_bo, y_rbok), _einsum("bo,rbok->rk", mask_x_bo, y_rbok**2)
@@ -131,6 +148,22 @@ def direct(
         xx, yy = xx - (x_rbn**2 * share_rb1).sum(axis=1), yy - (y_rbk**2 * share_rb1).sum(axis=1)
     totals = Sums(xy, xx, x_rbn.sum(axis=1), yy, y_rbk.sum(axis=1), count_rb.sum(axis=1))
     return _uncentred(totals, centre)
+
+
+def where_masks_agree(
+    xy_rnk: jax.Array,
+    x_bon: jax.Array,
+    y_bok: jax.Array,
+    mask_bo: jax.Array,
+    source_rb: jax.Array,
+    *,
+    centre: str,
+) -> Sums:
+    """The moments of rearrangements whose products are summed, where clips that meet have one mask."""
+    xx, x = (x_bon**2).sum(axis=(0, 1))[None, :], x_bon.sum(axis=(0, 1))[None, :]
+    yy, y = (y_bok**2).sum(axis=1)[source_rb].sum(axis=1), y_bok.sum(axis=1)[source_rb].sum(axis=1)
+    count = mask_bo.sum(axis=1)[source_rb].sum(axis=1).astype(x_bon.dtype)
+    return _uncentred(Sums(xy_rnk, xx, x, yy, y, count), centre)
 
 
 def by_clip_pairs(
@@ -239,8 +272,8 @@ def _uncentred(sums: Sums, centre: str) -> Sums:
 
 
 def _inverse_root(square: jax.Array, smallest: jax.Array) -> jax.Array:
-    varies = square > smallest
-    return jnp.where(varies, jax.lax.rsqrt(jnp.where(varies, square, jnp.ones_like(square))), jnp.nan)
+    defined = square > smallest
+    return jnp.where(defined, jax.lax.rsqrt(jnp.where(defined, square, jnp.ones_like(square))), jnp.nan)
 
 
 def _einsum(spec: str, *operands: jax.Array) -> jax.Array:

@@ -16,13 +16,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actjax import parallel
 from actjax.similarity import sizes
 from actjax.statistics import families, moments
 from actjax.statistics.permutations import Draws, Shifts
+from actjax.statistics.permuted_products import permuted_products
 from actjax.statistics.requirements import StatisticsError
 
 # Clips are filled up to multiples of so many observations.
 _OBSERVATIONS = 16
+# What adding a product costs on a CPU, in multiplications of a matrix product.
+_ADDITION = 4
 # On the host, or in a program.
 Array = np.ndarray | jax.Array
 
@@ -66,14 +70,7 @@ def moment_null(
     tile = int(np.clip(budget / (6 * (draws.replicates + 1) * k), 1, n))
     y, valid = _roomy(y_bok, mask, draws)
     at_once = _at_once(way, draws, tile, y.shape, budget / 4)
-    how = _How(
-        centre,
-        _masks_differ(mask, draws, frames),
-        frames if isinstance(draws, Shifts) else None,
-        signed,
-        at_once,
-        draws.replicates,
-    )
+    how = _how_of(mask, draws, frames, centre=centre, signed=signed, at_once=at_once)
     moves = _moves(way, draws, at_once)
     return families.join_tiles(
         [
@@ -81,6 +78,14 @@ def moment_null(
             for first in range(0, n, tile)
         ]
     )
+
+
+def _how_of(
+    mask: np.ndarray, draws: Draws | Shifts, frames: int | None, *, centre: str, signed: bool, at_once: int
+) -> "_How":
+    joint = _masks_differ(mask, draws, frames)
+    shifted = frames if isinstance(draws, Shifts) else None
+    return _How(centre, joint, shifted, signed, at_once, draws.replicates, parallel.on_cpu() and not joint)
 
 
 def _null_of_neurons(
@@ -107,9 +112,9 @@ def cheaper_way(shape_bon: tuple[int, ...], draws: Draws | Shifts) -> str:
     observations = shape_bon[1]
     if isinstance(draws, Shifts):
         return "direct"
-    partners = draws.partner_bj.shape[1]
-    pairs = partners * (observations + draws.replicates + 1)
-    return "pairs" if pairs < (draws.replicates + 1) * observations else "direct"
+    partners, rearranged = draws.partner_bj.shape[1], draws.replicates + 1
+    summed = rearranged * (_ADDITION if parallel.on_cpu() else partners)
+    return "pairs" if partners * observations + summed < rearranged * observations else "direct"
 
 
 def chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
@@ -128,6 +133,7 @@ class _How(NamedTuple):
       signed: as in `moment_null`.
       at_once: rearrangements, or clips of the way by pairs, at a time.
       replicates: how many rearrangements there are, without the observed one.
+      adds: whether pairs of clips are added, and not multiplied by weights.
     """
 
     centre: str
@@ -136,6 +142,7 @@ class _How(NamedTuple):
     signed: bool
     at_once: int
     replicates: int
+    adds: bool
 
 
 class _Pairs(NamedTuple):
@@ -217,6 +224,11 @@ def _direct(x: jax.Array, y: jax.Array, mask: jax.Array, moves: _Chunks, how: _H
 
 def _by_pairs(x: jax.Array, y: jax.Array, mask: jax.Array, moves: _Pairs, how: _How) -> jax.Array:
     """[1 + r, n, k] correlations, from the products of each clip with each that it can meet."""
+    if how.adds:
+        partner_bj, slot_rb = jnp.asarray(moves.partner_bj), jnp.asarray(moves.slot_rb)
+        source_rb = jnp.take_along_axis(partner_bj, slot_rb.T, axis=1).T
+        xy = permuted_products(x, y, partner_bj, slot_rb)
+        return moments.correlation(moments.where_masks_agree(xy, x, y, mask, source_rb, centre=how.centre))
     weights = jax.nn.one_hot(moves.slot_rb, moves.partner_bj.shape[1], dtype=x.dtype)
     options = {"centre": how.centre, "joint": how.joint, "block": how.at_once}
     return moments.pair_scores(x, y, mask, jnp.asarray(moves.partner_bj), weights, **options)

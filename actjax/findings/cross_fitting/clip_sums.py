@@ -10,7 +10,7 @@ import numpy as np
 
 from actjax.precision import PRECISION
 from actjax.statistics import moments
-from actjax.statistics.compiled import compiled
+from actjax.statistics.compiled import compiled, one_by_one
 
 centred = compiled(moments.centred, static_argnames="centre")
 
@@ -94,9 +94,25 @@ def scores(table: Table, weights_wb: np.ndarray) -> np.ndarray:
 def _clip_sums(
     x: jax.Array, y: jax.Array, mask: jax.Array, *, centre: str
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    x, y = moments.centred(x, mask, centre), moments.centred(y, mask, centre)
-    xy = jnp.einsum("bon,bok->bnk", x, y, precision=PRECISION)
-    return xy, (x**2).sum(axis=1), (y**2).sum(axis=1)
+    of_all = moments.largest(x, mask), moments.largest(y, mask)
+
+    def ready(side_ov: jax.Array, mask_o: jax.Array, largest_v: jax.Array) -> jax.Array:
+        values = moments.scaled(side_ov[None], mask_o[None], largest_v)
+        return (moments.less_means(values, mask_o[None], (1,)) if centre == "clip" else values)[0]
+
+    def of_clip(clip: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[tuple[jax.Array, ...], ...]:
+        sides = [ready(side, clip[2], largest) for side, largest in zip(clip[:2], of_all, strict=True)]
+        xy = jnp.matmul(sides[0].T, sides[1], precision=PRECISION)
+        return (xy, *((side**2).sum(axis=0) for side in sides)), tuple(jnp.abs(s).max(axis=0) for s in sides)
+
+    (xy, xx, yy), left = one_by_one(of_clip, (x, y, mask))
+    if centre == "none":
+        return xy, xx, yy
+    # As `moments.centred` scales what is left, which is known once all clips were seen.
+    x_n, y_k = (
+        jnp.where(moments.varies(of := one.max(axis=0)), 1 / jnp.maximum(of, 1e-30), 0) for one in left
+    )
+    return xy * (x_n[:, None] * y_k[None, :])[None], xx * (x_n**2)[None], yy * (y_k**2)[None]
 
 
 @functools.partial(compiled, static_argnames="centre")

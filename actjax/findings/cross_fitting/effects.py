@@ -103,18 +103,23 @@ def resampled(
     weights_rb: np.ndarray,
 ) -> np.ndarray:
     """[r] bootstrap draws of a cross-fitted score: what was chosen stays, the clips are resampled."""
-    total, count = np.zeros(len(weights_rb)), 0
-    for s, h in np.ndindex(chosen.sign.shape):
-        if np.isnan(chosen.scores[s, h]):
-            continue
-        n, c = chosen.chosen[s, h]
-        xx = None if table.xx is None else table.xx[:, [n]]
-        unit = Table(table.xy[:, [n]], xx, table.yy[:, [n]], table.known)
-        # Whether a feature is known was settled by the choice; a resample does not settle it anew.
-        values = candidates(unit, how, weights_rb * halves_shb[s, 1 - h], least=0.0)
-        total += chosen.sign[s, h] * values[:, 0, c]
-        count += 1
-    return total / count if count else np.full(len(weights_rb), np.nan)
+    drawn = np.argwhere(~np.isnan(chosen.scores))
+    if not len(drawn):
+        return np.full(len(weights_rb), np.nan)
+    n, c = chosen.chosen[*drawn.T].T
+    # The half that reports leaves the other clips out of its unit's sums: one product then serves all.
+    units = _within(table, n, halves_shb[drawn[:, 0], 1 - drawn[:, 1]].T)
+    # Whether a feature is known was settled by the choice; a resample does not settle it anew.
+    values_ruc = candidates(units, how, weights_rb, least=0.0)
+    return (chosen.sign[*drawn.T] * values_ruc[:, np.arange(len(n)), c]).mean(axis=1)
+
+
+def _within(table: Table, n: np.ndarray, clips_bu: np.ndarray) -> Table:
+    """Units u of a table, each with the sums of its own clips [b, u] alone."""
+    share = clips_bu[:, :, None].astype(np.float64)
+    xx = None if table.xx is None else table.xx[:, n] * (clips_bu if table.xx.ndim == 2 else share)
+    known = None if table.known is None else _within(table.known, np.zeros_like(n), clips_bu)
+    return Table(table.xy[:, n] * share, xx, table.yy[:, n] * share, known)
 
 
 def cross_fitted(table: Table, how: Candidates, halves_shb: np.ndarray, weights_rb: np.ndarray) -> Score:

@@ -57,7 +57,7 @@ def u_centred(matrix_tt: jax.Array, mask_t: jax.Array) -> jax.Array:
     m (m - 3) times the unbiased HSIC estimate of Song et al. (2012), for m valid frames. Zero throughout
     where nothing but rounding is left.
     """
-    inside_tt, m = _off_diagonal(mask_t), _frames(mask_t, matrix_tt.dtype)
+    inside_tt, m = _off_diagonal(mask_t), frames_that_count(mask_t, matrix_tt.dtype)
     matrix = jnp.where(inside_tt, matrix_tt, jnp.zeros_like(matrix_tt))
     shares_t = jnp.sum(matrix, 1) / (m - 2)
     centred = matrix - (shares_t[:, None] + shares_t[None, :] - jnp.sum(shares_t) / (m - 1))
@@ -67,7 +67,12 @@ def u_centred(matrix_tt: jax.Array, mask_t: jax.Array) -> jax.Array:
 
 
 def u_centred_products(values_ft: jax.Array, mask_t: jax.Array) -> Scaled:
-    """[t * t] the frames' products U-centred, at length 1; NaN where `u_centred` gives 0.
+    """[t * t] the frames' products U-centred, at length 1; NaN where `u_centred` gives 0."""
+    return centred_products(unit_frames(values_ft, mask_t), mask_t)
+
+
+def centred_products(x_ft: jax.Array, mask_t: jax.Array) -> Scaled:
+    """`u_centred_products` of what `unit_frames` returns.
 
     With centred rows, K = x'x has row sums of nearly 0. Without its diagonal d they are x_t' sum_s x_s - d_t,
     so that what U-centring takes away is known before K is:
@@ -75,14 +80,13 @@ def u_centred_products(values_ft: jax.Array, mask_t: jax.Array) -> Scaled:
         K'_ts = K_ts - a_t - a_s + A / (m - 1),  a = row sums / (m - 2),  A = sum_t a_t
         |what it takes away|^2 = (m - 2) (2 sum_t a_t^2 - A^2 / (m - 1))
     """
-    x = unit_frames(values_ft, mask_t)
-    sums_t = product(jnp.sum(x, 1), x) - jnp.sum(x**2, 0)
-    m = _frames(mask_t, x.dtype)
-    valid_t = mask_t.astype(x.dtype)
+    sums_t = product(jnp.sum(x_ft, 1), x_ft) - jnp.sum(x_ft**2, 0)
+    m = frames_that_count(mask_t, x_ft.dtype)
+    valid_t = mask_t.astype(x_ft.dtype)
     a_t = jnp.where(mask_t, sums_t / (m - 2), 0.0)
     # What U-centring takes away has rank two: two more rows of the frames take it away in their product.
     offset_t = jnp.where(mask_t, jnp.sum(a_t) / (m - 1) - a_t, 0.0)
-    centred = product(jnp.vstack([x, valid_t, offset_t]).T, jnp.vstack([x, -a_t, valid_t]))
+    centred = product(jnp.vstack([x_ft, valid_t, offset_t]).T, jnp.vstack([x_ft, -a_t, valid_t]))
     frame = jnp.arange(len(mask_t))
     centred = centred.at[frame, frame].set(0.0, indices_are_sorted=True, unique_indices=True)
     taken = (m - 2) * (2 * jnp.sum(a_t**2) - jnp.sum(a_t) ** 2 / (m - 1))
@@ -98,6 +102,6 @@ def _off_diagonal(mask_t: jax.Array) -> jax.Array:
     return mask_t[:, None] & mask_t[None, :] & ~jnp.eye(mask_t.shape[0], dtype=bool)
 
 
-def _frames(mask_t: jax.Array, dtype: jnp.dtype) -> jax.Array:
+def frames_that_count(mask_t: jax.Array, dtype: jnp.dtype) -> jax.Array:
     """The number of valid frames, at least 4."""
     return jnp.maximum(jnp.sum(mask_t), 4).astype(dtype)
