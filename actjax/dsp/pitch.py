@@ -231,8 +231,8 @@ def _differences_by_kernel(shortest: int):
 
     @over_clips
     def of_clips(acf_btl: jax.Array, samples_bts: jax.Array) -> jax.Array:
-        rows = [side.reshape(-1, side.shape[2]) for side in (acf_btl, samples_bts)]
-        return lag_differences.lag_differences(*rows, shortest).reshape(*acf_btl.shape[:2], -1)
+        acf, samples = (side.reshape(-1, side.shape[2]) for side in (acf_btl, samples_bts))
+        return lag_differences.lag_differences(acf, samples, shortest).reshape(*acf_btl.shape[:2], -1)
 
     @jax.custom_jvp
     def kernel(acf: jax.Array, samples: jax.Array) -> jax.Array:

@@ -104,7 +104,9 @@ def matching(
     if not len(candidates.at):
         return np.full(len(wanted.at), -1)
     both = np.concatenate([np.stack([getattr(r, name) for name in names], 1) for r in (candidates, wanted)])
-    code = np.unique(both, axis=0, return_inverse=True)[1].ravel()
+    # As one number: sorting rows of numbers takes 20 times as long.
+    spans = np.ptp(both, axis=0) + 1
+    code = np.unique(np.ravel_multi_index((both - both.min(axis=0)).T, spans), return_inverse=True)[1]
     mine, theirs = code[: len(candidates.at)], code[len(candidates.at) :]
     strongest = np.full(code.max() + 1, -1)
     best = strongest_by([mine], candidates.strength)
