@@ -13,7 +13,7 @@ import jax
 from actjax import parallel
 
 # Parameters of glibc's mallopt, by their numbers in malloc.h.
-_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -50,10 +50,10 @@ def keep_freed() -> None:
     """Lets this process keep the memory that it frees, until `release`, where glibc gives memory out.
 
     Otherwise large arrays come fresh from the kernel each time, and the first write to a page costs about ten
-    times as much as the computation that fills it. One arena serves all threads, for the others hold no
-    array beyond 64 MiB. Who has set GLIBC_TUNABLES is obeyed.
+    times as much as the computation that fills it. Threads keep their arenas: compilers that share one on
+    many cores wait for each other. Who has set GLIBC_TUNABLES is obeyed.
     """
-    settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _ARENA_MAX: 1}
+    settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1}
     if "GLIBC_TUNABLES" not in os.environ and (choose := _of_glibc("mallopt")) is not None:
         for parameter, value in settings.items():
             choose(parameter, value)

@@ -140,8 +140,6 @@ def one_writer(folder: Path) -> Iterator[None]:
 def _run_in_order(run: runs.Run, stages: Sequence[str]) -> list[Path]:
     written, took, aside = [], {}, beside.Aside()
     with aside:
-        if "data" in stages:
-            _foresee(aside, run, [later for later in map(_load_stage, stages) if later.certain(run)])
         for i, name in enumerate(stages):
             try:
                 began = time.time()
@@ -157,19 +155,13 @@ def _run_in_order(run: runs.Run, stages: Sequence[str]) -> list[Path]:
                 print(f"{name}: left out, {why}")
             if name == "data":
                 # What the data cannot support is refused before anything is trained.
-                following = [_load_stage(later) for later in stages[i + 1 :]]
-                for later in following:
+                for later in map(_load_stage, stages[i + 1 :]):
                     later.check(run)
-                _foresee(aside, run, [later for later in following if not later.certain(run)])
+                    aside.start(later.name, functools.partial(later.foresee, run))
             capacity.release()
     if parallel.process_index() == 0 and len(stages) > 1 and (said := costs.summary(took)):
         print(said)
     return written
-
-
-def _foresee(aside: beside.Aside, run: runs.Run, stages: Sequence[Stage]) -> None:
-    for stage in stages:
-        aside.start(stage.name, functools.partial(stage.foresee, run))
 
 
 def _keep_cost(

@@ -23,7 +23,6 @@ import jax
 from actjax.kernels import (
     band_sums,
     both_split,
-    cosine_sums,
     kth_value,
     lag_differences,
     largest_near,
@@ -95,11 +94,6 @@ def kernel_bands() -> bool:
     return _on_gpu() and _holds(band_sums.holds)
 
 
-def kernel_cosines() -> bool:
-    """Whether the kernel that transforms power spectra to few lags is used in what is being traced."""
-    return current_way() == "fast" and _on_gpu() and _holds(cosine_sums.holds)
-
-
 def kernel_differences() -> bool:
     """Whether the kernel that normalises YIN's differences is used in what is being traced."""
     return _on_gpu() and _holds(lag_differences.holds)
@@ -148,7 +142,6 @@ def try_kernels() -> None:
     """Tries at once, in threads, what a run would try one after the other; most of it is compiling."""
     of_features = (
         band_sums,
-        cosine_sums,
         lag_differences,
         largest_near,
         running_median,

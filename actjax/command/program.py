@@ -77,15 +77,16 @@ def _run() -> None:
 
         print(", ".join(f"{name} {version}" for name, version in manifest.versions().items() if version))
         return
-    from actjax import capacity, compilation, experiment, peers, precision
+    from actjax import capacity, compilation, experiment, parallel, peers, precision
 
     if ours.CLEAN.value is not None:
         print(experiment.clean(ours.CONFIG.value, ours.CLEAN.value, ours.DATA_DIR.value))
         return
-    capacity.keep_freed()
     if _trains_shortly(ours.CONFIG.value, compilation.FEW_STEPS):
         compilation.compile_soon()
     experiment.join_processes(ours.COORDINATOR.value, ours.NUM_PROCESSES.value, ours.PROCESS_ID.value)
+    if parallel.on_cpu():
+        capacity.keep_freed()
     with peers.watched(ours.COORDINATOR.value), compilation.kept(ours.COMPILATION_CACHE.value) as programs:
         precision.try_kernels()
         experiment.run(

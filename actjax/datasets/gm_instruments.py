@@ -70,10 +70,6 @@ class GmInstruments(ClipBuilder, skip_registration=True):
         indices = range(self.builder_config.clips)
         return {split: [i for i in indices if score.split_of(i) == split] for split in score.SPLITS}
 
-    def clips_foretold(self, split: str) -> int | None:
-        """Each index is a clip."""
-        return len(self.jobs().get(split, ())) or None
-
     def work(self) -> Callable[[int], list[shards.Example]]:
         """Renders one clip."""
         config = self.builder_config

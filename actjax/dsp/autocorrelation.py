@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actjax.dsp.fourier import as_real, first_lags, inverse, inverse_of_real
+from actjax.dsp.fourier import as_real, inverse, inverse_of_real
 from actjax.dsp.framing import fast_length
 from actjax.dsp.spectrum import hann_spectrum, hann_window
 
@@ -17,7 +17,7 @@ from actjax.dsp.spectrum import hann_spectrum, hann_window
 def autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
     """[t, lags] sums of x[s] x[s + lag] within each row of [t, s]; nothing wraps around."""
     power, length = _padded_power(frames_ts, lags)
-    return first_lags(power, length, lags)
+    return inverse(power, length)[:, :lags]
 
 
 def summed_autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
@@ -105,7 +105,7 @@ def _hann_circular(frames_ts: jax.Array, lags: int):
     power = spectrum.real**2 + spectrum.imag**2
     of_mean = mean[:, None] * jnp.asarray([[length / 2, -length / 4]], mean.dtype)
     lowest = (spectrum.real[:, :2] - of_mean) ** 2 + spectrum.imag[:, :2] ** 2
-    around = first_lags(power, length, lags, lowest)
+    around = inverse(jnp.concatenate([lowest, power[:, 2:]], axis=1), length)[:, :lags]
     ends = lags - 1
     window = jnp.asarray(hann_window(length)[None, :ends], frames_ts.dtype)
     first = (frames_ts[:, :ends] - mean[:, None]) * window

@@ -3,14 +3,8 @@
 A GPU's library scales an inverse transform in a pass of its own, after one that rearranges its input.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
-
-from actjax import precision
-from actjax.kernels import cosine_sums
-from actjax.kernels.batched import over_clips
 
 
 def inverse(real_tf: jax.Array, length: int, imaginary_tf: jax.Array | None = None) -> jax.Array:
@@ -43,50 +37,6 @@ def inverse_of_real(difference_tf: jax.Array) -> jax.Array:
     # The second half of the signal is the first one's mirror, with the other sign.
     halves = spectrum.real - spectrum.imag, spectrum.real + spectrum.imag
     return _both_signs(*halves, length) * (1.0 / length)
-
-
-def first_lags(power_tf: jax.Array, length: int, lags: int, lowest_t2: jax.Array | None = None) -> jax.Array:
-    """[t, lags] the first samples of the real, even signals whose transform is power_tf, not negative.
-
-    Args:
-      power_tf: [t, length // 2 + 1].
-      length: of the signals.
-      lags: at most the length.
-      lowest_t2: what to take in place of the two lowest bins; None for these bins.
-    """
-    suits = (
-        power_tf.dtype == jnp.float32 and len(power_tf) > 1 and length % 2 == 0 and lags <= cosine_sums.MOST
-    )
-    by_transform = functools.partial(_by_transform, length=length, lags=lags)
-    sides = (power_tf,) if lowest_t2 is None else (power_tf, lowest_t2)
-    if not (suits and precision.kernel_cosines()):
-        return by_transform(*sides)
-    return jax.lax.platform_dependent(*sides, cpu=by_transform, default=_by_kernel(length, lags))
-
-
-def _by_transform(power: jax.Array, *lowest: jax.Array, length: int, lags: int):
-    whole = jnp.concatenate([lowest[0], power[:, 2:]], axis=1) if lowest else power
-    return inverse(whole, length)[:, :lags]
-
-
-@functools.cache
-def _by_kernel(length: int, lags: int):
-    """The function of powers, and maybe of their lowest bins, that a GPU computes by its kernel."""
-
-    @over_clips
-    def of_clips(power_btf: jax.Array, *lowest: jax.Array) -> jax.Array:
-        rows = [side.reshape(-1, side.shape[2]) for side in (power_btf, *lowest)]
-        return cosine_sums.cosine_sums(rows[0], lags, *rows[1:]).reshape(*power_btf.shape[:2], lags)
-
-    @jax.custom_jvp
-    def kernel(*sides: jax.Array) -> jax.Array:
-        return of_clips(*(side[None] for side in sides))[0]
-
-    @kernel.defjvp
-    def _(primals: tuple[jax.Array, ...], tangents: tuple[jax.Array, ...]):
-        return kernel(*primals), _by_transform(*tangents, length=length, lags=lags)
-
-    return kernel
 
 
 def _both_signs(first_tf: jax.Array, mirrored_tf: jax.Array, length: int):

@@ -15,8 +15,9 @@ from jaxlib import version
 
 
 def computed(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
-    """function(*arrays), compiled and run at once even while another program is being traced."""
-    return jax.jit(function).lower(*arrays).compile()(*arrays)
+    """function(*arrays) on the first device, at once, whatever is being traced and for whichever device."""
+    with jax.default_device(jax.devices()[0]):
+        return jax.jit(function).lower(*arrays).compile()(*arrays)
 
 
 def held(tried: Callable[[], bool]) -> bool:

@@ -1,6 +1,5 @@
 """Compiles the pass of a score run from shapes alone, while its networks are still being trained."""
 
-import dataclasses
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -29,27 +28,8 @@ class _Foreseen(NamedTuple):
     program: jax.stages.Wrapped
 
 
-@dataclasses.dataclass(frozen=True)
-class Foretold:
-    """What is certain of the clips of a split before they are there; see `Source`."""
-
-    clips: int
-    class_names: tuple[str, ...]
-    clip_samples: int
-
-    def __len__(self) -> int:
-        return self.clips
-
-
 # A run takes each once.
 _waiting: list[_Foreseen] = []
-
-
-def foretold(run: runs.Run) -> Foretold | None:
-    """What the run's data set says of the clips of the scored split, prepared or not."""
-    builder = run.builder
-    clips = builder.clips_foretold(run.setup.scored.split)
-    return None if clips is None else Foretold(clips, tuple(builder.class_names), builder.clip_samples)
 
 
 def foresee(run: runs.Run) -> None:
@@ -65,7 +45,7 @@ def foresee(run: runs.Run) -> None:
         return
     if train_record.read(run.workdir) is not None:
         return  # the pass comes at once
-    source, names = foretold(run) or run.open_source(scored.split), scored.run_networks
+    source, names = run.open_source(scored.split), scored.run_networks
     network = networks.open_network(run, len(source.class_names))
     with precision.products(run.config.score.precision):
         planned = plan.plan(setup, setup.computed_features, network, dict.fromkeys(names), clips=len(source))
@@ -76,7 +56,7 @@ def foresee(run: runs.Run) -> None:
 
 def compile_pass(
     run: runs.Run,
-    source: Source | Foretold,
+    source: Source,
     network: networks.Network,
     families: Sequence[capture.Family],
     program: jax.stages.Wrapped,
@@ -119,7 +99,7 @@ def _replicated(shapes: Any, networks: int) -> Any:
     )
 
 
-def _silence(b: int, source: Source | Foretold) -> Batch:
+def _silence(b: int, source: Source) -> Batch:
     """A batch as the loader gives them."""
     return Batch(np.zeros((b, source.clip_samples), np.float32), np.ones(b, bool), _no(b), _no(b), _no(b))
 

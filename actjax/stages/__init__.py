@@ -15,11 +15,6 @@ def foresee_nothing(run: Run) -> None:
     """Compiles nothing beforehand."""
 
 
-def uncertain(run: Run) -> bool:
-    """Says that nothing is certain before the data are there."""
-    return False
-
-
 class Stage(NamedTuple):
     """What `--stage=` names; every module of a stage exports one as `stage`.
 
@@ -30,7 +25,6 @@ class Stage(NamedTuple):
       run: run -> the files written.
       foresee: run -> None; compiles, once the data are prepared, what `run` will need after other stages. It
         may be called in a thread, and is called for its effect on JAX alone: what it raises, `run` raises.
-      certain: run -> whether `foresee` can work before the data are prepared.
     """
 
     name: str
@@ -38,4 +32,3 @@ class Stage(NamedTuple):
     check: Callable[[Run], None]
     run: Callable[[Run], list[Path]]
     foresee: Callable[[Run], None] = foresee_nothing
-    certain: Callable[[Run], bool] = uncertain

@@ -65,11 +65,4 @@ def check(run: runs.Run) -> None:
     nulls.draws(run.setup.scored.null, run.open_source(run.setup.scored.split))
 
 
-stage = Stage(
-    "score",
-    check_options=check_options,
-    check=check,
-    run=score,
-    foresee=foreseen.foresee,
-    certain=lambda run: foreseen.foretold(run) is not None,
-)
+stage = Stage("score", check_options=check_options, check=check, run=score, foresee=foreseen.foresee)

@@ -45,20 +45,9 @@ def standard_promotion_of_all_threads():
     jax.config.update("jax_numpy_dtype_promotion", before)
 
 
-@pytest.mark.parametrize("foretold", [False, True])
-def test_a_foreseen_pass_compiles_nothing(run, monkeypatch, standard_promotion_of_all_threads, foretold):
-    """Nor does one whose data set says how many clips it will have: it is compiled beside their making."""
-    compiled, begun = [], []
-    observe_all, make_network = one_pass._observe_all, foreseen.networks.open_network
-    if foretold:
-        clips = {split: len(items) for split, items in run.builder.jobs().items()}
-        monkeypatch.setattr(type(run.builder), "clips_foretold", lambda self, split: clips[split])
-
-    def noted(run, classes):
-        begun.append((run.workdir / "data.json").exists())
-        return make_network(run, classes)
-
-    monkeypatch.setattr(foreseen.networks, "open_network", noted)
+def test_a_foreseen_pass_compiles_nothing(run, monkeypatch, standard_promotion_of_all_threads):
+    compiled = []
+    observe_all = one_pass._observe_all
 
     def counted(*args):
         programs = compilation.Programs()
@@ -70,7 +59,7 @@ def test_a_foreseen_pass_compiles_nothing(run, monkeypatch, standard_promotion_o
     # As beside an accelerator.
     monkeypatch.setattr(beside.Aside, "_runs", lambda self: True)
     experiment.run_stages(run, ("data", "train", "score"))
-    assert compiled == [(0, 0)] and begun[0] == (not foretold)
+    assert compiled == [(0, 0)]
     assert not foreseen._waiting
 
 

@@ -72,10 +72,6 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """The items of each split."""
         raise TypeError(f"{type(self).__name__} gives no jobs()")
 
-    def clips_foretold(self, split: str) -> int | None:
-        """How many clips a split will have, where that is certain before they are made."""
-        return None
-
     def work(self) -> Callable[[Any], Iterable[build_shards.Example]]:
         """A picklable function item -> examples with all of `features()`, `content`, `length` and `note`."""
         raise TypeError(f"{type(self).__name__} gives no work()")
