@@ -112,6 +112,7 @@ EDGES = {
         "interruption",
         "lookup",
         "pages",
+        "parallel",
         "peers",
         "precision",
         "workdir",
