@@ -1,6 +1,7 @@
 """Every test runs on four simulated CPU devices, in strict promotion modes, with warnings as errors."""
 
 import atexit
+import functools
 import gc
 import importlib.metadata
 import os
@@ -170,3 +171,12 @@ def optimised():
     jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", "ACTJAX_TESTS_AS_USERS" not in os.environ)
+
+
+@pytest.fixture
+def as_beside_a_gpu(monkeypatch):
+    """Kernels run step by step on a CPU, and steps take the way of other devices than a CPU."""
+    from jax.experimental import pallas
+
+    monkeypatch.setattr(pallas, "pallas_call", functools.partial(pallas.pallas_call, interpret=True))
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *args, cpu, default: default(*args))

@@ -41,7 +41,7 @@ def bound_of(metric: Metric, tile_bytes: int) -> int:
 
 def together_on(metric: Metric) -> Together | None:
     """The metric's way for all images at once, where programs are for a CPU."""
-    return metric.together if jax.default_backend() == "cpu" else None
+    return metric.together if parallel.on_cpu() else None
 
 
 def tile_sizes(

@@ -1,21 +1,16 @@
 """Mel bands as a GPU's kernel sums them, step by step on a CPU."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.experimental import pallas
 
 from actjax import dsp, precision
 from actjax.kernels import band_sums
 
 
 @pytest.fixture
-def emulated(monkeypatch):
-    monkeypatch.setattr(pallas, "pallas_call", functools.partial(pallas.pallas_call, interpret=True))
-    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *args, cpu, default: default(*args))
+def emulated(as_beside_a_gpu, monkeypatch):
     monkeypatch.setattr(precision, "kernel_bands", lambda: True)
 
 

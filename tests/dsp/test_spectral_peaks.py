@@ -5,7 +5,6 @@ import functools
 import jax
 import numpy as np
 import pytest
-from jax.experimental import pallas
 
 from actjax import precision
 from actjax.dsp import tuning
@@ -13,9 +12,7 @@ from actjax.kernels import spectral_peaks
 
 
 @pytest.fixture
-def emulated(monkeypatch):
-    monkeypatch.setattr(pallas, "pallas_call", functools.partial(pallas.pallas_call, interpret=True))
-    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *args, cpu, default: default(*args))
+def emulated(as_beside_a_gpu, monkeypatch):
     monkeypatch.setattr(precision, "kernel_peaks", lambda: True)
 
 

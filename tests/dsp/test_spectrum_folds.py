@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.experimental import pallas
 
 from actjax import precision
 from actjax.dsp import cqt
@@ -14,9 +13,7 @@ from actjax.kernels import spectrum_folds
 
 
 @pytest.fixture
-def emulated(monkeypatch):
-    monkeypatch.setattr(pallas, "pallas_call", functools.partial(pallas.pallas_call, interpret=True))
-    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *args, cpu, default: default(*args))
+def emulated(as_beside_a_gpu, monkeypatch):
     monkeypatch.setattr(precision, "kernel_folds", lambda: True)
 
 
