@@ -8,8 +8,7 @@ import ml_collections
 from actjax import lookup
 from actjax.lookup import Specs
 from actjax.options import COUNT, RANGES, SEED, Choice, Flag, Maybe, Names, Number, Pattern, Steps, Text
-from actjax.precision import WAYS
-from actjax.types import VIEWS
+from actjax.types import PRECISIONS, VIEWS
 
 # An ml_collections.ConfigDict, frozen or not; its options are attributes that only the running program knows.
 Config = Any
@@ -74,7 +73,7 @@ RULES = {
     "score.level": Number(above=0, below=1),
     "score.batch_size": COUNT,
     "score.memory_gib": RANGES["memory_gib"],
-    "score.precision": Choice(WAYS),
+    "score.precision": Choice(PRECISIONS),
     "hypotheses.file": Text(),
     "hypotheses.network": Text(),
     "benchmark.kind": Specs(most=1),

@@ -87,6 +87,11 @@ def ends_in_time() -> Iterator[None]:
         yield
 
 
+def was_asked() -> bool:
+    """Whether a signal came while `ends_in_time` was open: whatever is raised after that may come of it."""
+    return _state.timer is not None and _state.timer.is_alive()
+
+
 @contextlib.contextmanager
 def last_act(act: Callable[[], None]) -> Iterator[None]:
     """What is to be done, from another thread, if the program is ended by force while the block runs."""

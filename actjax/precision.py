@@ -35,10 +35,10 @@ from actjax.kernels import (
     split_product,
     trial,
 )
+from actjax.types import PRECISIONS
 
 # The precision of exact products: TF32 and bfloat16 move correlations in the third decimal.
 PRECISION = jax.lax.Precision.HIGHEST
-WAYS = ("exact", "fast", "tf32")
 _PLAIN = "plain"
 # The first compute capability of CUDA devices with matrix units for TF32 beside float16.
 _FIRST_CAPABILITY = 8.0
@@ -50,7 +50,7 @@ _stopped: list[str] = []
 
 @contextlib.contextmanager
 def products(way: str) -> Iterator[None]:
-    """While this is open, scores are computed in this way, one of `WAYS` or what `current_way` returned.
+    """While this is open, scores are computed in this way, one of `PRECISIONS` or what `current_way` gave.
 
     Raises:
       ValueError: an unknown way.
@@ -64,8 +64,8 @@ def products(way: str) -> Iterator[None]:
 
 def checked(way: str) -> str:
     """The way itself; raises ValueError, one line, for an unknown one."""
-    if way not in WAYS:
-        raise ValueError(f"expected precision to be one of {', '.join(WAYS)}, got {way!r}")
+    if way not in PRECISIONS:
+        raise ValueError(f"expected precision to be one of {', '.join(PRECISIONS)}, got {way!r}")
     return way
 
 

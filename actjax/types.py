@@ -15,6 +15,8 @@ import numpy as np
 from actjax.layer_axis import LayerAxis
 
 VIEWS = ("clip", "frame", "map")
+# Ways of computing the products behind scores; `actjax.precision` says what each is.
+PRECISIONS = ("exact", "fast", "tf32")
 # Of one call: twice a rank and every place must be an int32. A stream of batches has no such bound.
 MOST_OBSERVATIONS = 2**30 - 1
 

@@ -20,12 +20,38 @@ with interruption.ends_in_time(), interruption.last_act(lambda: print("last act"
         time.sleep(60)  # as a library's callback swallows it
 """
 
+# The program, told to stop while it reads its flags, and where an import turns that into another error.
+TOLD = """
+import os, signal, sys
+from actjax.command import parsing, program
+
+def told(*_):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+    except KeyboardInterrupt:
+        if where == "flags":
+            raise
+        raise ImportError("initialization failed")
+
+where = sys.argv[1]
+setattr(*{"flags": (parsing, "parse"), "imports": (program, "_run")}[where], told)
+sys.argv[1:] = []
+program.start()
+"""
+
 
 @pytest.mark.parametrize("name", ["SIGTERM"])
 def test_a_program_that_swallows_the_signal_ends_all_the_same(name):
     status, out, err = ended(start(STUCK, name, program=["-c"]))
     assert status == 130 and out.endswith("last act\n")
     assert err.strip() == f"error: {interruption.MESSAGE}"
+
+
+@pytest.mark.parametrize("where", ["flags", "imports"])
+def test_a_program_that_is_told_to_stop_at_its_start_says_so(where):
+    status, _, err = ended(start(TOLD, where, program=["-c"]))
+    assert (status, err.strip()) == (130, f"error: {interruption.MESSAGE}")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -125,7 +125,7 @@ EDGES = {
     "data/gm": {"data/build", "files"},
     "data/recordings": {"data/build", "files", "lookup"},
     "datasets": {"data/build", "data/gm", "data/recordings", "files"},
-    "defaults": {"lookup", "options", "precision", "types"},
+    "defaults": {"lookup", "options", "types"},
     "dsp": {"kernels", "precision", "types"},
     "experiment": {
         "beside",
@@ -209,7 +209,7 @@ EDGES = {
     "npz": {"files"},
     "pages": {"files"},
     "peers": {"files", "interruption", "parallel"},
-    "precision": {"kernels"},
+    "precision": {"kernels", "types"},
     "preflight": {
         "data",
         "data/recordings",

@@ -29,7 +29,11 @@ def start_installed() -> None:
 
 def start() -> None:
     """Runs the command line of this process and ends it with the exit status."""
-    app.run(main, flags_parser=parsing.parse)
+    with interruption.handled():
+        try:
+            app.run(main, flags_parser=parsing.parse)
+        except KeyboardInterrupt:  # while the command line is read
+            sys.exit(parsing.complain(interruption.MESSAGE, interruption.STATUS))
 
 
 def main(argv: list[str]) -> int:
@@ -47,7 +51,8 @@ def main(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return failures.BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:
-        return _fail(error)
+        # An extension module that is interrupted while it is imported raises an ImportError.
+        return _fail(KeyboardInterrupt() if interruption.was_asked() else error)
     return 0
 
 

@@ -1,10 +1,6 @@
 """A benchmark that was stopped goes on, and comes to what it would have come to in one go."""
 
 import contextlib
-import signal
-import subprocess
-import sys
-import time
 from types import SimpleNamespace
 
 import launching
@@ -150,10 +146,10 @@ def test_a_benchmark_that_is_killed_goes_on_to_the_same_rows(tmp_path):
     options = ",".join(
         f"{k}={v!r}" for k, v in (SMALL | {"metrics": "pearson,cosine,spearman,iou,ssim", "seed": 3}).items()
     )
-    command = [
-        sys.executable, str(launching.ROOT / "launch.py"), "--stage=benchmark",
-        f"--config.benchmark.kind=metrics({options})",
-    ]  # fmt: skip
+    kind = f"--config.benchmark.kind=metrics({options})"
+
+    def begin(name):
+        return launching.start("--stage=benchmark", kind, f"--workdir={tmp_path / name}")
 
     def rows(name):
         import csv
@@ -161,17 +157,14 @@ def test_a_benchmark_that_is_killed_goes_on_to_the_same_rows(tmp_path):
         with open(tmp_path / name / "benchmark" / "metrics.csv") as file:
             return alike(csv.DictReader(file))
 
-    began = time.monotonic()
-    subprocess.run([*command, f"--workdir={tmp_path / 'straight'}"], check=True, timeout=900)
-    whole = time.monotonic() - began
-    for share in (0.5, 0.6, 0.7):
-        killed = subprocess.Popen([*command, f"--workdir={tmp_path / 'killed'}"])
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            killed.wait(timeout=share * whole)
-        killed.send_signal(signal.SIGKILL)
-        killed.wait()
-    last = [*command, f"--workdir={tmp_path / 'killed'}"]
-    said = subprocess.run(last, check=True, timeout=900, capture_output=True, text=True).stdout
+    launching.finish(begin("straight"))
+    # Killed whenever it has kept more, however fast it is with programs that were compiled before.
+    for kept in range(3):
+        killed = begin("killed")
+        launching.wait_for(lambda n=kept: len(list((tmp_path / "killed").rglob("sections-*"))) > n, killed)
+        killed.kill()
+        killed.communicate()
+    said, _ = launching.finish(begin("killed"))
     assert "sections done before: " in said
     assert rows("killed") == rows("straight")
     assert not list((tmp_path / "killed").glob(".pieces*"))

@@ -1,5 +1,9 @@
 """Shards: resumable, whole or not at all, bad items named, the same in worker processes."""
 
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from shard_work import double, fail
@@ -79,6 +83,14 @@ def test_a_dead_worker_is_an_error():
 
     with pytest.raises(RuntimeError, match="worker process ended unexpectedly"):
         list(pool.run(os._exit, [(3,), (3,)], workers=2))
+
+
+def test_a_worker_whose_parent_has_ended_ends_without_a_word():
+    command, pipe = [sys.executable, "-m", pool.__name__], subprocess.PIPE
+    worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+    worker.stdout.close()
+    _, said = worker.communicate(pickle.dumps((len, ("abc",))), timeout=60)
+    assert (worker.returncode, said) == (0, b"")
 
 
 def index(**clips):

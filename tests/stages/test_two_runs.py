@@ -94,15 +94,15 @@ def test_a_run_that_was_killed_is_followed_at_once(trained, tmp_path):
     assert not (folder / ".lock").exists() and tables(folder) == tables(alone)
 
 
-def test_a_polite_signal_leaves_nothing_behind(trained, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_polite_signal_leaves_nothing_behind(trained, tmp_path, number):
     folder, data = copy(trained, tmp_path / "run")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        process = start(folder, data, "--stage=score")
-        wait_for(lambda: any(folder.glob(".pieces/*/*/observations/*")), process)
-        os.kill(process.pid, number)
-        status, _, err = ended(process)
-        assert status == 130 and only_error(err).startswith("error: interrupted")
-        assert not (folder / ".lock").exists() and not list(folder.glob("scores/.*"))
+    process = start(folder, data, "--stage=score")
+    wait_for(lambda: any(folder.glob(".pieces/*/*/observations/*")), process)
+    os.kill(process.pid, number)
+    status, _, err = ended(process)
+    assert status == 130 and only_error(err).startswith("error: interrupted")
+    assert not (folder / ".lock").exists() and not list(folder.glob("scores/.*"))
 
 
 def test_two_runs_prepare_the_same_data_once(tmp_path):

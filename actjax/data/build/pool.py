@@ -98,8 +98,11 @@ def _serve() -> None:
             reply = (False, error)
         else:
             reply = _answer(function, call)
-        pickle.dump(reply, sink)
-        sink.flush()
+        try:
+            pickle.dump(reply, sink)
+            sink.flush()
+        except BrokenPipeError:  # the parent has ended and wants no answer
+            os._exit(0)
 
 
 def _answer(function: Callable[..., Any], call: tuple[Any, ...]) -> tuple[bool, Any]:
