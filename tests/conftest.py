@@ -178,5 +178,7 @@ def as_beside_a_gpu(monkeypatch):
     """Kernels run step by step on a CPU, and steps take the way of other devices than a CPU."""
     from jax.experimental import pallas
 
+    from actjax.kernels import platform
+
     monkeypatch.setattr(pallas, "pallas_call", functools.partial(pallas.pallas_call, interpret=True))
-    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *args, cpu, default: default(*args))
+    monkeypatch.setattr(platform, "dependent", lambda *args, cpu, default: default(*args))

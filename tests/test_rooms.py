@@ -159,7 +159,7 @@ EDGES = {
     "external/formats": {"files", "lookup", "npz"},
     "extraction": {"containers", "dsp", "lookup", "types"},
     "failures": {"files", "interruption"},
-    "features": {"dsp", "extraction", "options", "types"},
+    "features": {"dsp", "extraction", "kernels", "options", "types"},
     "findings": {
         "activations",
         "beside",
@@ -325,7 +325,7 @@ EDGES = {
         "types",
     },
     "similarity/accumulators": {"kernels", "precision", "similarity/arithmetic", "similarity/host", "types"},
-    "similarity/arithmetic": {"kernels", "precision"},
+    "similarity/arithmetic": {"kernels", "parallel", "precision"},
     "similarity/families": {
         "kernels",
         "precision",

@@ -12,6 +12,7 @@ import numpy as np
 from actjax.dsp.fourier import as_real, inverse, inverse_of_real
 from actjax.dsp.framing import fast_length
 from actjax.dsp.spectrum import hann_spectrum, hann_window
+from actjax.kernels import platform
 
 
 def autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
@@ -37,7 +38,7 @@ def frame_autocorrelation(frames_ts: jax.Array, hop_samples: int, lags: int) -> 
     if length % hop_samples or length == hop_samples or lags > hop_samples + 1:
         return autocorrelation(frames_ts, lags)
     hops = jnp.concatenate([frames_ts[:, :hop_samples], frames_ts[-1, hop_samples:].reshape(-1, hop_samples)])
-    of_frames = jax.lax.platform_dependent(
+    of_frames = platform.dependent(
         jnp.fft.rfft(hops, n=2 * hop_samples, axis=1),
         cpu=functools.partial(_by_sides, frames=frames),
         default=functools.partial(_by_real, frames=frames),
@@ -74,7 +75,7 @@ def _turned(bins: int, dtype: jnp.dtype):
 
 def hann_autocorrelation(frames_ts: jax.Array, lags: int) -> jax.Array:
     """[t, lags] the autocorrelation of each row [t, s] without its mean under a periodic Hann window."""
-    return jax.lax.platform_dependent(
+    return platform.dependent(
         frames_ts,
         cpu=lambda frames: autocorrelation(_centred_under_hann(frames), lags),
         default=lambda frames: _hann_circular(frames, lags),

@@ -16,7 +16,7 @@ from actjax import precision
 from actjax.dsp.framing import check_wave, fast_length, frame_count, signal_frames
 from actjax.dsp.spectrum import magnitude, power_spectrum
 from actjax.dsp.tuning import estimate_tuning
-from actjax.kernels import spectrum_folds
+from actjax.kernels import platform, spectrum_folds
 from actjax.kernels.batched import over_clips
 
 # Half-width of the stretch kept, in units of 1 / window duration; the Hann window's main lobe has 2.
@@ -74,7 +74,7 @@ def cqt_magnitude(
 
     if wave_s.dtype != jnp.float32 or not precision.kernel_folds():
         return by_octaves(spectrum, first)
-    return jax.lax.platform_dependent(spectrum, first, cpu=by_octaves, default=by_kernel)
+    return platform.dependent(spectrum, first, cpu=by_octaves, default=by_kernel)
 
 
 def centres_hz(grid: Grid) -> np.ndarray:

@@ -6,6 +6,8 @@ A GPU's library scales an inverse transform in a pass of its own, after one that
 import jax
 import jax.numpy as jnp
 
+from actjax.kernels import platform
+
 
 def inverse(real_tf: jax.Array, length: int, imaginary_tf: jax.Array | None = None) -> jax.Array:
     """[t, length] the real signals of which real_tf + i imaginary_tf is the transform [t, length // 2 + 1].
@@ -22,7 +24,7 @@ def inverse(real_tf: jax.Array, length: int, imaginary_tf: jax.Array | None = No
     def forward(real: jax.Array, imaginary: jax.Array) -> jax.Array:
         return inverse_of_real(as_real(real, imaginary, length))
 
-    return jax.lax.platform_dependent(real_tf, imaginary_tf, cpu=as_it_is, default=forward)
+    return platform.dependent(real_tf, imaginary_tf, cpu=as_it_is, default=forward)
 
 
 def as_real(real_tf: jax.Array, imaginary_tf: jax.Array, length: int) -> jax.Array:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from actjax import precision
+from actjax.kernels import platform
 from actjax.kernels import running_median as kernels
 from actjax.kernels.batched import over_clips
 
@@ -33,7 +34,7 @@ def running_median(x: jax.Array, window: int, axis: int) -> jax.Array:
     if x.ndim != 2 or x.dtype != jnp.float32 or not (held and precision.kernel_medians()):
         return by_network(x)
     by_kernel = over_clips(functools.partial(kernels.running_medians, window=window, axis=1 + axis))
-    return jax.lax.platform_dependent(x, cpu=by_network, default=lambda x: by_kernel(x[None])[0])
+    return platform.dependent(x, cpu=by_network, default=lambda x: by_kernel(x[None])[0])
 
 
 def _by_network(x: jax.Array, *, window: int, axis: int) -> jax.Array:

@@ -11,7 +11,7 @@ from actjax import precision
 from actjax.dsp.autocorrelation import frame_autocorrelation, hann_autocorrelation
 from actjax.dsp.parabola import vertex_shift
 from actjax.dsp.spectrum import PRECISION, hann_window, magnitude
-from actjax.kernels import lag_differences, largest_near
+from actjax.kernels import lag_differences, largest_near, platform
 from actjax.kernels.batched import over_clips
 
 
@@ -150,7 +150,7 @@ def _largest_near(power: jax.Array, spacing: jax.Array, count: int):
         return _by_all_bins(power, spacing, count)
 
     by_stretches = functools.partial(_by_stretches, count=count)
-    index = jax.lax.platform_dependent(power, spacing, cpu=by_stretches, default=elsewhere)
+    index = platform.dependent(power, spacing, cpu=by_stretches, default=elsewhere)
     return jnp.clip(index, 1, power.shape[1] - 2)
 
 
@@ -209,7 +209,7 @@ def _normalised_difference(frames: jax.Array, hop_samples: int, shortest: int, l
     if acf.dtype != jnp.float32 or longest > lag_differences.MOST or not precision.kernel_differences():
         return by_products(*sides), sounding
     by_kernel = _differences_by_kernel(shortest)
-    return jax.lax.platform_dependent(*sides, cpu=by_products, default=by_kernel), sounding
+    return platform.dependent(*sides, cpu=by_products, default=by_kernel), sounding
 
 
 def _by_products(acf: jax.Array, samples: jax.Array, *, shortest: int):

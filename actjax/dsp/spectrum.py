@@ -9,7 +9,7 @@ import numpy as np
 from actjax import precision
 from actjax.dsp.banks import mel_bank
 from actjax.dsp.framing import frame
-from actjax.kernels import band_sums
+from actjax.kernels import band_sums, platform
 from actjax.kernels.batched import over_clips
 
 # TF32 and bfloat16 products move spectra by up to 1e-3; parity with float64 references asks for 1e-4.
@@ -85,7 +85,7 @@ def _by_kernel(settings: tuple[int, int, int, float, float | None]):
 
     @jax.custom_jvp
     def mel(power_tf: jax.Array) -> jax.Array:
-        return jax.lax.platform_dependent(
+        return platform.dependent(
             power_tf,
             cpu=lambda power: _by_product(power, bank),
             default=lambda power: of_clips(power[None])[0].T,

@@ -8,7 +8,7 @@ import numpy as np
 
 from actjax import precision
 from actjax.dsp.parabola import vertex_shift
-from actjax.kernels import kth_value
+from actjax.kernels import kth_value, platform
 from actjax.kernels.batched import over_clips
 from actjax.kernels.spectral_peaks import SLOTS, Looked, spectral_peaks
 
@@ -70,7 +70,7 @@ def _peaks(power: jax.Array, looked: Looked):
         both = of_clips(power[None])[0]
         return both[:, 0], both[:, 1].astype(jnp.int32)
 
-    return jax.lax.platform_dependent(power, cpu=by_passes, default=by_kernel)
+    return platform.dependent(power, cpu=by_passes, default=by_kernel)
 
 
 def _by_passes(power: jax.Array, looked: Looked):
@@ -102,7 +102,7 @@ def _order_statistic(x: jax.Array, rank: jax.Array):
     if not precision.kernel_selects() or x.size > kth_value.MOST:
         return _by_bisection(x, rank)
     of_rows = over_clips(kth_value.kth_values)
-    return jax.lax.platform_dependent(
+    return platform.dependent(
         x, rank, cpu=_by_bisection, default=lambda x, rank: of_rows(x.reshape(1, -1), rank[None])[0]
     )
 

@@ -10,6 +10,7 @@ from actjax import dsp
 from actjax.extraction.analysis import Analysis
 from actjax.extraction.cqt_family import C1_HZ, chroma, chroma_grid, longest_window
 from actjax.extraction.shared import PITCH_CLASSES, where_valid
+from actjax.kernels import platform
 from actjax.types import Feature
 
 # Windows of up to so many frames are added up shift by shift where that is faster.
@@ -57,7 +58,7 @@ def feature(
         share = folded / jnp.where(total > 0, total, 1.0)[None, :]
         thresholds = jnp.asarray((0.4, 0.2, 0.1, 0.05), share.dtype)[:, None, None]
         steps = jnp.mean((share[None] > thresholds).astype(share.dtype), axis=0)
-        smooth = jax.lax.platform_dependent(
+        smooth = platform.dependent(
             steps,
             cpu=functools.partial(_smoothed, weights=weights),
             default=functools.partial(_smoothed_by_shifts, weights=weights),

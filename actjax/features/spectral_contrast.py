@@ -9,6 +9,7 @@ import numpy as np
 from actjax import dsp
 from actjax.extraction.analysis import Analysis
 from actjax.extraction.shared import every_frame
+from actjax.kernels import platform
 from actjax.types import Feature
 
 # Up to so many extremes are cheaper one after the other than by a sort.
@@ -96,8 +97,7 @@ def _extremes(magnitude_tf: jax.Array, count: int):
     by_sorting = functools.partial(_mean_of_sorted, count=count)
     by_maxima = functools.partial(_mean_of_maxima, count=count) if count <= _MOST_MAXIMA else by_sorting
     smallest, largest = (
-        jax.lax.platform_dependent(side, cpu=by_sorting, default=by_maxima)
-        for side in (-magnitude_tf, magnitude_tf)
+        platform.dependent(side, cpu=by_sorting, default=by_maxima) for side in (-magnitude_tf, magnitude_tf)
     )
     return -smallest, largest
 

@@ -9,6 +9,7 @@ import numpy as np
 from actjax import dsp
 from actjax.extraction.analysis import Analysis
 from actjax.extraction.shared import spectral_shape, where_valid
+from actjax.kernels import platform
 from actjax.types import Feature
 
 
@@ -33,7 +34,7 @@ def feature(
 
     def fn(wave_s: jax.Array):
         shape, valid = spectral_shape(at.magnitude(wave_s))
-        reached = jax.lax.platform_dependent(
+        reached = platform.dependent(
             shape,
             cpu=functools.partial(_first_reaching, share=share),
             default=functools.partial(_first_reaching_by_blocks, share=share),

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from actjax.precision import PRECISION
 from actjax.similarity.arithmetic.deviations import deviations
+from actjax.similarity.arithmetic.inner import over_observations
 from actjax.similarity.arithmetic.scale import unit_scale
 from actjax.types import Context, Metric
 
@@ -138,7 +139,7 @@ def _compare(px: Overlaps, py: Overlaps, *, max_lag: int, max_shift: int) -> dic
         shift, x_mean_l, x_scale_l, y_mean_l, y_scale_l, cells_l = item
         rows = jax.lax.dynamic_slice_in_dim(around, max_shift - shift, f, axis=0)
         moved_lft = jnp.stack([rows[:, max_lag - lag : max_lag - lag + t] for lag in lags])
-        products_l = jnp.einsum("lft,ft->l", moved_lft, px.image_ft, precision=PRECISION)
+        products_l = over_observations(_products, (moved_lft, -1), (px.image_ft, -1))
         ncc_l = (products_l - cells_l * x_mean_l * y_mean_l) * x_scale_l * y_scale_l
         ncc_l = jnp.where(jnp.isnan(ncc_l), -jnp.inf, ncc_l)
         at = jnp.argmax(ncc_l)
@@ -153,6 +154,10 @@ def _compare(px: Overlaps, py: Overlaps, *, max_lag: int, max_shift: int) -> dic
     (score, lag, shift), _ = jax.lax.scan(add, nothing, items)
     score = jnp.where(jnp.isfinite(score), jnp.clip(score, -1.0, 1.0), jnp.nan)
     return {"score": score, "lag": lag, "shift": shift}
+
+
+def _products(moved_lft: jax.Array, image_ft: jax.Array) -> jax.Array:
+    return jnp.einsum("lft,ft->l", moved_lft, image_ft, precision=PRECISION)
 
 
 def _centred(values_ft: jax.Array, mask_t: jax.Array) -> jax.Array:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from actjax.precision import PRECISION
 from actjax.similarity.accumulators import folds as accumulators_folds
 from actjax.similarity.arithmetic import long_counts
+from actjax.similarity.arithmetic.inner import long_product
 from actjax.similarity.arithmetic.scale import unit_scale
 from actjax.similarity.families.ridge import Neuron, cross_validated, row_scales, scaled_rows
 from actjax.types import Accumulator, Context, Metric
@@ -98,7 +98,7 @@ def _prepare_x(values_o: jax.Array, mask_o: jax.Array, context: Context, *, fold
     values_o = values_o * unit_scale(values_o, mask_o)
     side = accumulators_folds.fold_side(values_o[:, None], mask_o, weights_po)
     deviations_o = side.deviations_ov[:, 0]
-    xx_p = jnp.dot(weights_po, deviations_o**2, precision=PRECISION)
+    xx_p = long_product(weights_po, side.deviations_ov**2)[:, 0]
     return PreparedNeuron(deviations_o, side.mean_pv[:, 0], xx_p)
 
 
@@ -114,8 +114,9 @@ def _compare(
 ) -> dict[str, jax.Array]:
     count_p = jnp.sum(py.weights_po, 1)
     inside = [py.deviations_ok * weight_o[:, None] for weight_o in py.weights_po]
-    yy_pkk = jnp.stack([jnp.dot(y.T, y, precision=PRECISION) for y in inside])
-    xy_pk = jnp.stack([jnp.dot(y.T, px.deviations_o, precision=PRECISION) for y in inside])
+    yy_pkk = jnp.stack([accumulators_folds.cross_products(y, y) for y in inside])
+    x_ov = px.deviations_o[:, None]
+    xy_pk = jnp.stack([accumulators_folds.cross_products(y, x_ov)[:, 0] for y in inside])
     return _score(count_p, py.mean_pk, yy_pkk, px.mean_p, px.xx_p, xy_pk, penalties=penalties)
 
 

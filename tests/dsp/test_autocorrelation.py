@@ -7,12 +7,13 @@ import pytest
 
 from actjax import dsp
 from actjax.dsp import autocorrelation, fourier
+from actjax.kernels import platform as platforms
 
 
 @pytest.fixture(params=["cpu", "default"])
 def platform(request, monkeypatch):
     """Traces what is lowered on a CPU, or elsewhere."""
-    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *args, **ways: ways[request.param](*args))
+    monkeypatch.setattr(platforms, "dependent", lambda *args, **ways: ways[request.param](*args))
 
 
 def _sums(frames_ts, lags):

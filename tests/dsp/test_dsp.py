@@ -16,7 +16,7 @@ from signals import music, relative_error
 
 from actjax import dsp
 from actjax.dsp import pitch
-from actjax.kernels import largest_near
+from actjax.kernels import largest_near, platform
 from actjax.types import Frontend
 
 
@@ -136,7 +136,7 @@ def test_tuning_by_the_kernel_is_the_same(monkeypatch):
     powers = np.stack([np.abs(librosa.stft(music(22050, 0.5, seed))).T ** 2 for seed in range(2)])
     expected = [tuning(power, sample_rate_hz=22050) for power in powers]
     monkeypatch.setattr(pallas, "pallas_call", functools.partial(pallas.pallas_call, interpret=True))
-    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *args, cpu, default: default(*args))
+    monkeypatch.setattr(platform, "dependent", lambda *args, cpu, default: default(*args))
     monkeypatch.setattr(dsp.tuning.precision, "kernel_selects", lambda: True)
     found = jax.jit(jax.vmap(functools.partial(dsp.estimate_tuning, sample_rate_hz=22050)))(powers)
     np.testing.assert_array_equal(found, expected)

@@ -9,7 +9,7 @@ import pytest
 from jax.experimental import pallas
 
 from actjax import precision
-from actjax.kernels import reorder_errors, strongest_blocks, turned_words
+from actjax.kernels import platform, reorder_errors, strongest_blocks, turned_words
 from actjax.similarity.api import make_metric
 from actjax.similarity.arithmetic.all_pairs import seen_at_once
 from actjax.similarity.families import reorder
@@ -106,7 +106,7 @@ def test_scores_are_those_of_the_plain_way(emulated, monkeypatch, options, neuro
     with monkeypatch.context() as plainly:
         plainly.setattr(precision, "current_way", lambda: "plain")
         plain = pairwise(make_metric("rank_reorder", **options), x, y, mask, neurons_first=neurons_first)
-    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *operands, cpu, default: default(*operands))
+    monkeypatch.setattr(platform, "dependent", lambda *operands, cpu, default: default(*operands))
     jax.clear_caches()
     scores = pairwise(make_metric("rank_reorder", **options), x, y, mask, neurons_first=neurons_first)
     np.testing.assert_allclose(scores["score"], plain["score"], rtol=1e-5, atol=1e-6)

@@ -88,6 +88,34 @@ def test_counts_of_observations(name):
     print(f"| {name} | " + " | ".join(f"{e:.0e}" for e in errors) + " |")
 
 
+def tying(kind, o):
+    """Two values on either side, or ReLUs' zeros: sums of terms that are alike round to the same side."""
+    rng = np.random.default_rng(3)
+    if kind == "two values":
+        x = rng.random((o, 4)) < (0.1, 0.3, 0.55, 0.8)
+        y = np.where(rng.random((o, 4)) < 0.05, ~x, x)
+        return Reference(*(np.float32(0.37) * side - np.float32(0.11) for side in (x, y)), None)
+    normal, noise = rng.standard_normal((2, o, 4), np.float32)
+    return Reference(np.maximum(normal, 0), np.maximum(normal[:, ::-1] + 0.2 * noise - 0.5, 0), None)
+
+
+@pytest.mark.parametrize("o", [700, 30_000])
+@pytest.mark.parametrize("kind", ["two values", "zeros"])
+@pytest.mark.parametrize(
+    "name", in_every_run((*FEW, "cosine", "spearman"), sorted({*NAMES} - {"partial_pearson"}))
+)
+def test_values_that_tie(name, kind, o):
+    if name == "partial_pearson":
+        pytest.skip("its nuisance takes the ties away")
+    ref = tying(kind, min(o, 2_000) if name in QUADRATIC else o)
+    found = score(ref.x, ref.y, made(name))
+    if name == "distance_correlation":
+        # A root: what is 1e-7 off below it, is more off near zero.
+        np.testing.assert_allclose(found**2, ref.score(name) ** 2, atol=BOUND)
+    else:
+        close(name, found, ref, o)
+
+
 @pytest.mark.parametrize("name", in_every_run(EACH_WAY + QUADRATIC, NAMES))
 def test_a_million_observations(name):
     if name in QUADRATIC:

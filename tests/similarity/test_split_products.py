@@ -12,7 +12,7 @@ import pytest
 from jax.experimental import pallas
 
 import actjax
-from actjax import precision
+from actjax import precision, types
 from actjax.kernels import both_split, kth_value, short_side, split_product
 from actjax.similarity import whole_arrays
 from actjax.similarity.accumulators import whole_moments
@@ -314,7 +314,7 @@ def test_an_unknown_precision_is_one_line():
 def test_a_device_computes_as_it_can(monkeypatch, device, ways):
     monkeypatch.setattr(precision.jax, "devices", lambda: [device])
     monkeypatch.setattr(precision, "_holds", lambda kernel: True)
-    for asked, way in zip(precision.WAYS, ways, strict=True):
+    for asked, way in zip(types.PRECISIONS, ways, strict=True):
         with precision.products(asked):
             assert precision.current_way() == way
             assert precision.kernel_selects() == (device is GPU)
@@ -366,6 +366,6 @@ def test_a_program_that_fails_with_kernels_alone_runs_without(monkeypatch, untri
 
 def test_a_cpu_computes_the_same_numbers_whatever_is_asked_for():
     x, y = (side.T[:, :3] for side in related(2_000))
-    found = [actjax.score(x, y, "pearson", precision=way) for way in precision.WAYS]
+    found = [actjax.score(x, y, "pearson", precision=way) for way in types.PRECISIONS]
     for other in found[1:]:
         np.testing.assert_array_equal(found[0], other)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from actjax.similarity.arithmetic import long_counts
 from actjax.similarity.arithmetic.deviations import about_one_origin, merged_mean
-from actjax.similarity.arithmetic.inner import product
+from actjax.similarity.arithmetic.inner import long_product, over_observations, product
 from actjax.similarity.arithmetic.scale import NOTHING, item_scales
 from actjax.types import Context
 
@@ -79,8 +79,13 @@ def fold_side(values_ov: jax.Array, mask_o: jax.Array, weights_po: jax.Array) ->
     count_p = jnp.sum(weights_po, 1)
     first = jnp.where(jnp.any(mask_o), values_ov[jnp.argmax(mask_o)], 0.0)
     shifted = jnp.where(mask_o[:, None], values_ov - first[None, :], 0.0)
-    mean = product(weights_po, shifted) / jnp.maximum(count_p, 1)[:, None]
+    mean = long_product(weights_po, shifted) / jnp.maximum(count_p, 1)[:, None]
     return FoldSide(first, mean, jnp.where(mask_o[:, None], shifted - product(weights_po.T, mean), 0.0))
+
+
+def cross_products(a_ov: jax.Array, b_ov: jax.Array) -> jax.Array:
+    """The sums over observations of all products of columns, [v of a, v of b]."""
+    return over_observations(lambda a, b: product(a.T, b), (a_ov, 0), (b_ov, 0))
 
 
 def init(folds: int, n: int, k: int) -> FoldMoments:
@@ -113,10 +118,10 @@ def update(
 
     def of_fold(weight_o: jax.Array) -> tuple[jax.Array, jax.Array]:
         y_in_ok = y.deviations_ov * weight_o[:, None]
-        return product(y_in_ok.T, y.deviations_ov), product(x.deviations_ov.T, y_in_ok)
+        return cross_products(y_in_ok, y.deviations_ov), cross_products(x.deviations_ov, y_in_ok)
 
     yy, xy = jax.lax.map(of_fold, weights)
-    xx = product(weights, x.deviations_ov**2)
+    xx = long_product(weights, x.deviations_ov**2)
     count_p = long_counts.of_mask(weights > 0, 1)
     batch = FoldMoments(count_p, scale_n, scale_k, x.origin_v, y.origin_v, x.mean_pv, y.mean_pv, xx, yy, xy)
     return merge(state, batch)

@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from actjax.kernels import platform
+
 # What `watched` has seen, while it watches.
 _CALLS: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("calls of the host", default=None)
 _ALLOWED = contextvars.ContextVar("host callbacks are allowed", default=False)
@@ -48,12 +50,8 @@ def host_or_device(
       *operands: arrays.
       accelerator: instead of `device` in programs that are not for a CPU.
     """
-    return cpu_or_device(host if _ALLOWED.get() else device, accelerator or device, *operands)
-
-
-def cpu_or_device(cpu: Callable[..., Any], device: Callable[..., Any], *operands: Any) -> Any:
-    """`cpu(*operands)` in programs for a CPU, `device(*operands)` in all others; both are traced."""
-    return jax.lax.platform_dependent(*operands, cpu=cpu, default=device)
+    cpu = host if _ALLOWED.get() else device
+    return platform.dependent(*operands, cpu=cpu, default=accelerator or device)
 
 
 def call_host(work: Callable[..., Any], results: Any, *operands: jax.Array) -> Any:

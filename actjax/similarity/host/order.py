@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import precision
-from actjax.kernels import kth_value
-from actjax.similarity.host.dispatch import call_host, cpu_or_device, host_or_device
+from actjax.kernels import kth_value, platform
+from actjax.similarity.host.dispatch import call_host, host_or_device
 from actjax.similarity.host.select import from_ordered_bits, order_statistic, ordered_bits
 from actjax.similarity.host.threads import in_blocks
 
@@ -91,7 +91,7 @@ def top_active(values_o: jax.Array, mask_o: jax.Array, alpha: float) -> tuple[ja
     """
     k = top_count(mask_o, alpha)
     if precision.kernel_selects() and values_o.shape[-1] <= kth_value.MOST:
-        return cpu_or_device(_top_as_bytes, _top_of_item, values_o, mask_o, k)
+        return platform.dependent(values_o, mask_o, k, cpu=_top_as_bytes, default=_top_of_item)
     active_o = at_least(values_o, mask_o, kth_largest(values_o, mask_o, k))
     return active_o, jnp.sum(active_o, dtype=jnp.int32)
 

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from actjax import precision
-from actjax.kernels import row_ranks
-from actjax.similarity.host.dispatch import call_host, cpu_or_device, host_or_device
+from actjax.kernels import platform, row_ranks
+from actjax.similarity.host.dispatch import call_host, host_or_device
 from actjax.similarity.host.radix import ordered_bits, stable_order
 from actjax.similarity.host.select import ordered_bits as float_bits
 from actjax.similarity.host.threads import in_blocks
@@ -42,7 +42,7 @@ def twice_ranks(values_o: jax.Array, mask_o: jax.Array, *, ties: str = "average"
     )
     by_rows = by_sort if ties == "ordinal" else lambda values_o, _: _by_rows(values_o)
     if values_o.shape[-1] <= COUNTING_LIMIT:
-        twice_o = cpu_or_device(by_counting, by_rows, values_o, mask_o)
+        twice_o = platform.dependent(values_o, mask_o, cpu=by_counting, default=by_rows)
     else:
         twice_o = host_or_device(by_host, by_sort, values_o, mask_o, accelerator=by_rows)
     return jnp.where(mask_o, twice_o, jnp.zeros_like(twice_o))
