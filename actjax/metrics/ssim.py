@@ -96,13 +96,21 @@ def _prepare(values_ft: jax.Array, mask_t: jax.Array, context: Context, *, windo
 
 def _compare(px: Image, py: Image, *, window: str, size: int, c1: float, c2: float):
     taps, correction = _taps(window, size, px.image_ft.shape)
-    product = px.mean_vw * py.mean_vw
-    cov = (_local_mean(px.image_ft * py.image_ft, taps) - product) * correction
-    above = (2 * product + c1) * (2 * cov + c2)
-    below = (px.mean_vw**2 + py.mean_vw**2 + c1) * (px.var_vw + py.var_vw + c2)
-    weight = px.weight_w * py.weight_w
-    total = jnp.sum(weight) * above.shape[0]
-    score = jnp.sum(above / below * weight[None, :]) / jnp.where(total > 0, total, 1.0)
+    ratio_vw = _ratios(px, py, _local_mean(px.image_ft * py.image_ft, taps), correction, c1, c2)
+    return _mean_score(ratio_vw, px.weight_w * py.weight_w)
+
+
+def _ratios(px: Image, py: Image, local: jax.Array, correction: float, c1: float, c2: float) -> jax.Array:
+    """Of every window, from the local means of the products of both images."""
+    means = px.mean_vw * py.mean_vw
+    above = (2 * means + c1) * (2 * (local - means) * correction + c2)
+    return above / ((px.mean_vw**2 + py.mean_vw**2 + c1) * (px.var_vw + py.var_vw + c2))
+
+
+def _mean_score(ratios: jax.Array, weights: jax.Array) -> dict[str, jax.Array]:
+    """The mean of ratios [v, ..., w] over the windows that count, by weights [..., w]."""
+    total = jnp.sum(weights, -1) * len(ratios)
+    score = jnp.sum(jnp.sum(ratios, 0) * weights, -1) / jnp.where(total > 0, total, 1.0)
     return {"score": jnp.where(total > 0, jnp.clip(score, -1.0, 1.0), jnp.nan)}
 
 
@@ -119,24 +127,24 @@ def _compare_all(
 
     XLA would add the former anew for each row of a window.
     """
-    (n, f, t), k = px.image_ft.shape, len(py.image_ft)
+    f, t = px.image_ft.shape[1:]
     taps, correction = _taps(window, size, (f, t))
+    x, y = _rows_first(px, 2), _rows_first(py, 1)
     windows = t - taps.size + 1
-    # Rows first: [f, n, k, t].
-    (x, mean_x, var_x), (y, mean_y, var_y) = (
-        [jnp.expand_dims(jnp.swapaxes(image, 0, 1), axis) for image in side[:3]]
-        for side, axis in ((px, 2), (py, 1))
+    along = (
+        float(w) * x.image_ft[..., i : i + windows] * y.image_ft[..., i : i + windows]
+        for i, w in enumerate(taps)
     )
-    along = (float(w) * x[..., i : i + windows] * y[..., i : i + windows] for i, w in enumerate(taps))
-    summed = functools.reduce(jnp.add, along).reshape(f, n * k * windows)
-    local = product(jnp.asarray(_along_rows(taps, f)), summed).reshape(-1, n, k, windows)
-    means = mean_x * mean_y
-    above = (2 * means + c1) * (2 * (local - means) * correction + c2)
-    below = (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
-    weight = px.weight_w[:, None] * py.weight_w[None]
-    total = jnp.sum(weight, -1) * above.shape[0]
-    score = jnp.sum(jnp.sum(above / below, 0) * weight, -1) / jnp.where(total > 0, total, 1.0)
-    return {"score": jnp.where(total > 0, jnp.clip(score, -1.0, 1.0), jnp.nan)}
+    summed = functools.reduce(jnp.add, along)
+    local = product(jnp.asarray(_along_rows(taps, f)), summed.reshape(f, -1)).reshape(-1, *summed.shape[1:])
+    ratios = _ratios(x, y, local, correction, c1, c2)
+    return _mean_score(ratios, px.weight_w[:, None] * py.weight_w[None])
+
+
+def _rows_first(images: Image, axis: int) -> Image:
+    """Arrays [f, i, t] with one more axis, for the images of the other side."""
+    image, mean, var = (jnp.expand_dims(jnp.swapaxes(array, 0, 1), axis) for array in images[:3])
+    return Image(image, mean, var, images.weight_w)
 
 
 def _along_rows(taps: np.ndarray, f: int) -> np.ndarray:
