@@ -191,11 +191,11 @@ def score_pairs(
         return _vmap_prepare(metric.prepare_x, tile, mask, context, axis)
 
     def compare(px: Any, start: jax.Array | int) -> Scores:
-        if together:
-            return together.compare(px, py, mask)
         tile = py
         if tile_k < k:
             tile = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, tile_k, axis), py)
+        if together:
+            return together.compare(px, tile, mask)
         return _compare_all(metric.compare, px, tile, axis)
 
     scores = _over_tiles(prepare, compare, n, k, tile_n, tile_k)

@@ -58,8 +58,11 @@ def tile_sizes(
     """(neurons, rows) of a tile that stays within `tile_bytes`."""
     together = together_on(metric)
     if together is not None:
-        of_neuron = 4 * together.numbers(x.shape[1:], y.shape[1:], k)
-        return _even(n, at_least_one(min(tile_bytes, IMAGE_TILE_BYTES), of_neuron)), k
+        bound, of_one = min(tile_bytes, IMAGE_TILE_BYTES), (x.shape[1:], y.shape[1:])
+        # Two neurons or more: one alone takes twice as long.
+        of_two = 8 * together.numbers(*of_one, k)
+        tile_k = k if of_two <= bound else _even(k, at_least_one(k * bound, of_two))
+        return _even(n, at_least_one(bound, 4 * together.numbers(*of_one, tile_k))), tile_k
     item = _item_bytes(metric.prepare_x, x, mask, context, axis)
     if metric.dot:
         return _even(n, at_least_one(bound_of(metric, tile_bytes), item)), k

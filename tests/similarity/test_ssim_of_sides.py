@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize("options", [{}, {"window": "gaussian"}, {"size": 3, "k1": 0.1}])
 @pytest.mark.parametrize("n, k, f, t", [(5, 3, 24, 90), (40, 4, 6, 86), (1, 1, 3, 3), (7, 2, 11, 300)])
 def test_both_forms_are_equal(options, n, k, f, t, monkeypatch):
-    """In one tile and in many, the last of which overlaps; constants and masked frames included."""
+    """In one tile and in many, the last of which overlap; constants and masked frames included."""
     rng = np.random.default_rng(0)
     x = rng.random((2, n, f, t), np.float32) ** 3
     y = np.repeat(x[:, :1], k, 1) + rng.random((2, k, f, t), np.float32)
@@ -24,7 +25,8 @@ def test_both_forms_are_equal(options, n, k, f, t, monkeypatch):
     mask = np.arange(t)[None, :] < np.array([[t], [max(3, t - 4)]])
     metric = make_metric("ssim", **options)
     apart = clip_scores(dataclasses.replace(metric, together=None), x, y, mask)["score"]
-    for tile_bytes in (tiles.IMAGE_TILE_BYTES, 4 * 3 * k * f * t):
+    # One tile, tiles of two neurons, of some images, and of one pair.
+    for tile_bytes in (tiles.IMAGE_TILE_BYTES, *(12 * rows * f * t for rows in (k, k - 1)), 1):
         monkeypatch.setattr(tiles, "IMAGE_TILE_BYTES", tile_bytes)
         found = clip_scores(metric, x, y, mask, tile_bytes=tile_bytes)["score"]
         np.testing.assert_array_equal(np.isnan(found), np.isnan(apart))
@@ -37,3 +39,11 @@ def test_an_image_with_itself_is_one():
     found = pairwise(make_metric("ssim"), images, images)["score"]
     np.testing.assert_allclose(np.diagonal(found), 1, atol=1e-6)
     assert np.triu(found, 1).max() < 0.5
+
+
+def test_many_images_are_taken_in_tiles():
+    """Beyond what is prepared, of three arrays as large as the images, a program holds little."""
+    x, y = np.ones((3, 32, 200), np.float32), np.ones((400, 32, 200), np.float32)
+    program = jax.jit(lambda x, y: pairwise(make_metric("ssim"), x, y)["score"])
+    held = program.lower(x, y).compile().memory_analysis().temp_size_in_bytes
+    assert held < 4 * y.nbytes
