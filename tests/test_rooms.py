@@ -533,6 +533,17 @@ def test_only_parallel_speaks_of_devices(path):
     assert not spoken & DEVICES - allowed
 
 
+def test_a_command_line_is_parsed_without_jax():
+    """A wrong flag is reported at once, and a signal of the first second is obeyed."""
+    code = (
+        "import sys\n"
+        "sys.modules['jax'] = None\n"
+        "from actjax.command import parsing, program\n"
+        "assert parsing.parse(['actjax', '--stage=score']) == ['actjax']\n"
+    )
+    finish(start(program=["-c", code]))
+
+
 def test_light_rooms_import_with_jax_flax_and_numpy_alone():
     code = (
         "import sys\n"
