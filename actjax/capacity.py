@@ -1,14 +1,16 @@
-"""How much memory a device has, and the machine."""
+"""How much memory a device has, and the machine; has both ready for what comes."""
 
 import contextlib
 import ctypes
 import gc
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from actjax import parallel
 
@@ -57,6 +59,11 @@ def keep_freed() -> None:
     if "GLIBC_TUNABLES" not in os.environ and (choose := _of_glibc("mallopt")) is not None:
         for parameter, value in settings.items():
             choose(parameter, value)
+
+
+def awaken() -> None:
+    """Starts the devices in a thread, which takes a GPU two seconds, and does not wait for them."""
+    threading.Thread(target=parallel.replicate, args=(np.zeros(()),), name="awaken").start()
 
 
 def _of_glibc(name: str) -> Any:

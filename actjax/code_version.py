@@ -5,10 +5,13 @@ it says something else, and not when it is explained better.
 """
 
 import ast
+import contextlib
 import functools
+import gc
 import hashlib
 import importlib.util
 import pathlib
+from collections.abc import Iterator
 
 _ROOT = pathlib.Path(__file__).parent
 # Rooms whose code changes numbers; wiring, files and pages do not.
@@ -38,12 +41,13 @@ def version(*modules: str) -> str:
     """10 hex digits that stand for modules, as in "actjax.metrics.cka", and for what they compute with."""
     names: set[str] = set()
     waiting = list(modules)
-    while waiting:
-        name = waiting.pop()
-        if name not in names:
-            names.add(name)
-            waiting += [other for other in _imports(name) if other not in names]
-    hashes = sorted((name, _hash(name)) for name in names)
+    with _uncollected():
+        while waiting:
+            name = waiting.pop()
+            if name not in names:
+                names.add(name)
+                waiting += [other for other in _imports(name) if other not in names]
+        hashes = sorted((name, _hash(name)) for name in names)
     return hashlib.sha256(repr(hashes).encode()).hexdigest()[:10]
 
 
@@ -59,6 +63,18 @@ def of_rooms(*rooms: str) -> str:
         elif path.suffix != ".pyc":
             others.append((inside.as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()))
     return hashlib.sha256(repr((version(*modules), others)).encode()).hexdigest()[:10]
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Syntax trees hold no cycles, and looking for some takes longer than parsing them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @functools.cache

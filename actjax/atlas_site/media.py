@@ -4,10 +4,15 @@ They are written in place and not flushed one by one, thousands as they are: the
 time, and its page comes last.
 """
 
+import collections
+import concurrent.futures
 import functools
+import os
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +20,37 @@ from actjax.atlas_site.coded import levels
 
 # Written at a time: libsndfile's Vorbis encoder takes as much stack as it is given samples.
 BLOCK = 2**14
+# Writers at once, at most: encoders of sounds and pictures run beside Python, what calls them does not.
+_MOST_WRITERS = 8
+
+
+class Writers:
+    """Writes files in threads, a few at a time; at its end all are written, or the first error is raised."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        threads = min(_MOST_WRITERS, os.cpu_count() or 1)
+        self._pool = concurrent.futures.ThreadPoolExecutor(threads)
+        # What waits holds its clip in memory.
+        self._started: collections.deque[concurrent.futures.Future[Any]] = collections.deque()
+        self._most = 2 * threads
+
+    def start(self, write: Callable[..., Any], *arguments: Any) -> None:
+        """Writes soon; waits where many are still being written."""
+        self._started.append(self._pool.submit(write, *arguments))
+        while len(self._started) > self._most:
+            self._started.popleft().result()
+
+    def __enter__(self) -> "Writers":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._pool:
+            for one in self._started:
+                if kind is not None:
+                    one.cancel()
+                else:
+                    one.result()
 
 
 @functools.cache

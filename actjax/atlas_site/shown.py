@@ -94,14 +94,15 @@ def write_clips(folder: Path, heard: Iterable[Heard], asked: Wanted) -> Pictured
     rate, of_clips = asked.listened.front.sample_rate_hz, asked.of_clips()
     seen: dict[tuple[str, int], _Seen] = {}
     means: dict[tuple[str, int], dict[int, float]] = {}
-    for one in heard:
-        media.write_sound(folder / "clips" / f"{one.clip}.ogg", one.wave_s, rate)
-        media.write_image(folder / "clips" / f"{one.clip}.png", one.image_ft)
-        for key in set(asked.follows.values()):
-            means.setdefault(key, {})[one.clip] = _mean_of(one, *key)
-        for layer, n, role in of_clips.get(one.clip, ()):
-            shown = seen.setdefault((layer, n), _Seen({}, {}, {}, {}))
-            _keep(shown, one, asked, layer, n, role)
+    with media.Writers() as writers:
+        for one in heard:
+            writers.start(media.write_sound, folder / "clips" / f"{one.clip}.ogg", one.wave_s, rate)
+            writers.start(media.write_image, folder / "clips" / f"{one.clip}.png", one.image_ft)
+            for key in set(asked.follows.values()):
+                means.setdefault(key, {})[one.clip] = _mean_of(one, *key)
+            for layer, n, role in of_clips.get(one.clip, ()):
+                shown = seen.setdefault((layer, n), _Seen({}, {}, {}, {}))
+                _keep(shown, one, asked, layer, n, role)
     return _pictured(folder, seen, means, asked)
 
 

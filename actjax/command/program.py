@@ -83,6 +83,7 @@ def _run() -> None:
         print(", ".join(f"{name} {version}" for name, version in manifest.versions().items() if version))
         return
     from actjax import capacity, compilation, experiment, parallel, peers, precision
+    from actjax.kernels import platform
 
     if ours.CLEAN.value is not None:
         print(experiment.clean(ours.CONFIG.value, ours.CLEAN.value, ours.DATA_DIR.value))
@@ -92,7 +93,13 @@ def _run() -> None:
     experiment.join_processes(ours.COORDINATOR.value, ours.NUM_PROCESSES.value, ours.PROCESS_ID.value)
     if parallel.on_cpu():
         capacity.keep_freed()
-    with peers.watched(ours.COORDINATOR.value), compilation.kept(ours.COMPILATION_CACHE.value) as programs:
+    else:
+        capacity.awaken()
+    with (
+        peers.watched(ours.COORDINATOR.value),
+        compilation.kept(ours.COMPILATION_CACHE.value) as programs,
+        platform.one_kind(),
+    ):
         precision.try_kernels()
         experiment.run(
             config=ours.CONFIG.value,

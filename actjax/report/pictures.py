@@ -1,6 +1,6 @@
 """Pictures beside the scores: map and feature side by side, the confusion matrix, the training curve."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,6 @@ import numpy as np
 from actjax.pages import style
 from actjax.pages.numbers import signed
 from actjax.report.summary import INPUT
-from actjax.report.workdir_files import Material
 from actjax.workdir.evaluation_record import Evaluation
 from actjax.workdir.examples import Example
 
@@ -92,10 +91,10 @@ def _shares(axes: "Axes", counts: np.ndarray, *, numbers: bool) -> Any:
     return image
 
 
-def training_curve(material: Material, path: Path) -> Path:
+def training_curve(curve: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """Draws loss and accuracy by training step, one line for each split."""
-    names = [n for n in ("loss", "accuracy") if any(n in e for e in material.curve)]
-    splits = list(dict.fromkeys(e["split"] for e in material.curve))
+    names = [n for n in ("loss", "accuracy") if any(n in e for e in curve)]
+    splits = list(dict.fromkeys(e["split"] for e in curve))
     with style.look():
         fig = style.figure(8.2, 3.5)
         panels = fig.subplots(1, max(len(names), 1), squeeze=False)[0]
@@ -104,7 +103,7 @@ def training_curve(material: Material, path: Path) -> Path:
         colours = {s: _SPLIT_COLOURS.get(s) or next(palette, style.INK) for s in splits}
         for axes, name in zip(panels, names, strict=False):
             for split in splits:
-                points = [(e["step"], e[name]) for e in material.curve if e["split"] == split and name in e]
+                points = [(e["step"], e[name]) for e in curve if e["split"] == split and name in e]
                 if points:
                     style_of = {"marker": "o", "markersize": 4} if len(points) < 30 else {}
                     axes.plot(

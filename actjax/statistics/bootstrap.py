@@ -12,6 +12,9 @@ import numpy as np
 
 from actjax.statistics.requirements import check_bootstrap
 
+# Moves of pairs that are made at once: 512 KiB of float32, which stay in the cache.
+_CELLS = 2**17
+
 
 def poisson_weights(
     recording_ids: Sequence[Any] | np.ndarray, *, replicates: int, seed: int, level: float = 0.95
@@ -150,16 +153,37 @@ def over_seeds(draws_sr: np.ndarray, *, seed: int = 0) -> np.ndarray:
 
 def _squared_moves(x_bon: np.ndarray, y_bok: np.ndarray, clips_of: Sequence[np.ndarray]) -> np.ndarray:
     """[n, k] sum over recordings of the squared moves d_b of each correlation, of columns of norm 1."""
+    lengths = {len(clips) for clips in clips_of}
+    if x_bon.shape[1] == 1 and lengths == {1}:
+        used = np.concatenate(clips_of)
+        return _squared_moves_of_one(x_bon[used, 0], y_bok[used, 0])
     r = x_bon.reshape(-1, x_bon.shape[2]).T @ y_bok.reshape(-1, y_bok.shape[2])
-    squares = np.zeros_like(r)
-    for clips in clips_of:
-        x, y = (side[clips].reshape(-1, side.shape[2]) for side in (x_bon, y_bok))
-        moved = (x * x).sum(axis=0)[:, None] + (y * y).sum(axis=0)[None, :]
-        moved *= r
-        moved *= np.float32(-0.5)
-        moved += x.T @ y
-        squares += np.square(moved, out=moved)
+    squares, half = np.zeros_like(r), r * np.float32(-0.5)
+    together = max(1, _CELLS // r.size)
+    for length in sorted(lengths):
+        places = np.stack([clips for clips in clips_of if len(clips) == length])
+        for start in range(0, len(places), together):
+            at = places[start : start + together]
+            x, y = (side[at].reshape(len(at), -1, side.shape[2]) for side in (x_bon, y_bok))
+            moved = np.square(x).sum(axis=1)[:, :, None] + np.square(y).sum(axis=1)[:, None, :]
+            moved *= half
+            moved += np.matmul(x.transpose(0, 2, 1), y)
+            squares += np.square(moved, out=moved).sum(axis=0)
     return squares
+
+
+def _squared_moves_of_one(x_bn: np.ndarray, y_bk: np.ndarray) -> np.ndarray:
+    """The same where each recording is one observation, so that p = x y, u = x^2, v = y^2: three products.
+
+    sum d^2 = (1 + r^2 / 2) sum x^2 y^2 - r (sum x^3 y + sum x y^3) + r^2 / 4 (sum x^4 + sum y^4), which
+    cancels as |r| nears 1: in float64.
+    """
+    x, y = np.asarray(x_bn, np.float64), np.asarray(y_bk, np.float64)
+    xx, yy = x * x, y * y
+    r = x.T @ y
+    fourths = np.square(xx).sum(axis=0)[:, None] + np.square(yy).sum(axis=0)[None, :]
+    squares = (1 + r * r / 2) * (xx.T @ yy) - r * ((xx * x).T @ y + x.T @ (yy * y)) + r * r / 4 * fourths
+    return np.maximum(squares, 0.0).astype(np.float32)
 
 
 def _unit_columns(values_bon: np.ndarray, mask_bo: np.ndarray, centre: str) -> tuple[np.ndarray, np.ndarray]:

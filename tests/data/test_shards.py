@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from shard_work import double, fail
 
-from actjax import files
+from actjax import files, pool
 from actjax.data.build import index as build_index
-from actjax.data.build import pool, shards
+from actjax.data.build import shards
 
 
 def make(folder, items, work=double, **options):

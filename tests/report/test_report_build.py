@@ -55,6 +55,21 @@ def test_everything_named_is_written_and_nothing_stale_is_left(built):
     assert all(path.read_bytes().startswith(PNG) for path in written if path.suffix == ".png")
 
 
+def test_other_processes_draw_the_same_pictures(built, monkeypatch):
+    workdir, written = built
+    before, used = {path: path.read_bytes() for path in written}, []
+    run = report.pool.run
+    monkeypatch.setattr(
+        report.pool, "run", lambda f, calls, workers: used.append(workers) or run(f, calls, workers)
+    )
+    monkeypatch.setattr(report.pool, "available_cores", lambda: 4)
+    monkeypatch.setattr(report, "_MANY_PICTURES", 1)
+    for picture in (path for path in before if path.suffix == ".png"):
+        picture.unlink()
+    assert {path: path.read_bytes() for path in report.build(workdir)} == before
+    assert used == [2]
+
+
 def test_the_page_is_whole_and_loads_nothing(built):
     workdir, _ = built
     text = (workdir / "report" / "index.html").read_text()

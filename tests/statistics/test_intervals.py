@@ -106,6 +106,36 @@ def test_errors_of_correlations_agree_with_leaving_each_recording_out(centre):
     np.testing.assert_allclose(found, want, rtol=0.06)
 
 
+@pytest.mark.parametrize("frames", [1, 5])
+@pytest.mark.parametrize("of_recording", [1, 3, "uneven"])
+def test_errors_of_correlations_are_the_infinitesimal_jackknife(frames, of_recording, monkeypatch):
+    """Against its formula in float64, recording by recording; some sides follow each other closely."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(90, frames, 4)).astype(np.float32)
+    y = (x[..., [0, 1, 2]] + np.array([0.01, 1.0, 10.0]) * rng.normal(size=(90, frames, 3))).astype(
+        np.float32
+    )
+    # Clips lie in any order, and one recording holds half of them where they are uneven.
+    clips = np.arange(90)
+    recordings = rng.permutation(
+        np.maximum(clips - 45, 0) if of_recording == "uneven" else clips // of_recording
+    )
+    monkeypatch.setattr(bootstrap, "_CELLS", 7 * 12)  # several calls, the last not full
+    found = bootstrap.correlation_errors(x, y, np.ones((90, frames), bool), recordings, centre="all")
+    a, b = (
+        (v - v.mean(axis=(0, 1))) / v.std(axis=(0, 1)) / v[..., 0].size ** 0.5
+        for v in map(np.float64, (x, y))
+    )
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    moves = 0.0
+    for one in np.unique(recordings):
+        u, v = (side[recordings == one].reshape(-1, side.shape[2]) for side in (a, b))
+        halves = ((u * u).sum(axis=0)[:, None] + (v * v).sum(axis=0)[None, :]) / 2
+        moves += (u.T @ v - np.einsum("bon,bok->nk", a, b) * halves) ** 2
+    r = len(np.unique(recordings))
+    np.testing.assert_allclose(found, np.sqrt(r / (r - 1) * moves), rtol=1e-5, atol=2e-8)
+
+
 def test_errors_are_undefined_where_nothing_varies_or_one_recording_is_all():
     x, y = np.ones((8, 4, 1)), np.random.default_rng(0).normal(size=(8, 4, 1))
     mask = np.ones((8, 4), bool)

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from actjax import files
-from actjax.data.build import pool
+from actjax import files, pool
 from actjax.npz import read_arrays
 
 Example = dict[str, Any]

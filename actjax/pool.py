@@ -2,7 +2,7 @@
 
 The standard pools either fork, which can hang once JAX has started threads, or import the calling script
 anew in every process, which repeats its slow imports and needs a guard in it. These processes are started
-by `python -m actjax.data.build.pool` and talk in pickles over their standard input and output.
+by `python -m actjax.pool` and talk in pickles over their standard input and output.
 """
 
 import concurrent.futures
