@@ -75,7 +75,7 @@ def metric(*, window: str = "uniform", size: int | None = None, k1: float = 0.01
         together=Together(
             functools.partial(_prepare_all, window=window, size=size),
             functools.partial(_compare_all, window=window, size=size, c1=k1**2, c2=k2**2),
-            lambda x, y, k: 3 * k * x[0] * x[1] // 2,
+            lambda x, y, k: 2 * k * x[0] * x[1],
         ),
     )
 

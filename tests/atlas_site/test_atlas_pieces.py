@@ -132,3 +132,18 @@ def test_means_leave_padding_out():
     np.testing.assert_allclose(found[:, 0], [1.0, 1.0], rtol=1e-6)
     nearly_nothing = activity.mean_of_cells(output, centres + 1.0, np.zeros(2, np.float32))
     np.testing.assert_allclose(np.asarray(nearly_nothing)[:, 0], 1.0)
+
+
+def test_writers_write_all_and_raise_the_first_error(tmp_path):
+    def write(i):
+        if i in (30, 40):
+            raise OSError(f"no room for {i}")
+        (tmp_path / str(i)).touch()
+
+    with media.Writers() as writers:
+        for i in range(30):
+            writers.start(write, i)
+    assert len(list(tmp_path.iterdir())) == 30
+    with pytest.raises(OSError, match="no room for 30"), media.Writers() as writers:
+        for i in range(30, 60):
+            writers.start(write, i)
