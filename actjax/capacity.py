@@ -63,7 +63,12 @@ def keep_freed() -> None:
 
 def awaken() -> None:
     """Starts the devices in a thread, which takes a GPU two seconds, and does not wait for them."""
-    threading.Thread(target=parallel.replicate, args=(np.zeros(()),), name="awaken").start()
+
+    def start() -> None:
+        with contextlib.suppress(Exception):  # the run meets it too, and says it
+            parallel.replicate(np.zeros(()))
+
+    threading.Thread(target=start, name="awaken").start()
 
 
 def _of_glibc(name: str) -> Any:

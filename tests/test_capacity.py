@@ -1,11 +1,14 @@
-"""What a process keeps of the memory that it frees."""
+"""What a process keeps of the memory that it frees, and the devices that it starts early."""
 
 import os
 import platform
 import subprocess
 import sys
+import threading
 
 import pytest
+
+from actjax import capacity
 
 # Prints how many pages come fresh from the kernel for an array of 64 MiB, made anew: before, then after.
 _PAGES = """
@@ -36,3 +39,22 @@ def test_freed_memory_is_kept_unless_the_user_has_chosen(tunables):
     # Huge pages are 2 MiB, so that 64 MiB are 32 of them at the least.
     assert before >= 32
     assert (after < before / 4) == (tunables is None)
+
+
+@pytest.mark.parametrize("fault", [None, RuntimeError("out of memory")])
+def test_devices_start_in_a_thread_that_leaves_faults_to_the_run(monkeypatch, capfd, fault):
+    started, may_start = [], threading.Event()
+
+    def replicate(values):
+        assert may_start.wait(10)
+        started.append(values.shape)
+        if fault:
+            raise fault
+
+    monkeypatch.setattr(capacity.parallel, "replicate", replicate)
+    capacity.awaken()
+    [thread] = [one for one in threading.enumerate() if one.name == "awaken"]
+    assert not started  # nobody waits
+    may_start.set()
+    thread.join(10)
+    assert started == [()] and capfd.readouterr().err == ""

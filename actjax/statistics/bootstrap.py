@@ -14,6 +14,8 @@ from actjax.statistics.requirements import check_bootstrap
 
 # Moves of pairs that are made at once: 512 KiB of float32, which stay in the cache.
 _CELLS = 2**17
+# Recordings of one observation that become float64 at once.
+_RECORDINGS = 2**12
 
 
 def poisson_weights(
@@ -178,12 +180,17 @@ def _squared_moves_of_one(x_bn: np.ndarray, y_bk: np.ndarray) -> np.ndarray:
     sum d^2 = (1 + r^2 / 2) sum x^2 y^2 - r (sum x^3 y + sum x y^3) + r^2 / 4 (sum x^4 + sum y^4), which
     cancels as |r| nears 1: in float64.
     """
-    x, y = np.asarray(x_bn, np.float64), np.asarray(y_bk, np.float64)
-    xx, yy = x * x, y * y
-    r = x.T @ y
-    fourths = np.square(xx).sum(axis=0)[:, None] + np.square(yy).sum(axis=0)[None, :]
-    squares = (1 + r * r / 2) * (xx.T @ yy) - r * ((xx * x).T @ y + x.T @ (yy * y)) + r * r / 4 * fourths
-    return np.maximum(squares, 0.0).astype(np.float32)
+    r, squares, crossed = (np.zeros((x_bn.shape[1], y_bk.shape[1])) for _ in range(3))
+    fourths = np.zeros_like(r)
+    for start in range(0, len(x_bn), _RECORDINGS):
+        x, y = (np.asarray(side[start : start + _RECORDINGS], np.float64) for side in (x_bn, y_bk))
+        xx, yy = x * x, y * y
+        r += x.T @ y
+        squares += xx.T @ yy
+        crossed += (xx * x).T @ y + x.T @ (yy * y)
+        fourths += np.square(xx).sum(axis=0)[:, None] + np.square(yy).sum(axis=0)[None, :]
+    moves = (1 + r * r / 2) * squares - r * crossed + r * r / 4 * fourths
+    return np.maximum(moves, 0.0).astype(np.float32)
 
 
 def _unit_columns(values_bon: np.ndarray, mask_bo: np.ndarray, centre: str) -> tuple[np.ndarray, np.ndarray]:

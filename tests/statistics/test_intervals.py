@@ -121,6 +121,7 @@ def test_errors_of_correlations_are_the_infinitesimal_jackknife(frames, of_recor
         np.maximum(clips - 45, 0) if of_recording == "uneven" else clips // of_recording
     )
     monkeypatch.setattr(bootstrap, "_CELLS", 7 * 12)  # several calls, the last not full
+    monkeypatch.setattr(bootstrap, "_RECORDINGS", 16)
     found = bootstrap.correlation_errors(x, y, np.ones((90, frames), bool), recordings, centre="all")
     a, b = (
         (v - v.mean(axis=(0, 1))) / v.std(axis=(0, 1)) / v[..., 0].size ** 0.5
