@@ -27,7 +27,7 @@ def get_config():
     config.score.split, config.score.batch_size, config.score.null = "train", 8, "none"
     config.score.features, config.score.metrics = "rms", "pearson"
     config.report.examples = 0
-    config.findings = dict(
+    config.findings.update(
         untrained=1, rotations=1, replicates=79, bootstrap=200, splits=2, label_control="labels"
     )
     return config
