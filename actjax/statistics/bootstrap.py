@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from actjax.similarity.host.threads import at_least_one
 from actjax.statistics.requirements import check_bootstrap
 
 # Moves of pairs that are made at once: 512 KiB of float32, which stay in the cache.
@@ -161,7 +162,7 @@ def _squared_moves(x_bon: np.ndarray, y_bok: np.ndarray, clips_of: Sequence[np.n
         return _squared_moves_of_one(x_bon[used, 0], y_bok[used, 0])
     r = x_bon.reshape(-1, x_bon.shape[2]).T @ y_bok.reshape(-1, y_bok.shape[2])
     squares, half = np.zeros_like(r), r * np.float32(-0.5)
-    together = max(1, _CELLS // r.size)
+    together = at_least_one(_CELLS, r.size)
     for length in sorted(lengths):
         places = np.stack([clips for clips in clips_of if len(clips) == length])
         for start in range(0, len(places), together):

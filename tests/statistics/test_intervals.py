@@ -112,9 +112,7 @@ def test_errors_of_correlations_are_the_infinitesimal_jackknife(frames, of_recor
     """Against its formula in float64, recording by recording; some sides follow each other closely."""
     rng = np.random.default_rng(6)
     x = rng.normal(size=(90, frames, 4)).astype(np.float32)
-    y = (x[..., [0, 1, 2]] + np.array([0.01, 1.0, 10.0]) * rng.normal(size=(90, frames, 3))).astype(
-        np.float32
-    )
+    y = x[..., :3] + np.float32([0.01, 1.0, 10.0]) * rng.normal(size=(90, frames, 3)).astype(np.float32)
     # Clips lie in any order, and one recording holds half of them where they are uneven.
     clips = np.arange(90)
     recordings = rng.permutation(
@@ -123,11 +121,8 @@ def test_errors_of_correlations_are_the_infinitesimal_jackknife(frames, of_recor
     monkeypatch.setattr(bootstrap, "_CELLS", 7 * 12)  # several calls, the last not full
     monkeypatch.setattr(bootstrap, "_RECORDINGS", 16)
     found = bootstrap.correlation_errors(x, y, np.ones((90, frames), bool), recordings, centre="all")
-    a, b = (
-        (v - v.mean(axis=(0, 1))) / v.std(axis=(0, 1)) / v[..., 0].size ** 0.5
-        for v in map(np.float64, (x, y))
-    )
-    a, b = a.astype(np.float64), b.astype(np.float64)
+    a, b = (side - side.mean(axis=(0, 1)) for side in (x.astype(np.float64), y.astype(np.float64)))
+    a, b = (side / np.sqrt((side * side).sum(axis=(0, 1))) for side in (a, b))
     moves = 0.0
     for one in np.unique(recordings):
         u, v = (side[recordings == one].reshape(-1, side.shape[2]) for side in (a, b))
