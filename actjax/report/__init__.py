@@ -166,8 +166,8 @@ def _draw(summary: "Summary", material: "Material", folder: Path) -> list["Pictu
         picture = Picture("confusion", folder / "confusion.png", seen=seen)
         jobs.append((picture, pictures.confusion, (material.evaluation,)))
     calls = [(draw, *arguments, picture.path) for picture, draw, arguments in jobs]
-    cores = pool.available_cores() // 2 if len(jobs) >= _MANY_PICTURES else 1
-    workers = min(max(cores, 1), _MOST_WORKERS)
+    cores = pool.available_cores() if len(jobs) >= _MANY_PICTURES else 1
+    workers = min(max(cores // 2, 1), _MOST_WORKERS)
     for _ in tqdm(pool.run(_call, calls, workers), "report", len(calls), unit="picture", disable=None):
         pass
     return [picture for picture, _, _ in jobs]

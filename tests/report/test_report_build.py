@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from launching import finish, start
 from synthetic_scores import CLASSES, blocks, make_examples, write_workdir
 
 from actjax import report
@@ -68,6 +69,11 @@ def test_other_processes_draw_the_same_pictures(built, monkeypatch):
         picture.unlink()
     assert {path: path.read_bytes() for path in report.build(workdir)} == before
     assert used == [2]
+
+
+def test_what_draws_in_other_processes_imports_no_jax():
+    code = "import sys; sys.modules['jax'] = None; from actjax import pool; from actjax.report import "
+    finish(start(program=["-c", code + "depth, pictures, plots"]))
 
 
 def test_the_page_is_whole_and_loads_nothing(built):
